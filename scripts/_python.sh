@@ -1,0 +1,95 @@
+# To be sourced, under `set -euo pipefail`. Finds a Python, makes .venv in the
+# checkout where it is missing or stale, and puts it first on PATH.
+# Sets `root` (the checkout) and `python` (that of .venv).
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=$root/.venv/bin/python
+
+_fits() {
+  "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1
+}
+
+_find_python() {
+  local candidate found
+  if [[ -n ${PYTHON:-} ]]; then
+    _fits "$PYTHON" && command -v "$PYTHON" && return
+    echo "PYTHON=$PYTHON is not a Python 3.12 or newer with venv" >&2
+    return 1
+  fi
+  # A name may be a shim with nothing behind it, so each one is tried.
+  for candidate in python3.14 python3.13 python3.12 python3; do
+    found=$(command -v "$candidate") && _fits "$found" && echo "$found" && return
+  done
+  while IFS= read -r candidate; do
+    _fits "$candidate" && echo "$candidate" && return
+  done < <(printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python | sort -rV)
+  if command -v uv >/dev/null; then
+    uv python install --quiet 3.12 >&2
+    found=$(uv python find 3.12) && _fits "$found" && echo "$found" && return
+  fi
+  echo "no Python 3.12 or newer found; install one, or set PYTHON to its path" >&2
+  return 1
+}
+
+_wanted_stamp() {
+  "$1" - "$root" <<'PY'
+import hashlib, pathlib, sys
+
+root = pathlib.Path(sys.argv[1])
+parts = [sys.version, str(root)]
+parts += [(root / name).read_text("utf-8") for name in ("pyproject.toml", "constraints.txt")]
+print(hashlib.sha256("\0".join(parts).encode()).hexdigest())
+PY
+}
+
+# Whether .venv is whole and up to date; asked of its own Python, so that a
+# good one needs no search.
+_is_fresh() {
+  [[ -x $python && -f $root/.venv/stamp ]] && _fits "$python" &&
+    [[ $(_wanted_stamp "$python") == "$(<"$root/.venv/stamp")" ]] &&
+    { [[ -z ${PYTHON:-} ]] || _same_version "$PYTHON"; }
+}
+
+_same_version() {
+  [[ $("$1" -c 'import sys; print(sys.version)' 2>/dev/null) == \
+    "$("$python" -c 'import sys; print(sys.version)')" ]]
+}
+
+_make_venv() {
+  local base log
+  base=$(_find_python) || return 1
+  log=$(mktemp)
+  echo "making .venv with $("$base" --version) ..." >&2
+  if "$base" -m venv --clear "$root/.venv" >"$log" 2>&1 &&
+    "$python" -m pip --disable-pip-version-check install --quiet \
+      -c "$root/constraints.txt" -e "$root[test]" >>"$log" 2>&1; then
+    _wanted_stamp "$python" >"$root/.venv/stamp"
+    rm -f "$log"
+  else
+    cat "$log" >&2
+    rm -f "$log"
+    echo "making .venv failed" >&2
+    return 1
+  fi
+}
+
+# Every run holds a shared lock on the checkout until it ends, and who makes
+# .venv an exclusive one, so that none is rebuilt while another run uses it.
+# Start children with `9<&-`, so that none keeps the lock, and do not `exec` them.
+_lock() {
+  command -v flock >/dev/null || return 0
+  flock --nonblock "$1" 9 && return
+  echo "waiting for another run in this checkout ..." >&2
+  flock "$1" 9
+}
+
+exec 9<"$root"
+_lock --shared
+if ! _is_fresh; then
+  _lock --unlock
+  _lock --exclusive
+  _is_fresh || _make_venv || exit 1
+  _lock --shared
+fi
+PATH=$root/.venv/bin:$PATH
+export PATH
