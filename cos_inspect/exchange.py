@@ -1,0 +1,190 @@
+"""One HTTP exchange as plain, immutable data.
+
+This is the only thing that the protocol knowledge and the rules look at, so
+that live traffic and saved captures give the same report. A body is present
+as facts about it (length, digests, how it ended), never as the whole of its
+bytes. Absence has a reason: a value that is ``None`` because nobody could
+know it is told apart from one that was not there.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+
+class Headers:
+    """Header fields in wire order, with case-insensitive lookup by name."""
+
+    __slots__ = ("_index", "fields")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.fields: tuple[tuple[str, str], ...] = tuple(fields)
+        index: dict[str, tuple[str, ...]] = {}
+        for name, value in self.fields:
+            key = name.lower()
+            index[key] = (*index[key], value) if key in index else (value,)
+        self._index = index
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header, by its lower-case name."""
+        values = self._index.get(name)
+        return values[0] if values else None
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """All values of a header, by its lower-case name."""
+        return self._index.get(name, ())
+
+    def names(self) -> Iterable[str]:
+        """The lower-case names, each once."""
+        return self._index.keys()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.fields == other.fields
+
+    def __hash__(self) -> int:
+        return hash(self.fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self.fields)!r})"
+
+
+class BodyEnd(StrEnum):
+    """How a body ended, or why nothing is known of it."""
+
+    COMPLETE = "complete"
+    """All of it was seen (an empty body is complete)."""
+    CUT = "cut"
+    """The connection ended, or the flow was given up, inside the body."""
+    NOT_CAPTURED = "not-captured"
+    """There was a body, but whoever recorded the exchange did not keep it."""
+    RE_ENCODED = "re-encoded"
+    """The bytes at hand are not those of the wire (an exporter decoded them)."""
+
+
+class PayloadKind(StrEnum):
+    """What stands between the body on the wire and the bytes of the object."""
+
+    AWS_CHUNKED = "aws-chunked"
+    FORM_FILE = "form-file"
+
+
+class FormField(msgspec.Struct, frozen=True):
+    """A field of a form upload, other than the file."""
+
+    name: str
+    value: str
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """The object's bytes inside a framed body, met as the body passed."""
+
+    kind: PayloadKind
+    size: int
+    md5: str | None = None
+    """Lower-case hex; None when it was not asked for."""
+    crc64: int | None = None
+    complete: bool = True
+    """False when the framing ended early or is broken."""
+    problem: str | None = None
+    """What is wrong with the framing, in a few words."""
+    fields: tuple[FormField, ...] = ()
+    """``form-file``: the form's fields before the file, in order."""
+    file_name: str | None = None
+    """``form-file``: the file part's filename parameter."""
+    trailers: tuple[tuple[str, str], ...] = ()
+    """``aws-chunked``: the trailer lines behind the last chunk."""
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one body. Digests are of the bytes on the wire after
+    transfer framing was taken off; content coding is left on."""
+
+    end: BodyEnd = BodyEnd.COMPLETE
+    size: int | None = 0
+    """Bytes seen; None when the body was not captured."""
+    md5: str | None = None
+    """Lower-case hex; None when nothing needed it."""
+    crc64: int | None = None
+    sample: bytes | None = None
+    """The whole body where it was small and worth reading (XML, JSON); else its
+    beginning, or None."""
+    sample_is_whole: bool = False
+    payload: Payload | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.end is BodyEnd.COMPLETE
+
+    @property
+    def text(self) -> bytes | None:
+        """The whole body where it was kept, else None."""
+        return self.sample if self.sample_is_whole else None
+
+
+EMPTY_BODY = Body(sample=b"", sample_is_whole=True)
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    method: str
+    """As sent; upper case for every known method."""
+    scheme: str
+    host: str
+    """Lower case, without port: the Host header or :authority, else the peer's name."""
+    port: int
+    target: str
+    """Path and query exactly as sent, percent escapes kept."""
+    http_version: str
+    headers: Headers
+    body: Body = EMPTY_BODY
+    dropped_headers: tuple[tuple[str, str], ...] = ()
+    """Headers that the client sent and the proxy did not pass on (Expect)."""
+
+    @property
+    def url(self) -> str:
+        default = {"http": 80, "https": 443}.get(self.scheme)
+        port = "" if self.port == default else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.target}"
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    status: int
+    reason: str
+    http_version: str
+    headers: Headers
+    body: Body = EMPTY_BODY
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Moments in seconds since the epoch, by the clock of whoever recorded
+    the exchange; None where it was not seen or not recorded."""
+
+    request_start: float
+    request_end: float | None = None
+    response_start: float | None = None
+    """When the response's headers were whole."""
+    response_end: float | None = None
+    connect_ms: float | None = None
+    """TCP connect to the server; only for the exchange that opened the connection."""
+    tls_ms: float | None = None
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    flow_id: str
+    request: Request
+    response: Response | None
+    timing: Timing
+    error: str | None = None
+    """What ended the exchange early, in the recorder's words."""
+    client_address: str | None = None
+    """IP address of the client, without port."""
+    server_address: str | None = None

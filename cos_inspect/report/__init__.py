@@ -1,0 +1,1 @@
+"""What is told of an exchange, and how it is written."""

@@ -1,0 +1,223 @@
+"""The shape of what is reported: one flow, and the summary of all.
+
+The structs are the schema: ``schema()`` is made from them, and every file is
+encoded from them.
+"""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+
+class Severity(StrEnum):
+    NOTICE = "notice"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        return _RANK[self]
+
+
+_RANK = {Severity.NOTICE: 1, Severity.WARNING: 2, Severity.ERROR: 3}
+
+Verdict = Literal["ok", "notice", "warning", "error"]
+Side = Literal["request", "response"]
+CheckName = Literal[
+    "content-length",
+    "content-md5",
+    "etag",
+    "crc64",
+    "multipart-crc64",
+    "multipart-etags",
+    "append-crc64",
+    "range-crc64",
+    "sse-customer-key-md5",
+    "signature",
+]
+CheckStatus = Literal["match", "mismatch", "skipped"]
+SkipReason = Literal[
+    "no-header",
+    "not-md5",
+    "sse-kms",
+    "sse-c",
+    "range",
+    "no-body",
+    "head",
+    "not-modified",
+    "processed",
+    "website",
+    "append",
+    "copy",
+    "failed-request",
+    "incomplete",
+    "unseen-parts",
+    "client-encoded",
+    "re-encoded",
+    "callback",
+    "not-captured",
+    "no-credentials",
+    "unsupported",
+]
+Category = Literal["common", "sse", "object", "auth", "http", "other"]
+SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
+Level = Literal["service", "bucket", "object", "none"]
+EndpointKind = Literal[
+    "default",
+    "internal",
+    "accelerate",
+    "website",
+    "ci",
+    "cdn",
+    "custom",
+    "service",
+    "control",
+    "legacy",
+]
+Group = Literal[
+    "integrity", "encryption", "tracing", "error", "signature", "access", "transfer", "connection"
+]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison, made or not made."""
+
+    check: CheckName
+    body: Side
+    """The body that was compared; for header-only checks the side of the header."""
+    status: CheckStatus
+    expected: str | None = None
+    actual: str | None = None
+    reason: SkipReason | None = None
+    """Why it was skipped; always there then, never otherwise."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    rule: str
+    group: Group
+    severity: Severity
+    title: str
+    detail: str
+    fix: str
+    evidence: dict[str, Any] = {}
+
+
+class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    value: str
+    category: Category
+    meaning: str
+    issues: list[str]
+    redacted: bool = False
+
+
+class PayloadReport(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["aws-chunked", "form-file"]
+    size: int
+    md5: str | None
+    crc64ecma: str | None
+    complete: bool
+    problem: str | None
+
+
+class BodyReport(msgspec.Struct, frozen=True, kw_only=True):
+    size: int | None
+    md5: str | None
+    crc64ecma: str | None
+    complete: bool
+    encoding: str | None
+    payload: PayloadReport | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class RequestReport(msgspec.Struct, frozen=True, kw_only=True):
+    method: str
+    url: str
+    http_version: str
+    headers: list[HeaderReport]
+    body: BodyReport
+
+
+class ResponseReport(msgspec.Struct, frozen=True, kw_only=True):
+    status: int
+    reason: str
+    http_version: str
+    headers: list[HeaderReport]
+    body: BodyReport
+
+
+class TimingReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds; null where it was not seen."""
+
+    total_ms: float | None
+    connect_ms: float | None
+    tls_ms: float | None
+    request_ms: float | None
+    wait_ms: float | None
+    response_ms: float | None
+
+
+class ClientReport(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    version: str | None
+    platform: str | None
+
+
+class CosReport(msgspec.Struct, frozen=True, kw_only=True):
+    operation: str
+    level: Level
+    bucket: str | None
+    appid: str | None
+    region: str | None
+    key: str | None
+    endpoint: EndpointKind
+    client: ClientReport | None
+
+
+class IdsReport(msgspec.Struct, frozen=True, kw_only=True):
+    request_id: str | None
+    request_id_time: str | None
+    trace_id: str | None
+
+
+class EncryptionReport(msgspec.Struct, frozen=True, kw_only=True):
+    mode: SseMode
+    algorithm: str | None = None
+    kms_key_id: str | None = None
+    customer_key_md5: str | None = None
+
+
+class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
+    code: str | None
+    message: str | None
+    resource: str | None
+    request_id: str | None
+    trace_id: str | None
+    meaning: str | None
+    cause: str | None
+    fix: str | None
+
+
+class TransferReport(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["multipart-upload", "ranged-download", "append", "retry"]
+    id: str
+    position: int | None = None
+
+
+class FlowReport(msgspec.Struct, frozen=True, kw_only=True):
+    schema: Literal["cos-inspect/flow/1"] = "cos-inspect/flow/1"
+    flow_id: str
+    sequence: int = 0
+    verdict: Verdict
+    started: str
+    timing: TimingReport
+    cos: CosReport
+    request: RequestReport
+    response: ResponseReport | None
+    ids: IdsReport
+    encryption: EncryptionReport
+    error: ErrorReport | None
+    checks: list[Check]
+    findings: list[Finding]
+    ticket: str | None = None
+    transfer: TransferReport | None = None
