@@ -1,0 +1,1 @@
+"""What COS means by its hosts, paths, headers, ids and bodies: pure functions over an exchange."""
