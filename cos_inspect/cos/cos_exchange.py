@@ -1,0 +1,217 @@
+"""An exchange together with everything that COS's conventions say about it."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from cos_inspect.cos.client import Client, read_client
+from cos_inspect.cos.encryption import (
+    NONE,
+    CustomerKey,
+    Encryption,
+    read_customer_key,
+    read_encryption,
+)
+from cos_inspect.cos.endpoint import (
+    Endpoint,
+    custom_endpoint,
+    has_cos_marks,
+    is_cdn,
+    read_endpoint,
+    request_looks_like_cos,
+)
+from cos_inspect.cos.error import ErrorDocument, read_error
+from cos_inspect.cos.headers import AnnotatedHeader, annotate
+from cos_inspect.cos.operation import Operation, read_operation, read_query
+from cos_inspect.cos.request_id import RequestId, read_request_id
+from cos_inspect.cos.signature_scheme import Signed, read_signed
+from cos_inspect.exchange import Exchange, Headers, Request, Response
+
+_STYLE = re.compile(r"![\w.-]+$")
+_ID_HEADERS = ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
+_NO_HEADERS = Headers()
+_TRACE_HEADERS = ("x-cos-trace-id", "x-amz-trace-id")
+
+
+class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules look at. ``error`` is there for a failure with a readable
+    or unreadable body and for a 200 whose body is an ``<Error>``."""
+
+    exchange: Exchange
+    endpoint: Endpoint
+    operation: Operation
+    client: Client | None
+    signed: Signed
+    form: Headers | None
+    """The fields of a form upload, else None."""
+    asked: Encryption
+    """Encryption as the request asks for it."""
+    confirmed: Encryption
+    """Encryption as the response confirms it."""
+    customer_key: CustomerKey | None
+    """The SSE-C key of the request, checked and not kept."""
+    copy_source_key: CustomerKey | None
+    request_headers: tuple[AnnotatedHeader, ...]
+    response_headers: tuple[AnnotatedHeader, ...]
+    from_cos: bool
+    """False when the response bears no mark of COS at all."""
+    through_cdn: bool
+    request_id: str | None
+    request_id_read: RequestId | None
+    trace_id: str | None
+    error: ErrorDocument | None
+
+    @property
+    def request(self) -> Request:
+        return self.exchange.request
+
+    @property
+    def response(self) -> Response | None:
+        return self.exchange.response
+
+    @property
+    def status(self) -> int | None:
+        response = self.exchange.response
+        return response.status if response else None
+
+    @property
+    def succeeded(self) -> bool:
+        """A 2xx answer whose body is not an error."""
+        response = self.exchange.response
+        return response is not None and 200 <= response.status < 300 and self.error is None
+
+    @property
+    def failed(self) -> bool:
+        """COS itself answered with an error status."""
+        response = self.exchange.response
+        return response is not None and response.status >= 400 and self.from_cos
+
+    @property
+    def append_position(self) -> int | None:
+        """Where an AppendObject wants its piece; None where it does not say."""
+        position = read_query(self.request.target).first.get("position")
+        return int(position) if position and position.isascii() and position.isdigit() else None
+
+    @property
+    def describes_object(self) -> bool:
+        """The answer's ETag and CRC-64 are those of an object."""
+        return self.operation.downloads_object or self.operation.name == "HeadObject"
+
+    @property
+    def styled_image(self) -> bool:
+        """The key may end in an image style (``key!style``), which COS resolves by itself."""
+        key, response = self.endpoint.key, self.response
+        return (
+            key is not None
+            and response is not None
+            and (response.headers.get("content-type") or "").startswith("image/")
+            and _STYLE.search(key) is not None
+        )
+
+    @property
+    def key(self) -> str | None:
+        """The object's key; of a form upload the one in the form."""
+        if self.form is not None:
+            key = self.form.get("key")
+            if key is not None:
+                payload = self.request.body.payload
+                name = payload.file_name if payload else None
+                return key.replace("${filename}", name or "${filename}")
+        return self.endpoint.key
+
+
+def find_endpoint(
+    request_host: str,
+    target: str,
+    request_headers: Headers,
+    response_headers: Headers | None,
+    patterns: Sequence[str],
+) -> Endpoint | None:
+    """The COS endpoint an exchange belongs to, by its host, or for a custom
+    domain by what the request carries or the response bears; None: not COS."""
+    endpoint = read_endpoint(request_host, target, patterns)
+    if endpoint is not None:
+        return endpoint
+    if request_looks_like_cos(request_headers, target) or (
+        response_headers is not None and has_cos_marks(response_headers)
+    ):
+        return custom_endpoint(request_host, target)
+    return None
+
+
+def read_exchange(exchange: Exchange, patterns: Sequence[str] = ()) -> CosExchange | None:
+    """What COS's conventions say about an exchange; None when it is not COS traffic."""
+    request, response = exchange.request, exchange.response
+    endpoint = find_endpoint(
+        request.host,
+        request.target,
+        request.headers,
+        response.headers if response else None,
+        patterns,
+    )
+    if endpoint is None:
+        return None
+    operation = read_operation(endpoint, request.method, request.target, request.headers)
+    payload = request.body.payload
+    form = None
+    if operation.name == "PostObject" and payload is not None:
+        form = Headers((field.name, field.value) for field in payload.fields)
+    encryption_fields = request.headers if form is None else form
+    headers = response.headers if response else _NO_HEADERS
+    error = _read_error(operation, response) if response else None
+    request_id = _first(headers, _ID_HEADERS) or (error.request_id if error else None)
+    trace_id = _first(headers, _TRACE_HEADERS) or (error.trace_id if error else None)
+    return CosExchange(
+        exchange=exchange,
+        endpoint=endpoint,
+        operation=operation,
+        client=read_client(request.headers.get("user-agent")),
+        signed=read_signed(request.headers, request.target, form),
+        form=form,
+        asked=read_encryption(encryption_fields, "request"),
+        confirmed=read_encryption(headers) if response else NONE,
+        customer_key=read_customer_key(encryption_fields),
+        copy_source_key=read_customer_key(request.headers, copy_source=True),
+        request_headers=annotate(request.headers, "request"),
+        response_headers=annotate(headers, "response"),
+        from_cos=response is not None and _is_from_cos(headers, error),
+        through_cdn=is_cdn(headers),
+        request_id=request_id,
+        request_id_read=read_request_id(request_id) if request_id else None,
+        trace_id=trace_id,
+        error=error,
+    )
+
+
+def _first(headers: Headers, names: Sequence[str]) -> str | None:
+    """The first value that is not empty, in the order of the names."""
+    for name in names:
+        value = headers.get(name)
+        if value:
+            return value
+    return None
+
+
+def _read_error(operation: Operation, response: Response) -> ErrorDocument | None:
+    body = response.body
+    if response.status < 400 and not (response.status == 200 and operation.may_fail_late):
+        return None
+    document = read_error(body.sample, response.headers)
+    if document is None:
+        return None
+    if response.status == 200 and (document.shape != "xml" or document.code is None):
+        # A callback's own answer may well have a field named code.
+        return None
+    if document.problem is not None and not body.sample_is_whole:
+        # What is wrong with the beginning of a longer body says nothing about all of it.
+        return msgspec.structs.replace(document, problem=None)
+    return document
+
+
+def _is_from_cos(headers: Headers, error: ErrorDocument | None) -> bool:
+    return (
+        has_cos_marks(headers)
+        or "x-amz-request-id" in headers
+        or (error is not None and error.request_id is not None)
+    )

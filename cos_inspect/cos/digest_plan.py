@@ -1,0 +1,95 @@
+"""Which digests and how much of a body a later check will need.
+
+Decided from the headers, before the body comes: an ETag that cannot be an MD5
+needs no MD5, and MD5 costs fifteen times as much as CRC-64.
+"""
+
+import re
+
+import msgspec
+
+from cos_inspect.cos.encryption import read_encryption
+from cos_inspect.cos.operation import Operation
+from cos_inspect.exchange import Headers
+
+XML_SAMPLE = 64 * 1024
+"""Enough for every error document and every result that is read."""
+PART_LIST_SAMPLE = 4 * 1024 * 1024
+"""A CompleteMultipartUpload request lists up to 10,000 parts."""
+
+_MD5_ETAG = re.compile(r'^(?:W/)?"?[0-9a-fA-F]{32}"?$')
+
+
+class DigestPlan(msgspec.Struct, frozen=True):
+    md5: bool = False
+    crc64: bool = False
+    sample: int = 0
+    """How many bytes of the body's beginning are worth keeping."""
+
+    @property
+    def reads_body(self) -> bool:
+        return self.md5 or self.crc64 or self.sample > 0
+
+
+def etag_may_be_md5(etag: str | None) -> bool:
+    """32 hex digits; a multipart ETag (``…-N``) and the 40 digits of the legacy API are not."""
+    return etag is not None and _MD5_ETAG.match(etag) is not None
+
+
+def covers_whole_object(content_range: str | None) -> bool:
+    """Whether a 206's Content-Range spans the object from its first byte to its last."""
+    if content_range is None:
+        return False
+    span, _, total = content_range.removeprefix("bytes").strip().partition("/")
+    first, _, last = span.partition("-")
+    return first == "0" and last.isdigit() and total.isdigit() and int(last) + 1 == int(total)
+
+
+def is_appendable(headers: Headers) -> bool:
+    """Whether an answer describes an object made by AppendObject, whose ETag is an id of
+    its own (COS documents, page 436/7741)."""
+    return (
+        headers.get("x-cos-object-type") == "appendable" or "x-cos-next-append-position" in headers
+    )
+
+
+def plan_request(operation: Operation, headers: Headers, *, framed: bool) -> DigestPlan:
+    """``framed``: the object's bytes stand inside the body and get digests of their own."""
+    content_md5 = "content-md5" in headers
+    if operation.uploads_object:
+        if framed:
+            return DigestPlan(md5=content_md5)
+        plain_etag = operation.etag_is_md5 and read_encryption(headers, "request").mode not in (
+            "SSE-KMS",
+            "SSE-C",
+        )
+        return DigestPlan(md5=content_md5 or plain_etag, crc64=True)
+    sample = PART_LIST_SAMPLE if operation.name == "CompleteMultipartUpload" else 0
+    return DigestPlan(md5=content_md5, sample=sample)
+
+
+def plan_payload(operation: Operation, headers: Headers) -> DigestPlan:
+    """For the bytes inside a framed body. The encryption fields of a form are not
+    known before its file comes, so its MD5 is always taken."""
+    plain_etag = operation.etag_is_md5 and read_encryption(headers).mode not in ("SSE-KMS", "SSE-C")
+    return DigestPlan(md5=plain_etag or "content-md5" in headers, crc64=True)
+
+
+def plan_response(operation: Operation, method: str, status: int, headers: Headers) -> DigestPlan:
+    if status >= 400:
+        return DigestPlan(sample=XML_SAMPLE)
+    if method == "HEAD" or status in (204, 304):
+        return DigestPlan()
+    if operation.downloads_object and not operation.processed and status in (200, 206):
+        crc64 = "x-cos-hash-crc64ecma" in headers
+        whole = status == 200 or covers_whole_object(headers.get("content-range"))
+        md5 = (
+            whole
+            and etag_may_be_md5(headers.get("etag"))
+            and not is_appendable(headers)
+            and read_encryption(headers).mode not in ("SSE-KMS", "SSE-C")
+        )
+        return DigestPlan(md5=md5, crc64=crc64)
+    if operation.reads_result:
+        return DigestPlan(sample=XML_SAMPLE)
+    return DigestPlan()

@@ -1,0 +1,166 @@
+"""What header fields mean to COS, and whether their values can be right.
+
+The facts stand in ``tables/headers.tsv``; the grammars in ``header_syntax``.
+Sources: the COS pages on common request and response headers and those of
+the single operations; names that no page has were read in the SDKs.
+"""
+
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from cos_inspect.cos.header_syntax import CHECKERS, text
+from cos_inspect.cos.tables import rows
+from cos_inspect.exchange import Headers
+
+Category = Literal["common", "sse", "object", "auth", "http", "other"]
+Side = Literal["request", "response"]
+Secrecy = Literal["", "1", "part"]
+
+_CATEGORIES: dict[str, Category] = {
+    "common": "common",
+    "sse": "sse",
+    "object": "object",
+    "auth": "auth",
+    "http": "http",
+    "other": "other",
+}
+_SECRECIES: dict[str, Secrecy] = {"": "", "1": "1", "part": "part"}
+_MAX_CACHED_NAME = 128
+_NO_ISSUES: tuple[str, ...] = ()
+
+
+class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a header name. ``name`` is the name in the table, which
+    ends in ``*`` where it stands for a family; empty for an unknown header."""
+
+    name: str
+    category: Category
+    meaning: str
+    """A short sentence; empty for an unknown header."""
+    secret: Secrecy
+    """``1``: all of the value must be masked; ``part``: a secret stands inside it."""
+    single: bool
+    """It may stand only once in a message."""
+    syntax: str
+    """Name of the grammar that ``issues`` uses."""
+    required_value: bool
+    """An empty value is an issue."""
+
+
+UNKNOWN = HeaderFact(
+    name="", category="other", meaning="", secret="", single=False, syntax="text",
+    required_value=False,
+)  # fmt: skip
+
+# An empty value of these in an answer tells nothing that COS could have meant.
+_NEVER_EMPTY = frozenset({"etag", "crc64", "date", "integer", "request-id", "content-range"})
+
+
+class _Table(msgspec.Struct, frozen=True):
+    exact: dict[str, HeaderFact]
+    prefixes: tuple[tuple[str, HeaderFact], ...]
+    """Longest first."""
+
+
+@cache
+def _table(side: Side) -> _Table:
+    exact: dict[str, HeaderFact] = {}
+    prefixes: list[tuple[str, HeaderFact]] = []
+    for row in rows("headers"):
+        # On the side where it does not belong, a header keeps its meaning and its secret only.
+        here = row["direction"] in (side, "both")
+        if row["syntax"] not in CHECKERS:
+            raise ValueError(f"headers.tsv: no grammar {row['syntax']!r}")
+        fact = HeaderFact(
+            name=row["name"],
+            category=_CATEGORIES[row["category"]],
+            meaning=row["meaning"],
+            secret=_SECRECIES[row["secret"]],
+            single=here and row["single"] == "1",
+            syntax=row["syntax"] if here else "text",
+            required_value=here and side == "response" and row["syntax"] in _NEVER_EMPTY,
+        )
+        if fact.name.endswith("*"):
+            prefixes.append((fact.name[:-1], fact))
+        else:
+            exact[fact.name] = fact
+    prefixes.sort(key=lambda item: -len(item[0]))
+    return _Table(exact, tuple(prefixes))
+
+
+_EXACT: dict[Side, dict[str, HeaderFact]] = {
+    "request": _table("request").exact,
+    "response": _table("response").exact,
+}
+
+
+def describe(name: str, side: Side) -> HeaderFact:
+    """The fact about a header by its lower-case name; ``UNKNOWN`` where there is none."""
+    fact = _EXACT[side].get(name)
+    if fact is not None:
+        return fact
+    if len(name) > _MAX_CACHED_NAME:
+        return _of_family(name, side)
+    return _of_family_cached(name, side)
+
+
+def _of_family(name: str, side: Side) -> HeaderFact:
+    for prefix, fact in _table(side).prefixes:
+        if name.startswith(prefix):
+            # COS takes no underscore in the names of metadata.
+            if side == "request" and prefix == "x-cos-meta-" and "_" in name:
+                return msgspec.structs.replace(fact, syntax="meta-name")
+            return fact
+    return UNKNOWN
+
+
+_of_family_cached = lru_cache(maxsize=1024)(_of_family)
+
+
+def issues(fact: HeaderFact, value: str) -> tuple[str, ...]:
+    """What is wrong with a value, in short phrases such as ``not quoted``; mostly empty.
+
+    An empty request header is never wrong: real clients send ``Content-Type:``
+    and ``Authorization:`` with nothing behind.
+    """
+    checker = CHECKERS[fact.syntax]
+    if checker is text:
+        return _NO_ISSUES
+    value = value.strip(" \t")
+    if not value:
+        return ("empty",) if fact.required_value else _NO_ISSUES
+    return checker(value)
+
+
+class AnnotatedHeader(NamedTuple):
+    """A header field as sent, and what is known of it."""
+
+    name: str
+    value: str
+    fact: HeaderFact
+    issues: tuple[str, ...]
+
+
+def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
+    """Every field in wire order, described and checked."""
+    annotated = []
+    for name, value in headers:
+        fact = describe(name.lower(), side)
+        annotated.append(AnnotatedHeader(name, value, fact, issues(fact, value)))
+    return tuple(annotated)
+
+
+def duplicates(headers: Headers, side: Side) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Headers that may stand once and stand more often, with different values:
+    lower-case name and all values in wire order."""
+    names = headers.names()
+    if len(headers) == sum(1 for _ in names):
+        return ()
+    found = []
+    for name in names:
+        values = headers.all(name)
+        if len(values) > 1 and len(set(values)) > 1 and describe(name, side).single:
+            found.append((name, values))
+    return tuple(found)
