@@ -1,0 +1,224 @@
+"""From an exchange to its report: the one function that live traffic and captures share."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from cos_inspect.cos.cos_exchange import CosExchange, read_exchange
+from cos_inspect.cos.error import explain_error, explain_status
+from cos_inspect.cos.headers import AnnotatedHeader
+from cos_inspect.exchange import Body, Exchange, Headers
+from cos_inspect.report.model import (
+    BodyReport,
+    Check,
+    ClientReport,
+    CosReport,
+    EncryptionReport,
+    ErrorReport,
+    Finding,
+    FlowReport,
+    HeaderReport,
+    IdsReport,
+    PayloadReport,
+    RequestReport,
+    ResponseReport,
+    Side,
+    TimingReport,
+    Verdict,
+)
+from cos_inspect.report.redaction import redacted
+from cos_inspect.rules.checks import run_checks
+from cos_inspect.rules.registry import FLOW_RULES
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """What was found out about one exchange of COS traffic."""
+
+    cos: CosExchange
+    report: FlowReport
+    """Free of secrets when ``redact`` was asked for."""
+
+
+def inspect(
+    exchange: Exchange,
+    *,
+    hosts: Sequence[str] = (),
+    ignore: frozenset[str] = frozenset(),
+    redact: bool = True,
+) -> Inspection | None:
+    """Reads, checks and judges one finished exchange; None when it is not COS traffic.
+
+    ``hosts`` are shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out.
+    """
+    cos = read_exchange(exchange, hosts)
+    if cos is None:
+        return None
+    checks = run_checks(cos)
+    findings = [
+        finding
+        for rule, find in FLOW_RULES
+        if rule.id not in ignore
+        for finding in find(cos, checks)
+    ]
+    report, secret_of = _report(cos, checks, findings)
+    if redact:
+        report = redacted(report, secret_of)
+    return Inspection(cos, report)
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The highest severity among the findings."""
+    if not findings:
+        return "ok"
+    return max((finding.severity for finding in findings), key=lambda s: s.rank).value
+
+
+def _report(
+    cos: CosExchange, checks: list[Check], findings: list[Finding]
+) -> tuple[FlowReport, dict[tuple[str, str], str]]:
+    exchange = cos.exchange
+    request, response = exchange.request, exchange.response
+    secret_of: dict[tuple[str, str], str] = {}
+    report = FlowReport(
+        flow_id=exchange.flow_id,
+        verdict=verdict_of(findings),
+        started=utc_text(exchange.timing.request_start),
+        timing=_timing(exchange),
+        cos=CosReport(
+            operation=cos.operation.name,
+            level=cos.operation.level,
+            bucket=cos.endpoint.bucket,
+            appid=cos.endpoint.appid,
+            region=cos.endpoint.region,
+            key=cos.key,
+            endpoint=cos.endpoint.kind,
+            client=ClientReport(
+                name=cos.client.name, version=cos.client.version, platform=cos.client.platform
+            )
+            if cos.client
+            else None,
+        ),
+        request=RequestReport(
+            method=request.method,
+            url=request.url,
+            http_version=request.http_version,
+            headers=_headers("request", cos.request_headers, secret_of),
+            body=_body(request.body, request.headers),
+        ),
+        response=ResponseReport(
+            status=response.status,
+            reason=response.reason,
+            http_version=response.http_version,
+            headers=_headers("response", cos.response_headers, secret_of),
+            body=_body(response.body, response.headers),
+        )
+        if response
+        else None,
+        ids=_ids(cos),
+        encryption=_encryption(cos),
+        error=_error(cos),
+        checks=checks,
+        findings=findings,
+    )
+    return report, secret_of
+
+
+def utc_text(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return round(max(0.0, end - start) * 1000, 3)
+
+
+def _timing(exchange: Exchange) -> TimingReport:
+    timing = exchange.timing
+    ends = [
+        moment
+        for moment in (timing.request_end, timing.response_start, timing.response_end)
+        if moment is not None
+    ]
+    return TimingReport(
+        total_ms=_between(timing.request_start, max(ends)) if ends else None,
+        connect_ms=timing.connect_ms,
+        tls_ms=timing.tls_ms,
+        request_ms=_between(timing.request_start, timing.request_end),
+        wait_ms=_between(timing.request_end, timing.response_start),
+        response_ms=_between(timing.response_start, timing.response_end),
+    )
+
+
+def _headers(
+    side: Side, headers: tuple[AnnotatedHeader, ...], secret_of: dict[tuple[str, str], str]
+) -> list[HeaderReport]:
+    described = []
+    for name, value, fact, issues in headers:
+        if fact.secret:
+            secret_of[side, name.lower()] = fact.secret
+        described.append(HeaderReport(name, value, fact.category, fact.meaning, list(issues)))
+    return described
+
+
+def _body(body: Body, headers: Headers) -> BodyReport:
+    payload = body.payload
+    return BodyReport(
+        size=body.size,
+        md5=body.md5,
+        crc64ecma=None if body.crc64 is None else str(body.crc64),
+        complete=body.complete,
+        encoding=headers.get("content-encoding"),
+        payload=msgspec.UNSET
+        if payload is None
+        else PayloadReport(
+            kind=payload.kind.value,
+            size=payload.size,
+            md5=payload.md5,
+            crc64ecma=None if payload.crc64 is None else str(payload.crc64),
+            complete=payload.complete,
+            problem=payload.problem,
+        ),
+    )
+
+
+def _ids(cos: CosExchange) -> IdsReport:
+    read = cos.request_id_read
+    time = None
+    if read is not None and read.time is not None:
+        time = f"{datetime.fromtimestamp(read.time, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return IdsReport(request_id=cos.request_id, request_id_time=time, trace_id=cos.trace_id)
+
+
+def _encryption(cos: CosExchange) -> EncryptionReport:
+    """What a success confirms; of a failure, what was asked for."""
+    shown = cos.confirmed if cos.succeeded or cos.confirmed.mode != "none" else cos.asked
+    return EncryptionReport(
+        mode=shown.mode,
+        algorithm=shown.algorithm,
+        kms_key_id=shown.kms_key_id,
+        customer_key_md5=shown.customer_key_md5,
+    )
+
+
+def _error(cos: CosExchange) -> ErrorReport | None:
+    if cos.error is None and not cos.failed:
+        return None
+    error = cos.error
+    status = cos.status or 0
+    code = error.code if error else None
+    message = error.message if error else None
+    explanation = explain_error(code, message, status) or explain_status(status)
+    return ErrorReport(
+        code=code,
+        message=message,
+        resource=error.resource if error else None,
+        request_id=error.request_id if error else None,
+        trace_id=error.trace_id if error else None,
+        meaning=explanation.meaning if explanation else None,
+        cause=explanation.cause if explanation else None,
+        fix=explanation.fix if explanation else None,
+    )

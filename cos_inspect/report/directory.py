@@ -1,0 +1,108 @@
+"""The report directory: its layout, its numbering, and how files get there.
+
+Several processes may write into one directory, and a later run goes on
+counting: numbers are handed out under a lock, a file is written to a
+temporary name and renamed, and ``summary.json`` is added to, never replaced.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from cos_inspect.report.model import FlowReport
+from cos_inspect.report.summary import Summary, Tally, merged
+
+_LOCK_SECONDS = 10.0
+_NUMBERED = re.compile(r"^(\d{6,})_")
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
+
+
+def flow_file_stem(report: FlowReport) -> str:
+    """``000001_PutObject_200_3f2a9c1b``: never a character of an object key."""
+    status = "error" if report.response is None else str(report.response.status)
+    operation = _UNSAFE.sub("-", report.cos.operation)[:60]
+    return f"{report.sequence:06d}_{operation}_{status}_{_UNSAFE.sub('-', report.flow_id)[:8]}"
+
+
+class ReportDirectory:
+    """Files below one directory; made if missing, also when it went missing meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._flows = path / "flows"
+        self._counter = path / ".sequence"
+        self._serial = 0
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Holds the directory's lock. OSError or ``filelock.Timeout`` (an OSError)
+        when it cannot be had."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._flows.mkdir(mode=0o700, exist_ok=True)
+        with FileLock(self.path / ".lock", timeout=_LOCK_SECONDS, mode=0o600):
+            yield
+
+    def take_sequences(self, count: int) -> range:
+        """The next ``count`` sequence numbers; to be called while holding the lock."""
+        try:
+            last = int(self._counter.read_text())
+        except (OSError, ValueError):
+            last = self._last_written()
+        self._replace(self._counter, str(last + count).encode())
+        return range(last + 1, last + count + 1)
+
+    def _last_written(self) -> int:
+        numbers = (
+            int(found[1]) for path in self._flows.iterdir() if (found := _NUMBERED.match(path.name))
+        )
+        return max(numbers, default=0)
+
+    def write_flow(self, report: FlowReport, suffix: str, content: bytes) -> Path:
+        path = self._flows / f"{flow_file_stem(report)}{suffix}"
+        self._replace(path, content)
+        return path
+
+    def append(self, name: str, lines: Sequence[bytes]) -> None:
+        """Adds lines to a file in one write."""
+        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            _write_all(descriptor, b"".join(line + b"\n" for line in lines))
+        finally:
+            os.close(descriptor)
+
+    def add_to_summary(self, tally: Tally) -> None:
+        """Adds what a run has counted since its last call; to be called holding the lock."""
+        path = self.path / "summary.json"
+        before = None
+        try:
+            before = msgspec.json.decode(path.read_bytes(), type=Summary)
+        except (OSError, msgspec.DecodeError):
+            before = None
+        encoded = msgspec.json.encode(merged(before, tally))
+        self._replace(path, msgspec.json.format(encoded, indent=2) + b"\n")
+
+    def _replace(self, path: Path, content: bytes) -> None:
+        """Writes to a temporary name, then renames, so that nobody sees half a file."""
+        self._serial += 1
+        temporary = path.parent / f".{os.getpid()}-{self._serial}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            try:
+                _write_all(descriptor, content)
+            finally:
+                os.close(descriptor)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

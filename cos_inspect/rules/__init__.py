@@ -1,0 +1,1 @@
+"""What can be wrong with COS traffic, one module per group of rules."""

@@ -1,0 +1,161 @@
+"""Rules about server-side encryption: asked for, confirmed, exposed."""
+
+from collections.abc import Iterator, Sequence
+
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.encryption import Encryption
+from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.rules.rule import Rule
+
+_CONFIRMED_BY = frozenset(
+    ("PutObject", "PutObjectCopy", "InitiateMultipartUpload", "PostObject", "UploadPart")
+)
+"""Operations whose success repeats the encryption that was asked for (COS documents,
+pages 436/7728 and 436/7729). UploadPartCopy and AppendObject do not promise it."""
+
+SSE_NOT_APPLIED = Rule(
+    id="sse-not-applied",
+    group="encryption",
+    severity=Severity.ERROR,
+    title="Encryption was asked for and is not confirmed",
+    when="a request asks for server-side encryption and the success does not confirm it",
+    cause="The object was stored in clear, or something on the way took the headers out of the"
+    " request or out of the answer.",
+    fix="Read the object's headers with HEAD. If they show no encryption either, the object is"
+    " stored in clear: upload it again over a path that leaves headers alone.",
+    example="PutObject with x-cos-server-side-encryption: AES256, 200 without that header",
+)
+
+
+def sse_not_applied(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if (
+        cos.asked.mode != "none"
+        and cos.confirmed.mode == "none"
+        and cos.confirmed.anomaly is None
+        and cos.operation.name in _CONFIRMED_BY
+        and cos.succeeded
+        and cos.from_cos
+    ):
+        yield SSE_NOT_APPLIED.finding(
+            f"{cos.operation.name} asked for {cos.asked.mode}; the answer confirms no encryption.",
+            asked=cos.asked.mode,
+            confirmed="none",
+        )
+
+
+SSE_MISMATCH = Rule(
+    id="sse-mismatch",
+    group="encryption",
+    severity=Severity.ERROR,
+    title="Another encryption was confirmed than was asked for",
+    when="the algorithm, KMS key or customer-key MD5 in the answer differs from the request's",
+    cause="A bucket policy or gateway chose another encryption, answers were mixed up, or"
+    " headers were rewritten on the way.",
+    fix="Compare both sets of headers; check the bucket's default encryption and the KMS key id.",
+    example="PutObject asked for cos/kms, 200 with x-cos-server-side-encryption: AES256",
+)
+
+
+def _differences(asked: Encryption, confirmed: Encryption) -> Iterator[tuple[str, str, str]]:
+    if asked.mode != confirmed.mode:
+        yield "mode", asked.mode, confirmed.mode
+        return
+    for what in ("algorithm", "kms_key_id", "customer_key_md5"):
+        wanted, got = getattr(asked, what), getattr(confirmed, what)
+        if wanted is None or got is None:
+            continue
+        # Base64 has upper and lower case, the names of algorithms and keys do not.
+        if wanted != got if what == "customer_key_md5" else wanted.lower() != got.lower():
+            yield what, wanted, got
+
+
+def sse_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if not cos.succeeded or "none" in (cos.asked.mode, cos.confirmed.mode):
+        return
+    for what, wanted, got in _differences(cos.asked, cos.confirmed):
+        yield SSE_MISMATCH.finding(
+            f"Asked for {what.replace('_', ' ')} {wanted}, confirmed was {got}.",
+            what=what,
+            asked=wanted,
+            confirmed=got,
+        )
+
+
+SSE_CUSTOMER_KEY_MD5_MISMATCH = Rule(
+    id="sse-customer-key-md5-mismatch",
+    group="encryption",
+    severity=Severity.ERROR,
+    title="The customer key's MD5 is not that of the key sent",
+    when="…-customer-key-MD5 of the request is not the MD5 of the key in …-customer-key",
+    cause="The MD5 was made of the Base64 text instead of the 32 raw bytes, or key and MD5"
+    " belong to two keys.",
+    fix="Send the Base64 of the MD5 of the raw key; COS refuses the request otherwise.",
+    example="…-customer-key-MD5: U5L61r7jcwdNvT7frmUG8g== beside another key",
+)
+
+
+def sse_customer_key_md5_mismatch(_cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    for check in checks:
+        if (
+            check.check == "sse-customer-key-md5"
+            and check.body == "request"
+            and check.status == "mismatch"
+        ):
+            yield SSE_CUSTOMER_KEY_MD5_MISMATCH.finding(
+                f"The request says {check.expected}, the key sent has {check.actual}.",
+                expected=check.expected,
+                actual=check.actual,
+            )
+
+
+SSE_CONFLICT = Rule(
+    id="sse-conflict",
+    group="encryption",
+    severity=Severity.WARNING,
+    title="The encryption headers contradict each other",
+    when="headers of more than one encryption mode stand together, or a set for SSE-C is not whole",
+    cause="Two layers of a client both set encryption, or a header was lost.",
+    fix="Send the headers of one mode only: x-cos-server-side-encryption (with a key id for"
+    " KMS), or the three …-customer-… headers.",
+    example="x-cos-server-side-encryption: AES256 together with …-customer-algorithm: AES256",
+)
+
+
+def sse_conflict(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    sides = [("request", cos.asked)]
+    if cos.from_cos:
+        sides.append(("response", cos.confirmed))
+    for side, encryption in sides:
+        if encryption.anomaly is not None:
+            yield SSE_CONFLICT.finding(
+                f"In the {side}: {encryption.detail}.", side=side, anomaly=encryption.anomaly
+            )
+    for key in (cos.customer_key, cos.copy_source_key):
+        if key is not None and key.problem is not None:
+            yield SSE_CONFLICT.finding(
+                f"The customer key of the request is unusable: {key.problem}.",
+                side="request",
+                anomaly="key-unusable",
+            )
+
+
+SSE_KEY_EXPOSED = Rule(
+    id="sse-key-exposed",
+    group="encryption",
+    severity=Severity.ERROR,
+    title="A customer key went over plain HTTP",
+    when="a request with an SSE-C key uses http://",
+    cause="The client is configured for http, or built the URL itself.",
+    fix="Switch the client to https and change the key: whoever was on the way has it.",
+    example="PUT http://… with x-cos-server-side-encryption-customer-key",
+)
+
+
+def sse_key_exposed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if cos.request.scheme != "http":
+        return
+    for key, what in ((cos.customer_key, "key"), (cos.copy_source_key, "copy source's key")):
+        if key is not None:
+            yield SSE_KEY_EXPOSED.finding(
+                f"The SSE-C {what} was sent in clear to {cos.request.host}."
+            )

@@ -1,0 +1,127 @@
+"""Rules about failures: what COS answered, and when there was no answer."""
+
+from collections.abc import Iterator, Sequence
+
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.error import explain_error, explain_status
+from cos_inspect.exchange import BodyEnd
+from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.rules.rule import Rule
+
+ERROR_RESPONSE = Rule(
+    id="error-response",
+    group="error",
+    severity=Severity.ERROR,
+    title="COS answered with an error",
+    when="COS answers with a status of 400 or more; a warning for 4xx",
+    cause="The error code and its message say what; see the flow's error for the meaning.",
+    fix="Follow the advice for the error code.",
+    example="GetObject 404 NoSuchKey",
+)
+
+
+def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    response = cos.response
+    if response is None or not cos.failed:
+        return
+    status = response.status
+    error = cos.error
+    code = error.code if error else None
+    message = error.message if error else None
+    explanation = explain_error(code, message, status) or explain_status(status)
+    said = " ".join(part for part in (code, f"({message})" if message else None) if part)
+    detail = f"{cos.operation.name} was answered {status} {said}".rstrip(" .") + "."
+    if explanation:
+        detail += f" {explanation.meaning}"
+        if explanation.cause:
+            detail += f" Likely: {explanation.cause}"
+    yield ERROR_RESPONSE.finding(
+        detail,
+        severity=Severity.ERROR if status >= 500 else Severity.WARNING,
+        fix=explanation.fix if explanation and explanation.fix else None,
+        status=status,
+        code=code,
+        message=message,
+    )
+
+
+ERROR_IN_SUCCESS = Rule(
+    id="error-in-success",
+    group="error",
+    severity=Severity.ERROR,
+    title="Status 200, but the body is an error",
+    when="CompleteMultipartUpload or a copy is answered 200 with an <Error> body",
+    cause="COS sends the status before the work is done; what fails later can only be told in"
+    " the body.",
+    fix="Treat it as a failure and repeat the request; clients must read the body of these"
+    " operations.",
+    example="CompleteMultipartUpload 200 with <Code>InternalError</Code>",
+)
+
+
+def error_in_success(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if cos.status == 200 and cos.error is not None:
+        explanation = explain_error(cos.error.code, cos.error.message, 200)
+        meaning = f" {explanation.meaning}" if explanation else ""
+        yield ERROR_IN_SUCCESS.finding(
+            f"{cos.operation.name} was answered 200 with {cos.error.code}"
+            f" ({cos.error.message or 'no message'}).{meaning}",
+            code=cos.error.code,
+            message=cos.error.message,
+        )
+
+
+ERROR_BODY_MALFORMED = Rule(
+    id="error-body-malformed",
+    group="error",
+    severity=Severity.WARNING,
+    title="The error's body cannot be read",
+    when="COS answers with an error whose body should be XML and is not",
+    cause="The body was cut or rewritten on the way, or another layer answered with its own page.",
+    fix="Look at the raw body and at who sent it; SDKs report such an answer as a server or"
+    " client error without a code.",
+    example="403 with <Error><Code>AccessDen",
+)
+
+
+def error_body_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    response = cos.response
+    error = cos.error
+    if (
+        response is None
+        or error is None
+        or error.problem is None
+        or not cos.failed
+        or cos.request.method == "HEAD"
+        or cos.endpoint.kind == "website"
+        or cos.endpoint.family not in ("xml", "ci", "batch")
+        or response.body.end is not BodyEnd.COMPLETE
+        or not response.body.size
+    ):
+        return
+    yield ERROR_BODY_MALFORMED.finding(
+        f"The body of the answer {response.status} is not a readable error: {error.problem}.",
+        problem=error.problem,
+        content_type=response.headers.get("content-type"),
+    )
+
+
+CONNECTION_FAILED = Rule(
+    id="connection-failed",
+    group="error",
+    severity=Severity.ERROR,
+    title="There was no answer",
+    when="the connection was refused, reset or timed out before the answer's headers were whole",
+    cause="A network fault, a time-out of the client, a host name that does not resolve, or a"
+    " server that closed.",
+    fix="Look at the error's text and at how long it took; try the same host without the proxy.",
+    example="PutObject, no response: server closed the connection",
+)
+
+
+def connection_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if cos.response is None and cos.request.body.end is not BodyEnd.CUT:
+        yield CONNECTION_FAILED.finding(
+            f"{cos.operation.name} had no response: {cos.exchange.error or 'the flow ended'}.",
+            error=cos.exchange.error,
+        )

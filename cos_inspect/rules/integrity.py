@@ -1,0 +1,271 @@
+"""Rules about bodies that are not what their headers say."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.headers import AnnotatedHeader, describe, duplicates
+from cos_inspect.exchange import Body, BodyEnd, Headers
+from cos_inspect.report.model import Check, Finding, Severity, Side
+from cos_inspect.rules.rule import Rule
+
+
+def _mismatches(checks: Sequence[Check], *names: str) -> Iterator[Check]:
+    return (check for check in checks if check.status == "mismatch" and check.check in names)
+
+
+def _other_digest(checks: Sequence[Check], name: str, side: Side) -> str | None:
+    for check in checks:
+        if check.check == name and check.body == side and check.status != "skipped":
+            return check.status
+    return None
+
+
+def _body(cos: CosExchange, side: Side) -> Body | None:
+    if side == "request":
+        return cos.request.body
+    return cos.response.body if cos.response else None
+
+
+CRC64_MISMATCH = Rule(
+    id="crc64-mismatch",
+    group="integrity",
+    severity=Severity.ERROR,
+    title="The bytes are not those that COS's CRC-64 describes",
+    when="x-cos-hash-crc64ecma differs from the CRC-64 of the body that passed, or of the"
+    " object that an append makes",
+    cause="Bytes were changed between the proxy and COS: a damaging middlebox, a bad disk or"
+    " memory, or a header that belongs to another object.",
+    fix="Send the transfer again and compare. If it fails the same way, give COS support the"
+    " request id; for an upload, do not trust the stored object.",
+    example="GetObject 200, 1,048,576 bytes, x-cos-hash-crc64ecma 16749565679157681890, but"
+    " the body that passed has 7188322482464764960",
+)
+
+
+def crc64_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    for check in _mismatches(checks, "crc64", "append-crc64"):
+        body = _body(cos, check.body)
+        etag = _other_digest(checks, "etag", check.body)
+        hint = {
+            "match": " The ETag agrees with the body, so the CRC-64 header itself is in doubt.",
+            "mismatch": " The ETag does not agree with the body either.",
+            None: "",
+        }[etag]
+        yield CRC64_MISMATCH.finding(
+            f"COS says CRC-64 {check.expected}, the {check.body} body has {check.actual}.{hint}",
+            body=check.body,
+            expected=check.expected,
+            actual=check.actual,
+            size=body.size if body else None,
+        )
+
+
+ETAG_MISMATCH = Rule(
+    id="etag-mismatch",
+    group="integrity",
+    severity=Severity.ERROR,
+    title="The ETag is not the MD5 of the bytes that passed",
+    when="the ETag of a plain or SSE-COS object differs from the MD5 of its body",
+    cause="Bytes were changed between the proxy and COS, or the ETag belongs to another"
+    " version of the object.",
+    fix="Compare the CRC-64 as well: when it agrees, the bytes are whole and the ETag is in"
+    " doubt; when it does not, send the transfer again.",
+    example='PutObject 200, ETag "ee8de918d05640145b18f70f4c3aa602", body MD5'
+    " 22e024392de860289f0baa7d6cf8a549",
+)
+
+
+def etag_mismatch(_cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    for check in _mismatches(checks, "etag"):
+        crc64 = _other_digest(checks, "crc64", check.body)
+        hint = {
+            "match": " The CRC-64 agrees with the body, so the bytes are whole.",
+            "mismatch": " The CRC-64 does not agree with the body either.",
+            None: "",
+        }[crc64]
+        yield ETAG_MISMATCH.finding(
+            f"COS answered ETag {check.expected}, the {check.body} body has MD5"
+            f" {check.actual}.{hint}",
+            body=check.body,
+            expected=check.expected,
+            actual=check.actual,
+        )
+
+
+CONTENT_MD5_MISMATCH = Rule(
+    id="content-md5-mismatch",
+    group="integrity",
+    severity=Severity.ERROR,
+    title="Content-MD5 is not the MD5 of the request's body",
+    when="the request's Content-MD5 differs from the MD5 of the body that passed",
+    cause="The body was damaged between the client and the proxy, or the client hashed"
+    " something else: another buffer, a text before its encoding, the hex form of the MD5.",
+    fix="Hash exactly the bytes that are sent and encode the 16 raw bytes as Base64.",
+    example="Content-MD5: 7o3pGNBWQBRbGPcPTDqmAg==, body MD5 IuAkOS3oYCifC6p9bPilSQ==",
+)
+
+
+def content_md5_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    for check in _mismatches(checks, "content-md5"):
+        hint = ""
+        if check.expected and len(check.expected) == 32:
+            hint = " The header holds 32 characters: hex digits where Base64 belongs."
+        yield CONTENT_MD5_MISMATCH.finding(
+            f"The request says {check.expected}, its body has {check.actual}.{hint}",
+            expected=check.expected,
+            actual=check.actual,
+            size=cos.request.body.size,
+        )
+
+
+BODY_TRUNCATED = Rule(
+    id="body-truncated",
+    group="integrity",
+    severity=Severity.ERROR,
+    title="The body ended early",
+    when="fewer bytes came than Content-Length announced, or the connection ended inside the body",
+    cause="The sender went away: a lost network, an app that was put to sleep, a time-out, a"
+    " cancelled transfer.",
+    fix="Resume or repeat the transfer; an upload that was cut is not stored. Look at who ended"
+    " the connection and after how long.",
+    example="GetObject 200, Content-Length 1048576, 300000 bytes came before the server closed",
+)
+
+
+def body_truncated(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    request, response = cos.request, cos.response
+    # A server that refuses while the upload is under way need not read the rest of it.
+    refused = response is not None and response.status >= 300
+    if request.body.end is BodyEnd.CUT and not refused:
+        yield _truncated(cos, "request", request.headers, request.body)
+    if response is not None and response.body.end is BodyEnd.CUT:
+        yield _truncated(cos, "response", response.headers, response.body)
+
+
+def _truncated(cos: CosExchange, side: Side, headers: Headers, body: Body) -> Finding:
+    announced = headers.get("content-length")
+    seen = "an unknown number" if body.size is None else str(body.size)
+    of = f" of {announced}" if announced else ""
+    because = f" ({cos.exchange.error})" if cos.exchange.error else ""
+    return BODY_TRUNCATED.finding(
+        f"The {side} body ended after {seen}{of} bytes{because}.",
+        body=side,
+        expected=announced,
+        actual=body.size,
+        error=cos.exchange.error,
+    )
+
+
+CRC64_MISSING = Rule(
+    id="crc64-missing",
+    group="integrity",
+    severity=Severity.NOTICE,
+    title="A successful upload was answered without x-cos-hash-crc64ecma",
+    when="PutObject or UploadPart succeeds and the answer has no CRC-64",
+    cause="Something between COS and the client took the header away, or an old gateway answered.",
+    fix="Check the upload by its ETag, or read the object's headers once more; SDKs that insist"
+    " on the CRC-64 report a failure here.",
+    example="PutObject 200 with an ETag and no x-cos-hash-crc64ecma",
+)
+
+
+def crc64_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if (
+        cos.operation.name in ("PutObject", "UploadPart")
+        and _plain_success(cos)
+        and not cos.signed.scheme.startswith("aws")
+        and cos.response is not None
+        and "x-cos-hash-crc64ecma" not in cos.response.headers
+    ):
+        yield CRC64_MISSING.finding(f"{cos.operation.name} succeeded without a CRC-64 to compare.")
+
+
+ETAG_MISSING = Rule(
+    id="etag-missing",
+    group="integrity",
+    severity=Severity.NOTICE,
+    title="A success that carries an ETag came without one",
+    when="an upload, a GET or a HEAD of an object succeeds and the answer has no ETag",
+    cause="A proxy, a security box or a CDN rule took the header away.",
+    fix="Let the ETag pass: multipart uploads cannot be completed without the parts' ETags.",
+    example="UploadPart 200 without ETag, then CompleteMultipartUpload 400 InvalidPart",
+)
+
+
+def etag_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    operation = cos.operation
+    if (
+        (operation.uploads_object or cos.describes_object)
+        and not operation.processed
+        and not operation.processed_upload
+        and cos.endpoint.kind != "website"
+        and _plain_success(cos)
+        and cos.response is not None
+        and "etag" not in cos.response.headers
+    ):
+        yield ETAG_MISSING.finding(f"{operation.name} succeeded without an ETag.")
+
+
+def _plain_success(cos: CosExchange) -> bool:
+    """A success of COS's own making, whose answer no callback has shaped."""
+    headers = cos.request.headers
+    return (
+        cos.succeeded
+        and cos.from_cos
+        and "x-cos-callback" not in headers
+        and "x-cos-return-body" not in headers
+    )
+
+
+HEADER_MALFORMED = Rule(
+    id="header-malformed",
+    group="integrity",
+    severity=Severity.WARNING,
+    title="A header has a value outside its syntax",
+    when="a documented header holds what its syntax does not allow",
+    cause="A client that builds headers by hand, or something on the way that rewrote them.",
+    fix="Look at the header named in the evidence and at who writes it.",
+    example="ETag: ee8de918d05640145b18f70f4c3aa602 (not quoted)",
+)
+
+
+def header_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    sides: list[tuple[Side, tuple[AnnotatedHeader, ...]]] = [("request", cos.request_headers)]
+    if cos.from_cos:
+        sides.append(("response", cos.response_headers))
+    for side, headers in sides:
+        for name, value, fact, issues in headers:
+            for issue in issues:
+                shown: dict[str, Any] = {} if fact.secret else {"value": value}
+                yield HEADER_MALFORMED.finding(
+                    f"{name} of the {side}: {issue}.", header=name, side=side, issue=issue, **shown
+                )
+
+
+HEADER_DUPLICATED = Rule(
+    id="header-duplicated",
+    group="integrity",
+    severity=Severity.WARNING,
+    title="A header stands more than once, with different values",
+    when="a header that may stand once stands more often, and its values differ",
+    cause="Two layers of a client or a proxy both set the header.",
+    fix="Find which layer adds the second one; receivers pick one of them, and not all the same.",
+    example='ETag: "ee8d…" and ETag: "22e0…" in one answer',
+)
+
+
+def header_duplicated(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    sides: list[tuple[Side, Headers]] = [("request", cos.request.headers)]
+    if cos.from_cos and cos.response is not None:
+        sides.append(("response", cos.response.headers))
+    for side, headers in sides:
+        for name, values in duplicates(headers, side):
+            secret = describe(name, side).secret
+            shown: dict[str, Any] = {} if secret else {"values": list(values)}
+            yield HEADER_DUPLICATED.finding(
+                f"{name} stands {len(values)} times in the {side}.",
+                header=name,
+                side=side,
+                **shown,
+            )

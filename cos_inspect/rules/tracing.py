@@ -1,0 +1,261 @@
+"""Rules about ids and clocks: what a support ticket will need."""
+
+from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
+
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.rules.rule import Rule
+
+_WITHOUT_TRACE_IDS = frozenset(("json-legacy", "fetch", "vectors"))
+"""Families of operations whose errors are JSON and carry no trace id."""
+
+_SKEW_WARNING = 5 * 60
+_SKEW_ERROR = 15 * 60
+"""Seconds; COS refuses requests from 15 minutes on (error RequestTimeTooSkewed)."""
+
+TRACE_ID_MISSING = Rule(
+    id="trace-id-missing",
+    group="tracing",
+    severity=Severity.WARNING,
+    title="An error without a trace id",
+    when="COS answers 4xx or 5xx with a trace id neither in x-cos-trace-id nor in the error's"
+    " body; a notice where only the body has it",
+    cause="Some front ends of COS leave the header out, or something on the way removed it.",
+    fix="Quote the request id and the time in a support ticket instead.",
+    example="HeadObject 404 without x-cos-trace-id",
+)
+
+
+def trace_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    response = cos.response
+    if response is None or not cos.failed or cos.endpoint.family in _WITHOUT_TRACE_IDS:
+        return
+    if response.headers.get("x-cos-trace-id") or response.headers.get("x-amz-trace-id"):
+        return
+    if cos.error is not None and cos.error.trace_id:
+        yield TRACE_ID_MISSING.finding(
+            "The trace id stands only in the error's body, not in x-cos-trace-id.",
+            severity=Severity.NOTICE,
+            where="body",
+        )
+        return
+    yield TRACE_ID_MISSING.finding(
+        f"The answer {response.status} has no trace id, neither in x-cos-trace-id nor in its body.",
+        where=None,
+    )
+
+
+TRACE_ID_ON_SUCCESS = Rule(
+    id="trace-id-on-success",
+    group="tracing",
+    severity=Severity.NOTICE,
+    title="A trace id on a success",
+    when="x-cos-trace-id stands on a 2xx answer",
+    cause="The documents promise the trace id for failures only; some bucket settings send it"
+    " all the same.",
+    fix="Nothing needs to be done.",
+    example="DeleteBucketCORS 204 with x-cos-trace-id",
+)
+
+
+def trace_id_on_success(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    response = cos.response
+    if (
+        response is not None
+        and 200 <= response.status < 300
+        and cos.error is None
+        and "x-cos-trace-id" in response.headers
+    ):
+        yield TRACE_ID_ON_SUCCESS.finding(
+            f"{cos.operation.name} succeeded with {response.status} and has a trace id."
+        )
+
+
+REQUEST_ID_MISSING = Rule(
+    id="request-id-missing",
+    group="tracing",
+    severity=Severity.WARNING,
+    title="An answer of COS without a request id",
+    when="the answer bears marks of COS but has no x-cos-request-id (x-ci-request-id on CI"
+    " hosts, x-amz-request-id for S3 clients)",
+    cause="Something between COS and the client removed the header.",
+    fix="Find what removes it; SDKs take its absence as a sign that the answer is not from COS"
+    " and may switch to another host.",
+    example="GetObject 200, Server: tencent-cos, no x-cos-request-id",
+)
+
+
+def request_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    response = cos.response
+    if response is None or not cos.from_cos or response.status < 200:
+        return
+    headers = response.headers
+    if not any(
+        headers.get(name) for name in ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
+    ):
+        if cos.endpoint.family == "json-legacy":
+            return
+        where = " (the error's body has one)" if cos.request_id else ""
+        yield REQUEST_ID_MISSING.finding(
+            f"The answer {response.status} has no request id in its headers{where}."
+        )
+
+
+REQUEST_ID_MISMATCH = Rule(
+    id="request-id-mismatch",
+    group="tracing",
+    severity=Severity.WARNING,
+    title="Header and error body name different ids",
+    when="the request or trace id in the headers differs from the one in the error's body",
+    cause="Headers and body belong to two answers: a cache or proxy mixed them.",
+    fix="Quote both in a support ticket, and look at what is between the client and COS.",
+    example="x-cos-request-id: NjBl… and <RequestId>NjQz…</RequestId> in one answer",
+)
+
+
+def request_id_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if cos.response is None or cos.error is None:
+        return
+    headers = cos.response.headers
+    pairs = (
+        ("request id", ("x-cos-request-id", "x-amz-request-id"), cos.error.request_id),
+        ("trace id", ("x-cos-trace-id", "x-amz-trace-id"), cos.error.trace_id),
+    )
+    for what, names, in_body in pairs:
+        in_header = next((headers.get(name) for name in names if headers.get(name)), None)
+        if in_header and in_body and in_header != in_body:
+            yield REQUEST_ID_MISMATCH.finding(
+                f"The header's {what} is {in_header}, the body's is {in_body}.",
+                what=what,
+                header=in_header,
+                body=in_body,
+            )
+
+
+CLOCK_SKEW = Rule(
+    id="clock-skew",
+    group="tracing",
+    severity=Severity.WARNING,
+    title="The clocks disagree",
+    when="the clocks of device, proxy and server (Date, request id, start of a header"
+    " signature) differ by more than 5 minutes; an error from 15 minutes on",
+    cause="The device's or the proxy's clock is wrong, a time zone was taken for another, or a"
+    " header signature was made long before it was used.",
+    fix="Set the clock by network time. COS refuses signatures whose time is 15 minutes off.",
+    example="Date: 10:00:00, signature from 10:20:00",
+)
+
+
+def _date(value: str | None) -> float | None:
+    if not value:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    if moment.tzinfo is None:
+        # Without a zone (asctime form) the moment is not known.
+        return None
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError):
+        return None
+
+
+def _apart(moment: float, first: float, last: float) -> float:
+    """Seconds from a span to a moment: negative before it, positive after it, 0 inside."""
+    if moment < first:
+        return moment - first
+    return max(0.0, moment - last)
+
+
+def _moments(cos: CosExchange) -> Iterator[tuple[str, str, float]]:
+    """Pairs of clocks that can be compared, and by how many seconds the first is ahead."""
+    response = cos.response
+    timing = cos.exchange.timing
+    began = timing.request_start
+    answered = timing.response_start or timing.response_end or began
+    date = sent = None
+    if response is not None and cos.from_cos and not cos.through_cdn:
+        date = _date(response.headers.get("date"))
+        if cos.request_id_read is not None and cos.request_id_read.time is not None:
+            sent = float(cos.request_id_read.time)
+    if date is not None:
+        yield "server", "proxy", _apart(date, began, answered)
+    elif sent is not None:
+        yield "server", "proxy", _apart(sent, began, answered)
+    if date is not None and sent is not None:
+        # The id is made when the request arrives, Date when it is answered.
+        yield "request id", "server", _apart(sent, date - (answered - began), date)
+    device = _date(cos.request.headers.get("date"))
+    if cos.signed.place == "header" and cos.signed.start is not None:
+        device = float(cos.signed.start)
+    if device is not None:
+        if date is not None:
+            yield "device", "server", _apart(device, date - (answered - began), date)
+        else:
+            yield "device", "proxy", _apart(device, began, answered)
+
+
+def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    for one, other, seconds in _moments(cos):
+        size = abs(seconds)
+        if size <= _SKEW_WARNING:
+            continue
+        direction = "ahead of" if seconds > 0 else "behind"
+        yield CLOCK_SKEW.finding(
+            f"The {one}'s clock is {_span(size)} {direction} the {other}'s.",
+            severity=Severity.ERROR if size >= _SKEW_ERROR else Severity.WARNING,
+            clock=one,
+            against=other,
+            seconds=round(seconds),
+        )
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s"
+
+
+NOT_FROM_COS = Rule(
+    id="not-from-cos",
+    group="tracing",
+    severity=Severity.WARNING,
+    title="The answer bears no mark of COS",
+    when="the answer for a host of COS has neither Server: tencent-cos nor any x-cos-… or x-ci-…"
+    " header",
+    cause="A captive portal, a filtering proxy, a carrier's page or a CDN's own error page"
+    " answered in place of COS.",
+    fix="Use https, leave the network that answers in COS's name, and look at the body and the"
+    " Server header to see who it was.",
+    example="GET http://…cos.ap-guangzhou.myqcloud.com/a.png, 302 to a log-in page",
+)
+
+_OWN_HOSTS = frozenset(("default", "internal", "accelerate", "service", "website", "ci", "control"))
+"""Kinds of endpoints that only COS itself answers for."""
+
+
+def not_from_cos(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    response = cos.response
+    if response is None or cos.from_cos or response.status < 200:
+        return
+    own = cos.endpoint.kind in _OWN_HOSTS and cos.endpoint.family in ("xml", "ci", "batch")
+    if not own and response.status < 400:
+        # A CDN or a custom domain may hide COS's headers from what it delivers.
+        return
+    if cos.endpoint.family in _WITHOUT_TRACE_IDS:
+        return
+    server = response.headers.get("server")
+    yield NOT_FROM_COS.finding(
+        f"{response.status} from {cos.request.host} has no header of COS"
+        f" (Server: {server or 'absent'}).",
+        server=server,
+        status=response.status,
+        location=response.headers.get("location"),
+    )

@@ -1,0 +1,78 @@
+"""Small reports for tests."""
+
+from cos_inspect.report.model import (
+    BodyReport,
+    ClientReport,
+    CosReport,
+    EncryptionReport,
+    Finding,
+    FlowReport,
+    HeaderReport,
+    IdsReport,
+    RequestReport,
+    ResponseReport,
+    Severity,
+    TimingReport,
+)
+
+
+def finding(rule: str = "etag-mismatch", severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(
+        rule=rule, group="integrity", severity=severity, title="t", detail="d", fix="f", evidence={}
+    )
+
+
+def flow_report(
+    *,
+    operation: str = "PutObject",
+    key: str | None = "a.txt",
+    status: int | None = 200,
+    sequence: int = 0,
+    flow_id: str = "3f2a9c1b-0000-4000-8000-000000000000",
+    findings: list[Finding] | None = None,
+    client: str | None = "cos-python-sdk-v5",
+    host: str = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com",
+) -> FlowReport:
+    body = BodyReport(size=3, md5=None, crc64ecma=None, complete=True, encoding=None)
+    headers = [HeaderReport("Host", host, "http", "", [])]
+    return FlowReport(
+        flow_id=flow_id,
+        sequence=sequence,
+        verdict="error" if findings else "ok",
+        started="2026-11-22T10:00:00.123Z",
+        timing=TimingReport(
+            total_ms=1.0,
+            connect_ms=None,
+            tls_ms=None,
+            request_ms=0.1,
+            wait_ms=0.5,
+            response_ms=0.4,
+        ),
+        cos=CosReport(
+            operation=operation,
+            level="object",
+            bucket="examplebucket-1250000000",
+            appid="1250000000",
+            region="ap-guangzhou",
+            key=key,
+            endpoint="default",
+            client=ClientReport(name=client, version="1.9.44", platform=None) if client else None,
+        ),
+        request=RequestReport(
+            method="PUT",
+            url=f"https://{host}/{key}",
+            http_version="HTTP/1.1",
+            headers=headers,
+            body=body,
+        ),
+        response=None
+        if status is None
+        else ResponseReport(
+            status=status, reason="OK", http_version="HTTP/1.1", headers=[], body=body
+        ),
+        ids=IdsReport(request_id=None, request_id_time=None, trace_id=None),
+        encryption=EncryptionReport(mode="none"),
+        error=None,
+        checks=[],
+        findings=findings or [],
+    )
