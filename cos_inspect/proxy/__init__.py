@@ -1,0 +1,1 @@
+"""All that knows mitmproxy: options, hooks, taps on bodies, marks and comments."""

@@ -1,0 +1,115 @@
+"""What is left on a flow: its marker, its comment, and metadata that survives saving.
+
+The metadata key ``cos`` holds plain data with a version: the facts of bodies
+that were streamed and are gone, and what was set, to tell it from a person's.
+"""
+
+from typing import Any
+
+import msgspec
+from mitmproxy import http
+
+from cos_inspect.exchange import Body
+from cos_inspect.report.model import FlowReport, Verdict
+
+METADATA_KEY = "cos"
+METADATA_VERSION = 1
+
+MARKERS: dict[Verdict, str] = {
+    "ok": ":green_circle:",
+    "notice": ":large_blue_circle:",
+    "warning": ":orange_circle:",
+    "error": ":red_circle:",
+}
+
+
+def saved(flow: http.HTTPFlow) -> dict[str, Any]:
+    """What an earlier run left on the flow; empty when nothing readable is there."""
+    data = flow.metadata.get(METADATA_KEY)
+    if isinstance(data, dict) and data.get("version") == METADATA_VERSION:
+        return data
+    return {}
+
+
+def forget(flow: http.HTTPFlow) -> None:
+    """A replayed flow is the same object, with the metadata of its first run."""
+    before = saved(flow)
+    if before:
+        if flow.marked == before.get("marker"):
+            flow.marked = ""
+        if flow.comment == before.get("comment"):
+            flow.comment = ""
+        del flow.metadata[METADATA_KEY]
+
+
+def saved_body(flow: http.HTTPFlow, side: str) -> Body | None:
+    """The facts of a streamed body, as an earlier run met it."""
+    data = saved(flow).get(f"{side}_body")
+    if not isinstance(data, dict):
+        return None
+    try:
+        return msgspec.convert(data, Body, strict=False)
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return None
+
+
+def comment_of(report: FlowReport) -> str:
+    """The first line says it all; each finding follows on a line of its own."""
+    rules = list(dict.fromkeys(finding.rule for finding in report.findings))
+    first = f"COS {report.verdict}: {report.cos.operation}"
+    if rules:
+        first += f": {', '.join(rules)}"
+    return "\n".join([first, *(f"{item.rule}: {item.detail}" for item in report.findings)])
+
+
+def leave(
+    flow: http.HTTPFlow,
+    report: FlowReport,
+    *,
+    visibly: bool,
+    request_body: Body,
+    response_body: Body | None,
+) -> None:
+    """Stores what was learned; ``visibly``: sets marker and comment as well, unless a
+    person did."""
+    before = saved(flow)
+    data: dict[str, Any] = {
+        "version": METADATA_VERSION,
+        "verdict": report.verdict,
+        "operation": report.cos.operation,
+        "findings": [finding.rule for finding in report.findings],
+        "request_body": _plain(request_body),
+    }
+    if response_body is not None:
+        data["response_body"] = _plain(response_body)
+    if visibly:
+        marker, comment = MARKERS[report.verdict], comment_of(report)
+        if flow.marked in ("", before.get("marker")):
+            flow.marked = marker
+            data["marker"] = marker
+        if flow.comment in ("", before.get("comment")):
+            flow.comment = comment
+            data["comment"] = comment
+    flow.metadata[METADATA_KEY] = data
+
+
+def _plain(body: Body) -> dict[str, Any]:
+    """Facts without bytes: a form's fields and an error's text may hold secrets."""
+    facts: dict[str, Any] = {
+        "end": body.end.value,
+        "size": body.size,
+        "md5": body.md5,
+        # As text: saved flows hold no integers beyond 64 bits signed in every version.
+        "crc64": None if body.crc64 is None else str(body.crc64),
+    }
+    payload = body.payload
+    if payload is not None:
+        facts["payload"] = {
+            "kind": payload.kind.value,
+            "size": payload.size,
+            "md5": payload.md5,
+            "crc64": None if payload.crc64 is None else str(payload.crc64),
+            "complete": payload.complete,
+            "problem": payload.problem,
+        }
+    return facts

@@ -1,0 +1,187 @@
+"""The addon's options, and the settings that their values mean.
+
+Every option is a string or a sequence of strings: mitmproxy 12 drops a script
+addon without a word when a typed option gets a value it cannot read.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+from mitmproxy import exceptions
+from mitmproxy.addonmanager import Loader
+from mitmproxy.options import Options
+from mitmproxy.utils import human
+
+from cos_inspect.rules.registry import RULE_IDS
+
+FORMATS = ("json", "jsonl")
+_LATER_FORMATS = ("html", "markdown", "junit")
+SEVERITIES = ("never", "notice", "warning", "error")
+
+_OPTIONS: tuple[tuple[str, type, object, str], ...] = (
+    (
+        "cos_report_dir",
+        str,
+        "cos-reports",
+        "Directory for reports on COS flows; made if missing. Empty: none are written.",
+    ),
+    (
+        "cos_report_format",
+        Sequence[str],
+        ["json"],
+        "Formats of the reports, any of: json, jsonl.",
+    ),
+    (
+        "cos_hosts",
+        Sequence[str],
+        [],
+        "Shell-style patterns of further hosts to treat as COS: custom, CDN or test domains.",
+    ),
+    (
+        "cos_stream",
+        str,
+        "1m",
+        "A body longer than this, or of unknown length, is checked as it passes and not kept."
+        " 0: every body; never: none.",
+    ),
+    (
+        "cos_redact",
+        str,
+        "true",
+        "true or false: mask secrets in everything that is written or shown.",
+    ),
+    (
+        "cos_credentials",
+        str,
+        "",
+        "File of keys, to recompute signatures with.",
+    ),
+    (
+        "cos_annotate",
+        str,
+        "true",
+        "true or false: set the flow's marker and comment, unless a person set them.",
+    ),
+    ("cos_ignore", Sequence[str], [], "Ids of rules to leave out."),
+    (
+        "cos_fail_on",
+        str,
+        "never",
+        "never, notice, warning or error: exit status 1 when a finding of that severity or"
+        " a higher one was made.",
+    ),
+)
+OPTION_NAMES = frozenset(name for name, *_ in _OPTIONS)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the options mean. ``stream_above`` is a body size in bytes, None: never stream."""
+
+    report_dir: Path | None = Path("cos-reports")
+    formats: tuple[str, ...] = ("json",)
+    hosts: tuple[str, ...] = ()
+    stream_above: int | None = 1024 * 1024
+    redact: bool = True
+    annotate: bool = True
+    ignore: frozenset[str] = frozenset()
+    fail_on: str = "never"
+
+
+def declare(loader: Loader) -> None:
+    for name, kind, default, text in _OPTIONS:
+        loader.add_option(name, kind, default, text)
+
+
+def settings_of(options: Options) -> Settings:
+    """Reads all options. OptionsError names option, value and what is allowed."""
+    directory = options.cos_report_dir
+    return Settings(
+        report_dir=_directory(directory) if directory else None,
+        formats=_formats(options.cos_report_format),
+        hosts=_hosts(options.cos_hosts),
+        stream_above=_size(options.cos_stream),
+        redact=_flag("cos_redact", options.cos_redact),
+        annotate=_flag("cos_annotate", options.cos_annotate),
+        ignore=_rules(options.cos_ignore),
+        fail_on=_one_of("cos_fail_on", options.cos_fail_on, SEVERITIES),
+    )
+
+
+def refuse_unfinished(options: Options) -> None:
+    """OptionsError for an option whose work is not built yet, rather than ignoring it."""
+    if options.cos_credentials:
+        raise _error("cos_credentials: signatures are not recomputed yet; leave the option empty")
+
+
+def reaches(verdicts: Iterable[str], fail_on: str) -> bool:
+    """Whether one of the verdicts is as bad as ``fail_on`` or worse."""
+    if fail_on == "never":
+        return False
+    bad = SEVERITIES[SEVERITIES.index(fail_on) :]
+    return any(verdict in bad for verdict in verdicts)
+
+
+def _error(text: str) -> exceptions.OptionsError:
+    error: exceptions.OptionsError = exceptions.OptionsError(text)  # type: ignore[no-untyped-call]
+    return error
+
+
+def _refused(name: str, value: object, allowed: str) -> exceptions.OptionsError:
+    return _error(f"{name}: {value!r} is not allowed; allowed: {allowed}")
+
+
+def _directory(value: str) -> Path:
+    path = Path(value).expanduser()
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise _refused("cos_report_dir", value, f"a directory ({nearest} is not one)")
+    return path
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise _refused(name, value, ", ".join(allowed))
+    return value
+
+
+def _flag(name: str, value: str) -> bool:
+    return _one_of(name, value, ("true", "false")) == "true"
+
+
+def _formats(values: Sequence[str]) -> tuple[str, ...]:
+    for value in values:
+        if value in _LATER_FORMATS:
+            raise _error(
+                f"cos_report_format: {value!r} is not built yet; allowed: {', '.join(FORMATS)}"
+            )
+        _one_of("cos_report_format", value, FORMATS)
+    return tuple(values)
+
+
+def _hosts(values: Sequence[str]) -> tuple[str, ...]:
+    for value in values:
+        if not value or "/" in value or any(sign.isspace() for sign in value):
+            raise _refused("cos_hosts", value, "host patterns such as *.example.com")
+    return tuple(value.lower() for value in values)
+
+
+def _size(value: str) -> int | None:
+    if value == "never":
+        return None
+    try:
+        size = human.parse_size(value)
+    except ValueError:
+        size = None
+    if size is None or size < 0:
+        raise _refused("cos_stream", value, "a size such as 0, 512k, 1m or 2g, or never")
+    return size
+
+
+def _rules(values: Sequence[str]) -> frozenset[str]:
+    for value in values:
+        if value not in RULE_IDS:
+            raise _refused("cos_ignore", value, ", ".join(sorted(RULE_IDS)))
+    return frozenset(values)

@@ -1,0 +1,149 @@
+"""What is held of one flow from its first header to its last byte."""
+
+from mitmproxy import http
+
+from cos_inspect.cos.digest_plan import (
+    DigestPlan,
+    plan_payload,
+    plan_request,
+    plan_response,
+)
+from cos_inspect.cos.endpoint import Endpoint
+from cos_inspect.cos.operation import Operation, read_operation
+from cos_inspect.cos.payload import PayloadReader, payload_reader
+from cos_inspect.digests import Digester
+from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.proxy.annotations import saved_body
+from cos_inspect.proxy.taps import Meter, Tap, body_of_content
+
+
+class Watch:
+    """A COS flow under way: its headers as they came, and the taps on its bodies."""
+
+    __slots__ = (
+        "_request_tap",
+        "_response_tap",
+        "dropped_headers",
+        "flow",
+        "operation",
+        "request_headers",
+        "response_headers",
+    )
+
+    def __init__(self, flow: http.HTTPFlow, headers: Headers, endpoint: Endpoint) -> None:
+        self.flow = flow
+        self.request_headers = headers
+        self.response_headers: Headers | None = None
+        request = flow.request
+        self.operation: Operation = read_operation(endpoint, request.method, request.path, headers)
+        expect = headers.get("expect")
+        # mitmproxy answers this one itself and does not pass it on.
+        passed_on = expect is None or expect.lower() != "100-continue" or not flow.live
+        self.dropped_headers: tuple[tuple[str, str], ...] = (
+            () if passed_on or expect is None else (("Expect", expect),)
+        )
+        self._request_tap: Tap | None = None
+        self._response_tap: Tap | None = None
+
+    def tap_request(self, limit: int | None) -> None:
+        """Streams a request body above ``limit`` bytes or of unknown length."""
+        request = self.flow.request
+        if not _may_have_body(request.method, self.request_headers):
+            return
+        wanted = _streams(self.request_headers, limit)
+        if wanted and request.http_version.startswith(("HTTP/2", "HTTP/3")):
+            # mitmproxy would send such a body to an HTTP/1 server without any framing.
+            wanted = "content-length" in self.request_headers
+        if wanted or request.stream:
+            payload = self._payload_reader()
+            plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
+            inner = request.stream if callable(request.stream) else None
+            self._request_tap = Tap(self.flow.id, Meter(plan, payload), inner)
+            request.stream = self._request_tap
+
+    def tap_response(self, limit: int | None) -> None:
+        """The same for the response's body."""
+        response = self.flow.response
+        if response is None or self.response_headers is None:
+            return
+        if _streams(self.response_headers, limit) or response.stream:
+            inner = response.stream if callable(response.stream) else None
+            self._response_tap = Tap(self.flow.id, Meter(self._response_plan()), inner)
+            response.stream = self._response_tap
+
+    @property
+    def upload_under_way(self) -> bool:
+        """The answer came before the request's body had ended."""
+        return self._request_tap is not None and not self._request_tap.ended
+
+    def request_body(self) -> Body:
+        flow = self.flow
+        if self._request_tap is not None and flow.request.raw_content is None:
+            return self._request_tap.body()
+        content = flow.request.raw_content
+        if content is not None:
+            payload = self._payload_reader() if content else None
+            plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
+            return body_of_content(content, plan, payload)
+        stored = saved_body(flow, "request")
+        if stored is not None:
+            return stored
+        if not _may_have_body(flow.request.method, self.request_headers):
+            return EMPTY_BODY
+        # Content is None when the body had not ended, or was streamed by somebody else.
+        cut = flow.live and flow.request.timestamp_end is None
+        return Body(end=BodyEnd.CUT if cut else BodyEnd.NOT_CAPTURED, size=None)
+
+    def response_body(self) -> Body | None:
+        flow = self.flow
+        response = flow.response
+        if response is None:
+            return None
+        content = response.raw_content
+        tap = self._response_tap
+        if tap is not None and content is None:
+            return tap.body()
+        if content is not None:
+            return body_of_content(content, self._response_plan())
+        stored = saved_body(flow, "response")
+        if stored is not None:
+            return stored
+        if flow.error is not None:
+            return Body(end=BodyEnd.CUT, size=None)
+        if flow.request.method == "HEAD" or response.status_code in (204, 304):
+            return EMPTY_BODY
+        return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+
+    def _response_plan(self) -> DigestPlan:
+        response, headers = self.flow.response, self.response_headers
+        if response is None or headers is None:
+            return DigestPlan()
+        return plan_response(
+            self.operation, self.flow.request.method, response.status_code, headers
+        )
+
+    def _payload_reader(self) -> PayloadReader | None:
+        plan = plan_payload(self.operation, self.request_headers)
+        return payload_reader(
+            self.operation.name,
+            self.request_headers,
+            lambda: Digester(md5=plan.md5, crc64=plan.crc64),
+        )
+
+
+def _may_have_body(method: str, headers: Headers) -> bool:
+    return (
+        method in ("PUT", "POST")
+        or "transfer-encoding" in headers
+        or headers.get("content-length") not in (None, "0")
+    )
+
+
+def _streams(headers: Headers, limit: int | None) -> bool:
+    """Whether a body is longer than ``limit`` bytes, or of unknown length."""
+    if limit is None:
+        return False
+    length = headers.get("content-length")
+    if length is None or not length.isascii() or not length.isdigit():
+        return True
+    return int(length) > limit

@@ -1,0 +1,98 @@
+"""Marks, comments and metadata: a person's are kept, ours are renewed."""
+
+import io
+import json
+
+from mitmproxy import io as flow_io
+from mitmproxy.test import tflow
+
+from cos_inspect.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
+from cos_inspect.proxy import annotations
+from cos_inspect.report.model import FlowReport
+from tests.report.build import finding, flow_report
+
+BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)
+
+
+def _leave(flow: object, report: FlowReport, *, visibly: bool = True, body: Body = BODY) -> None:
+    annotations.leave(
+        flow,  # type: ignore[arg-type]
+        report,
+        visibly=visibly,
+        request_body=body,
+        response_body=Body(end=BodyEnd.CUT, size=3),
+    )
+
+
+def test_the_verdict_is_seen_at_a_glance() -> None:
+    flow = tflow.tflow(resp=True)
+    _leave(flow, flow_report(findings=[finding()]))
+    assert flow.marked == ":red_circle:"
+    assert flow.comment.splitlines()[0] == "COS error: PutObject: etag-mismatch"
+    assert flow.metadata["cos"]["verdict"] == "error"
+
+
+def test_what_a_person_set_is_kept() -> None:
+    flow = tflow.tflow(resp=True)
+    flow.marked, flow.comment = ":star:", "look here"
+    _leave(flow, flow_report())
+    assert (flow.marked, flow.comment) == (":star:", "look here")
+
+
+def test_our_own_is_renewed() -> None:
+    flow = tflow.tflow(resp=True)
+    _leave(flow, flow_report(findings=[finding()]))
+    _leave(flow, flow_report())
+    assert flow.marked == ":green_circle:"
+    assert flow.comment == "COS ok: PutObject"
+
+
+def test_nothing_is_shown_where_that_is_not_wanted() -> None:
+    flow = tflow.tflow(resp=True)
+    _leave(flow, flow_report(), visibly=False)
+    assert (flow.marked, flow.comment) == ("", "")
+    assert "cos" in flow.metadata
+
+
+def test_a_replayed_flow_starts_anew() -> None:
+    flow = tflow.tflow(resp=True)
+    _leave(flow, flow_report())
+    annotations.forget(flow)
+    assert (flow.marked, flow.comment, flow.metadata) == ("", "", {})
+    flow.comment = "mine"
+    _leave(flow, flow_report())
+    annotations.forget(flow)
+    assert flow.comment == "mine"
+
+
+def test_facts_survive_saving_and_loading() -> None:
+    payload = Payload(
+        kind=PayloadKind.FORM_FILE,
+        size=2,
+        md5="ff" * 16,
+        crc64=2**63 + 1,
+        fields=(FormField("policy", "secret"),),
+    )
+    body = Body(size=9, md5="00" * 16, crc64=7, payload=payload)
+    flow = tflow.tflow(resp=True)
+    _leave(flow, flow_report(), body=body)
+    file = io.BytesIO()
+    flow_io.FlowWriter(file).add(flow)
+    file.seek(0)
+    (loaded,) = flow_io.FlowReader(file).stream()
+    stored = annotations.saved_body(loaded, "request")  # type: ignore[arg-type]
+    assert stored is not None
+    assert (stored.size, stored.md5, stored.crc64) == (9, "00" * 16, 7)
+    assert stored.payload is not None
+    assert stored.payload.crc64 == 2**63 + 1
+    answer = annotations.saved_body(loaded, "response")  # type: ignore[arg-type]
+    assert answer is not None
+    assert (answer.end, answer.size) == (BodyEnd.CUT, 3)
+    assert "secret" not in json.dumps(loaded.metadata)
+
+
+def test_unreadable_metadata_is_no_knowledge() -> None:
+    flow = tflow.tflow(resp=True)
+    for data in (None, "x", {"version": 99}, {"version": 1, "request_body": {"size": "many"}}):
+        flow.metadata["cos"] = data
+        assert annotations.saved_body(flow, "request") is None

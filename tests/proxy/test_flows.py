@@ -1,0 +1,66 @@
+"""From mitmproxy's flow to an exchange."""
+
+from mitmproxy.http import Headers as MitmHeaders
+from mitmproxy.test import tflow, tutils
+
+from cos_inspect.exchange import Body
+from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
+
+
+def test_the_host_header_tells_the_place() -> None:
+    request = tutils.treq(
+        host="127.0.0.1",
+        port=9000,
+        scheme=b"https",
+        headers=MitmHeaders(((b"Host", b"B-1250000000.COS.ap-beijing.myqcloud.com."),)),
+    )
+    assert request_place(request) == ("b-1250000000.cos.ap-beijing.myqcloud.com", 443)
+    request.headers["host"] = "h.example:8443"
+    assert request_place(request) == ("h.example", 8443)
+
+
+def test_without_a_host_header_the_connection_tells() -> None:
+    request = tutils.treq(host="h.example", port=81, headers=MitmHeaders())
+    assert request_place(request) == ("h.example", 81)
+
+
+def test_headers_keep_order_case_and_odd_bytes() -> None:
+    response = tutils.tresp(headers=MitmHeaders(((b"B", b"1"), (b"a", b"2"), (b"B", b"\xff"))))
+    assert headers_of(response).fields == (
+        ("B", "1"),
+        ("a", "2"),
+        ("B", "\N{REPLACEMENT CHARACTER}"),
+    )
+
+
+def test_an_exchange_has_times_and_addresses() -> None:
+    flow = tflow.tflow(resp=True)
+    assert flow.response is not None
+    exchange = exchange_of(
+        flow,
+        request_headers=headers_of(flow.request),
+        response_headers=headers_of(flow.response),
+        request_body=Body(),
+        response_body=Body(),
+        opened_connection=True,
+    )
+    assert exchange.flow_id == flow.id
+    assert exchange.timing.request_start == 946681200
+    assert exchange.timing.response_end == 946681203
+    assert exchange.timing.connect_ms == 1000
+    assert exchange.client_address == "127.0.0.1"
+    assert exchange.error is None
+
+
+def test_a_reused_connection_cost_nothing() -> None:
+    flow = tflow.tflow(err=True)
+    exchange = exchange_of(
+        flow,
+        request_headers=headers_of(flow.request),
+        response_headers=None,
+        request_body=Body(),
+        response_body=None,
+    )
+    assert exchange.timing.connect_ms is None
+    assert exchange.response is None
+    assert exchange.error == "error"
