@@ -1,0 +1,1 @@
+"""A COS server on loopback, for tests: ``from tests.origin.server import Origin``."""
