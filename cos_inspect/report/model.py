@@ -199,9 +199,14 @@ class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TransferReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The transfer that a flow is part of; what else belongs to it stands in the summary."""
+
     kind: Literal["multipart-upload", "ranged-download", "append", "retry"]
     id: str
     position: int | None = None
+    """Part number, first byte of a range, position of an append, or number of the try."""
+    attempt: int | None = None
+    """Which try of its request the flow is, from 1, where there was more than one."""
 
 
 class FlowReport(msgspec.Struct, frozen=True, kw_only=True):

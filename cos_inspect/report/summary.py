@@ -4,11 +4,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from cos_inspect.report.model import Finding, FlowReport, Verdict
+from cos_inspect.report.model import Check, Finding, FlowReport, Verdict
 
 _MOST_NAMES = 1000
 """Different hosts or clients counted by name; further ones are counted together."""
 _REST = "(others)"
+_MOST_CONNECTIONS = 1000
+_MOST_FLOWS = 20
+"""The latest flows that are named with a connection's trouble."""
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -20,6 +23,20 @@ class Counts(msgspec.Struct, kw_only=True):
     client: dict[str, int] = msgspec.field(default_factory=dict)
 
 
+class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One part as it counts in the end: its last stored upload."""
+
+    number: int
+    size: int | None
+    md5: str | None
+    crc64ecma: str | None
+    etag: str | None
+    tries: int
+    duration_ms: float
+    host: str
+    flow: str
+
+
 class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     id: str
@@ -29,22 +46,69 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None
     parts: int
     duration_ms: float | None
+    """From the first exchange's begin to the last one's end."""
     verdict: Verdict
     findings: list[Finding]
     flows: list[str]
+    checks: list[Check] = []
+    bytes_sent_twice: int = 0
+    throughput: float | None = None
+    """Bytes of the object per second in which an exchange was under way."""
+    tries: int = 0
+    """Exchanges that carried bytes."""
+    part_table: list[PartSummary] = []
+    notice: str | None = None
+    """What was left out, to bound memory."""
 
 
 class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
     flows: list[str]
     causes: list[str]
+    hosts: list[str] = []
+    """More than one when the SDK switched."""
+    time_lost_ms: float = 0.0
+    succeeded: bool = False
+    clock_corrected: bool = False
+    """A try was refused for its signing time, and the SDK corrected its clock."""
+
+
+class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that was written and then read."""
+
+    bucket: str | None
+    key: str | None
+    write: str
+    reads: list[str]
+    same: bool
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What several exchanges say together."""
+
+    transfers: list[TransferSummary] = []
+    retries: list[RetryChain] = []
+    read_back: list[ReadBackSummary] = []
+    left_out: int = 0
+    """Transfers and chains that are not listed, to bound the size."""
 
 
 class ConnectionTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed between a client and a host before there was an exchange to judge."""
+
     host: str | None
     client: str | None
+    """The client's address."""
     failed: str
+    """``client-…`` on the client's side, ``upstream-…`` on the server's."""
     count: int
+    """Connections; on its way to the summary, how many more, or how many less."""
     findings: list[Finding]
+    """Empty where it may be harmless, and where a flow has the finding."""
+    detail: str | None = None
+    """The text of mitmproxy."""
+    fix: str | None = None
+    flows: list[str] = []
+    """The flows that failed by it."""
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -52,6 +116,7 @@ class Summary(msgspec.Struct, kw_only=True):
     counts: Counts = msgspec.field(default_factory=Counts)
     transfers: list[TransferSummary] = msgspec.field(default_factory=list)
     retries: list[RetryChain] = msgspec.field(default_factory=list)
+    read_back: list[ReadBackSummary] = msgspec.field(default_factory=list)
     connections: list[ConnectionTrouble] = msgspec.field(default_factory=list)
     others: int = 0
     """Flows that were not COS traffic."""
@@ -63,9 +128,29 @@ class Tally:
     def __init__(self) -> None:
         self.counts = Counts()
         self.others = 0
+        self.connections: list[ConnectionTrouble] = []
+        self.session: SessionSummary | None = None
+        """What the run's flows say together; it replaces what the run said before."""
 
     def __bool__(self) -> bool:
-        return bool(self.counts.flows or self.others)
+        counts = self.counts
+        return bool(
+            counts.flows
+            or counts.verdict
+            or counts.rule
+            or self.others
+            or self.connections
+            or self.session
+        )
+
+    def replace(self, before: FlowReport, after: FlowReport) -> None:
+        """Counts a flow anew whose report was revised."""
+        _count(self.counts.verdict, before.verdict, -1)
+        _count(self.counts.verdict, after.verdict)
+        for rule in {finding.rule for finding in before.findings}:
+            _count(self.counts.rule, rule, -1)
+        for rule in {finding.rule for finding in after.findings}:
+            _count(self.counts.rule, rule)
 
     def add(self, report: FlowReport) -> None:
         counts = self.counts
@@ -77,6 +162,10 @@ class Tally:
         _count(counts.host, _host_of(report))
         _count(counts.client, report.cos.client.name if report.cos.client else "unknown")
 
+    def add_connection(self, trouble: ConnectionTrouble) -> None:
+        """Adds to what is known of this host, client and failure; a negative count takes back."""
+        _add_trouble(self.connections, trouble)
+
 
 def _host_of(report: FlowReport) -> str:
     return report.request.url.partition("://")[2].partition("/")[0]
@@ -86,6 +175,51 @@ def _count(names: dict[str, int], name: str, number: int = 1) -> None:
     if name not in names and len(names) >= _MOST_NAMES:
         name = _REST
     names[name] = names.get(name, 0) + number
+    if not names[name]:
+        del names[name]
+
+
+def _add_trouble(known: list[ConnectionTrouble], added: ConnectionTrouble) -> None:
+    index = _index_of(known, added)
+    if index is None and len(known) >= _MOST_CONNECTIONS:
+        added = msgspec.structs.replace(added, host=_REST, client=None, detail=None, flows=[])
+        index = _index_of(known, added)
+    if index is None:
+        known.append(added)
+        return
+    old = known[index]
+    taken_back = added.count < 0
+    known[index] = msgspec.structs.replace(
+        added,
+        count=old.count + added.count,
+        findings=[] if taken_back else added.findings or old.findings,
+        detail=added.detail or old.detail,
+        flows=[*old.flows, *added.flows][-_MOST_FLOWS:],
+    )
+
+
+def _index_of(known: list[ConnectionTrouble], wanted: ConnectionTrouble) -> int | None:
+    key = (wanted.host, wanted.client, wanted.failed)
+    for index, item in enumerate(known):
+        if (item.host, item.client, item.failed) == key:
+            return index
+    return None
+
+
+def _replace_session(summary: Summary, session: SessionSummary) -> None:
+    """Puts what a run says now in the place of what it said before; other runs' stay."""
+    known = {(item.kind, item.id) for item in session.transfers}
+    summary.transfers = [
+        item for item in summary.transfers if (item.kind, item.id) not in known
+    ] + session.transfers
+    tried = {flow for chain in session.retries for flow in chain.flows}
+    summary.retries = [
+        chain for chain in summary.retries if tried.isdisjoint(chain.flows)
+    ] + session.retries
+    written = {item.write for item in session.read_back}
+    summary.read_back = [
+        item for item in summary.read_back if item.write not in written
+    ] + session.read_back
 
 
 def merged(before: Summary | None, tally: Tally) -> Summary:
@@ -98,4 +232,9 @@ def merged(before: Summary | None, tally: Tally) -> Summary:
         added: dict[str, Any] = getattr(tally.counts, name)
         for key, number in added.items():
             _count(into, key, number)
+    if tally.session is not None:
+        _replace_session(summary, tally.session)
+    for trouble in tally.connections:
+        _add_trouble(summary.connections, trouble)
+    summary.connections = [trouble for trouble in summary.connections if trouble.count > 0]
     return summary

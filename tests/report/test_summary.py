@@ -1,7 +1,7 @@
 """Counting flows, and adding one run's counts to another's."""
 
 from cos_inspect.report.model import Severity
-from cos_inspect.report.summary import Tally, merged
+from cos_inspect.report.summary import ConnectionTrouble, Summary, Tally, merged
 from tests.report.build import finding, flow_report
 
 
@@ -34,3 +34,65 @@ def test_names_are_bounded() -> None:
     hosts = merged(None, tally).counts.host
     assert len(hosts) == 1001
     assert hosts["(others)"] == 500
+
+
+def _trouble(count: int = 1, *, host: str = "h", flow: str | None = None) -> ConnectionTrouble:
+    return ConnectionTrouble(
+        host=host,
+        client="127.0.0.1",
+        failed="client-closed-after-handshake",
+        count=count,
+        findings=[finding("tls-untrusted")] if count > 0 else [],
+        flows=[flow] if flow else [],
+    )
+
+
+def _with(*troubles: ConnectionTrouble, before: Summary | None = None) -> Summary:
+    tally = Tally()
+    assert not tally
+    for trouble in troubles:
+        tally.add_connection(trouble)
+    assert tally
+    return merged(before, tally)
+
+
+def test_trouble_of_one_host_client_and_failure_adds_up() -> None:
+    summary = _with(_trouble(flow="a"), _trouble(2), _trouble(host="other"))
+    summary = _with(_trouble(flow="b"), before=summary)
+    assert [(item.host, item.count) for item in summary.connections] == [("h", 4), ("other", 1)]
+    assert summary.connections[0].flows == ["a", "b"]
+
+
+def test_findings_stay_when_the_same_trouble_comes_without() -> None:
+    relating = ConnectionTrouble(
+        host="h",
+        client="127.0.0.1",
+        failed="client-closed-after-handshake",
+        count=0,
+        findings=[],
+        flows=["a"],
+    )
+    (item,) = _with(relating, before=_with(_trouble())).connections
+    assert (item.count, len(item.findings), item.flows) == (1, 1, ["a"])
+
+
+def test_trouble_is_taken_back() -> None:
+    assert _with(_trouble(2), _trouble(-2)).connections == []
+    assert _with(_trouble(-2), before=_with(_trouble(2))).connections == []
+
+
+def test_trouble_of_an_earlier_run_is_not_taken_back_with_it() -> None:
+    (item,) = _with(_trouble(2), _trouble(-2), before=_with(_trouble(3))).connections
+    assert (item.count, len(item.findings)) == (3, 1)
+
+
+def test_trouble_is_bounded() -> None:
+    troubles = [_trouble(host=f"h{number}", flow=str(number)) for number in range(1100)]
+    connections = _with(*troubles).connections
+    assert len(connections) == 1001
+    assert (connections[-1].host, connections[-1].client, connections[-1].count) == (
+        "(others)",
+        None,
+        100,
+    )
+    assert len(_with(*[_trouble(flow=str(n)) for n in range(100)]).connections[0].flows) == 20

@@ -1,0 +1,393 @@
+"""Rules about what several exchanges say together, and about speed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cos_inspect.report.model import Check, CheckName, Finding, Severity, Side
+from cos_inspect.rules.integrity import CRC64_MISMATCH
+from cos_inspect.rules.rule import Rule
+from cos_inspect.transfers.account import Comparison
+from cos_inspect.transfers.appends import AppendVerdict
+from cos_inspect.transfers.multipart import Upload
+from cos_inspect.transfers.multipart_verdict import CompleteVerdict
+from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
+from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness
+from cos_inspect.transfers.pieces import Coverage
+from cos_inspect.transfers.ranges import GAP, Change
+from cos_inspect.transfers.retries import Chain
+
+_MOST_NAMED = 20
+
+
+def check_of(name: CheckName, body: Side, comparison: Comparison) -> Check:
+    """A comparison over several exchanges as the check of one of them."""
+    if comparison.reason is not None:
+        return Check(
+            check=name,
+            body=body,
+            status="skipped",
+            expected=comparison.expected,
+            reason=comparison.reason,
+        )
+    return Check(
+        check=name,
+        body=body,
+        status="match" if comparison.same else "mismatch",
+        expected=comparison.expected,
+        actual=comparison.actual,
+    )
+
+
+def _failed(comparison: Comparison) -> bool:
+    return comparison.reason is None and not comparison.same
+
+
+MULTIPART_CRC64_MISMATCH = Rule(
+    id="multipart-crc64-mismatch",
+    group="transfer",
+    severity=Severity.ERROR,
+    title="The object is not what its parts make",
+    when="x-cos-hash-crc64ecma on CompleteMultipartUpload differs from the CRC-64 of the"
+    " parts that passed, joined in part order",
+    cause="A part was damaged behind the proxy, replaced by somebody else, or joined in"
+    " another order.",
+    fix="Do not trust the object: upload it again. Look in the part table for a part whose own"
+    " check fails, and give COS support the request ids of it and of the Complete.",
+    example="CompleteMultipartUpload 200, x-cos-hash-crc64ecma 7188322482464764960, but the 3"
+    " parts that passed join to 16749565679157681890",
+)
+
+
+def multipart_crc64_mismatch(verdict: CompleteVerdict) -> Iterator[Finding]:
+    if _failed(verdict.crc64):
+        hint = " It is that of the parts in the order listed." if verdict.order_as_listed else ""
+        yield MULTIPART_CRC64_MISMATCH.finding(
+            f"COS says CRC-64 {verdict.crc64.expected} for the object, the {verdict.parts}"
+            f" parts that passed join to {verdict.crc64.actual}.{hint}",
+            expected=verdict.crc64.expected,
+            actual=verdict.crc64.actual,
+            parts=verdict.parts,
+        )
+
+
+MULTIPART_ETAG_MISMATCH = Rule(
+    id="multipart-etag-mismatch",
+    group="transfer",
+    severity=Severity.ERROR,
+    title="The list of parts names other ETags than COS answered",
+    when="CompleteMultipartUpload lists an ETag that COS did not answer for the part's last"
+    " upload, or the N of the final …-N ETag is not the number of parts listed",
+    cause="The client mixed up its parts, kept the ETag of an upload that a later one"
+    " replaced, or computed ETags itself.",
+    fix="List for each part the ETag that COS answered to its last upload.",
+    example='part 2 listed with "108f528e…", but COS answered "22e02439…" for it',
+)
+
+
+def multipart_etag_mismatch(verdict: CompleteVerdict) -> Iterator[Finding]:
+    if not _failed(verdict.etags):
+        return
+    evidence: dict[str, Any] = {
+        "expected": verdict.etags.expected,
+        "actual": verdict.etags.actual,
+    }
+    if verdict.wrong_etags:
+        named = list(verdict.wrong_etags[:_MOST_NAMED])
+        evidence["parts"] = named
+        detail = (
+            f"Listed was {verdict.etags.expected}, COS answered {verdict.etags.actual}"
+            f" ({len(verdict.wrong_etags)} of {verdict.parts} parts differ)."
+        )
+        if verdict.replaced:
+            evidence["replaced"] = list(verdict.replaced[:_MOST_NAMED])
+            detail += (
+                f" Part {verdict.replaced[0]} was uploaded again later; the list names the"
+                " ETag of the earlier upload."
+            )
+    else:
+        detail = (
+            f"The request lists {verdict.etags.expected}, the object's ETag says"
+            f" {verdict.etags.actual}."
+        )
+    yield MULTIPART_ETAG_MISMATCH.finding(detail, **evidence)
+
+
+MULTIPART_PART_INVALID = Rule(
+    id="multipart-part-invalid",
+    group="transfer",
+    severity=Severity.ERROR,
+    title="A part breaks the rules of multipart uploads",
+    when="a part number is outside 1-10000, parts are listed out of order or twice, a part is"
+    " under 1 MiB and not the last, or over 5 GiB",
+    cause="A client that counts from 0, sorts part numbers as text, or cuts parts too small.",
+    fix="Number parts from 1, list each once in ascending order, and make all but the last"
+    " between 1 MiB and 5 GiB.",
+    example="CompleteMultipartUpload lists part 10 before part 2",
+)
+
+
+def multipart_list_invalid(verdict: CompleteVerdict) -> Iterator[Finding]:
+    if verdict.invalid:
+        yield MULTIPART_PART_INVALID.finding(
+            f"The list of parts is not valid: {'; '.join(verdict.invalid)}.",
+            problems=list(verdict.invalid),
+        )
+
+
+def multipart_part_invalid(problem: str | None, number: int | None) -> Iterator[Finding]:
+    if problem is not None:
+        yield MULTIPART_PART_INVALID.finding(
+            f"This upload is not valid: {problem}.", problems=[problem], part=number
+        )
+
+
+MULTIPART_ABANDONED = Rule(
+    id="multipart-abandoned",
+    group="transfer",
+    severity=Severity.NOTICE,
+    title="A multipart upload was neither completed nor aborted",
+    when="parts were uploaded, and until the end of what was seen there was no successful"
+    " Complete or Abort",
+    cause="The upload is still under way, was given up, or its Complete failed.",
+    fix="Resume it or abort it: its parts are stored and paid for until then. A lifecycle rule"
+    " can remove such remains.",
+    example="12 parts uploaded, then nothing more",
+)
+
+
+def multipart_abandoned(upload: Upload) -> Finding:
+    refused = [complete.error_code for complete in upload.completes.values() if complete.error_code]
+    because = f" Complete was refused with {refused[-1]}." if refused else ""
+    return MULTIPART_ABANDONED.finding(
+        f"{len(upload.parts)} parts were uploaded, and neither completed nor aborted.{because}",
+        parts=len(upload.parts),
+        upload_id=upload.upload_id,
+    )
+
+
+RANGE_CRC64_MISMATCH = Rule(
+    id="range-crc64-mismatch",
+    group="transfer",
+    severity=Severity.ERROR,
+    title="The ranges together are not the object",
+    when="ranged GETs cover an object, and joined they differ from its x-cos-hash-crc64ecma",
+    cause="One of the ranges was damaged on the way, or belongs to another version.",
+    fix="Download the object again; if single ranges repeat with other bytes, look at what is"
+    " between the client and COS.",
+    example="4 ranges cover 4,000,000 bytes; COS says CRC-64 16749565679157681890, joined they"
+    " have 7188322482464764960",
+)
+
+
+def range_crc64_mismatch(coverage: Coverage) -> Iterator[Finding]:
+    if _failed(coverage.check):
+        yield RANGE_CRC64_MISMATCH.finding(
+            f"{len(coverage.flows)} ranges cover the {coverage.size} bytes of the object; COS"
+            f" says CRC-64 {coverage.check.expected}, joined they have"
+            f" {coverage.check.actual}.",
+            expected=coverage.check.expected,
+            actual=coverage.check.actual,
+            ranges=len(coverage.flows),
+            size=coverage.size,
+        )
+
+
+OBJECT_CHANGED = Rule(
+    id="object-changed",
+    group="transfer",
+    severity=Severity.WARNING,
+    title="The object changed while it was in use",
+    when="ETag, CRC-64 or version changed between the ranges of one download (ranges of one"
+    f" client, less than {GAP:.0f} seconds apart, the earlier download neither whole nor begun"
+    " anew); a notice where an object read is not the one that was written before, with no"
+    " other write seen",
+    cause="Somebody wrote the object while it was downloaded, or after it was written here.",
+    fix="Send If-Match with the first ETag, or read one version by versionId; start the download"
+    " over.",
+    example='bytes 0-999 with ETag "ee8de918…", then bytes 1000-1999 with "22e02439…"',
+)
+
+
+def object_changed(change: Change) -> Finding:
+    names = ("etag", "crc64", "version_id")
+    pairs = (change.etag, change.crc64, change.version_id)
+    differences = [
+        (name, before, after)
+        for name, (before, after) in zip(names, pairs, strict=True)
+        if before != after and before is not None and after is not None
+    ]
+    told = ", ".join(f"{name} {before} became {after}" for name, before, after in differences)
+    evidence: dict[str, Any] = {
+        name: [str(before), str(after)] for name, before, after in differences
+    }
+    return OBJECT_CHANGED.finding(
+        f"Between two ranges of one download the object changed: {told}.",
+        before=change.before,
+        **evidence,
+    )
+
+
+def object_rewritten(found: ReadAfterWrite) -> Iterator[Finding]:
+    if not found.crc64.same:
+        yield OBJECT_CHANGED.finding(
+            f"This is not the object that was written before: it was written with CRC-64"
+            f" {found.crc64.expected} and is read with {found.crc64.actual}. Somebody else"
+            " wrote it in between.",
+            severity=Severity.NOTICE,
+            before=found.write,
+            crc64=[found.crc64.expected, found.crc64.actual],
+        )
+
+
+UPLOAD_PROBABLY_COMPLETED = Rule(
+    id="upload-probably-completed",
+    group="transfer",
+    severity=Severity.WARNING,
+    title="The upload is gone, probably because it was completed",
+    when="NoSuchUpload after a CompleteMultipartUpload that timed out or broke off",
+    cause="COS completed the upload, but the answer did not reach the client, which asked again.",
+    fix="Send HEAD for the object and compare size and CRC-64 before anything is uploaded again.",
+    example="CompleteMultipartUpload without an answer, then again: 404 NoSuchUpload",
+)
+
+
+def upload_probably_completed(upload: Upload) -> Finding:
+    lost = [complete.flow_id for complete in upload.completes.values() if complete.unanswered]
+    return UPLOAD_PROBABLY_COMPLETED.finding(
+        "COS does not know the upload any more, and an earlier CompleteMultipartUpload had no"
+        " whole answer: it was probably completed then.",
+        complete=sorted(lost),
+        upload_id=upload.upload_id,
+    )
+
+
+RETRIED = Rule(
+    id="retried",
+    group="transfer",
+    severity=Severity.NOTICE,
+    title="The request was sent again after a failed try",
+    when="the same request follows a failed try of the same client; stands on the last try",
+    cause="Each failed try has its own: see the causes in the evidence.",
+    fix="Nothing where it succeeded in the end; else look at the first failure.",
+    example="UploadPart: 503 SlowDown, then 200 after 1.2 s",
+)
+
+
+def retried(chain: Chain) -> Finding:
+    count = len(chain.flows)
+    lost = f"{chain.time_lost:.1f} s"
+    causes = "; ".join(chain.causes[:_MOST_NAMED])
+    if chain.clock_corrected:
+        detail = (
+            f"The client's clock was wrong by about {abs(chain.clock_shift or 0)} s. COS refused"
+            " its signing time, the SDK corrected its clock and succeeded: clock"
+            f" self-corrected, {lost} lost."
+        )
+    else:
+        end = "succeeded" if chain.succeeded else "did not succeed either"
+        detail = f"Try {count} {end}, {lost} after the first began. Before: {causes}."
+    if chain.host_switches:
+        times = "once" if chain.host_switches == 1 else f"{chain.host_switches} times"
+        detail += f" The host was switched {times}."
+    return RETRIED.finding(
+        detail,
+        tries=count,
+        causes=list(chain.causes),
+        hosts=list(chain.hosts),
+        host_switches=chain.host_switches,
+        time_lost_ms=round(chain.time_lost * 1000, 3),
+        succeeded=chain.succeeded,
+        clock_self_corrected=bool(chain.clock_corrected),
+        flows=list(chain.flows),
+    )
+
+
+SLOW_TRANSFER = Rule(
+    id="slow-transfer",
+    group="transfer",
+    severity=Severity.NOTICE,
+    title="The transfer was slow",
+    when="the first byte came later than 3 s, or a body over 1 MiB ran slower than 100 KiB/s",
+    cause="As the evidence says: a traffic limit that was asked for, a wait for the server, a"
+    " client that sends slowly, the network, or many tries.",
+    fix="For traffic-limit, look at x-cos-traffic-limit; for server-wait, give COS support the"
+    " request id; for client-stall and network, try another network, or global acceleration"
+    " across borders; for many-tries, look at why the tries failed.",
+    example="GetObject, 5,242,880 bytes in 54 s: 95 KiB/s, x-cos-traffic-limit 819200",
+)
+
+_REASON_TEXTS = {
+    "traffic-limit": "x-cos-traffic-limit asks for it",
+    "server-wait": "the server took its time",
+    "client-stall": "the client sent slowly",
+    "network": "the network, or the client that reads, is slow",
+    "many-tries": "most of the time went into tries that failed",
+}
+
+
+def slow_transfer(slow: Slowness) -> Finding:
+    because = _REASON_TEXTS[slow.reason]
+    evidence: dict[str, Any] = {"reason": slow.reason}
+    if slow.wait is not None:
+        evidence["wait_ms"] = round(slow.wait * 1000, 3)
+    if slow.traffic_limit is not None:
+        evidence["traffic_limit"] = slow.traffic_limit
+    if slow.bytes_per_second is None:
+        detail = f"The first byte came after {slow.wait or 0:.1f} s: {because}."
+    else:
+        evidence |= _speed(slow.bytes_per_second) | {"body": slow.side, "size": slow.size}
+        detail = (
+            f"{slow.size} bytes ran at {slow.bytes_per_second / 1024:.0f} KiB/s: {because}."
+            " COS's documents call less than 8 Mbit/s slow."
+        )
+    return SLOW_TRANSFER.finding(detail, **evidence)
+
+
+def slow_altogether(size: int, seconds: float, bytes_per_second: float, reason: str) -> Finding:
+    """For a transfer of several exchanges."""
+    return SLOW_TRANSFER.finding(
+        f"{size} bytes took {seconds:.1f} s of exchanges, {bytes_per_second / 1024:.0f} KiB/s:"
+        f" {_REASON_TEXTS[reason]}. COS's documents call less than 8 Mbit/s slow.",
+        reason=reason,
+        size=size,
+        **_speed(bytes_per_second),
+    )
+
+
+def _speed(bytes_per_second: float) -> dict[str, Any]:
+    bits = bytes_per_second * 8
+    return {
+        "bytes_per_second": round(bytes_per_second),
+        "below_8_mbit": bits < SLOW_BY_COS,
+    }
+
+
+def append_mismatch(verdict: AppendVerdict, *, own: bool) -> Iterator[Finding]:
+    """``own``: the exchange alone has already been found to differ."""
+    said: list[str] = []
+    evidence: dict[str, Any] = {"body": "request"}
+    if _failed(verdict.crc64) and not own:
+        said.append(
+            f"COS says CRC-64 {verdict.crc64.expected} for the object after this append, what"
+            f" was appended makes {verdict.crc64.actual}."
+        )
+        evidence |= {"expected": verdict.crc64.expected, "actual": verdict.crc64.actual}
+    if verdict.next_position is not None:
+        told, follows = verdict.next_position
+        said.append(
+            f"COS says that the next append goes to {told}; after this one it is {follows}."
+        )
+        evidence |= {"next_position": told, "expected_next_position": follows}
+    if said:
+        yield CRC64_MISMATCH.finding(" ".join(said), **evidence)
+
+
+def copy_mismatch(verdict: CopyVerdict) -> Iterator[Finding]:
+    if _failed(verdict.crc64):
+        yield CRC64_MISMATCH.finding(
+            f"COS says CRC-64 {verdict.crc64.expected} for the copy; its source, with the same"
+            f" ETag, has {verdict.crc64.actual}.",
+            expected=verdict.crc64.expected,
+            actual=verdict.crc64.actual,
+            source=verdict.source,
+        )

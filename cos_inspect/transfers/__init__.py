@@ -1,0 +1,1 @@
+"""What several exchanges say together: uploads in parts, ranged downloads, appends, retries."""

@@ -1,0 +1,101 @@
+"""What a reducer tells about one transfer: comparisons, and the sum of its flows."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+TransferKind = Literal[
+    "multipart-upload", "ranged-download", "append", "copy", "write-then-read", "retry"
+]
+Reason = Literal[
+    "no-header",
+    "failed-request",
+    "incomplete",
+    "unseen-parts",
+    "not-captured",
+    "callback",
+    "copy",
+]
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a reducer keeps of one exchange."""
+
+    flow_id: str
+    started: float
+    ended: float
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """A total order in time, by the end."""
+        return self.ended, self.flow_id
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A check over several exchanges: made (``reason`` is None), or not."""
+
+    expected: str | None
+    actual: str | None
+    same: bool = False
+    reason: Reason | None = None
+
+
+def skipped(reason: Reason, expected: int | str | None = None) -> Comparison:
+    return Comparison(None if expected is None else str(expected), None, reason=reason)
+
+
+def compared(expected: int | str, actual: int | str) -> Comparison:
+    return Comparison(str(expected), str(actual), expected == actual)
+
+
+class PartRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a transfer as it counts in the end."""
+
+    number: int
+    size: int | None
+    md5: str | None
+    crc64ecma: str | None
+    etag: str | None
+    tries: int
+    seconds: float
+    host: str
+    flow: str
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of one transfer. Times are seconds since the epoch."""
+
+    kind: TransferKind
+    id: str
+    bucket: str | None
+    key: str | None
+    state: str
+    size: int | None
+    parts: int
+    started: float
+    ended: float
+    active: float
+    """Seconds in which at least one of its exchanges was under way."""
+    tries: int
+    bytes_sent_twice: int
+    flows: tuple[str, ...]
+    """In the order in which they began."""
+    counting: frozenset[str] = frozenset()
+    """Those among ``flows`` whose bytes make the result."""
+    table: tuple[PartRow, ...] = ()
+    closed_early: bool = False
+    """Given up to bound memory, before its end was seen."""
+    left_out: int = 0
+    """Flows that were not kept, to bound memory."""
+
+
+def busy_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """How long at least one of the spans (start, end) lasted."""
+    total = 0.0
+    reached = float("-inf")
+    for start, end in sorted(spans):
+        if end > reached:
+            total += end - max(start, reached)
+            reached = end
+    return total

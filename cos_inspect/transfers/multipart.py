@@ -1,0 +1,180 @@
+"""What was seen of a multipart upload.
+
+The state is a set of facts by flow id, so that joining two states is the
+union of them, in whatever order they come.
+"""
+
+import msgspec
+
+from cos_inspect.transfers.account import Fact
+from cos_inspect.transfers.observation import Observation, SseMode
+
+_MOST_STEPS = 512
+"""Exchanges of one upload that are not parts."""
+
+
+class PartTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """One upload of one part."""
+
+    number: int
+    stored: bool = False
+    """COS said so."""
+    unanswered: bool = False
+    """The whole body went out and nobody knows whether COS stored it."""
+    sent: int = 0
+    size: int | None = None
+    md5: str | None = None
+    crc64: int | None = None
+    """Of the bytes that passed; of a copied part as COS told."""
+    etag: str | None = None
+    host: str = ""
+
+
+class CompleteTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """One CompleteMultipartUpload."""
+
+    succeeded: bool = False
+    unanswered: bool = False
+    """It broke off, or somebody else than COS answered for it."""
+    answer_cut: bool = False
+    error_code: str | None = None
+    listed: tuple[tuple[int, str], ...] | None = None
+    crc64: int | None = None
+    has_crc64: bool = False
+    etag: str | None = None
+    callback: bool = False
+
+
+class Step(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """Another exchange of the upload: Initiate, Abort, ListParts."""
+
+    operation: str
+    succeeded: bool = False
+    error_code: str | None = None
+    encryption: SseMode = "none"
+
+
+class Upload(msgspec.Struct, kw_only=True):
+    """All that was seen of one upload id."""
+
+    upload_id: str
+    bucket: str | None
+    key: str | None
+    parts: dict[int, dict[str, PartTry]] = {}
+    completes: dict[str, CompleteTry] = {}
+    steps: dict[str, Step] = {}
+    facts: int = 0
+    last: float = 0.0
+    left_out: int = 0
+
+    def add(self, seen: Observation, most: int) -> bool:
+        """Takes one exchange in; False when it was there, or too much."""
+        if self.facts >= most or len(self.steps) + len(self.completes) >= _MOST_STEPS:
+            self.left_out += 1
+            return False
+        before = self.facts
+        if seen.operation in ("UploadPart", "UploadPartCopy"):
+            self._add_part(_part_try(seen))
+        elif seen.operation == "CompleteMultipartUpload":
+            self._add_complete(_complete_try(seen))
+        else:
+            self._add_step(_step(seen))
+        return self.facts > before
+
+    def join(self, other: "Upload") -> None:
+        for tries in other.parts.values():
+            for part in tries.values():
+                self._add_part(part)
+        for complete in other.completes.values():
+            self._add_complete(complete)
+        for step in other.steps.values():
+            self._add_step(step)
+        self.left_out = max(self.left_out, other.left_out)
+
+    def _add_part(self, part: PartTry) -> None:
+        tries = self.parts.setdefault(part.number, {})
+        self.facts += part.flow_id not in tries
+        tries[part.flow_id] = part
+        self.last = max(self.last, part.ended)
+
+    def _add_complete(self, complete: CompleteTry) -> None:
+        self.facts += complete.flow_id not in self.completes
+        self.completes[complete.flow_id] = complete
+        self.last = max(self.last, complete.ended)
+
+    def _add_step(self, step: Step) -> None:
+        self.facts += step.flow_id not in self.steps
+        self.steps[step.flow_id] = step
+        self.last = max(self.last, step.ended)
+
+    @property
+    def encryption(self) -> SseMode:
+        """As Initiate settled it; the parts do not repeat it."""
+        for step in self.steps.values():
+            if step.operation == "InitiateMultipartUpload" and step.encryption != "none":
+                return step.encryption
+        return "none"
+
+    def has_parts_of(self, complete: CompleteTry) -> bool:
+        """Whether as many parts were seen as were listed: before, nothing can be joined."""
+        return complete.listed is not None and len(self.parts) >= len(complete.listed)
+
+
+def _part_try(seen: Observation) -> PartTry:
+    copied = seen.operation == "UploadPartCopy"
+    size, crc64 = seen.size, seen.crc64
+    if copied:
+        crc64 = seen.result_crc64 if seen.result_crc64 is not None else seen.header_crc64
+        if seen.copy_span is not None and seen.copy_span[1] >= 0:
+            size = seen.copy_span[1] - seen.copy_span[0] + 1
+    elif crc64 is None:
+        # What COS stored, where the bytes themselves were not kept.
+        crc64 = seen.header_crc64
+    return PartTry(
+        flow_id=seen.flow_id,
+        number=seen.part_number or 0,
+        started=seen.started,
+        ended=seen.ended,
+        stored=seen.succeeded,
+        unanswered=not seen.succeeded
+        and not seen.request_cut
+        and (seen.status is None or (seen.status >= 500 and not copied and not seen.from_cos)),
+        sent=seen.sent_size or 0,
+        size=size,
+        md5=seen.md5,
+        crc64=crc64,
+        etag=(seen.result_etag or seen.etag) if seen.succeeded else None,
+        host=seen.host,
+    )
+
+
+def _complete_try(seen: Observation) -> CompleteTry:
+    crc64 = seen.header_crc64 if seen.header_crc64 is not None else seen.result_crc64
+    return CompleteTry(
+        flow_id=seen.flow_id,
+        started=seen.started,
+        ended=seen.ended,
+        succeeded=seen.succeeded,
+        unanswered=seen.status is None
+        or seen.answer_cut
+        or (seen.status >= 500 and (not seen.from_cos or seen.status == 504)),
+        answer_cut=seen.answer_cut,
+        error_code=seen.error_code,
+        listed=seen.listed,
+        crc64=crc64,
+        has_crc64=crc64 is not None,
+        etag=seen.result_etag,
+        callback=seen.callback,
+    )
+
+
+def _step(seen: Observation) -> Step:
+    return Step(
+        flow_id=seen.flow_id,
+        operation=seen.operation,
+        started=seen.started,
+        ended=seen.ended,
+        succeeded=seen.succeeded,
+        error_code=seen.error_code,
+        encryption=seen.encryption,
+    )

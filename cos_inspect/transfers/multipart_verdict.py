@@ -1,0 +1,320 @@
+"""What is to be said of a multipart upload: which parts count, and what they make.
+
+Of every part number the last upload that COS stored counts.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from cos_inspect.digests import combine_crc64
+from cos_inspect.transfers.account import (
+    Account,
+    Comparison,
+    Fact,
+    PartRow,
+    busy_seconds,
+    compared,
+    skipped,
+)
+from cos_inspect.transfers.multipart import CompleteTry, PartTry, Upload
+from cos_inspect.transfers.observation import Observation, plain_etag
+
+SMALLEST_PART = 1024 * 1024
+LARGEST_PART = 5 * 1024**3
+LAST_NUMBER = 10_000
+"""COS documents, pages 436/7742 and 436/14518."""
+
+UploadState = Literal[
+    "open", "completed", "aborted", "refused", "unanswered", "probably-completed", "abandoned"
+]
+
+
+class CompleteVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said of one CompleteMultipartUpload."""
+
+    crc64: Comparison
+    etags: Comparison
+    wrong_etags: tuple[int, ...] = ()
+    """Numbers whose listed ETag is not the one that COS answered."""
+    replaced: tuple[int, ...] = ()
+    """Those among them where it is the ETag of an upload that a later one replaced."""
+    invalid: tuple[str, ...] = ()
+    """What breaks the rules for lists of parts, in words."""
+    order_as_listed: bool = False
+    """COS's CRC-64 is that of the parts in the order listed, which is not that of the numbers."""
+    parts: int | None = None
+
+
+def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
+    listed = complete.listed
+    refused = not complete.succeeded
+    if listed is None:
+        reason = skipped("failed-request" if refused else "not-captured", complete.crc64)
+        if not refused and not complete.has_crc64:
+            return CompleteVerdict(crc64=skipped("no-header"), etags=reason)
+        return CompleteVerdict(crc64=reason, etags=reason)
+    chosen = {
+        number: counting_try(upload.parts.get(number, {}), complete, plain_etag(etag))
+        for number, etag in listed
+    }
+    etags, wrong = _compare_etags(complete, chosen)
+    replaced = tuple(
+        number for number, etag in wrong if _was_answered(upload.parts.get(number, {}), etag)
+    )
+    crc64, as_listed = _compare_crc64(upload, complete, chosen)
+    return CompleteVerdict(
+        crc64=crc64,
+        etags=etags,
+        wrong_etags=tuple(number for number, _ in wrong),
+        replaced=replaced,
+        invalid=tuple(_invalid(listed, chosen)),
+        order_as_listed=as_listed,
+        parts=len(listed),
+    )
+
+
+def counting_try(
+    tries: dict[str, PartTry], complete: CompleteTry | None, etag: str | None = None
+) -> PartTry | None:
+    """The upload of a part that counts: the last one that COS stored.
+
+    Of uploads that overlap in time nobody on the way knows which came last at
+    COS; then the one with the ETag that COS accepted is taken. None when none
+    was seen, or a later one is unanswered and may have replaced it.
+    """
+    stored = [part for part in tries.values() if part.stored]
+    if complete is not None:
+        stored = [part for part in stored if part.started <= complete.ended] or stored
+    if not stored:
+        return None
+    last = max(stored, key=lambda part: part.order)
+    for part in tries.values():
+        same = part.crc64 is not None and part.crc64 == last.crc64
+        if part.unanswered and part.ended > last.started and not same:
+            return None
+    if etag and last.etag != etag:
+        rivals = [part for part in stored if part.ended >= last.started and part.etag == etag]
+        if rivals:
+            return max(rivals, key=lambda part: part.order)
+    return last
+
+
+def _compare_etags(
+    complete: CompleteTry, chosen: dict[int, PartTry | None]
+) -> tuple[Comparison, list[tuple[int, str]]]:
+    listed = complete.listed or ()
+    wrong: list[tuple[int, str]] = []
+    unknown = False
+    first: tuple[str, str] | None = None
+    for number, sent in listed:
+        part = chosen.get(number)
+        etag = plain_etag(sent)
+        if part is None or part.etag is None or not etag:
+            unknown = True
+        elif part.etag != etag:
+            wrong.append((number, etag))
+            first = first or (f'part {number} "{etag}"', f'part {number} "{part.etag}"')
+    if first is not None:
+        return Comparison(*first), wrong
+    if not complete.succeeded:
+        return skipped("incomplete" if complete.answer_cut else "failed-request"), wrong
+    _, dash, count = (complete.etag or "").rpartition("-")
+    if dash and count.isdigit() and int(count) != len(listed):
+        return Comparison(f"{len(listed)} parts", f"{count} parts"), wrong
+    if unknown:
+        return skipped("unseen-parts"), wrong
+    if complete.etag is None and complete.callback:
+        return skipped("callback"), wrong
+    return Comparison(f"{len(listed)} parts", f"{len(listed)} parts", same=True), wrong
+
+
+def _was_answered(tries: dict[str, PartTry], etag: str) -> bool:
+    return any(part.etag == etag for part in tries.values())
+
+
+def _compare_crc64(
+    upload: Upload, complete: CompleteTry, chosen: dict[int, PartTry | None]
+) -> tuple[Comparison, bool]:
+    if not complete.succeeded:
+        return skipped("incomplete" if complete.answer_cut else "failed-request"), False
+    if complete.crc64 is None:
+        return skipped("no-header"), False
+    if upload.left_out:
+        return skipped("unseen-parts", complete.crc64), False
+    joined = _joined(chosen[number] for number in sorted(chosen))
+    if joined is None:
+        return skipped("unseen-parts", complete.crc64), False
+    outcome = compared(complete.crc64, joined)
+    numbers = [number for number, _ in complete.listed or ()]
+    as_listed = (
+        not outcome.same
+        and numbers != sorted(numbers)
+        and _joined(chosen[number] for number in numbers) == complete.crc64
+    )
+    return outcome, as_listed
+
+
+def _joined(parts: Iterator[PartTry | None]) -> int | None:
+    crc64 = 0
+    for part in parts:
+        if part is None or part.crc64 is None or part.size is None:
+            return None
+        crc64 = combine_crc64(crc64, part.crc64, part.size)
+    return crc64
+
+
+def _invalid(
+    listed: tuple[tuple[int, str], ...], chosen: dict[int, PartTry | None]
+) -> Iterator[str]:
+    numbers = [number for number, _ in listed]
+    if len(set(numbers)) < len(numbers):
+        twice = sorted(number for number, count in Counter(numbers).items() if count > 1)
+        yield f"listed more than once: {_few(twice)}"
+    late = [b for a, b in pairwise(numbers) if b < a]
+    if late:
+        yield f"out of ascending order: {_few(late)}"
+    outside = [
+        number
+        for number in numbers
+        if not 1 <= number <= LAST_NUMBER and chosen.get(number) is None
+    ]
+    if outside:
+        yield f"number outside 1-{LAST_NUMBER}: {_few(outside)}"
+    last = max(numbers, default=0)
+    small = [
+        number
+        for number in sorted(chosen)
+        if number != last and _size(chosen[number], SMALLEST_PART) < SMALLEST_PART
+    ]
+    if small:
+        yield f"smaller than 1 MiB and not the last: {_few(small)}"
+
+
+def part_problem(seen: Observation) -> str | None:
+    """What breaks the rules for parts in one upload of a part, in words."""
+    number = seen.part_number
+    if number is not None and not 1 <= number <= LAST_NUMBER:
+        return f"part number {number} is outside 1-{LAST_NUMBER}"
+    if seen.size is not None and seen.size > LARGEST_PART:
+        return f"part {number} has {seen.size} bytes, more than 5 GiB"
+    return None
+
+
+def _size(part: PartTry | None, unknown: int) -> int:
+    return unknown if part is None or part.size is None else part.size
+
+
+def _few(numbers: list[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:10])
+    return f"{shown} and {len(numbers) - 10} more" if len(numbers) > 10 else shown
+
+
+def probably_completed(upload: Upload) -> str | None:
+    """The flow that was told NoSuchUpload after a Complete to which nobody heard the
+    answer; None when there is none, or a success was seen."""
+    if any(complete.succeeded for complete in upload.completes.values()):
+        return None
+    lost = [complete.ended for complete in upload.completes.values() if complete.unanswered]
+    if not lost or any(
+        step.operation == "AbortMultipartUpload" and step.succeeded
+        for step in upload.steps.values()
+    ):
+        return None
+    since = min(lost)
+    told = [
+        (each.started, each.flow_id)
+        for group in (upload.completes, upload.steps)
+        for each in group.values()
+        if each.error_code == "NoSuchUpload" and each.started >= since
+    ]
+    return min(told)[1] if told else None
+
+
+def state_of(upload: Upload, *, over: bool) -> UploadState:
+    """``over``: nothing more will come."""
+    completes = upload.completes.values()
+    if any(complete.succeeded for complete in completes):
+        return "completed"
+    if any(
+        step.operation == "AbortMultipartUpload" and step.succeeded
+        for step in upload.steps.values()
+    ):
+        return "aborted"
+    if probably_completed(upload) is not None:
+        return "probably-completed"
+    if any(complete.unanswered for complete in completes):
+        return "unanswered"
+    stored = any(part.stored for tries in upload.parts.values() for part in tries.values())
+    if over and stored:
+        return "abandoned"
+    return "refused" if completes else "open"
+
+
+def account_of(upload: Upload, *, over: bool, closed_early: bool = False) -> Account:
+    done = [complete for complete in upload.completes.values() if complete.succeeded]
+    complete = min(done, key=lambda each: (each.ended, each.flow_id)) if done else None
+    wanted: dict[int, str] = {}
+    if complete is not None and complete.listed is not None:
+        wanted = {number: plain_etag(etag) for number, etag in complete.listed}
+    table: list[PartRow] = []
+    twice = 0
+    counting = {each.flow_id for each in done}
+    sizes: list[int | None] = []
+    for number in sorted(upload.parts.keys() | wanted.keys()):
+        tries = upload.parts.get(number, {})
+        part = counting_try(tries, complete, wanted.get(number))
+        counts = not wanted or number in wanted
+        if counts:
+            sizes.append(part.size if part else None)
+        if not tries:
+            continue
+        sent = [each.sent for each in tries.values()]
+        twice += sum(sent) - (part.sent if part else max(sent))
+        shown = part or max(tries.values(), key=lambda each: each.order)
+        if part is not None and counts:
+            counting.add(part.flow_id)
+        table.append(_row(shown, len(tries)))
+    every: list[Fact] = [
+        *(part for tries in upload.parts.values() for part in tries.values()),
+        *upload.completes.values(),
+        *upload.steps.values(),
+    ]
+    every.sort(key=lambda each: (each.started, each.flow_id))
+    known = [size for size in sizes if size is not None]
+    return Account(
+        kind="multipart-upload",
+        id=upload.upload_id,
+        bucket=upload.bucket,
+        key=upload.key,
+        state=state_of(upload, over=over),
+        size=sum(known) if len(known) == len(sizes) and known else None,
+        parts=len(wanted) or len(upload.parts),
+        started=every[0].started if every else 0.0,
+        ended=max((each.ended for each in every), default=0.0),
+        active=busy_seconds((each.started, each.ended) for each in every),
+        tries=sum(len(tries) for tries in upload.parts.values()),
+        bytes_sent_twice=twice,
+        flows=tuple(each.flow_id for each in every),
+        counting=frozenset(counting),
+        table=tuple(table),
+        closed_early=closed_early,
+        left_out=upload.left_out,
+    )
+
+
+def _row(part: PartTry, tries: int) -> PartRow:
+    return PartRow(
+        number=part.number,
+        size=part.size,
+        md5=part.md5,
+        crc64ecma=None if part.crc64 is None else str(part.crc64),
+        etag=part.etag,
+        tries=tries,
+        seconds=round(part.ended - part.started, 6),
+        host=part.host,
+        flow=part.flow_id,
+    )

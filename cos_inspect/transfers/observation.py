@@ -1,0 +1,371 @@
+"""What the reducers need of one finished exchange, as plain data.
+
+An observation can be sent to another process and costs less memory than the
+exchange. It is made once; nothing here judges.
+"""
+
+import re
+from hashlib import blake2b
+from typing import Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.digest_plan import covers_whole_object
+from cos_inspect.cos.operation import read_query
+from cos_inspect.cos.target import split_target
+from cos_inspect.cos.xml_fields import read_xml_fields
+from cos_inspect.exchange import Body, BodyEnd, Exchange, Headers
+from cos_inspect.transfers.part_list import read_part_list
+
+SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
+
+_SPAN = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII)
+_COPY_SPAN = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
+_ZONES = (".myqcloud.com", ".tencentcos.cn", ".tencentci.cn")
+_RESULT = frozenset({"UploadId", "ETag", "CRC64"})
+_MAX_TEXT = 1024
+_NO_BYTES: tuple[int | None, str | None, int | None] = (None, None, None)
+_SIGNING = frozenset({"sign", "token", "x-cos-security-token", "x-ci-security-token"})
+_WRITES = frozenset(
+    {
+        "PutObject",
+        "PostObject",
+        "PutObjectCopy",
+        "CompleteMultipartUpload",
+        "AppendObject",
+        "DeleteObject",
+        "RenameObject",
+        "PutSymlink",
+    }
+)
+_MULTIPART = frozenset(
+    {
+        "InitiateMultipartUpload",
+        "UploadPart",
+        "UploadPartCopy",
+        "CompleteMultipartUpload",
+        "AbortMultipartUpload",
+        "ListParts",
+    }
+)
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Times are seconds since the epoch; digests are of whole bodies, MD5 as lower-case
+    hex; ETags are without quotes and in lower case."""
+
+    flow_id: str
+    operation: str
+    place: str
+    """The bucket, else the host: where a key means the same object."""
+    key: str | None = None
+    bucket: str | None = None
+    host: str
+    client: str | None = None
+    """The client's address."""
+    started: float
+    sent: float | None = None
+    """When the request had ended."""
+    answered: float | None = None
+    """When the response's headers were whole."""
+    ended: float
+    """The last moment that is known of it."""
+
+    status: int | None = None
+    succeeded: bool = False
+    """2xx, the body no error, and all of it came."""
+    from_cos: bool = False
+    through_cdn: bool = False
+    answer_cut: bool = False
+    request_cut: bool = False
+    """The request's body broke off, which no early answer explains."""
+    failure: str | None = None
+    """What ended the exchange early, in the recorder's words."""
+    error_code: str | None = None
+    error_message: str | None = None
+    request_id: bool = False
+    """The answer has a request id."""
+
+    same_request: str = ""
+    """Equal for requests that ask the same with the same body length."""
+    sdk_retry: bool = False
+    sign_start: int | None = None
+    traffic_limit: int | None = None
+    """Bits per second."""
+
+    sent_size: int | None = None
+    """Bytes of the request's body that passed."""
+    size: int | None = None
+    """Bytes of the object in the request."""
+    md5: str | None = None
+    crc64: int | None = None
+    answer_size: int | None = None
+    """Bytes of the answer's body that passed, also when it was cut."""
+    answer_crc64: int | None = None
+    """Of those bytes; None where they are not the object's."""
+    content_length: int | None = None
+    """Of the answer."""
+
+    etag: str | None = None
+    header_crc64: int | None = None
+    version_id: str | None = None
+    wanted_version: str | None = None
+    """The request's versionId."""
+    span: tuple[int, int] | None = None
+    """First and last byte of a 206 that does not hold the whole object."""
+    from_end: bool = False
+    """The range was counted from the end (``bytes=-500``)."""
+    total: int | None = None
+    """Size of the object, as the answer tells."""
+    describes_object: bool = False
+    """A plain success of a GET or HEAD: its headers are the object's own."""
+    appendable: bool = False
+    reworked: bool = False
+    """Image processing may have replaced what was uploaded."""
+
+    upload_id: str | None = None
+    part_number: int | None = None
+    listed: tuple[tuple[int, str], ...] | None = None
+    """Of a Complete: number and ETag of its parts in the order listed."""
+    result_etag: str | None = None
+    result_crc64: int | None = None
+    copy_place: str | None = None
+    copy_key: str | None = None
+    copy_version: str | None = None
+    copy_span: tuple[int, int] | None = None
+    has_crc64_header: bool = False
+    callback: bool = False
+
+    append_position: int | None = None
+    next_position: int | None = None
+    encryption: SseMode = "none"
+    """As confirmed, else as asked for."""
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, self.ended - self.started)
+
+
+def observe(cos: CosExchange) -> Observation:
+    """The facts of one exchange. Never raises on odd bytes."""
+    exchange = cos.exchange
+    request, response = exchange.request, exchange.response
+    operation = cos.operation
+    name = operation.name
+    headers = response.headers if response else Headers()
+    query = read_query(request.target)
+    etag = _etag(headers.get("etag"))
+    crc_text = headers.get("x-cos-hash-crc64ecma")
+    body = request.body
+    told = _crc(crc_text)
+    size, md5, crc64 = _object_bytes(body, told) if operation.uploads_object else _NO_BYTES
+    facts: dict[str, object] = {}
+    cut = response is not None and response.body.end is BodyEnd.CUT
+    if response is not None:
+        _read_answer(cos, facts, headers)
+    if name in _MULTIPART:
+        facts["upload_id"] = _bounded(query.get("uploadId"))
+        facts["part_number"] = _number(query.get("partNumber"))
+        if name == "CompleteMultipartUpload":
+            facts["listed"] = read_part_list(body.text)
+    elif name == "AppendObject":
+        facts["append_position"] = cos.append_position
+        facts["next_position"] = _number(headers.get("x-cos-next-append-position"))
+    if operation.copies:
+        _read_copy_source(cos, facts)
+    if operation.reads_result and cos.succeeded and response is not None:
+        fields = read_xml_fields(response.body.text, _RESULT)
+        facts["result_etag"] = _etag(fields.get("ETag"))
+        facts["result_crc64"] = _crc(fields.get("CRC64"))
+        if name == "InitiateMultipartUpload":
+            facts["upload_id"] = _bounded(fields.get("UploadId"))
+    timing = exchange.timing
+    moments = (timing.request_end, timing.response_start, timing.response_end)
+    encryption = cos.confirmed.mode if cos.confirmed.mode != "none" else cos.asked.mode
+    limit = request.headers.get("x-cos-traffic-limit") or query.get("x-cos-traffic-limit")
+    return Observation(
+        flow_id=exchange.flow_id,
+        operation=name,
+        place=cos.endpoint.bucket or request.host,
+        key=cos.key,
+        bucket=cos.endpoint.bucket,
+        host=request.host,
+        client=exchange.client_address,
+        started=timing.request_start,
+        sent=timing.request_end,
+        answered=timing.response_start,
+        ended=max([timing.request_start, *(moment for moment in moments if moment is not None)]),
+        status=cos.status,
+        succeeded=cos.succeeded and not cut,
+        from_cos=cos.from_cos,
+        through_cdn=cos.through_cdn,
+        answer_cut=cut,
+        request_cut=body.end is BodyEnd.CUT and (response is None or response.status < 300),
+        failure=exchange.error,
+        error_code=_bounded(cos.error.code) if cos.error else None,
+        error_message=_bounded(cos.error.message) if cos.error else None,
+        request_id=cos.request_id is not None,
+        same_request=_same_request(cos, exchange),
+        sdk_retry=(request.headers.get("x-cos-sdk-retry") or "").lower() == "true",
+        sign_start=cos.signed.start,
+        traffic_limit=_number(limit),
+        sent_size=body.size,
+        size=size,
+        md5=md5,
+        crc64=crc64,
+        etag=etag,
+        header_crc64=told,
+        has_crc64_header=crc_text is not None,
+        version_id=_bounded(headers.get("x-cos-version-id")),
+        wanted_version=_bounded(query.get("versionId")),
+        encryption=encryption,
+        reworked=operation.processed_upload,
+        callback="x-cos-callback" in request.headers or "x-cos-return-body" in request.headers,
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def writes_object(operation: str) -> bool:
+    """Whether a success makes the object another one."""
+    return operation in _WRITES
+
+
+def belongs_to_upload(operation: str) -> bool:
+    return operation in _MULTIPART
+
+
+def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -> None:
+    response = cos.response
+    if response is None:
+        return
+    body, status = response.body, response.status
+    facts["answer_size"] = body.size
+    length = _number(headers.get("content-length"))
+    facts["content_length"] = length
+    plain = (
+        cos.describes_object
+        and not cos.operation.processed
+        and cos.endpoint.kind != "website"
+        and not cos.styled_image
+        and status in (200, 206)
+    )
+    if not plain:
+        return
+    facts["describes_object"] = True
+    facts["appendable"] = (headers.get("x-cos-object-type") or "").lower() == "appendable"
+    reads_bytes = cos.operation.downloads_object and cos.request.method != "HEAD"
+    coded = cos.through_cdn and "content-encoding" in headers
+    if reads_bytes and body.end in (BodyEnd.COMPLETE, BodyEnd.CUT) and not coded:
+        facts["answer_crc64"] = body.crc64
+    if status == 200:
+        facts["total"] = None if coded else length
+        return
+    content_range = headers.get("content-range")
+    found = _SPAN.fullmatch((content_range or "").strip())
+    if found is None:
+        return
+    first, last = int(found[1]), int(found[2])
+    total = int(found[3]) if found[3] != "*" else None
+    if first <= last and (total is None or last < total):
+        facts["total"] = total
+        if not covers_whole_object(content_range):
+            facts["span"] = (first, last)
+            facts["from_end"] = "=-" in (cos.request.headers.get("range") or "")
+
+
+def _read_copy_source(cos: CosExchange, facts: dict[str, object]) -> None:
+    headers = cos.request.headers
+    source = headers.get("x-cos-copy-source") or headers.get("x-amz-copy-source")
+    if source is None or len(source) > 4096:
+        return
+    path, _, query = source.strip().lstrip("/").partition("?")
+    host, _, key = path.partition("/")
+    # The COS form names a host whose first label is the bucket, the S3 form the bucket.
+    bucket = host.partition(".cos")[0] if "." in host else host
+    facts["copy_place"] = _bounded(bucket)
+    facts["copy_key"] = unquote(key, errors="replace") or None
+    name, _, version = query.partition("=")
+    if name == "versionId":
+        facts["copy_version"] = _bounded(version)
+    span = headers.get("x-cos-copy-source-range") or headers.get("x-amz-copy-source-range")
+    found = _COPY_SPAN.fullmatch((span or "").strip())
+    if found is not None and int(found[1]) <= int(found[2]):
+        facts["copy_span"] = (int(found[1]), int(found[2]))
+    elif span is not None:
+        facts["copy_span"] = (0, -1)
+
+
+def _object_bytes(body: Body, told: int | None) -> tuple[int | None, str | None, int | None]:
+    """Size, MD5 and CRC-64 of what was stored; ``told``: the CRC-64 of the answer."""
+    if body.end is not BodyEnd.COMPLETE:
+        return _NO_BYTES
+    payload = body.payload
+    # A store that leaves the framing on answers with the framed body's CRC-64.
+    if payload is None or (told is not None and told == body.crc64):
+        return body.size, body.md5, body.crc64
+    if not payload.complete:
+        return _NO_BYTES
+    return payload.size, payload.md5, payload.crc64
+
+
+def _same_request(cos: CosExchange, exchange: Exchange) -> str:
+    """Names what is asked, whoever of COS's hosts is asked and however it is signed."""
+    request = exchange.request
+    headers = request.headers
+    host = request.host
+    for zone in _ZONES:
+        if host.endswith(zone):
+            host = host.removesuffix(zone)
+            break
+    path, query = split_target(request.target)
+    if query:
+        query = "&".join(
+            piece
+            for piece in query.split("&")
+            if not piece.startswith("q-")
+            and not piece.startswith("X-Amz-")
+            and piece.partition("=")[0].lower() not in _SIGNING
+        )
+    parts = (
+        request.method,
+        cos.endpoint.bucket or host,
+        path,
+        query,
+        cos.key if cos.form is not None and cos.key else "",
+        headers.get("range") or "",
+        headers.get("x-cos-copy-source") or "",
+        headers.get("content-length") or "",
+        exchange.client_address or "",
+    )
+    text = "\n".join(parts).encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=12).hexdigest()
+
+
+def _etag(value: str | None) -> str | None:
+    if not value:
+        return None
+    return value.strip().removeprefix("W/").strip('"').lower()[:_MAX_TEXT] or None
+
+
+def plain_etag(value: str) -> str:
+    """An ETag as listed by a client, in the form that observations have."""
+    return _etag(value) or ""
+
+
+def _crc(value: str | None) -> int | None:
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit() and len(text) <= 20:
+        number = int(text)
+        return number if number < 1 << 64 else None
+    return None
+
+
+def _number(value: str | None) -> int | None:
+    text = (value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _bounded(value: str | None) -> str | None:
+    return value[:_MAX_TEXT] if value else None

@@ -1,0 +1,65 @@
+"""The list of parts in the body of a CompleteMultipartUpload, read without trust in it."""
+
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+MAX_PARTS = 10_000
+_MAX_LISTED = 3 * MAX_PARTS
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_FIELD = 128
+
+
+class _TooManyError(ValueError):
+    """The list exceeds every documented size."""
+
+
+class _Walk:
+    """Parser target that keeps number and ETag of each ``Part``."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._name: str | None = None
+        self._fields: dict[str, str] = {}
+        self.parts: list[tuple[int, str]] = []
+
+    def start(self, tag: str, _attributes: dict[str, str]) -> None:
+        self._depth += 1
+        name = tag.rpartition("}")[2]
+        if self._depth == 2 and name == "Part":
+            self._fields = {}
+        self._name = name if self._depth == 3 and name in ("PartNumber", "ETag") else None
+
+    def data(self, data: str) -> None:
+        if self._name is not None:
+            before = self._fields.get(self._name, "")
+            self._fields[self._name] = (before + data)[:_MAX_FIELD]
+
+    def end(self, tag: str) -> None:
+        if self._depth == 2 and tag.rpartition("}")[2] == "Part":
+            number = self._fields.get("PartNumber", "").strip()
+            if number.isascii() and number.isdigit() and len(number) < 10:
+                self.parts.append((int(number), self._fields.get("ETag", "").strip()))
+            if len(self.parts) > _MAX_LISTED:
+                raise _TooManyError
+        self._name = None
+        self._depth -= 1
+
+    def close(self) -> None:
+        return None
+
+
+def read_part_list(body: bytes | None) -> tuple[tuple[int, str], ...] | None:
+    """Number and ETag (as sent) of the parts in the order listed; None when the body is
+    absent, too large, or cannot be read."""
+    if not body or len(body) > _MAX_BYTES:
+        return None
+    walk = _Walk()
+    try:
+        parser = DefusedXMLParser(target=walk, forbid_dtd=True)
+        parser.feed(body)
+        parser.close()
+    except (DefusedXmlException, ParseError, ValueError, LookupError):
+        return None
+    return tuple(walk.parts)

@@ -1,0 +1,206 @@
+"""Retries: the same request again after a failed try.
+
+A retry is not told by a mark alone (PHP sends none, older SDKs neither): the
+request must ask the same for the same client, begin after the failure, and
+not long after it. What is asked again after a success is polling; what runs
+side by side is parallel.
+"""
+
+import itertools
+
+import msgspec
+
+from cos_inspect.transfers.account import Fact
+from cos_inspect.transfers.observation import Observation
+
+PAUSE = 30.0
+"""Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""
+MARKED_PAUSE = 180.0
+"""The same where x-cos-sdk-retry proves it."""
+MOST_TRIES = 64
+_LONGEST_CAUSE = 200
+_OVERLAP = 0.05
+"""A client may begin again a moment before its failure is noted."""
+_CLOCK_SHIFT = 30
+"""Seconds; SDKs correct nothing below (read in the Node SDK)."""
+_AGAIN = frozenset({408, 429})
+_DAMAGED = frozenset(
+    {"BadDigest", "InvalidDigest", "InvalidSHA1Digest", "RequestTimeout", "RequestTimeOut"}
+)
+"""Refusals that SDKs answer with another try of the same bytes (read in the iOS SDK)."""
+
+
+class Try(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """One sending of one request."""
+
+    cause: str | None = None
+    """Why it failed; None for a success, and for what is no reason to try again."""
+    refused: str | None = None
+    """An answer of COS that only a marked retry makes a failed try."""
+    succeeded: bool = False
+    clock: bool = False
+    """Refused for the time of its signature."""
+    sdk_retry: bool = False
+    sign_start: int | None = None
+    host: str = ""
+    md5: str | None = None
+    crc64: int | None = None
+    sent: int = 0
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """Tries of one request, in order; all but the last failed."""
+
+    id: str
+    started: float
+    flows: tuple[str, ...]
+    causes: tuple[str, ...]
+    """Of each try but the last, then of the last one too if it failed."""
+    hosts: tuple[str, ...]
+    """Each host once, in order; more than one when the SDK switched."""
+    host_switches: int
+    time_lost: float
+    """Seconds from the first try's begin to the last one's."""
+    succeeded: bool
+    clock_corrected: tuple[str, ...] = ()
+    """Tries refused for their signing time, after which another time succeeded."""
+    clock_shift: int | None = None
+    """By how many seconds the client moved its signing time."""
+
+
+class Tries(msgspec.Struct, kw_only=True):
+    """All tries of one request."""
+
+    id: str
+    tries: dict[str, Try] = {}
+    last: float = 0.0
+
+    @property
+    def facts(self) -> int:
+        return len(self.tries)
+
+    def add(self, one: Try) -> None:
+        self.tries[one.flow_id] = one
+        self.last = max(self.last, one.ended)
+        self._bound()
+
+    def join(self, other: "Tries") -> None:
+        self.tries.update(other.tries)
+        self.last = max(self.last, other.last)
+        self._bound()
+
+    def _bound(self) -> None:
+        while len(self.tries) > MOST_TRIES:
+            del self.tries[min(self.tries.values(), key=lambda one: one.order).flow_id]
+
+
+def try_of(seen: Observation) -> Try:
+    cause, refused = _cause(seen)
+    return Try(
+        flow_id=seen.flow_id,
+        started=seen.started,
+        ended=seen.ended,
+        cause=cause,
+        refused=refused,
+        succeeded=seen.succeeded and cause is None,
+        clock=_is_clock(seen),
+        sdk_retry=seen.sdk_retry,
+        sign_start=seen.sign_start,
+        host=seen.host,
+        md5=seen.md5,
+        crc64=seen.crc64,
+        sent=seen.sent_size or 0,
+    )
+
+
+def _is_clock(seen: Observation) -> bool:
+    """COS refused the signing time: by its code, or by the message of AccessDenied."""
+    if seen.status != 403:
+        return False
+    if seen.error_code == "RequestTimeTooSkewed":
+        return True
+    if "request has expired" in (seen.error_message or "").lower():
+        return True
+    return seen.operation.startswith("Head") and seen.error_code is None
+
+
+def _cause(seen: Observation) -> tuple[str | None, str | None]:
+    status = seen.status
+    if status is None:
+        return (seen.failure or "no response")[:_LONGEST_CAUSE], None
+    if seen.answer_cut:
+        # Whoever stops reading a success may just have had enough.
+        text = (seen.failure or "the answer broke off")[:_LONGEST_CAUSE]
+        stopped = "client" in text.lower() and status < 300
+        return (None, text) if stopped else (text, None)
+    if seen.succeeded:
+        return None, None
+    named = f"{status} {seen.error_code}" if seen.error_code else str(status)
+    if status < 300:
+        return (named if seen.error_code else None), None
+    if status >= 500 or status in _AGAIN or seen.error_code in _DAMAGED:
+        return named, None
+    if _is_clock(seen) and seen.error_code is not None:
+        return named, None
+    if status >= 300 and status != 304 and not seen.from_cos:
+        return f"{named}, not from COS", None
+    return None, named
+
+
+def chains_of(tries: Tries) -> list[Chain]:
+    """The chains of two tries and more, by time."""
+    if len(tries.tries) < 2 or not any(one.cause or one.refused for one in tries.tries.values()):
+        return []
+    ordered = sorted(tries.tries.values(), key=lambda one: (one.started, one.flow_id))
+    groups: list[list[Try]] = [[ordered[0]]]
+    for one in ordered[1:]:
+        if _follows(groups[-1][-1], one):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return [_chain(tries.id, group) for group in groups if len(group) > 1]
+
+
+def _follows(before: Try, after: Try) -> bool:
+    if before.cause is None and not (before.refused and after.sdk_retry):
+        return False
+    pause = after.started - before.ended
+    if pause < -_OVERLAP or pause > (MARKED_PAUSE if after.sdk_retry else PAUSE):
+        return False
+    for a, b in ((before.md5, after.md5), (before.crc64, after.crc64)):
+        if a is not None and b is not None and a != b:
+            return False
+    # A bodiless 403 may be anything; only another time of signing makes it one of the clock.
+    return True
+
+
+def _chain(identity: str, group: list[Try]) -> Chain:
+    causes = [one.cause or one.refused for one in group]
+    hosts = [one.host for one in group]
+    corrected: list[str] = []
+    shift: int | None = None
+    end = group[-1]
+    for before, after in itertools.pairwise(group):
+        if before.clock and end.succeeded and _moved(before, after):
+            corrected.append(before.flow_id)
+            shift = (after.sign_start or 0) - (before.sign_start or 0)
+    return Chain(
+        id=f"{identity}-{group[0].flow_id}",
+        started=group[0].started,
+        flows=tuple(one.flow_id for one in group),
+        causes=tuple(cause for cause in causes if cause is not None),
+        hosts=tuple(dict.fromkeys(hosts)),
+        host_switches=sum(a != b for a, b in itertools.pairwise(hosts)),
+        time_lost=end.started - group[0].started,
+        succeeded=end.succeeded,
+        clock_corrected=tuple(corrected),
+        clock_shift=shift,
+    )
+
+
+def _moved(before: Try, after: Try) -> bool:
+    """Whether the signing time changed by more than the time that passed."""
+    if before.sign_start is None or after.sign_start is None:
+        return False
+    passed = after.started - before.started
+    return abs(after.sign_start - before.sign_start - passed) >= _CLOCK_SHIFT

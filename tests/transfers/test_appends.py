@@ -1,0 +1,69 @@
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cos_inspect.exchange import Exchange
+from cos_inspect.transfers.appends import Log, account_of, judge_append
+from tests.transfers.build import append, failure, seen
+
+
+def log(*flows: Exchange) -> Log:
+    made = Log(id="x", bucket=None, key="log")
+    for flow in flows:
+        made.add(seen(flow), 100)
+    return made
+
+
+FLOWS = [
+    append("a", b"one", 0, 0.0, whole=b"one"),
+    append("b", b"two", 3, 1.0, whole=b"onetwo"),
+    append("x", b"two", 3, 2.0, **failure(409, "AppendPositionErr")),
+    append("c", b"three", 6, 3.0, whole=b"onetwothree"),
+    append("d", b"anew", 0, 4.0, whole=b"anew"),
+    append("e", b"!", 4, 5.0, whole=b"anew!"),
+]
+
+
+def status(made: Log, flow_id: str) -> bool | str | None:
+    verdict = judge_append(made, flow_id)
+    return None if verdict is None else verdict.crc64.reason or verdict.crc64.same
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, len(FLOWS)))
+def test_any_order_and_split(shuffle: random.Random, cut: int) -> None:
+    flows = list(FLOWS)
+    shuffle.shuffle(flows)
+    one, two = log(*flows[:cut]), log(*flows[cut:])
+    one.join(two)
+    assert [status(one, flow) for flow in "abcde"] == [True] * 5
+    assert status(one, "x") is None
+    assert account_of(one) == account_of(log(*FLOWS))
+
+
+def test_a_missing_piece_breaks_the_chain_until_it_begins_anew() -> None:
+    made = log(*FLOWS[:1], *FLOWS[3:])
+    assert [status(made, flow) for flow in "acde"] == [True, "unseen-parts", True, True]
+
+
+def test_next_position() -> None:
+    made = log(append("a", b"one", 0, 0.0), append("b", b"two", 3, 1.0, whole=b"onetwo"))
+    assert judge_append(made, "a").next_position is None  # type: ignore[union-attr]
+    wrong = {"x-cos-next-append-position": "7"}
+    verdict = judge_append(log(append("a", b"one", 0, 0.0, answered=wrong)), "a")
+    assert verdict is not None
+    assert verdict.next_position == (7, 3)
+    assert verdict.crc64.reason == "no-header"
+
+
+def test_late_arrival_names_the_flows_it_changes() -> None:
+    made = log(FLOWS[0], FLOWS[3])
+    assert status(made, "c") == "unseen-parts"
+    assert made.add(seen(FLOWS[1]), 100) == {"b", "c"}
+    assert status(made, "c") is True
+
+
+def test_account() -> None:
+    account = account_of(log(*FLOWS))
+    assert (account.size, account.parts, account.tries) == (5, 5, 6)
+    assert account.bytes_sent_twice == 3

@@ -1,0 +1,45 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cos_inspect.transfers.part_list import read_part_list
+from tests.transfers.build import part_list
+
+
+def test_reads_numbers_and_etags_in_their_order() -> None:
+    body = part_list([(2, "b"), (1, "a"), (2, "c")])
+    assert read_part_list(body) == ((2, '"b"'), (1, '"a"'), (2, '"c"'))
+
+
+def test_namespaces_and_blanks() -> None:
+    body = (
+        b'<?xml version="1.0"?>\n<C xmlns="urn:x"> <Part>\n <ETag> "a" </ETag>'
+        b"<PartNumber> 7\n</PartNumber> <Size>3</Size></Part> </C>"
+    )
+    assert read_part_list(body) == ((7, '"a"'),)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        b"",
+        b"<C><Part><PartNumber>1</PartNumber>",
+        b'<!DOCTYPE C [<!ENTITY a "b">]><C><Part><PartNumber>1</PartNumber></Part></C>',
+        b"not xml",
+        b"<C>" + b"<Part><PartNumber>1</PartNumber></Part>" * 30_001 + b"</C>",
+    ],
+    ids=["absent", "empty", "cut", "entities", "text", "too-many"],
+)
+def test_unreadable(body: bytes | None) -> None:
+    assert read_part_list(body) is None
+
+
+def test_parts_without_a_number_are_left_out() -> None:
+    body = b"<C><Part><PartNumber>x</PartNumber></Part><Part><ETag>e</ETag></Part></C>"
+    assert read_part_list(body) == ()
+
+
+@given(st.binary(max_size=300))
+def test_never_raises(body: bytes) -> None:
+    read_part_list(b"<C><Part>" + body + b"</Part></C>")

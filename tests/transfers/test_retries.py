@@ -1,0 +1,79 @@
+import pytest
+
+from cos_inspect.exchange import Exchange
+from cos_inspect.transfers.retries import MOST_TRIES, Chain, Tries, chains_of, try_of
+from tests.transfers.build import failure, get, put, ranged, seen
+
+
+def chains(*flows: Exchange) -> list[Chain]:
+    tries = Tries(id="x")
+    for flow in flows:
+        tries.add(try_of(seen(flow)))
+    return chains_of(tries)
+
+
+MARK = {"x-cos-sdk-retry": "true"}
+
+
+@pytest.mark.parametrize(
+    ("first", "cause"),
+    [
+        (put("1", b"x", 0.0, **failure(500, "InternalError")), "500 InternalError"),
+        (put("1", b"x", 0.0, **failure(429, "TooManyRequests")), "429 TooManyRequests"),
+        (put("1", b"x", 0.0, **failure(400, "BadDigest")), "400 BadDigest"),
+        (put("1", b"x", 0.0, status=None, error="reset by peer"), "reset by peer"),
+        (put("1", b"x", 0.0, status=None), "no response"),
+        (put("1", b"x", 0.0, status=302, from_cos=False, answered={}), "302, not from COS"),
+        (ranged("1", b"long enough", 1, 9, 0.0, cut_at=2, error="peer closed"), "peer closed"),
+        (put("1", b"x", 0.0, **failure(403, "RequestTimeTooSkewed")), "403 RequestTimeTooSkewed"),
+    ],
+)
+def test_causes(first: Exchange, cause: str) -> None:
+    second = put("2", b"x", 1.0)
+    if first.request.method == "GET":
+        second = ranged("2", b"long enough", 1, 9, 1.0)
+    (chain,) = chains(first, second)
+    assert chain.causes == (cause,)
+    assert chain.succeeded
+
+
+def test_a_refusal_needs_the_mark() -> None:
+    refused = put("1", b"x", 0.0, **failure(404, "NoSuchBucket"))
+    assert chains(refused, put("2", b"x", 1.0)) == []
+    assert len(chains(refused, put("2", b"x", 1.0, sent=MARK))) == 1
+
+
+def test_the_mark_allows_a_longer_pause() -> None:
+    failed = put("1", b"x", 0.0, status=None)
+    assert chains(failed, put("2", b"x", 60.0)) == []
+    assert len(chains(failed, put("2", b"x", 60.0, sent=MARK))) == 1
+
+
+def test_a_user_who_stops_reading_has_not_failed() -> None:
+    stopped = ranged("1", b"long enough", 1, 9, 0.0, cut_at=2, error="Client disconnected.")
+    again = ranged("2", b"long enough", 1, 9, 1.0)
+    assert chains(stopped, again) == []
+
+
+def test_chains_end_with_a_success() -> None:
+    found = chains(
+        put("1", b"x", 0.0, status=None),
+        put("2", b"x", 1.0),
+        put("3", b"x", 2.0, status=None),
+        put("4", b"x", 3.0),
+    )
+    assert [chain.flows for chain in found] == [("1", "2"), ("3", "4")]
+
+
+def test_a_chain_that_never_succeeds_names_every_cause() -> None:
+    (chain,) = chains(put("1", b"x", 0.0, status=None), put("2", b"x", 1.0, status=None, error="e"))
+    assert chain.causes == ("no response", "e")
+    assert not chain.succeeded
+
+
+def test_too_many_tries_are_forgotten() -> None:
+    tries = Tries(id="x")
+    for number in range(MOST_TRIES + 9):
+        tries.add(try_of(seen(get(f"{number:03}", b"x", float(number)))))
+    assert tries.facts == MOST_TRIES
+    assert "000" not in tries.tries
