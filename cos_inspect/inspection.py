@@ -1,6 +1,6 @@
 """From an exchange to its report: the one function that live traffic and captures share."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -28,8 +28,11 @@ from cos_inspect.report.model import (
     Verdict,
 )
 from cos_inspect.report.redaction import redacted
+from cos_inspect.report.ticket import ticket_line
 from cos_inspect.rules.checks import run_checks
 from cos_inspect.rules.registry import FLOW_RULES
+
+_NO_KEYS: Mapping[str, str] = {}
 
 
 class Inspection(msgspec.Struct, frozen=True):
@@ -46,12 +49,16 @@ def inspect(
     hosts: Sequence[str] = (),
     ignore: frozenset[str] = frozenset(),
     redact: bool = True,
+    keys: Mapping[str, str] = _NO_KEYS,
+    token_ids: Container[str] = (),
 ) -> Inspection | None:
     """Reads, checks and judges one finished exchange; None when it is not COS traffic.
 
-    ``hosts`` are shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out.
+    ``hosts`` are shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out,
+    ``keys`` SecretKeys by SecretId to recompute signatures with (they are not kept),
+    ``token_ids`` SecretIds that were seen together with a token.
     """
-    cos = read_exchange(exchange, hosts)
+    cos = read_exchange(exchange, hosts, keys=keys, token_ids=token_ids)
     if cos is None:
         return None
     checks = run_checks(cos)
@@ -62,6 +69,9 @@ def inspect(
         for finding in find(cos, checks)
     ]
     report, secret_of = _report(cos, checks, findings)
+    ticket = ticket_line(report)
+    if ticket is not None:
+        report = msgspec.structs.replace(report, ticket=ticket)
     if redact:
         report = redacted(report, secret_of)
     return Inspection(cos, report)

@@ -42,7 +42,13 @@ def _compared(check: CheckName, body: Side, expected: str, actual: str, *, same:
     )
 
 
-def _absence(body: Body) -> SkipReason | None:
+def _announced(headers: Headers) -> int | None:
+    """Content-Length, where it is a number that a body could have."""
+    length = (headers.get("content-length") or "").strip()
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 20 else None
+
+
+def _absence(body: Body, headers: Headers) -> SkipReason | None:
     """Why a body cannot be compared at all."""
     match body.end:
         case BodyEnd.NOT_CAPTURED:
@@ -52,7 +58,10 @@ def _absence(body: Body) -> SkipReason | None:
         case BodyEnd.CUT:
             return "incomplete"
         case BodyEnd.COMPLETE:
-            return None
+            # A record may be shorter than what went over the wire without saying so.
+            announced = _announced(headers)
+            short = announced is not None and announced > (body.size or 0)
+            return "incomplete" if short else None
 
 
 def _content_length(cos: CosExchange) -> Iterator[Check]:
@@ -77,15 +86,17 @@ def _content_length(cos: CosExchange) -> Iterator[Check]:
 
 
 def _length(headers: Headers, body: Body, side: Side) -> Check:
-    expected = headers.get("content-length")
-    if expected is None or not expected.strip().isascii() or not expected.strip().isdigit():
+    announced = _announced(headers)
+    if announced is None:
         return _skipped("content-length", side, "incomplete" if not body.complete else "no-header")
+    expected = str(announced)
     if body.size is None or body.end in (BodyEnd.NOT_CAPTURED, BodyEnd.RE_ENCODED):
-        return _skipped("content-length", side, _absence(body) or "not-captured", expected)
-    same = int(expected) == body.size
+        absent = _absence(body, headers) or "not-captured"
+        return _skipped("content-length", side, absent, expected)
+    same = announced == body.size
     if same and body.end is BodyEnd.CUT:
         return _skipped("content-length", side, "incomplete", expected)
-    return _compared("content-length", side, expected.strip(), str(body.size), same=same)
+    return _compared("content-length", side, expected, str(body.size), same=same)
 
 
 def _hex_of_base64(value: str) -> str | None:
@@ -112,7 +123,7 @@ def _content_md5(cos: CosExchange) -> Iterator[Check]:
         if body.size or request.method in ("PUT", "POST"):
             yield _skipped("content-md5", "request", "no-header")
         return
-    absent = _absence(body)
+    absent = _absence(body, request.headers)
     if absent is not None:
         yield _skipped("content-md5", "request", absent, value)
         return
@@ -161,7 +172,7 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
         return
     headers = response.headers
     missing: SkipReason = "callback" if _has_callback(cos) else "no-header"
-    md5, crc64, unread = _object_bytes(body)
+    md5, crc64, unread = _object_bytes(body, cos.request.headers)
 
     etag = headers.get("etag")
     why: SkipReason | None = None
@@ -191,9 +202,9 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
         yield _compared(crc_check, "request", crc, str(crc64), same=_same_crc(crc, crc64))
 
 
-def _object_bytes(body: Body) -> tuple[str | None, int | None, SkipReason | None]:
+def _object_bytes(body: Body, headers: Headers) -> tuple[str | None, int | None, SkipReason | None]:
     """MD5 and CRC-64 of the object's bytes in a request body, or why they are unknown."""
-    absent = _absence(body)
+    absent = _absence(body, headers)
     payload = body.payload
     if payload is None or absent is not None:
         return body.md5, body.crc64, absent
@@ -211,6 +222,7 @@ def _downloaded(cos: CosExchange) -> Iterator[Check]:
         return
     headers, body = response.headers, response.body
     ranged = response.status == 206 and not covers_whole_object(headers.get("content-range"))
+    absent = _absence(body, headers)
     etag = headers.get("etag")
     skip: SkipReason | None = None
     if ranged:
@@ -220,7 +232,8 @@ def _downloaded(cos: CosExchange) -> Iterator[Check]:
     elif is_appendable(headers):
         skip = "append"
     else:
-        skip = _encrypted(cos) or (None if etag_may_be_md5(etag) else "not-md5") or _absence(body)
+        not_md5: SkipReason | None = None if etag_may_be_md5(etag) else "not-md5"
+        skip = _encrypted(cos) or not_md5 or absent
     if skip is None and body.md5 is None:
         skip = "unsupported"
     if skip is not None or etag is None or body.md5 is None:
@@ -230,7 +243,7 @@ def _downloaded(cos: CosExchange) -> Iterator[Check]:
         yield _verdict(cos, "etag", etag, f'"{body.md5}"', same=same)
 
     crc = headers.get("x-cos-hash-crc64ecma")
-    skip = "range" if ranged else "no-header" if crc is None else _absence(body)
+    skip = "range" if ranged else "no-header" if crc is None else absent
     if skip is None and body.crc64 is None:
         skip = "unsupported"
     if skip is not None or crc is None or body.crc64 is None:
@@ -318,7 +331,8 @@ def _several_flows(cos: CosExchange) -> Iterator[Check]:
         and not covers_whole_object(response.headers.get("content-range"))
     ):
         crc = response.headers.get("x-cos-hash-crc64ecma")
-        reason = "no-header" if crc is None else _absence(response.body) or "unseen-parts"
+        absent = _absence(response.body, response.headers)
+        reason = "no-header" if crc is None else absent or "unseen-parts"
         yield _skipped("range-crc64", "response", reason, crc)
 
 
@@ -348,7 +362,11 @@ def _signature(cos: CosExchange) -> Iterator[Check]:
     match cos.signed.scheme:
         case "none":
             return
-        case "cos":
+        case "cos" if not cos.key_at_hand:
             yield _skipped("signature", "request", "no-credentials")
+        case "cos" if cos.recomputed is not None:
+            sent = cos.signature.value if cos.signature else None
+            made = cos.recomputed
+            yield _compared("signature", "request", sent or "", made.value, same=made.same)
         case _:
             yield _skipped("signature", "request", "unsupported")

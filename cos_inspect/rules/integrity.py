@@ -133,14 +133,25 @@ BODY_TRUNCATED = Rule(
 )
 
 
-def body_truncated(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+def body_truncated(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
     request, response = cos.request, cos.response
     # A server that refuses while the upload is under way need not read the rest of it.
     refused = response is not None and response.status >= 300
-    if request.body.end is BodyEnd.CUT and not refused:
+    if _ended_early("request", request.body, checks) and not refused:
         yield _truncated(cos, "request", request.headers, request.body)
-    if response is not None and response.body.end is BodyEnd.CUT:
+    if response is not None and _ended_early("response", response.body, checks):
         yield _truncated(cos, "response", response.headers, response.body)
+
+
+def _ended_early(side: Side, body: Body, checks: Sequence[Check]) -> bool:
+    """The connection ended inside the body, or a whole body is shorter than announced."""
+    return body.end is BodyEnd.CUT or any(
+        check.check == "content-length"
+        and check.body == side
+        and check.status == "mismatch"
+        and int(check.expected or 0) > (body.size or 0)
+        for check in checks
+    )
 
 
 def _truncated(cos: CosExchange, side: Side, headers: Headers, body: Body) -> Finding:
@@ -173,6 +184,7 @@ CRC64_MISSING = Rule(
 def crc64_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     if (
         cos.operation.name in ("PutObject", "UploadPart")
+        and not cos.operation.processed_upload
         and _plain_success(cos)
         and not cos.signed.scheme.startswith("aws")
         and cos.response is not None
@@ -212,6 +224,7 @@ def _plain_success(cos: CosExchange) -> bool:
     headers = cos.request.headers
     return (
         cos.succeeded
+        and cos.status != 303
         and cos.from_cos
         and "x-cos-callback" not in headers
         and "x-cos-return-body" not in headers

@@ -1,6 +1,17 @@
 """All rules, in the order in which their findings are told."""
 
-from cos_inspect.rules import encryption, error, integrity, tracing
+from cos_inspect.rules import (
+    access,
+    addressing,
+    connection,
+    encryption,
+    error,
+    integrity,
+    signature,
+    signature_content,
+    tracing,
+    transfer,
+)
 from cos_inspect.rules.rule import Finder, Rule
 
 FLOW_RULES: tuple[tuple[Rule, Finder], ...] = (
@@ -25,10 +36,47 @@ FLOW_RULES: tuple[tuple[Rule, Finder], ...] = (
     (tracing.CLOCK_SKEW, tracing.clock_skew),
     (integrity.HEADER_MALFORMED, integrity.header_malformed),
     (integrity.HEADER_DUPLICATED, integrity.header_duplicated),
+    (signature.SIGNATURE_MALFORMED, signature.signature_malformed),
+    (signature.SIGNATURE_EXPIRED, signature.signature_expired),
+    (signature.SIGNATURE_NOT_YET_VALID, signature.signature_not_yet_valid),
+    (signature_content.SIGNATURE_BROKEN_BY_PROXY, signature_content.signature_broken_by_proxy),
+    (signature.SIGNATURE_INCOMPLETE, signature.signature_incomplete),
+    (signature_content.SIGNATURE_MISMATCH, signature_content.signature_mismatch),
+    (signature_content.SIGNATURE_WRONG_KEY, signature_content.signature_wrong_key),
+    (signature_content.SIGNATURE_HEADER_UNSIGNED, signature_content.signature_header_unsigned),
+    (signature.TOKEN_MISSING, signature.token_missing),
+    (access.POST_POLICY_FAILED, access.post_policy_failed),
+    (access.CORS_REFUSED, access.cors_refused),
+    (access.CORS_ETAG_HIDDEN, access.cors_etag_hidden),
+    (addressing.ENDPOINT_MISTAKE, addressing.endpoint_mistake),
+    (addressing.S3_FRAMING, addressing.s3_framing),
+    (access.PERMANENT_KEY_ON_DEVICE, access.permanent_key_on_device),
+    (access.CREDENTIALS_IN_CLEAR, access.credentials_in_clear),
+    (signature.SIGNATURE_LONG_LIVED, signature.signature_long_lived),
     (integrity.CRC64_MISSING, integrity.crc64_missing),
     (integrity.ETAG_MISSING, integrity.etag_missing),
 )
 """Rules that one exchange alone can decide."""
 
-RULES: tuple[Rule, ...] = tuple(rule for rule, _ in FLOW_RULES)
+TRANSFER_RULES: tuple[Rule, ...] = (
+    transfer.MULTIPART_CRC64_MISMATCH,
+    transfer.MULTIPART_ETAG_MISMATCH,
+    transfer.MULTIPART_PART_INVALID,
+    transfer.MULTIPART_ABANDONED,
+    transfer.RANGE_CRC64_MISMATCH,
+    transfer.OBJECT_CHANGED,
+    transfer.UPLOAD_PROBABLY_COMPLETED,
+    transfer.RETRIED,
+    transfer.SLOW_TRANSFER,
+)
+"""Rules that need several exchanges, or are about speed; a session applies them."""
+
+CONNECTION_RULES: tuple[Rule, ...] = (connection.TLS_UNTRUSTED,)
+"""Rules about connections that came to nothing; they stand in the summary alone."""
+
+RULES: tuple[Rule, ...] = (
+    *(rule for rule, _ in FLOW_RULES),
+    *TRANSFER_RULES,
+    *CONNECTION_RULES,
+)
 RULE_IDS: frozenset[str] = frozenset(rule.id for rule in RULES)

@@ -1,8 +1,8 @@
 """Rules about ids and clocks: what a support ticket will need."""
 
 from collections.abc import Iterator, Sequence
-from email.utils import parsedate_to_datetime
 
+from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.report.model import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
@@ -37,6 +37,7 @@ def trace_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         yield TRACE_ID_MISSING.finding(
             "The trace id stands only in the error's body, not in x-cos-trace-id.",
             severity=Severity.NOTICE,
+            fix="Quote the trace id of the body in a support ticket.",
             where="body",
         )
         return
@@ -147,22 +148,6 @@ CLOCK_SKEW = Rule(
 )
 
 
-def _date(value: str | None) -> float | None:
-    if not value:
-        return None
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    if moment.tzinfo is None:
-        # Without a zone (asctime form) the moment is not known.
-        return None
-    try:
-        return moment.timestamp()
-    except (OverflowError, ValueError):
-        return None
-
-
 def _apart(moment: float, first: float, last: float) -> float:
     """Seconds from a span to a moment: negative before it, positive after it, 0 inside."""
     if moment < first:
@@ -178,22 +163,22 @@ def _moments(cos: CosExchange) -> Iterator[tuple[str, str, float]]:
     answered = timing.response_start or timing.response_end or began
     date = sent = None
     if response is not None and cos.from_cos and not cos.through_cdn:
-        date = _date(response.headers.get("date"))
+        date = http_date(response.headers.get("date"))
         if cos.request_id_read is not None and cos.request_id_read.time is not None:
             sent = float(cos.request_id_read.time)
-    if date is not None:
-        yield "server", "proxy", _apart(date, began, answered)
-    elif sent is not None:
-        yield "server", "proxy", _apart(sent, began, answered)
+    # The id's time is that of the arrival, and nobody on the way writes it anew as Date.
+    server = date if sent is None else sent
+    if server is not None:
+        yield "server", "proxy", _apart(server, began, answered)
     if date is not None and sent is not None:
         # The id is made when the request arrives, Date when it is answered.
         yield "request id", "server", _apart(sent, date - (answered - began), date)
-    device = _date(cos.request.headers.get("date"))
+    device = http_date(cos.request.headers.get("date"))
     if cos.signed.place == "header" and cos.signed.start is not None:
         device = float(cos.signed.start)
     if device is not None:
-        if date is not None:
-            yield "device", "server", _apart(device, date - (answered - began), date)
+        if server is not None:
+            yield "device", "server", _apart(device, server - (answered - began), server)
         else:
             yield "device", "proxy", _apart(device, began, answered)
 
@@ -204,8 +189,11 @@ def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
         if size <= _SKEW_WARNING:
             continue
         direction = "ahead of" if seconds > 0 else "behind"
+        said = f"The {one}'s clock is {_span(size)} {direction} the {other}'s."
+        if one == "request id":
+            said = f"The time in the request id is {_span(size)} {direction} the answer's Date."
         yield CLOCK_SKEW.finding(
-            f"The {one}'s clock is {_span(size)} {direction} the {other}'s.",
+            said,
             severity=Severity.ERROR if size >= _SKEW_ERROR else Severity.WARNING,
             clock=one,
             against=other,
@@ -219,8 +207,8 @@ def _span(seconds: float) -> str:
     if hours >= 48:
         return f"{hours // 24} days"
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s"
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 NOT_FROM_COS = Rule(
