@@ -1,0 +1,264 @@
+"""The golden vectors of published answers, and what a report says besides findings."""
+
+import base64
+
+import pytest
+
+from cos_inspect.inspection import Inspection, inspect, utc_text, verdict_of
+from cos_inspect.report.model import Check, Finding, Severity
+from tests.captures_reader import judge_crc64, judge_md5
+from tests.rules.exchanges import CLOCK, HOST, Fields, check, error_xml, exchange, inspected
+
+SSE = "x-cos-server-side-encryption"
+UPLOAD_ID = "1577957984" + "0123456789abcdef" * 4
+CUSTOMER_KEYS = [
+    ("MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNERUY=", "U5L61r7jcwdNvT7frmUG8g=="),
+    ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "hRasmdxgYDKV3nvbahU1MA=="),
+]
+GOLDEN = [
+    (b"", "d41d8cd98f00b204e9800998ecf8427e", "1B2M2Y8AsgTpgAmY7PhCfg==", "0"),
+    (
+        b"123456789",
+        "25f9e794323b453885f5181f1b624d0b",
+        "JfnnlDI7RTiF9RgfG2JNCw==",
+        "11051210869376104954",
+    ),
+    (
+        b"[Object Content]",
+        "ee8de918d05640145b18f70f4c3aa602",
+        "7o3pGNBWQBRbGPcPTDqmAg==",
+        "16749565679157681890",
+    ),
+    (
+        b"[Object Part]",
+        "108f528eb63b65e734f27ae331f5ffaa",
+        "EI9SjrY7Zec08nrjMfX/qg==",
+        "4510578591875220731",
+    ),
+    (
+        b"[Object Content Version 2]",
+        "22e024392de860289f0baa7d6cf8a549",
+        "IuAkOS3oYCifC6p9bPilSQ==",
+        "11596229263574363878",
+    ),
+    (
+        b"[Chunked Content][2nd chunk][3rd chunk][4th chunk]",
+        "aa488bb80185a6be87f4a7b936a80752",
+        "qkiLuAGFpr6H9Ke5NqgHUg==",
+        "7188322482464764960",
+    ),
+]
+_bodies = pytest.mark.parametrize(("body", "md5", "content_md5", "crc64"), GOLDEN)
+
+
+@_bodies
+def test_the_vectors_hold_by_another_implementation(
+    body: bytes, md5: str, content_md5: str, crc64: str
+) -> None:
+    assert judge_md5(body) == md5
+    assert base64.b64encode(bytes.fromhex(md5)).decode() == content_md5
+    assert str(judge_crc64(body)) == crc64
+
+
+@_bodies
+def test_every_upload_matches(body: bytes, md5: str, content_md5: str, crc64: str) -> None:
+    for target in ("/exampleobject", f"/exampleobject?partNumber=1&uploadId={UPLOAD_ID}"):
+        one = exchange(
+            "PUT",
+            target,
+            headers=(("Content-Length", str(len(body))), ("Content-MD5", content_md5)),
+            body=body,
+            answer_headers=(("ETag", f'"{md5}"'), ("x-cos-hash-crc64ecma", crc64)),
+        )
+        for name in ("content-length", "content-md5", "etag", "crc64"):
+            assert check(one, name, "request").status == "match"
+        assert not inspected(one).report.findings
+
+
+@_bodies
+def test_every_download_matches(body: bytes, md5: str, content_md5: str, crc64: str) -> None:
+    one = exchange(
+        answer_headers=(
+            ("Content-Length", str(len(body))),
+            ("ETag", f'"{md5}"'),
+            ("x-cos-hash-crc64ecma", crc64),
+        ),
+        answer=body,
+    )
+    for name in ("content-length", "etag", "crc64"):
+        assert check(one, name, "response").status == "match"
+    assert not inspected(one).report.findings
+
+
+@_bodies
+def test_no_vector_matches_another_body(
+    body: bytes, md5: str, content_md5: str, crc64: str
+) -> None:
+    one = exchange(
+        "PUT",
+        headers=(("Content-MD5", content_md5),),
+        body=body + b"!",
+        answer_headers=(("ETag", f'"{md5}"'), ("x-cos-hash-crc64ecma", crc64)),
+    )
+    for name in ("content-md5", "etag", "crc64"):
+        found = check(one, name, "request")
+        assert found.status == "mismatch"
+    assert check(one, "crc64", "request").actual == str(judge_crc64(body + b"!"))
+    assert check(one, "etag", "request").actual == f'"{judge_md5(body + b"!")}"'
+
+
+def _customer(key: str, md5: str) -> tuple[Fields, Fields]:
+    echo = ((f"{SSE}-customer-algorithm", "AES256"), (f"{SSE}-customer-key-MD5", md5))
+    return (*echo, (f"{SSE}-customer-key", key)), echo
+
+
+_KMS = ((SSE, "cos/kms"), (f"{SSE}-cos-kms-key-id", "48ba38aa-26c5-11ea-855c-52540085be76"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "confirmed", "etag", "mode", "etag_check"),
+    [
+        ((), (), "ee8de918d05640145b18f70f4c3aa602", "none", "match"),
+        (
+            ((SSE, "AES256"),),
+            ((SSE, "AES256"),),
+            "ee8de918d05640145b18f70f4c3aa602",
+            "SSE-COS",
+            "match",
+        ),
+        (((SSE, "cos/kms"),), _KMS, "840af7c9dcc0f1b2a5c3c9ee3e51ba2c", "SSE-KMS", "sse-kms"),
+        (
+            *_customer(*CUSTOMER_KEYS[0]),
+            "582d9105f71525f3c161984bc005efb5",
+            "SSE-C",
+            "sse-c",
+        ),
+    ],
+    ids=["none", "SSE-COS", "SSE-KMS", "SSE-C"],
+)
+def test_one_body_under_every_encryption(
+    asked: Fields, confirmed: Fields, etag: str, mode: str, etag_check: str
+) -> None:
+    body, crc64 = b"[Object Content]", "16749565679157681890"
+    answer = (("ETag", f'"{etag}"'), ("x-cos-hash-crc64ecma", crc64), *confirmed)
+    upload = exchange("PUT", headers=asked, body=body, answer_headers=answer)
+    # Only SSE-C has to be asked for again.
+    again = asked if mode == "SSE-C" else ()
+    download = exchange(headers=again, answer_headers=answer, answer=body)
+    for one, side in ((upload, "request"), (download, "response")):
+        assert check(one, "crc64", side).status == "match"
+        found = check(one, "etag", side)
+        assert etag_check in (found.status, found.reason)
+        report = inspected(one).report
+        assert report.encryption.mode == mode
+        assert not report.findings
+
+
+def test_a_range_is_not_held_against_the_whole_object() -> None:
+    whole = (("ETag", '"ee8de918d05640145b18f70f4c3aa602"'), ("x-cos-hash-crc64ecma", GOLDEN[2][3]))
+    one = exchange(
+        headers=(("Range", "bytes=8-14"),),
+        status=206,
+        answer_headers=(("Content-Range", "bytes 8-14/16"), *whole),
+        answer=b"Content",
+    )
+    report = inspected(one).report
+    assert check(one, "crc64", "response").reason == "range"
+    assert report.response is not None
+    assert report.response.body.crc64ecma == "15757293603467250119" == str(judge_crc64(b"Content"))
+    assert not report.findings
+
+
+@pytest.mark.parametrize(("key", "md5"), CUSTOMER_KEYS)
+def test_customer_keys(key: str, md5: str) -> None:
+    assert base64.b64encode(bytes.fromhex(judge_md5(base64.b64decode(key)))).decode() == md5
+    asked, echo = _customer(key, md5)
+    one = exchange(headers=asked, answer_headers=echo)
+    assert check(one, "sse-customer-key-md5", "request").status == "match"
+    assert check(one, "sse-customer-key-md5", "response").status == "match"
+    other = next(pair for pair in CUSTOMER_KEYS if pair[0] != key)
+    assert check(
+        exchange(headers=_customer(key, other[1])[0]), "sse-customer-key-md5", "request"
+    ) == Check(
+        check="sse-customer-key-md5",
+        body="request",
+        status="mismatch",
+        expected=other[1],
+        actual=md5,
+    )
+
+
+def test_traffic_of_others_is_not_reported() -> None:
+    assert inspect(exchange(host="www.example.com", marks=(("Server", "nginx"),))) is None
+    assert inspect(exchange(host="www.example.com", status=None)) is None
+    assert inspect(exchange(host="www.example.com", status=None), hosts=("*.example.com",))
+
+
+def test_a_failure_shows_the_encryption_that_was_asked_for() -> None:
+    one = exchange("PUT", headers=_KMS, status=400, answer=error_xml("KmsException"))
+    assert inspected(one).report.encryption.mode == "SSE-KMS"
+    dropped = exchange("PUT", headers=_KMS)
+    assert inspected(dropped).report.encryption.mode == "none"
+
+
+def test_times_and_places() -> None:
+    report = inspected(exchange(took=0.4)).report
+    assert report.started == "2020-01-02T09:39:44.000Z"
+    assert report.ids.request_id_time == "2020-01-02T09:39:44Z"
+    assert report.timing.total_ms == pytest.approx(400, abs=1)
+    assert report.timing.request_ms == pytest.approx(100, abs=1)
+    assert report.timing.wait_ms == pytest.approx(200, abs=1)
+    assert report.timing.response_ms == pytest.approx(100, abs=1)
+    assert report.timing.connect_ms is None
+    assert report.request.url == f"https://{HOST}/exampleobject"
+    assert (report.cos.bucket, report.cos.appid) == ("examplebucket-1250000000", "1250000000")
+    assert (report.cos.region, report.cos.level) == ("ap-beijing", "object")
+
+
+def test_without_an_answer_only_what_was_seen_is_told() -> None:
+    report = inspected(exchange(status=None)).report
+    assert report.response is None
+    assert report.timing.wait_ms is None
+    assert report.timing.response_ms is None
+    assert report.ids.request_id is None
+
+
+def test_utc_text_to_the_millisecond() -> None:
+    assert utc_text(CLOCK + 0.1239) == "2020-01-02T09:39:44.123Z"
+
+
+def test_headers_keep_their_order_and_duplicates() -> None:
+    one = exchange(headers=(("X-A", "1"), ("x-b", "2"), ("X-A", "1")))
+    shown = [(header.name, header.value) for header in inspected(one).report.request.headers]
+    assert shown == [("Host", HOST), ("X-A", "1"), ("x-b", "2"), ("X-A", "1")]
+
+
+def test_masking_can_be_left_out() -> None:
+    one = exchange(headers=(("x-cos-security-token", "a-token-of-some-length"),))
+
+    def shown(inspection: Inspection | None) -> tuple[str, bool]:
+        assert inspection is not None
+        header = inspection.report.request.headers[-1]
+        return header.value, header.redacted
+
+    assert shown(inspect(one, redact=False)) == ("a-token-of-some-length", False)
+    value, redacted = shown(inspect(one))
+    assert redacted
+    assert value.startswith("[masked:")
+
+
+@pytest.mark.parametrize(
+    ("severities", "verdict"),
+    [
+        ([], "ok"),
+        ([Severity.NOTICE], "notice"),
+        ([Severity.WARNING, Severity.NOTICE], "warning"),
+        ([Severity.NOTICE, Severity.ERROR, Severity.WARNING], "error"),
+    ],
+)
+def test_the_verdict_is_the_highest_severity(severities: list[Severity], verdict: str) -> None:
+    findings = [
+        Finding(rule="r", group="error", severity=severity, title="", detail="", fix="")
+        for severity in severities
+    ]
+    assert verdict_of(findings) == verdict
