@@ -1,7 +1,7 @@
 """An exchange together with everything that COS's conventions say about it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -25,12 +25,16 @@ from cos_inspect.cos.error import ErrorDocument, read_error
 from cos_inspect.cos.headers import AnnotatedHeader, annotate
 from cos_inspect.cos.operation import Operation, read_operation, read_query
 from cos_inspect.cos.request_id import RequestId, read_request_id
+from cos_inspect.cos.signature import Signature, read_signature
+from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import Signed, read_signed
+from cos_inspect.cos.token import token_names
 from cos_inspect.exchange import Exchange, Headers, Request, Response
 
 _STYLE = re.compile(r"![\w.-]+$")
 _ID_HEADERS = ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
 _NO_HEADERS = Headers()
+_NO_KEYS: Mapping[str, str] = {}
 _TRACE_HEADERS = ("x-cos-trace-id", "x-amz-trace-id")
 
 
@@ -61,6 +65,12 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
     request_id_read: RequestId | None
     trace_id: str | None
     error: ErrorDocument | None
+    recomputed: Recomputed | None = None
+    """The signature computed with its SecretKey, where that is at hand."""
+    key_at_hand: bool = False
+    """There was a SecretKey to recompute the signature with, whether that could be done or not."""
+    seen_with_token: bool = False
+    """The same SecretId came with a token in another request."""
 
     @property
     def request(self) -> Request:
@@ -77,9 +87,14 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def succeeded(self) -> bool:
-        """A 2xx answer whose body is not an error."""
+        """A 2xx answer whose body is not an error. A form upload that asked for
+        ``success_action_redirect`` succeeds with 303."""
         response = self.exchange.response
-        return response is not None and 200 <= response.status < 300 and self.error is None
+        if response is None or self.error is not None:
+            return False
+        return 200 <= response.status < 300 or (
+            response.status == 303 and self.operation.name == "PostObject"
+        )
 
     @property
     def failed(self) -> bool:
@@ -88,10 +103,23 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
         return response is not None and response.status >= 400 and self.from_cos
 
     @property
+    def signature(self) -> Signature | None:
+        """The signature's fields, read on demand; None where it is none of COS's own."""
+        request = self.request
+        return read_signature(self.signed, request.headers, request.target, self.form)
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        """Under which names the request carries the token of a temporary key."""
+        request = self.request
+        return token_names(request.headers, request.target, self.form)
+
+    @property
     def append_position(self) -> int | None:
         """Where an AppendObject wants its piece; None where it does not say."""
-        position = read_query(self.request.target).first.get("position")
-        return int(position) if position and position.isascii() and position.isdigit() else None
+        position = read_query(self.request.target).first.get("position") or ""
+        number = position.isascii() and position.isdigit() and len(position) <= 20
+        return int(position) if number else None
 
     @property
     def describes_object(self) -> bool:
@@ -140,8 +168,18 @@ def find_endpoint(
     return None
 
 
-def read_exchange(exchange: Exchange, patterns: Sequence[str] = ()) -> CosExchange | None:
-    """What COS's conventions say about an exchange; None when it is not COS traffic."""
+def read_exchange(
+    exchange: Exchange,
+    patterns: Sequence[str] = (),
+    *,
+    keys: Mapping[str, str] = _NO_KEYS,
+    token_ids: Container[str] = (),
+) -> CosExchange | None:
+    """What COS's conventions say about an exchange; None when it is not COS traffic.
+
+    :param keys: SecretKeys by SecretId, to recompute signatures with; they are not kept.
+    :param token_ids: SecretIds that were seen together with a token.
+    """
     request, response = exchange.request, exchange.response
     endpoint = find_endpoint(
         request.host,
@@ -162,12 +200,13 @@ def read_exchange(exchange: Exchange, patterns: Sequence[str] = ()) -> CosExchan
     error = _read_error(operation, response) if response else None
     request_id = _first(headers, _ID_HEADERS) or (error.request_id if error else None)
     trace_id = _first(headers, _TRACE_HEADERS) or (error.trace_id if error else None)
+    signed = read_signed(request.headers, request.target, form)
     return CosExchange(
         exchange=exchange,
         endpoint=endpoint,
         operation=operation,
         client=read_client(request.headers.get("user-agent")),
-        signed=read_signed(request.headers, request.target, form),
+        signed=signed,
         form=form,
         asked=read_encryption(encryption_fields, "request"),
         confirmed=read_encryption(headers) if response else NONE,
@@ -181,7 +220,26 @@ def read_exchange(exchange: Exchange, patterns: Sequence[str] = ()) -> CosExchan
         request_id_read=read_request_id(request_id) if request_id else None,
         trace_id=trace_id,
         error=error,
+        recomputed=_recomputed(signed, request, form, endpoint, keys) if keys else None,
+        key_at_hand=bool(keys) and signed.secret_id in keys,
+        seen_with_token=signed.secret_id is not None and signed.secret_id in token_ids,
     )
+
+
+def _recomputed(
+    signed: Signed,
+    request: Request,
+    form: Headers | None,
+    endpoint: Endpoint,
+    keys: Mapping[str, str],
+) -> Recomputed | None:
+    secret_key = keys.get(signed.secret_id or "")
+    if secret_key is None:
+        return None
+    signature = read_signature(signed, request.headers, request.target, form)
+    if signature is None:
+        return None
+    return recompute(signature, request, form, endpoint, secret_key)
 
 
 def _first(headers: Headers, names: Sequence[str]) -> str | None:

@@ -8,12 +8,15 @@ import re
 
 import msgspec
 
+from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.encryption import read_encryption
 from cos_inspect.cos.operation import Operation
 from cos_inspect.exchange import Headers
 
 XML_SAMPLE = 64 * 1024
 """Enough for every error document and every result that is read."""
+FRAME_SAMPLE = 128
+"""Enough for the size line of a chunk that was stored inside an object."""
 PART_LIST_SAMPLE = 4 * 1024 * 1024
 """A CompleteMultipartUpload request lists up to 10,000 parts."""
 
@@ -42,7 +45,11 @@ def covers_whole_object(content_range: str | None) -> bool:
         return False
     span, _, total = content_range.removeprefix("bytes").strip().partition("/")
     first, _, last = span.partition("-")
-    return first == "0" and last.isdigit() and total.isdigit() and int(last) + 1 == int(total)
+    return first == "0" and _is_number(last) and _is_number(total) and int(last) + 1 == int(total)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 20
 
 
 def is_appendable(headers: Headers) -> bool:
@@ -58,7 +65,8 @@ def plan_request(operation: Operation, headers: Headers, *, framed: bool) -> Dig
     content_md5 = "content-md5" in headers
     if operation.uploads_object:
         if framed:
-            return DigestPlan(md5=content_md5)
+            # A store that leaves aws-chunked framing on answers with the framed body's CRC-64.
+            return DigestPlan(md5=content_md5, crc64=is_aws_chunked(headers))
         plain_etag = operation.etag_is_md5 and read_encryption(headers, "request").mode not in (
             "SSE-KMS",
             "SSE-C",
@@ -81,7 +89,8 @@ def plan_response(operation: Operation, method: str, status: int, headers: Heade
     if method == "HEAD" or status in (204, 304):
         return DigestPlan()
     if operation.downloads_object and not operation.processed and status in (200, 206):
-        crc64 = "x-cos-hash-crc64ecma" in headers
+        # Of a range also without the header: a HEAD may have told the object's.
+        crc64 = status == 206 or "x-cos-hash-crc64ecma" in headers
         whole = status == 200 or covers_whole_object(headers.get("content-range"))
         md5 = (
             whole
@@ -89,7 +98,7 @@ def plan_response(operation: Operation, method: str, status: int, headers: Heade
             and not is_appendable(headers)
             and read_encryption(headers).mode not in ("SSE-KMS", "SSE-C")
         )
-        return DigestPlan(md5=md5, crc64=crc64)
+        return DigestPlan(md5=md5, crc64=crc64, sample=FRAME_SAMPLE if whole else 0)
     if operation.reads_result:
         return DigestPlan(sample=XML_SAMPLE)
     return DigestPlan()

@@ -24,6 +24,9 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     end: int | None = None
 
 
+_MARKS = ("q-sign-algorithm", "q-signature=", "q-ak=")
+"""Each alone shows the scheme, so that a signature with a field missing is told as one."""
+
 UNSIGNED = Signed(scheme="none", place="none")
 
 
@@ -62,7 +65,7 @@ def read_signed(headers: Headers, target: str, form: Headers | None = None) -> S
     """
     value = (headers.get("authorization") or "").strip()
     if value:
-        if "q-sign-algorithm=" in value:
+        if any(mark in value for mark in _MARKS):
             return _cos(value, "header")
         if value.startswith("AWS4-"):
             return Signed(scheme="aws4", place="header", text=value)
@@ -88,7 +91,7 @@ def read_signed(headers: Headers, target: str, form: Headers | None = None) -> S
         if merged is None:
             return _cos(query, "query")
     merged = _field(query, "sign")
-    if merged is not None and "q-sign-algorithm" in merged:
+    if merged is not None and ("q-sign-algorithm" in merged or "q-signature" in merged):
         return _cos(unquote(merged), "sign")
     if "X-Amz-Signature=" in query:
         return Signed(scheme="aws4", place="query", text=query)

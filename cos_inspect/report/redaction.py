@@ -97,7 +97,13 @@ class Redactor:
         """Masks the values of secret parameters in a URL, a query or an echo of one."""
         if "=" not in text and "%3D" not in text and ">" not in text and ":" not in text:
             return text
-        return _IN_TEXT.sub(lambda found: found[1] + found[2] + self.hide(found[3]), text)
+        return _IN_TEXT.sub(self._hide_value, text)
+
+    def _hide_value(self, found: re.Match[str]) -> str:
+        value = found[3]
+        # In a sentence a bracket or full stop may follow.
+        secret = value.rstrip(").")
+        return found[1] + found[2] + self.hide(secret) + value[len(secret) :]
 
     def text(self, text: str) -> str:
         """Masks parameters, and every secret met so far, anywhere in a text."""

@@ -12,14 +12,22 @@ from cos_inspect.cos.tables import rows
 from cos_inspect.exchange import Headers
 
 KEYS = {
+    "checks": ("check",),
     "ci_paths": ("path",),
     "clients": ("pattern",),
+    "connections": ("failed",),
+    "host_templates": ("template",),
     "hosts": ("form",),
     "marks": ("role", "header"),
     "operations": ("family", "level", "method", "path", "query", "header", "content_type"),
     "parameters": ("name",),
     "platforms": ("token",),
     "regions": ("code",),
+    "signature_mistakes": ("name",),
+    "signed_headers": ("name",),
+    "skips": ("reason",),
+    "sse": ("mode",),
+    "trust": ("platform",),
 }
 
 HOSTS = {
