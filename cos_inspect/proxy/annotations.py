@@ -83,14 +83,30 @@ def leave(
     if response_body is not None:
         data["response_body"] = _plain(response_body)
     if visibly:
-        marker, comment = MARKERS[report.verdict], comment_of(report)
-        if flow.marked in ("", before.get("marker")):
-            flow.marked = marker
-            data["marker"] = marker
-        if flow.comment in ("", before.get("comment")):
-            flow.comment = comment
-            data["comment"] = comment
+        data |= {name: before[name] for name in ("marker", "comment") if name in before}
+        _show(flow, report, data)
     flow.metadata[METADATA_KEY] = data
+
+
+def revise(flow: http.HTTPFlow, report: FlowReport, *, visibly: bool) -> None:
+    """Puts a later verdict in the place of an earlier one; the bodies' facts stay."""
+    data = dict(saved(flow))
+    if not data:
+        return
+    data["verdict"] = report.verdict
+    data["findings"] = [finding.rule for finding in report.findings]
+    if visibly:
+        _show(flow, report, data)
+    flow.metadata[METADATA_KEY] = data
+
+
+def _show(flow: http.HTTPFlow, report: FlowReport, data: dict[str, Any]) -> None:
+    """Sets marker and comment, unless a person did; ``data`` remembers what was set."""
+    marker, comment = MARKERS[report.verdict], comment_of(report)
+    if flow.marked in ("", data.pop("marker", None)):
+        flow.marked = data["marker"] = marker
+    if flow.comment in ("", data.pop("comment", None)):
+        flow.comment = data["comment"] = comment
 
 
 def _plain(body: Body) -> dict[str, Any]:

@@ -14,6 +14,14 @@ def headers_of(message: http.Message) -> Headers:
     )
 
 
+def _text(value: str) -> str:
+    """Bytes that are no UTF-8 become U+FFFD; mitmproxy has surrogates for them, which
+    cannot be written."""
+    if value.isascii():
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -27,7 +35,7 @@ def request_place(request: http.Request) -> tuple[str, int]:
         port = port or _DEFAULT_PORTS.get(request.scheme, request.port)
     else:
         host, port = request.host, request.port
-    return host.lower().removesuffix("."), port
+    return _text(host).lower().removesuffix("."), port
 
 
 def exchange_of(
@@ -49,11 +57,11 @@ def exchange_of(
     return Exchange(
         flow_id=flow.id,
         request=Request(
-            method=request.method,
+            method=_text(request.method),
             scheme=request.scheme,
             host=host,
             port=port,
-            target=request.path,
+            target=_text(request.path),
             http_version=request.http_version,
             headers=request_headers,
             body=request_body,

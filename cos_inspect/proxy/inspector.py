@@ -5,18 +5,19 @@ import collections
 import logging
 import sys
 
-from mitmproxy import ctx, http
+from mitmproxy import connection, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.hooks import UpdateHook
+from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.cos.cos_exchange import find_endpoint
-from cos_inspect.inspection import inspect
+from cos_inspect.exchange import EMPTY_BODY
 from cos_inspect.proxy import annotations, options
+from cos_inspect.proxy.connections import ConnectionWatch
 from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
-from cos_inspect.proxy.terminal import flow_line
+from cos_inspect.proxy.reporting import Reporting
 from cos_inspect.proxy.watch import Watch
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.writer import ReportWriter
 
 logger = logging.getLogger(__name__)
 
@@ -63,16 +64,20 @@ class CosInspect:
 
     def __init__(self) -> None:
         self._settings = options.Settings()
-        self._writer: ReportWriter | None = None
+        self._reporting = Reporting()
         self._watches: dict[str, Watch] = {}
         self._finished = _Recent()
         self._connections = _Recent()
-        self._verdicts: collections.Counter[str] = collections.Counter()
-        self._pending: dict[str, asyncio.TimerHandle] = {}
-        self._others = 0
+        self._pending: dict[str, asyncio.TimerHandle | None] = {}
+        """Flows that were answered while their upload was under way."""
+        self._connection_watch = ConnectionWatch(self._reporting.report_connection)
+        self.addons = [self._connection_watch]
+        """mitmproxy feeds them with every hook as well."""
 
     def load(self, loader: Loader) -> None:
         options.declare(loader)
+        for complaint in options.repeated(ctx.options):
+            logger.error(complaint)
         # Behind every other addon, so that its exit skips nobody's last words.
         addons = loader.master.addons
         before = addons.get(ExitStatus.name)
@@ -84,14 +89,18 @@ class CosInspect:
     def configure(self, updated: set[str]) -> None:
         if not updated & options.OPTION_NAMES:
             return
-        settings = options.settings_of(ctx.options)
-        options.refuse_unfinished(ctx.options)
-        if (settings.report_dir, settings.formats) != (
-            self._settings.report_dir,
-            self._settings.formats,
-        ):
-            self._close_writer()
+        try:
+            settings = options.settings_of(ctx.options)
+        except exceptions.OptionsError as error:
+            if "scripts" not in updated:
+                raise
+            # All names at once: this script was just loaded, and mitmproxy would print a
+            # traceback. An error in the log ends the start-up as well.
+            logger.error("%s", error)
+            settings = options.Settings(report_dir=None, annotate=False)
         self._settings = settings
+        self._reporting.use(settings)
+        self._connection_watch.use(settings.hosts, settings.ignore)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:
@@ -110,9 +119,10 @@ class CosInspect:
         )
         if endpoint is None:
             return
-        watch = Watch(flow, headers, endpoint)
+        watch = Watch(flow, headers, endpoint, host_rewritten=_host_is_rewritten(flow))
         self._watches[flow.id] = watch
-        if flow.live:
+        # mitmproxy crashes where a request is streamed that an addon has answered by now.
+        if flow.live and flow.response is None:
             watch.tap_request(settings.stream_above)
 
     def request(self, flow: http.HTTPFlow) -> None:
@@ -142,38 +152,69 @@ class CosInspect:
             )
             if endpoint is None:
                 return
-            watch = Watch(flow, request_headers, endpoint)
+            watch = Watch(flow, request_headers, endpoint, host_rewritten=_host_is_rewritten(flow))
             self._watches[flow.id] = watch
         watch.response_headers = headers
+        watch.marks_wanted = self._boundaries(flow, watch)
         if flow.live:
             watch.tap_response(settings.stream_above)
+
+    def _boundaries(self, flow: http.HTTPFlow, watch: Watch) -> list[int]:
+        """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
+        if flow.response is None or flow.response.status_code != 206:
+            return []
+        return self._reporting.boundaries(
+            exchange_of(
+                flow,
+                request_headers=watch.request_headers,
+                response_headers=watch.response_headers,
+                request_body=EMPTY_BODY,
+                response_body=EMPTY_BODY,
+            )
+        )
 
     def response(self, flow: http.HTTPFlow) -> None:
         watch = self._watches.get(flow.id)
         if flow.live and watch is not None and watch.upload_under_way:
-            # The upload may go on, end, or be cut; nobody tells when the last happens.
-            loop = asyncio.get_running_loop()
-            self._pending[flow.id] = loop.call_later(
-                _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
-            )
+            # The upload may go on, end, or be cut; no hook of the flow tells of the last.
+            self._pending[flow.id] = None
+            if flow.response is not None and flow.response.status_code >= 300:
+                loop = asyncio.get_running_loop()
+                self._pending[flow.id] = loop.call_later(
+                    _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
+                )
             return
         self._finish(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
         self._finish(flow)
 
+    def client_disconnected(self, client: connection.Client) -> None:
+        self._finish_cut_uploads(client.id)
+
+    def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        self._finish_cut_uploads(data.client.id)
+
+    def _finish_cut_uploads(self, client_id: str) -> None:
+        for flow_id in list(self._pending):
+            watch = self._watches.get(flow_id)
+            if watch is not None and watch.flow.client_conn.id == client_id:
+                self._finish_now(watch.flow)
+
     def done(self) -> None:
         for flow_id in list(self._watches):
             watch = self._watches[flow_id]
             self._finish(watch.flow)
-        if self._verdicts or self._others:
-            logger.info(self._closing_line())
-        self._close_writer()
+        self._connection_watch.finish()
+        self._reporting.close()
 
     @property
     def is_failure(self) -> bool:
         """A finding of the severity of ``cos_fail_on`` or a higher one was made."""
-        return options.reaches(self._verdicts, self._settings.fail_on)
+        fail_on = self._settings.fail_on
+        return self._reporting.reaches(fail_on) or (
+            self._connection_watch.has_errors and options.reaches(("error",), fail_on)
+        )
 
     def _finish_now(self, flow: http.HTTPFlow) -> None:
         """Reports a flow outside the hook that ended it, and has the interfaces refreshed."""
@@ -192,7 +233,7 @@ class CosInspect:
         if not self._finished.add(flow.id):
             return
         if watch is None:
-            self._count_other()
+            self._reporting.count_other()
             return
         try:
             self._report(flow, watch)
@@ -200,7 +241,6 @@ class CosInspect:
             self._failed(flow)
 
     def _report(self, flow: http.HTTPFlow, watch: Watch) -> None:
-        settings = self._settings
         request_body = watch.request_body()
         response_body = watch.response_body()
         server = flow.server_conn
@@ -213,40 +253,13 @@ class CosInspect:
             dropped_headers=watch.dropped_headers,
             opened_connection=server is not None and self._connections.add(server.id),
         )
-        inspection = inspect(
-            exchange,
-            hosts=settings.hosts,
-            ignore=settings.ignore,
-            redact=settings.redact,
-        )
-        if inspection is None:
-            self._count_other()
-            return
-        report = inspection.report
-        annotations.leave(
+        self._reporting.report(
             flow,
-            report,
-            visibly=settings.annotate,
+            exchange,
             request_body=request_body,
             response_body=response_body,
+            marks=watch.marks,
         )
-        self._verdicts[report.verdict] += 1
-        self._tell(report)
-        writer = self._open_writer()
-        if writer is not None:
-            writer.submit(report)
-
-    def _tell(self, report: FlowReport) -> None:
-        # Never at level ERROR: while a capture is read, that ends mitmdump.
-        level = logging.WARNING if report.verdict in ("warning", "error") else logging.INFO
-        if logger.isEnabledFor(level):
-            logger.log(level, flow_line(report))
-
-    def _count_other(self) -> None:
-        self._others += 1
-        writer = self._open_writer()
-        if writer is not None:
-            writer.count_other()
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""
@@ -254,26 +267,11 @@ class CosInspect:
         level = logging.ERROR if flow.live else logging.WARNING
         logger.log(level, "flow %s: not inspected, the inspection failed", flow.id, exc_info=True)
 
-    def _open_writer(self) -> ReportWriter | None:
-        if self._writer is None and self._settings.report_dir is not None:
-            self._writer = ReportWriter(self._settings.report_dir, self._settings.formats)
-        return self._writer
 
-    def _close_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def _closing_line(self) -> str:
-        total = sum(self._verdicts.values())
-        parts = [
-            f"{self._verdicts[verdict]} {verdict}"
-            for verdict in ("error", "warning", "notice", "ok")
-            if self._verdicts[verdict]
-        ]
-        line = f"{total} COS flows among {total + self._others}"
-        if parts:
-            line += f": {', '.join(parts)}"
-        if self._settings.report_dir is not None:
-            line += f"; reports in {self._settings.report_dir}"
-        return line
+def _host_is_rewritten(flow: http.HTTPFlow) -> bool:
+    """In reverse mode mitmproxy puts the upstream's name in the Host header."""
+    return (
+        flow.live
+        and isinstance(flow.client_conn.proxy_mode, ReverseMode)
+        and not ctx.options.keep_host_header
+    )

@@ -4,7 +4,7 @@ Every option is a string or a sequence of strings: mitmproxy 12 drops a script
 addon without a word when a typed option gets a value it cannot read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,10 +13,11 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.options import Options
 from mitmproxy.utils import human
 
+from cos_inspect.proxy.credentials import CredentialsError, read_credentials
 from cos_inspect.rules.registry import RULE_IDS
 
-FORMATS = ("json", "jsonl")
-_LATER_FORMATS = ("html", "markdown", "junit")
+FORMATS = ("json", "jsonl", "html", "markdown")
+_LATER_FORMATS = ("junit",)
 SEVERITIES = ("never", "notice", "warning", "error")
 
 _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
@@ -30,7 +31,7 @@ _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
         "cos_report_format",
         Sequence[str],
         ["json"],
-        "Formats of the reports, any of: json, jsonl.",
+        "Formats of the reports, any of: json, jsonl, html, markdown.",
     ),
     (
         "cos_hosts",
@@ -55,7 +56,8 @@ _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
         "cos_credentials",
         str,
         "",
-        "File of keys, to recompute signatures with.",
+        "File of keys (INI sections with secret_id and secret_key), to recompute signatures with."
+        " Refused when others than its owner can read it.",
     ),
     (
         "cos_annotate",
@@ -75,6 +77,13 @@ _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
 OPTION_NAMES = frozenset(name for name, *_ in _OPTIONS)
 
 
+class Keys(dict[str, str]):
+    """SecretKeys by SecretId, which show themselves nowhere."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} keys"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the options mean. ``stream_above`` is a body size in bytes, None: never stream."""
 
@@ -86,11 +95,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     annotate: bool = True
     ignore: frozenset[str] = frozenset()
     fail_on: str = "never"
+    keys: Keys = Keys()
 
 
 def declare(loader: Loader) -> None:
     for name, kind, default, text in _OPTIONS:
         loader.add_option(name, kind, default, text)
+
+
+def repeated(options: Options) -> Iterator[str]:
+    """A line per option that was given twice and takes one value. mitmproxy drops a script
+    for that without a word, as soon as it has declared the option."""
+    for name, kind, *_ in _OPTIONS:
+        values = getattr(options.deferred.get(name), "val", ())
+        if kind is str and len(values) > 1:
+            yield f"{name}: given {len(values)} times ({', '.join(values)}); allowed: once"
 
 
 def settings_of(options: Options) -> Settings:
@@ -105,13 +124,8 @@ def settings_of(options: Options) -> Settings:
         annotate=_flag("cos_annotate", options.cos_annotate),
         ignore=_rules(options.cos_ignore),
         fail_on=_one_of("cos_fail_on", options.cos_fail_on, SEVERITIES),
+        keys=_keys(options.cos_credentials),
     )
-
-
-def refuse_unfinished(options: Options) -> None:
-    """OptionsError for an option whose work is not built yet, rather than ignoring it."""
-    if options.cos_credentials:
-        raise _error("cos_credentials: signatures are not recomputed yet; leave the option empty")
 
 
 def reaches(verdicts: Iterable[str], fail_on: str) -> bool:
@@ -139,6 +153,15 @@ def _directory(value: str) -> Path:
     if not nearest.is_dir():
         raise _refused("cos_report_dir", value, f"a directory ({nearest} is not one)")
     return path
+
+
+def _keys(value: str) -> Keys:
+    if not value:
+        return Keys()
+    try:
+        return Keys(read_credentials(value))
+    except CredentialsError as error:
+        raise _error(f"cos_credentials: {error}") from None
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:

@@ -5,12 +5,13 @@ tap catches everything and always hands on what it was given.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cos_inspect.cos.digest_plan import DigestPlan
 from cos_inspect.cos.payload import PayloadReader
 from cos_inspect.digests import Digester
-from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd
+from cos_inspect.exchange import Body, BodyEnd
+from cos_inspect.proxy.hashing import Hashing
 
 logger = logging.getLogger(__name__)
 
@@ -21,23 +22,52 @@ StreamCallable = Callable[[bytes], Chunks]
 class Meter:
     """Meets a body's bytes in order and knows its facts in the end."""
 
-    __slots__ = ("_digester", "_payload", "_plan", "_sample", "size")
+    __slots__ = ("_digester", "_payload", "_plan", "_sample", "_wanted", "marks", "size")
 
-    def __init__(self, plan: DigestPlan, payload: PayloadReader | None = None) -> None:
+    def __init__(
+        self,
+        plan: DigestPlan,
+        payload: PayloadReader | None = None,
+        wanted_marks: Sequence[int] = (),
+    ) -> None:
         self._plan = plan
         self._digester = Digester(md5=plan.md5, crc64=plan.crc64)
         self._payload = payload
         self._sample = bytearray()
+        self._wanted = sorted(wanted_marks, reverse=True)
+        self.marks: list[tuple[int, int]] = []
+        """Offsets that were asked for, and the CRC-64 of the body up to each."""
         self.size = 0
 
+    @property
+    def is_costly(self) -> bool:
+        """Whether hashing takes longer than passing on does."""
+        return self._plan.md5 or self._payload is not None
+
     def feed(self, data: bytes) -> None:
+        if self._wanted:
+            self._feed_to_marks(data)
+        else:
+            self._digester.feed(data)
         self.size += len(data)
-        self._digester.feed(data)
         if self._payload is not None:
             self._payload.feed(data)
         missing = self._plan.sample - len(self._sample)
         if missing > 0:
             self._sample += data[:missing]
+
+    def _feed_to_marks(self, data: bytes) -> None:
+        """Feeds piece by piece, and notes the running CRC-64 at each offset asked for."""
+        view, at = memoryview(data), 0
+        while self._wanted and self._wanted[-1] <= self.size + len(data):
+            offset = self._wanted.pop()
+            cut = max(at, offset - self.size)
+            self._digester.feed(view[at:cut])
+            at = cut
+            crc64 = self._digester.crc64_value()
+            if crc64 is not None:
+                self.marks.append((offset, crc64))
+        self._digester.feed(view[at:])
 
     def body(self, *, complete: bool) -> Body:
         """To be asked once, after the last byte."""
@@ -56,31 +86,53 @@ class Meter:
 class Tap:
     """A stream callable. ``inner`` is one that somebody else had set before."""
 
-    __slots__ = ("_flow_id", "_inner", "_meter", "ended")
+    __slots__ = ("_feed", "_flow_id", "_inner", "_lane", "_meter", "called", "ended")
 
-    def __init__(self, flow_id: str, meter: Meter, inner: StreamCallable | None = None) -> None:
+    def __init__(
+        self,
+        flow_id: str,
+        meter: Meter,
+        inner: StreamCallable | None = None,
+        hashing: Hashing | None = None,
+    ) -> None:
         self._flow_id = flow_id
         self._meter: Meter | None = meter
         self._inner = inner
+        self._lane = hashing.lane(meter) if hashing is not None and meter.is_costly else None
+        self._feed = meter.feed if self._lane is None else self._lane.put
+        self.called = False
         self.ended = False
 
     def __call__(self, data: bytes) -> Chunks:
-        meter = self._meter
-        if meter is not None:
-            try:
-                if data:
-                    meter.feed(data)
-                else:
-                    self.ended = True
-            except Exception:
-                self._meter = None
-                logger.exception("flow %s: its body is passed on unchecked", self._flow_id)
-        elif not data:
+        self.called = True
+        if not data:
             self.ended = True
+        elif self._meter is not None:
+            try:
+                self._feed(data)
+            except Exception as fault:
+                self._give_up(fault)
         return data if self._inner is None else self._inner(data)
+
+    def _give_up(self, fault: Exception) -> None:
+        self._meter = None
+        logger.error("flow %s: its body is passed on unchecked", self._flow_id, exc_info=fault)
+
+    def _settle(self) -> None:
+        """Has all bytes hashed that passed."""
+        if self._lane is not None and self._meter is not None:
+            self._lane.drain()
+            if self._lane.fault is not None:
+                self._give_up(self._lane.fault)
+
+    @property
+    def marks(self) -> list[tuple[int, int]]:
+        self._settle()
+        return [] if self._meter is None else self._meter.marks
 
     def body(self) -> Body:
         """What passed so far; complete when the end was seen."""
+        self._settle()
         if self._meter is None:
             return Body(end=BodyEnd.NOT_CAPTURED, size=None)
         return self._meter.body(complete=self.ended)
@@ -88,9 +140,17 @@ class Tap:
 
 def body_of_content(content: bytes, plan: DigestPlan, payload: PayloadReader | None = None) -> Body:
     """The facts of a body that was kept whole."""
-    if not content and not plan.reads_body and payload is None:
-        return EMPTY_BODY
-    meter = Meter(plan, payload)
+    return meter_of_content(content, plan, payload).body(complete=True)
+
+
+def meter_of_content(
+    content: bytes,
+    plan: DigestPlan,
+    payload: PayloadReader | None = None,
+    wanted_marks: Sequence[int] = (),
+) -> Meter:
+    """A meter that has met a body which was kept whole."""
+    meter = Meter(plan, payload, wanted_marks)
     if content:
         meter.feed(content)
-    return meter.body(complete=True)
+    return meter

@@ -14,7 +14,8 @@ from cos_inspect.cos.payload import PayloadReader, payload_reader
 from cos_inspect.digests import Digester
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers
 from cos_inspect.proxy.annotations import saved_body
-from cos_inspect.proxy.taps import Meter, Tap, body_of_content
+from cos_inspect.proxy.hashing import HASHING
+from cos_inspect.proxy.taps import Meter, Tap, body_of_content, meter_of_content
 
 
 class Watch:
@@ -25,23 +26,39 @@ class Watch:
         "_response_tap",
         "dropped_headers",
         "flow",
+        "marks",
+        "marks_wanted",
         "operation",
         "request_headers",
         "response_headers",
     )
 
-    def __init__(self, flow: http.HTTPFlow, headers: Headers, endpoint: Endpoint) -> None:
+    def __init__(
+        self,
+        flow: http.HTTPFlow,
+        headers: Headers,
+        endpoint: Endpoint,
+        *,
+        host_rewritten: bool = False,
+    ) -> None:
         self.flow = flow
         self.request_headers = headers
         self.response_headers: Headers | None = None
         request = flow.request
         self.operation: Operation = read_operation(endpoint, request.method, request.path, headers)
+        dropped: list[tuple[str, str]] = []
         expect = headers.get("expect")
-        # mitmproxy answers this one itself and does not pass it on.
-        passed_on = expect is None or expect.lower() != "100-continue" or not flow.live
-        self.dropped_headers: tuple[tuple[str, str], ...] = (
-            () if passed_on or expect is None else (("Expect", expect),)
-        )
+        if expect is not None and expect.lower() == "100-continue" and flow.live:
+            # mitmproxy answers this one itself and does not pass it on.
+            dropped.append(("Expect", expect))
+        if host_rewritten:
+            # What the client sent is gone before the first hook.
+            dropped.append(("Host", ""))
+        self.dropped_headers = tuple(dropped)
+        self.marks_wanted: list[int] = []
+        """Offsets in the response's body at which its CRC-64 is to be noted."""
+        self.marks: list[tuple[int, int]] = []
+        """What was noted there; known with the response's body."""
         self._request_tap: Tap | None = None
         self._response_tap: Tap | None = None
 
@@ -50,15 +67,11 @@ class Watch:
         request = self.flow.request
         if not _may_have_body(request.method, self.request_headers):
             return
-        wanted = _streams(self.request_headers, limit)
-        if wanted and request.http_version.startswith(("HTTP/2", "HTTP/3")):
-            # mitmproxy would send such a body to an HTTP/1 server without any framing.
-            wanted = "content-length" in self.request_headers
-        if wanted or request.stream:
+        if _streams(self.request_headers, limit) or request.stream:
             payload = self._payload_reader()
             plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
             inner = request.stream if callable(request.stream) else None
-            self._request_tap = Tap(self.flow.id, Meter(plan, payload), inner)
+            self._request_tap = Tap(self.flow.id, Meter(plan, payload), inner, HASHING)
             request.stream = self._request_tap
 
     def tap_response(self, limit: int | None) -> None:
@@ -68,19 +81,22 @@ class Watch:
             return
         if _streams(self.response_headers, limit) or response.stream:
             inner = response.stream if callable(response.stream) else None
-            self._response_tap = Tap(self.flow.id, Meter(self._response_plan()), inner)
+            meter = Meter(self._response_plan(), None, self.marks_wanted)
+            self._response_tap = Tap(self.flow.id, meter, inner, HASHING)
             response.stream = self._response_tap
 
     @property
     def upload_under_way(self) -> bool:
         """The answer came before the request's body had ended."""
-        return self._request_tap is not None and not self._request_tap.ended
+        tap = self._request_tap
+        return tap is not None and not tap.ended and self.flow.request.timestamp_end is None
 
     def request_body(self) -> Body:
         flow = self.flow
-        if self._request_tap is not None and flow.request.raw_content is None:
-            return self._request_tap.body()
         content = flow.request.raw_content
+        tap = self._request_tap
+        if tap is not None and (tap.ended or content is None):
+            return _facts(tap, flow.request)
         if content is not None:
             payload = self._payload_reader() if content else None
             plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
@@ -101,10 +117,14 @@ class Watch:
             return None
         content = response.raw_content
         tap = self._response_tap
-        if tap is not None and content is None:
-            return tap.body()
+        # A tap that never ended although there is content was never called.
+        if tap is not None and (tap.ended or content is None):
+            self.marks = tap.marks
+            return _facts(tap, response)
         if content is not None:
-            return body_of_content(content, self._response_plan())
+            meter = meter_of_content(content, self._response_plan(), None, self.marks_wanted)
+            self.marks = meter.marks
+            return meter.body(complete=True)
         stored = saved_body(flow, "response")
         if stored is not None:
             return stored
@@ -129,6 +149,13 @@ class Watch:
             self.request_headers,
             lambda: Digester(md5=plan.md5, crc64=plan.crc64),
         )
+
+
+def _facts(tap: Tap, message: http.Message) -> Body:
+    """What a tap has met, unless a later addon put a callable of its own in its place."""
+    if not tap.called and message.stream is not tap:
+        return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+    return tap.body()
 
 
 def _may_have_body(method: str, headers: Headers) -> bool:

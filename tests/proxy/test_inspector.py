@@ -8,8 +8,8 @@ import pytest
 from mitmproxy import exceptions, http
 from mitmproxy.test import taddons, tflow, tutils
 
-from cos_inspect.proxy import inspector
 from cos_inspect.proxy.inspector import CosInspect
+from cos_inspect.session import Session
 
 HOST = b"examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 
@@ -83,7 +83,7 @@ def test_a_fault_of_ours_is_told_with_the_flow_and_goes_no_further(
     def fail(*_arguments: object, **_settings: object) -> None:
         raise RuntimeError("our fault")
 
-    monkeypatch.setattr(inspector, "inspect", fail)
+    monkeypatch.setattr(Session, "inspect", fail)
     flow = _flow()
     with caplog.at_level(logging.WARNING):
         assert _run(tmp_path, flow) == []

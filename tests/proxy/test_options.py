@@ -25,7 +25,6 @@ def test_the_defaults() -> None:
     ("name", "value", "allowed"),
     [
         ("cos_report_format", ["pdf"], "json, jsonl"),
-        ("cos_report_format", ["json", "html"], "json, jsonl"),
         ("cos_stream", "abc", "never"),
         ("cos_stream", "-1", "never"),
         ("cos_stream", "", "never"),
@@ -56,12 +55,18 @@ def test_a_file_is_no_report_directory(tmp_path: Path) -> None:
         _settings(cos_report_dir=str(tmp_path / "file" / "reports"))
 
 
-def test_credentials_are_not_silently_ignored() -> None:
-    with (
-        taddons.context(CosInspect()) as context,
-        pytest.raises(exceptions.OptionsError, match="cos_credentials"),
-    ):
-        context.options.update(cos_credentials="keys.ini")
+def test_a_missing_file_of_keys_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(exceptions.OptionsError, match=r"cos_credentials.*keys\.ini"):
+        _settings(cos_credentials=str(tmp_path / "keys.ini"))
+
+
+def test_keys_are_read_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "keys.ini"
+    file.write_text("[one]\nsecret_id = AKIDone\nsecret_key = hush\n")
+    file.chmod(0o600)
+    settings = _settings(cos_credentials=str(file))
+    assert settings.keys["AKIDone"] == "hush"
+    assert "hush" not in repr(settings)
 
 
 @pytest.mark.parametrize(
