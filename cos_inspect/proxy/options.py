@@ -16,8 +16,7 @@ from mitmproxy.utils import human
 from cos_inspect.proxy.credentials import CredentialsError, read_credentials
 from cos_inspect.rules.registry import RULE_IDS
 
-FORMATS = ("json", "jsonl", "html", "markdown")
-_LATER_FORMATS = ("junit",)
+FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 SEVERITIES = ("never", "notice", "warning", "error")
 
 _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
@@ -30,8 +29,8 @@ _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
     (
         "cos_report_format",
         Sequence[str],
-        ["json"],
-        "Formats of the reports, any of: json, jsonl, html, markdown.",
+        ["json", "html"],
+        "Formats of the reports, any of: json, jsonl, html, markdown, junit.",
     ),
     (
         "cos_hosts",
@@ -88,7 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the options mean. ``stream_above`` is a body size in bytes, None: never stream."""
 
     report_dir: Path | None = Path("cos-reports")
-    formats: tuple[str, ...] = ("json",)
+    formats: tuple[str, ...] = ("json", "html")
     hosts: tuple[str, ...] = ()
     stream_above: int | None = 1024 * 1024
     redact: bool = True
@@ -176,10 +175,6 @@ def _flag(name: str, value: str) -> bool:
 
 def _formats(values: Sequence[str]) -> tuple[str, ...]:
     for value in values:
-        if value in _LATER_FORMATS:
-            raise _error(
-                f"cos_report_format: {value!r} is not built yet; allowed: {', '.join(FORMATS)}"
-            )
         _one_of("cos_report_format", value, FORMATS)
     return tuple(values)
 

@@ -18,6 +18,7 @@ from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import Summary, Tally, merged
 
 _LOCK_SECONDS = 10.0
+_BLOCK = 4096
 _NUMBERED = re.compile(r"^(\d{6,})_")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
@@ -67,24 +68,39 @@ class ReportDirectory:
         self._replace(path, content)
         return path
 
-    def append(self, name: str, lines: Sequence[bytes]) -> None:
-        """Adds lines to a file in one write."""
-        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def append(self, name: str, lines: Sequence[bytes]) -> bool:
+        """Adds lines to a file in one write, or none of them; to be called holding the lock.
+        True when the file is new. A line that a crash has cut short is taken away first."""
+        descriptor = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            _write_all(descriptor, b"".join(line + b"\n" for line in lines))
+            size = _whole_lines(descriptor)
+            try:
+                _write_all(descriptor, b"".join(line + b"\n" for line in lines))
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+            return size == 0
         finally:
             os.close(descriptor)
 
-    def add_to_summary(self, tally: Tally) -> None:
-        """Adds what a run has counted since its last call; to be called holding the lock."""
+    def write(self, name: str, content: bytes) -> None:
+        """Writes or replaces a file; ``name`` may have a folder before it."""
+        path = self.path / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._replace(path, content)
+
+    def add_to_summary(self, tally: Tally) -> Summary:
+        """Adds what a run has counted since its last call; the whole summary. To be called
+        holding the lock."""
         path = self.path / "summary.json"
         before = None
         try:
             before = msgspec.json.decode(path.read_bytes(), type=Summary)
         except (OSError, msgspec.DecodeError):
             before = None
-        encoded = msgspec.json.encode(merged(before, tally))
-        self._replace(path, msgspec.json.format(encoded, indent=2) + b"\n")
+        summary = merged(before, tally)
+        self._replace(path, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+        return summary
 
     def _replace(self, path: Path, content: bytes) -> None:
         """Writes to a temporary name, then renames, so that nobody sees half a file."""
@@ -106,3 +122,18 @@ def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _whole_lines(descriptor: int) -> int:
+    """The size of a file of lines, after a last line without an end was cut off."""
+    size = end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end != size:
+        os.ftruncate(descriptor, end)
+    return end

@@ -62,6 +62,10 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
+    id: str = ""
+    operation: str | None = None
+    bucket: str | None = None
+    key: str | None = None
     flows: list[str]
     causes: list[str]
     hosts: list[str] = []
@@ -208,9 +212,11 @@ def _index_of(known: list[ConnectionTrouble], wanted: ConnectionTrouble) -> int 
 
 def _replace_session(summary: Summary, session: SessionSummary) -> None:
     """Puts what a run says now in the place of what it said before; other runs' stay."""
-    known = {(item.kind, item.id) for item in session.transfers}
+    told: dict[tuple[str, str], set[str]] = {}
+    for item in session.transfers:
+        told.setdefault((item.kind, item.id), set()).update(item.flows)
     summary.transfers = [
-        item for item in summary.transfers if (item.kind, item.id) not in known
+        item for item in summary.transfers if not _is_told_anew(item, told)
     ] + session.transfers
     tried = {flow for chain in session.retries for flow in chain.flows}
     summary.retries = [
@@ -220,6 +226,14 @@ def _replace_session(summary: Summary, session: SessionSummary) -> None:
     summary.read_back = [
         item for item in summary.read_back if item.write not in written
     ] + session.read_back
+
+
+def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) -> bool:
+    """Another run may have seen a transfer of the same id, but not the same flows."""
+    flows = told.get((item.kind, item.id))
+    if flows is None:
+        return False
+    return not flows or not item.flows or not flows.isdisjoint(item.flows)
 
 
 def merged(before: Summary | None, tally: Tally) -> Summary:

@@ -1,23 +1,37 @@
 """Writes reports from a thread of its own, so that no disk stalls a transfer."""
 
+import itertools
 import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.flow_files import write_flow_files
+from cos_inspect.report.junit import add_suites
+from cos_inspect.report.junit_spool import JunitSpool
 from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import Tally
+from cos_inspect.report.pages import PagesWriter
+from cos_inspect.report.summary import ConnectionTrouble, SessionSummary, Tally
+
+
+class _Revision(msgspec.Struct, frozen=True):
+    report: FlowReport
+
+
+_Item = FlowReport | _Revision | ConnectionTrouble | SessionSummary
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_QUEUE = 10_000
 """Reports that wait for a slow disk; some 10 KB each."""
 _LARGEST_BATCH = 256
+_REVISABLE = 2048
 _SUMMARY_SECONDS = 0.5
 _CLOSE_SECONDS = 60.0
 
@@ -33,7 +47,11 @@ class ReportWriter:
         self.path = path
         self._directory = ReportDirectory(path)
         self._formats = frozenset(formats)
-        self._queue: queue.SimpleQueue[FlowReport | None] = queue.SimpleQueue()
+        self._pages = PagesWriter(self._directory) if "html" in self._formats else None
+        self._spool = JunitSpool() if "junit" in self._formats else None
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._written: OrderedDict[str, FlowReport] = OrderedDict()
+        """The newest flows on disk, which may still be revised."""
         self._tally = Tally()
         self._others = 0
         self._others_told = 0
@@ -50,6 +68,21 @@ class ReportWriter:
             return
         self._queue.put(report)
 
+    def revise(self, report: FlowReport) -> None:
+        """Replaces the report of a flow that was submitted before; in ``flows.jsonl`` the
+        last line of a flow counts."""
+        if self._queue.qsize() < _LONGEST_QUEUE:
+            self._queue.put(_Revision(report))
+
+    def submit_session(self, summary: SessionSummary) -> None:
+        """For the summary: what several flows of this run say together, so far or in the end."""
+        self._queue.put(summary)
+
+    def submit_connection(self, trouble: ConnectionTrouble) -> None:
+        """For the summary: adds to what is known of its host, client and failure."""
+        if self._queue.qsize() < _LONGEST_QUEUE:
+            self._queue.put(trouble)
+
     def count_other(self) -> None:
         """Counts a flow that was not COS traffic."""
         self._others += 1
@@ -65,11 +98,18 @@ class ReportWriter:
         closing = False
         told = time.monotonic()
         while not closing:
-            batch: list[FlowReport] = []
+            batch: list[FlowReport | _Revision] = []
             try:
                 item = self._queue.get(timeout=_SUMMARY_SECONDS)
                 while item is not None:
-                    batch.append(item)
+                    if isinstance(item, ConnectionTrouble):
+                        self._tally.add_connection(item)
+                    elif isinstance(item, SessionSummary):
+                        self._tally.session = item
+                        if self._spool is not None:
+                            self._spool.transfers = item.transfers
+                    else:
+                        batch.append(item)
                     if len(batch) == _LARGEST_BATCH:
                         break
                     item = self._queue.get_nowait()
@@ -81,10 +121,12 @@ class ReportWriter:
                 self._write(batch, summary=due)
                 if due:
                     told = time.monotonic()
+        self._write_suites()
 
-    def _write(self, batch: list[FlowReport], *, summary: bool) -> None:
-        for report in batch:
-            self._tally.add(report)
+    def _write(self, batch: list[FlowReport | _Revision], *, summary: bool) -> None:
+        for item in batch:
+            if isinstance(item, FlowReport):
+                self._tally.add(item)
         self._tally.others = self._others - self._others_told
         if not batch and not self._tally:
             return
@@ -93,7 +135,9 @@ class ReportWriter:
                 if batch:
                     self._write_flows(batch)
                 if summary and self._tally:
-                    self._directory.add_to_summary(self._tally)
+                    whole = self._directory.add_to_summary(self._tally)
+                    if self._pages is not None:
+                        self._pages.renew_summary(whole)
                     self._others_told += self._tally.others
                     self._tally = Tally()
         except OSError as error:
@@ -101,21 +145,57 @@ class ReportWriter:
         except Exception:
             logger.exception("COS reports cannot be written to %s", self.path)
 
-    def _write_flows(self, batch: list[FlowReport]) -> None:
+    def _write_suites(self) -> None:
+        """``junit.xml`` takes suites that nothing will change any more."""
+        if self._spool is None:
+            return
+        path = self.path / "junit.xml"
+        suites = self._spool.suites()
+        try:
+            while batch := list(itertools.islice(suites, _LARGEST_BATCH)):
+                with self._directory.exclusively():
+                    add_suites(path, batch)
+        except OSError as error:
+            logger.error("%s cannot be written: %s", path, error)
+        finally:
+            self._spool.close()
+
+    def _write_flows(self, batch: list[FlowReport | _Revision]) -> None:
         lines: list[bytes] = []
         failure: OSError | None = None
-        for sequence, report in zip(self._directory.take_sequences(len(batch)), batch, strict=True):
-            numbered = msgspec.structs.replace(report, sequence=sequence)
-            encoded = msgspec.json.encode(numbered)
+        for report in self._numbered(batch):
+            encoded = msgspec.json.encode(report)
             try:
-                if "json" in self._formats:
-                    readable = msgspec.json.format(encoded, indent=2)
-                    self._directory.write_flow(numbered, ".json", readable + b"\n")
+                write_flow_files(self._directory, report, encoded, self._formats)
             except OSError as error:
                 failure = error
             if "jsonl" in self._formats:
                 lines.append(encoded)
+            if self._pages is not None:
+                self._pages.add(report, encoded)
+            if self._spool is not None:
+                self._spool.add(report, encoded)
         if lines:
             self._directory.append("flows.jsonl", lines)
+        if self._pages is not None:
+            self._pages.flush()
         if failure is not None:
             raise failure
+
+    def _numbered(self, batch: list[FlowReport | _Revision]) -> Iterator[FlowReport]:
+        """The reports with their sequences; a revised one keeps its own."""
+        new = sum(1 for item in batch if isinstance(item, FlowReport))
+        sequences = iter(self._directory.take_sequences(new) if new else ())
+        for item in batch:
+            if isinstance(item, FlowReport):
+                report = msgspec.structs.replace(item, sequence=next(sequences))
+            else:
+                before = self._written.get(item.report.flow_id)
+                if before is None:
+                    continue
+                report = msgspec.structs.replace(item.report, sequence=before.sequence)
+                self._tally.replace(before, report)
+            self._written[report.flow_id] = report
+            if len(self._written) > _REVISABLE:
+                self._written.popitem(last=False)
+            yield report

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cos_inspect.proxy.options import _LATER_FORMATS
 from tests.end_to_end.harness import BUCKET, read_reports
 from tests.end_to_end.lab import (
     ADDON_ARGUMENT,
@@ -62,13 +61,6 @@ def test_wrong_value_stops_mitmdump(setting: str, name: str, value: str) -> None
         return
     assert repr(value) in line
     assert "allowed:" in line
-
-
-@pytest.mark.parametrize("name", _LATER_FORMATS[:1])
-def test_format_that_is_not_built_yet_is_refused(name: str) -> None:
-    status, (line,) = complaint(f"cos_report_format={name}")
-    assert status == 1
-    assert f"{name!r} is not built yet" in line
 
 
 def test_option_given_twice_does_not_take_the_addon_away_in_silence() -> None:

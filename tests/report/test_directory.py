@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
@@ -114,3 +115,33 @@ def test_an_unreadable_counter_is_replaced(tmp_path: Path, content: str) -> None
         directory.write_flow(flow_report(sequence=3), ".json", b"{}")
         (tmp_path / ".sequence").write_text(content)
         assert list(directory.take_sequences(1)) == [4]
+
+
+def test_a_line_that_a_crash_cut_short_is_taken_away(tmp_path: Path) -> None:
+    directory = ReportDirectory(tmp_path)
+    assert directory.append("flows.jsonl", [b"1", b"2"])
+    with (tmp_path / "flows.jsonl").open("ab") as file:
+        file.write(b"x" * 10_000)
+    assert not directory.append("flows.jsonl", [b"3"])
+    assert (tmp_path / "flows.jsonl").read_bytes() == b"1\n2\n3\n"
+
+
+def test_lines_are_added_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = ReportDirectory(tmp_path)
+    directory.append("flows.jsonl", [b"1"])
+    write = os.write
+    calls: list[int] = []
+
+    def full(descriptor: int, data: bytes) -> int:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            return write(descriptor, bytes(data)[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        directory.append("flows.jsonl", [b"second", b"third"])
+    monkeypatch.undo()
+    assert (tmp_path / "flows.jsonl").read_bytes() == b"1\n"

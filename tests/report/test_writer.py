@@ -2,13 +2,19 @@
 
 import json
 import logging
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import defusedxml.ElementTree
 import pytest
 
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.model import Severity
+from cos_inspect.report.summary import RetryChain, SessionSummary, TransferSummary
 from cos_inspect.report.writer import ReportWriter
-from tests.report.build import flow_report
+from tests.report.build import finding, flow_report
 
 
 def test_all_reports_are_on_disk_at_the_end(tmp_path: Path) -> None:
@@ -61,3 +67,195 @@ def test_a_failure_is_told_and_the_next_report_is_tried(
 def test_nothing_is_written_where_nothing_was_seen(tmp_path: Path) -> None:
     ReportWriter(tmp_path / "r", ["json"]).close()
     assert not (tmp_path / "r").exists()
+
+
+ERROR = [finding()]
+NOTICE = [finding("retried", Severity.NOTICE)]
+
+
+def _reports(folder: Path) -> dict[str, dict[str, Any]]:
+    """By file name."""
+    return {path.name: json.loads(path.read_text()) for path in (folder / "flows").iterdir()}
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return read
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _is_counted(folder: Path, flows: int) -> Callable[[], bool]:
+    def look() -> bool:
+        path = folder / "summary.json"
+        return path.exists() and _summary(folder)["counts"]["flows"] == flows
+
+    return look
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+def test_a_revised_report_takes_the_place_of_the_first(tmp_path: Path, same_batch: bool) -> None:
+    writer = ReportWriter(tmp_path, ["json", "jsonl"])
+    writer.submit(flow_report(flow_id="aaaaaaaa"))
+    writer.submit(flow_report(flow_id="bbbbbbbb", findings=ERROR))
+    if not same_batch:
+        _wait_for(_is_counted(tmp_path, 2))
+        before = _reports(tmp_path)
+        assert [report["verdict"] for _, report in sorted(before.items())] == ["ok", "error"]
+    writer.revise(flow_report(flow_id="aaaaaaaa", findings=ERROR))
+    writer.submit(flow_report(flow_id="cccccccc"))
+    writer.close()
+    reports = _reports(tmp_path)
+    assert sorted(reports) == [
+        "000001_PutObject_200_aaaaaaaa.json",
+        "000002_PutObject_200_bbbbbbbb.json",
+        "000003_PutObject_200_cccccccc.json",
+    ]
+    assert [report["sequence"] for _, report in sorted(reports.items())] == [1, 2, 3]
+    revised = reports["000001_PutObject_200_aaaaaaaa.json"]
+    assert (revised["verdict"], len(revised["findings"])) == ("error", 1)
+    lines = [json.loads(line) for line in (tmp_path / "flows.jsonl").read_text().splitlines()]
+    last = {line["flow_id"]: line for line in lines}
+    assert len(lines) == 4
+    assert last == {report["flow_id"]: report for report in reports.values()}
+    counts = _summary(tmp_path)["counts"]
+    assert counts["flows"] == 3
+    assert counts["verdict"] == {"ok": 1, "error": 2}
+    assert counts["rule"] == {"etag-mismatch": 2}
+    assert counts["operation"] == {"PutObject": 3}
+
+
+def test_counts_fall_when_a_revision_takes_a_finding_back(tmp_path: Path) -> None:
+    writer = ReportWriter(tmp_path, ["json"])
+    writer.submit(flow_report(flow_id="aaaaaaaa", findings=ERROR))
+    _wait_for(_is_counted(tmp_path, 1))
+    writer.revise(flow_report(flow_id="aaaaaaaa", findings=[*ERROR, *NOTICE]))
+    writer.revise(flow_report(flow_id="aaaaaaaa"))
+    writer.close()
+    counts = _summary(tmp_path)["counts"]
+    assert (counts["flows"], counts["verdict"], counts["rule"]) == (1, {"ok": 1}, {})
+
+
+def test_a_revision_of_what_was_never_submitted_or_is_forgotten_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cos_inspect.report.writer._REVISABLE", 2)
+    writer = ReportWriter(tmp_path, ["json", "jsonl"])
+    for name in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
+        writer.submit(flow_report(flow_id=name))
+    for name in ("aaaaaaaa", "bbbbbbbb", "dddddddd"):
+        writer.revise(flow_report(flow_id=name, findings=ERROR))
+    writer.close()
+    verdicts = {report["flow_id"]: report["verdict"] for report in _reports(tmp_path).values()}
+    assert verdicts == {"aaaaaaaa": "ok", "bbbbbbbb": "error", "cccccccc": "ok"}
+    assert _summary(tmp_path)["counts"]["verdict"] == {"ok": 2, "error": 1}
+    assert len((tmp_path / "flows.jsonl").read_text().splitlines()) == 4
+
+
+def _transfer(identity: str, state: str, *flows: str, kind: str = "multipart-upload") -> Any:
+    return TransferSummary(
+        kind=kind,
+        id=identity,
+        bucket="b",
+        key="k",
+        state=state,
+        size=1,
+        parts=1,
+        duration_ms=1.0,
+        verdict="ok",
+        findings=[],
+        flows=list(flows),
+    )
+
+
+def _chain(*flows: str) -> RetryChain:
+    return RetryChain(flows=list(flows), causes=["503"] * (len(flows) - 1))
+
+
+def _session(*transfers: TransferSummary, chains: Sequence[RetryChain] = ()) -> SessionSummary:
+    return SessionSummary(transfers=list(transfers), retries=list(chains))
+
+
+def _states(folder: Path) -> list[tuple[str, str]]:
+    return [(each["id"], each["state"]) for each in _summary(folder)["transfers"]]
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+def test_what_a_run_says_of_its_transfers_replaces_what_it_said(
+    tmp_path: Path, same_batch: bool
+) -> None:
+    writer = ReportWriter(tmp_path, ["json"])
+    writer.submit(flow_report())
+    writer.submit_session(_session(_transfer("u", "open", "p1"), chains=[_chain("p1", "p2")]))
+    if not same_batch:
+        _wait_for(lambda: _is_counted(tmp_path, 1)() and _states(tmp_path) == [("u", "open")])
+    writer.submit_session(
+        _session(
+            _transfer("u", "completed", "p1", "p2"),
+            _transfer("v", "open", "q"),
+            chains=[_chain("p1", "p2", "p3")],
+        )
+    )
+    writer.close()
+    assert _states(tmp_path) == [("u", "completed"), ("v", "open")]
+    assert [chain["flows"] for chain in _summary(tmp_path)["retries"]] == [["p1", "p2", "p3"]]
+
+
+def test_what_earlier_runs_said_stays(tmp_path: Path) -> None:
+    """The id of a download is that of client and object, and so the same in every run."""
+    for number, chain in (("1", _chain("a1", "b1")), ("2", _chain("a2", "b2"))):
+        writer = ReportWriter(tmp_path, ["json"])
+        for state in ("partial", "complete"):
+            writer.submit_session(
+                _session(
+                    _transfer("read", state, f"r{number}", kind="ranged-download"),
+                    _transfer(f"upload-{number}", "completed", f"u{number}"),
+                    chains=[chain],
+                )
+            )
+        writer.close()
+    assert sorted(_states(tmp_path)) == [
+        ("read", "complete"),
+        ("read", "complete"),
+        ("upload-1", "completed"),
+        ("upload-2", "completed"),
+    ]
+    assert [chain["flows"] for chain in _summary(tmp_path)["retries"]] == [
+        ["a1", "b1"],
+        ["a2", "b2"],
+    ]
+
+
+def test_a_transfer_whose_flows_were_left_out_is_known_by_its_id(tmp_path: Path) -> None:
+    writer = ReportWriter(tmp_path, ["json"])
+    writer.submit_session(_session(_transfer("u", "open", "p1")))
+    _wait_for((tmp_path / "summary.json").exists)
+    writer.submit_session(_session(_transfer("u", "completed")))
+    writer.close()
+    assert _states(tmp_path) == [("u", "completed")]
+
+
+def test_junit_tells_what_counted_in_the_end(tmp_path: Path) -> None:
+    writer = ReportWriter(tmp_path, ["junit"])
+    writer.submit(flow_report(flow_id="first", findings=[finding()]))
+    writer.submit(flow_report(flow_id="second"))
+    writer.revise(flow_report(flow_id="first"))
+    writer.close()
+    root = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert len(root.findall("testsuite")) == 2
+    assert root.findall(".//failure") == []
+
+
+def test_junit_of_a_second_run_adds_to_the_first(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        writer = ReportWriter(tmp_path, ["junit"])
+        writer.submit(flow_report(flow_id=name, findings=[finding()]))
+        writer.close()
+    root = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert len(root.findall("testsuite")) == 2
+    assert len(root.findall(".//failure")) == 2

@@ -20,9 +20,13 @@ function client(options) {
 
 const STEPS = {
   put: (Key) => client().putObject({ Bucket, Region, Key, Body: '[Object Content]' }),
-  // Its clock is an hour slow.
-  late: (Key) =>
+  // Clocks that are an hour slow or fast.
+  slow: (Key) =>
     client({ SystemClockOffset: -3600 * 1000 }).putObject({
+      Bucket, Region, Key, Body: '[Object Content]',
+    }),
+  fast: (Key) =>
+    client({ SystemClockOffset: 3600 * 1000 }).putObject({
       Bucket, Region, Key, Body: '[Object Content]',
     }),
   slice: (Key) => {

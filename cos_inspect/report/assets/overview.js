@@ -1,0 +1,156 @@
+"use strict";
+// What is wrong, in one look; then time, counts, transfers and the list.
+(() => {
+  const { el, wire, visible, icon, badge, time, count, flowLink, section, unseen } = cosInspect.dom;
+  const { VERDICTS, MANY } = cosInspect.words;
+  const { term, address } = cosInspect.filter;
+  const store = cosInspect.store;
+  const MOST_GROUPS = 8;
+  const EACH = 3;
+  const MOST_FACETS = 6;
+
+  const tally = (rows, get) => {
+    const counts = new Map();
+    for (const row of rows) for (const name of [get(row)].flat()) counts.set(name, (counts.get(name) || 0) + 1);
+    return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  };
+
+  const tiles = (rows, text) => {
+    const counts = new Map(tally(rows, (row) => row.verdict));
+    return el("ul", { class: "tiles", "aria-label": "Flows by verdict" },
+      VERDICTS.map((verdict) => {
+        const number = counts.get(verdict) || 0;
+        const label = number === 1 && verdict !== "ok" ? verdict : MANY[verdict];
+        return el("li", null, el("a", { class: `tile ${verdict}${number ? "" : " none"}`, href: address(join(text, `verdict:${verdict}`)) },
+          icon(verdict), el("b", null, number.toLocaleString("en")), " ", label));
+      }));
+  };
+  const join = (text, word) => {
+    const field = word.slice(0, word.indexOf(":") + 1);
+    const kept = text.split(/\s+/).filter((old) => old && !(field === "verdict:" && old.startsWith(field)) && old !== word);
+    return [...kept, word].join(" ");
+  };
+
+  // Groups of broken flows under their worst rule, the worst group first.
+  const wrong = (rows) => {
+    const groups = new Map();
+    const add = (severity, rule, title, item) => {
+      const group = groups.get(`${severity} ${rule}`) || { severity, rule, title, items: [], count: 0 };
+      groups.set(`${severity} ${rule}`, group);
+      group.count += 1;
+      if (group.items.length < EACH) group.items.push(item());
+    };
+    for (const row of rows) {
+      if (row.verdict === "error" || row.verdict === "warning") {
+        add(row.verdict, worstRule(row), row.title, () =>
+          el("li", null, flowLink(row.n), " ", el("span", { class: "what" }, wire(row.op), " ", wire(row.key ?? row.bucket ?? row.host, "name")),
+            el("span", { class: "why" }, wire(row.why || ""))));
+      }
+    }
+    for (const transfer of cosInspect.transfers.all()) {
+      for (const finding of transfer.findings || []) {
+        if (finding.severity === "notice" || cosInspect.transfers.rowsOf(transfer).some((row) => row.rules.includes(finding.rule))) continue;
+        add(finding.severity, finding.rule, finding.title, () =>
+          el("li", null, el("a", { href: cosInspect.transfers.address(transfer) }, "transfer"), " ",
+            el("span", { class: "what" }, wire(transfer.key ?? transfer.id, "name")), el("span", { class: "why" }, wire(finding.detail))));
+      }
+    }
+    for (const trouble of store.summary.connections || []) {
+      for (const finding of trouble.findings || []) {
+        if (finding.severity === "notice" || (trouble.flows || []).length) continue;
+        add(finding.severity, finding.rule, finding.title, () =>
+          el("li", null, el("span", { class: "what" }, "connection to ", wire(trouble.host ?? "unknown host", "name")), el("span", { class: "why" }, wire(finding.detail))));
+      }
+    }
+    const sorted = [...groups.values()].sort((a, b) => (a.severity === b.severity ? b.count - a.count : a.severity === "error" ? -1 : 1));
+    if (!sorted.length) return null;
+    const rest = sorted.slice(MOST_GROUPS);
+    return section("wrong", "What is wrong",
+      el("div", { class: "groups" }, sorted.slice(0, MOST_GROUPS).map((group) =>
+        el("article", { class: `group ${group.severity}` },
+          el("h3", null, el("span", { class: "title" }, icon(group.severity), unseen(`${group.severity}: `), visible(group.title || group.rule), " ", el("code", { class: "rule" }, group.rule)),
+            el("a", { class: "number", href: address(term("rule", group.rule)) }, group.count > group.items.length ? `all ${group.count.toLocaleString("en")}` : count(group.count, "flow"), unseen(` with ${group.rule}`))),
+          el("ul", null, group.items)))),
+      rest.length ? el("p", null, "Also: ", rest.map((group, i) => [i ? ", " : "", el("a", { href: address(term("rule", group.rule)) }, `${group.rule} (${group.count})`)])) : null);
+  };
+  const worstRule = (row) => row.worst || row.rules[0] || "unknown";
+
+  const facet = (name, field, rows, get) => {
+    const counts = tally(rows, get);
+    if (!counts.length) return null;
+    const most = counts[0][1];
+    const item = ([value, number]) =>
+      el("li", null, el("a", { href: address(term(field, value)), title: visible(value) },
+        el("span", { class: "label" }, wire(value)), el("span", { class: "number" }, number.toLocaleString("en")), meter(number / most)));
+    const list = el("ul", null, counts.slice(0, MOST_FACETS).map(item));
+    const more = counts.length > MOST_FACETS
+      ? el("button", { type: "button", class: "more", onclick: (event) => {
+          event.currentTarget.remove();
+          list.append(...counts.slice(MOST_FACETS, 200).map(item));
+          list.children[MOST_FACETS].querySelector("a").focus();
+        } }, `${counts.length - MOST_FACETS} more`)
+      : null;
+    return el("div", { class: "facet" }, el("h3", null, name), list, more);
+  };
+  const meter = (part) => {
+    const bar = el("i", { class: "meter" });
+    bar.style.setProperty("--part", part.toFixed(3));
+    return bar;
+  };
+  const facets = (rows) =>
+    section("counts", "Counts", el("div", { class: "facets" },
+      facet("Rules", "rule", rows, (row) => row.rules),
+      facet("Operations", "op", rows, (row) => row.op),
+      facet("Hosts", "host", rows, (row) => row.host),
+      facet("Clients", "client", rows, (row) => row.client || "unknown")));
+
+  const timeLine = (rows, text) => {
+    const drawing = cosInspect.charts.timeLine(rows, (from, to) => {
+      const kept = text.split(/\s+/).filter((word) => word && !/^(after|before):/.test(word));
+      location.hash = address([...kept, `after:${from}`, `before:${to}`].join(" ")).slice(1);
+    });
+    return drawing && section("time", "Time line", drawing);
+  };
+
+  const headline = (rows) => {
+    const broken = rows.filter((row) => row.verdict === "error").length;
+    const doubtful = rows.filter((row) => row.verdict === "warning").length;
+    if (!rows.length) return "No COS flows yet";
+    if (broken) return `${broken.toLocaleString("en")} of ${count(rows.length, "flow")} ${broken === 1 ? "is" : "are"} broken`;
+    if (doubtful) return `${doubtful.toLocaleString("en")} of ${count(rows.length, "flow")} ${doubtful === 1 ? "needs" : "need"} a look`;
+    return rows.length === 1 ? "The one flow is fine" : `All ${count(rows.length, "flow")} are fine`;
+  };
+  const span = (rows) => {
+    if (!rows.length) return "Reload this page when a client has sent something through the proxy.";
+    const others = store.summary.others;
+    return `${time(Math.min(rows[0].at, rows.at(-1).at), true)} to ${time(Math.max(rows[0].at, rows.at(-1).at), true)} UTC`
+      + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
+  };
+
+  const page = (rows, list) =>
+    el("div", { class: "overview" },
+      el("div", { class: "heading" }, el("h1", { tabindex: -1 }, headline(rows)), el("p", { class: "meta" }, span(rows))),
+      store.problems.map((problem) => el("p", { class: "problem", role: "alert" }, badge("warning"), " ", problem)),
+      rows.length ? tiles(rows, "") : null,
+      wrong(rows),
+      timeLine(rows, ""),
+      rows.length ? facets(rows) : null,
+      cosInspect.transfers.overview(6),
+      cosInspect.transfers.retries(),
+      cosInspect.transfers.connections(),
+      cosInspect.transfers.readBack(),
+      rows.length ? section("flows", "All flows", list.element) : null);
+
+  // The list alone, for a filter.
+  const filtered = (rows, text, problems, list) =>
+    el("div", { class: "overview" },
+      el("div", { class: "heading" },
+        el("h1", { tabindex: -1, id: "matches" }, text ? `${rows.length.toLocaleString("en")} of ${count(store.all().length, "flow")}` : count(rows.length, "flow")),
+        text ? el("p", { class: "meta" }, el("a", { href: "#filter=" }, "Show all flows")) : null),
+      problems.map((problem) => el("p", { class: "problem", role: "alert" }, problem)),
+      tiles(rows, text),
+      rows.length ? timeLine(rows, text) : null,
+      el("section", { class: "panel", "aria-label": "Flows" }, list.element));
+
+  cosInspect.overview = { page, filtered };
+})();

@@ -1,0 +1,108 @@
+"""Known findings: a file of them, so that a build fails only for new ones.
+
+An entry names a rule and where it was found. Ids and times differ from run to
+run, so they have no part in it. A member that is left out fits everything,
+which lets a person widen an entry by hand.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cos_inspect.report.model import Finding, FlowReport
+from cos_inspect.report.summary import TransferSummary
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One finding that is known. ``operation`` is a transfer's kind where the finding stands
+    on a transfer, ``bucket`` the host where there is no bucket."""
+
+    rule: str
+    operation: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+
+
+class BaselineFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    schema: Literal["cos-inspect/baseline/1"] = "cos-inspect/baseline/1"
+    findings: list[Known] = []
+
+
+class BaselineError(ValueError):
+    """One line: the file, and what is wrong with it."""
+
+
+class Baseline:
+    """Asks whether a finding is known."""
+
+    def __init__(self, known: Iterable[Known] = ()) -> None:
+        self._exact: set[Known] = set()
+        self._wide: dict[str, list[Known]] = {}
+        for each in known:
+            self._exact.add(each)
+            self._wide.setdefault(each.rule, []).append(each)
+        # What names everything is found by its hash alone.
+        for rule, entries in self._wide.items():
+            self._wide[rule] = [
+                each for each in entries if None in (each.operation, each.bucket, each.key)
+            ]
+
+    def __bool__(self) -> bool:
+        return bool(self._exact)
+
+    def knows(self, found: Known) -> bool:
+        return found in self._exact or any(
+            each.operation in (None, found.operation)
+            and each.bucket in (None, found.bucket)
+            and each.key in (None, found.key)
+            for each in self._wide.get(found.rule, ())
+        )
+
+    def not_seen(self, found: Iterable[Known]) -> list[Known]:
+        """Entries that fit nothing of what was found; they can be taken out."""
+        left = set(self._exact)
+        for each in found:
+            left.discard(each)
+            for wide in self._wide.get(each.rule, ()):
+                if wide in left and Baseline([wide]).knows(each):
+                    left.discard(wide)
+        return sorted(left, key=_order)
+
+
+def known_of(report: FlowReport, finding: Finding) -> Known:
+    cos = report.cos
+    return Known(
+        rule=finding.rule,
+        operation=cos.operation,
+        bucket=cos.bucket or report.request.url.partition("://")[2].partition("/")[0],
+        key=cos.key,
+    )
+
+
+def known_of_transfer(transfer: TransferSummary, finding: Finding) -> Known:
+    return Known(
+        rule=finding.rule, operation=transfer.kind, bucket=transfer.bucket, key=transfer.key
+    )
+
+
+def read_baseline(path: Path) -> Baseline:
+    """:raises BaselineError: the file is missing, or is none that ``write_baseline`` writes."""
+    try:
+        held = msgspec.json.decode(path.read_bytes(), type=BaselineFile)
+    except OSError as error:
+        raise BaselineError(f"{path}: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BaselineError(f"{path}: is no baseline: {error}") from error
+    return Baseline(held.findings)
+
+
+def write_baseline(path: Path, found: Iterable[Known]) -> None:
+    """Replaces the file. OSError when it cannot be written."""
+    held = BaselineFile(findings=sorted(set(found), key=_order))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
+
+
+def _order(known: Known) -> tuple[str, str, str, str]:
+    return known.rule, known.operation or "", known.bucket or "", known.key or ""

@@ -1,0 +1,188 @@
+"""JUnit XML for CI systems: a suite per flow, a test case per check and per finding.
+
+A finding that a check made stands in the check's test case. Findings below the
+severity that counts, and known ones, do not fail: they are told as output or
+as skipped. The file can be added to, and is whole after each addition.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+from cos_inspect.report.model import Check, Finding, FlowReport, Severity
+from cos_inspect.report.summary import TransferSummary
+
+NAME = "junit.xml"
+
+_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="cos-inspect">\n'
+_TAIL = b"</testsuites>\n"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_RULES_OF_CHECK = {
+    "content-md5": ("content-md5-mismatch",),
+    "content-length": ("body-truncated",),
+    "etag": ("etag-mismatch",),
+    "crc64": ("crc64-mismatch",),
+    "append-crc64": ("crc64-mismatch",),
+    "multipart-crc64": ("multipart-crc64-mismatch",),
+    "multipart-etags": ("multipart-etag-mismatch",),
+    "range-crc64": ("range-crc64-mismatch",),
+    "sse-customer-key-md5": ("sse-customer-key-md5-mismatch",),
+    "signature": ("signature-mismatch", "signature-wrong-key"),
+}
+
+IsKnown = Callable[[Finding], bool]
+
+
+def flow_suite(
+    report: FlowReport, *, fails_from: Severity = Severity.ERROR, is_known: IsKnown | None = None
+) -> bytes:
+    """The ``<testsuite>`` of one flow."""
+    cos = report.cos
+    place = cos.bucket or report.request.url.partition("://")[2].partition("/")[0]
+    name = f"{report.sequence:06d} {cos.operation} {place}"
+    if cos.key is not None:
+        name += f"/{cos.key}"
+    total_ms = report.timing.total_ms
+    return _suite(
+        name,
+        f"cos.{cos.operation}",
+        report.checks,
+        report.findings,
+        started=report.started,
+        seconds=0.0 if total_ms is None else total_ms / 1000,
+        properties=(
+            ("flow", report.flow_id),
+            ("request-id", report.ids.request_id or ""),
+            ("verdict", report.verdict),
+        ),
+        fails_from=fails_from,
+        is_known=is_known,
+    )
+
+
+def transfer_suite(
+    transfer: TransferSummary,
+    *,
+    fails_from: Severity = Severity.ERROR,
+    is_known: IsKnown | None = None,
+) -> bytes:
+    """The ``<testsuite>`` of what several flows say together."""
+    return _suite(
+        f"{transfer.kind} {transfer.bucket}/{transfer.key} {transfer.id}",
+        f"cos.{transfer.kind}",
+        transfer.checks,
+        transfer.findings,
+        started=None,
+        seconds=(transfer.duration_ms or 0.0) / 1000,
+        properties=(("state", transfer.state), ("verdict", transfer.verdict)),
+        fails_from=fails_from,
+        is_known=is_known,
+    )
+
+
+def add_suites(path: Path, suites: Sequence[bytes]) -> None:
+    """Adds to the file, or begins it; to be called while holding the directory's lock."""
+    if not path.exists() or path.stat().st_size < len(_HEAD) + len(_TAIL):
+        path.touch(mode=0o600)
+        path.write_bytes(_HEAD + b"".join(suites) + _TAIL)
+        return
+    with path.open("r+b") as file:
+        file.seek(-len(_TAIL), 2)
+        if file.read() != _TAIL:
+            raise OSError(f"{path} is not a file of cos-inspect, or was cut")
+        file.seek(-len(_TAIL), 2)
+        file.write(b"".join(suites) + _TAIL)
+
+
+def _suite(
+    name: str,
+    class_name: str,
+    checks: Sequence[Check],
+    findings: Sequence[Finding],
+    *,
+    started: str | None,
+    seconds: float,
+    properties: Sequence[tuple[str, str]],
+    fails_from: Severity,
+    is_known: IsKnown | None,
+) -> bytes:
+    cases: list[str] = []
+    counts = {"failure": 0, "skipped": 0}
+    left = list(findings)
+
+    def outcome(finding: Finding) -> str:
+        if is_known is not None and is_known(finding):
+            counts["skipped"] += 1
+            return f"<skipped message={_attribute(f'known: {finding.rule}')}/>"
+        text = f"{finding.detail}\n{finding.fix}"
+        if finding.severity.rank < fails_from.rank:
+            return f"<system-out>{_text(f'{finding.severity.value}: {text}')}</system-out>"
+        counts["failure"] += 1
+        return (
+            f"<failure type={_attribute(finding.rule)} message={_attribute(finding.title)}>"
+            f"{_text(text)}</failure>"
+        )
+
+    for check in checks:
+        inner = ""
+        if check.status == "skipped":
+            counts["skipped"] += 1
+            inner = f"<skipped message={_attribute(check.reason or '')}/>"
+        elif check.status == "mismatch":
+            found = _take(left, check)
+            if found is None:
+                inner = (
+                    f"<system-out>{_text(f'{check.expected} is not {check.actual}')}</system-out>"
+                )
+            else:
+                inner = outcome(found)
+        cases.append(_case(class_name, f"{check.check} ({check.body})", inner))
+    cases += [
+        _case(class_name, f"{number}{finding.rule}", outcome(finding))
+        for number, finding in _numbered(left)
+    ]
+    stamp = f" timestamp={_attribute(started.rstrip('Z'))}" if started else ""
+    listed = "".join(
+        f"<property name={_attribute(key)} value={_attribute(value)}/>" for key, value in properties
+    )
+    body = "".join(f"    {case}\n" for case in cases)
+    return (
+        f'  <testsuite name={_attribute(name)} tests="{len(cases)}"'
+        f' failures="{counts["failure"]}" errors="0" skipped="{counts["skipped"]}"'
+        f' time="{seconds:.3f}"{stamp}>\n'
+        f"    <properties>{listed}</properties>\n{body}  </testsuite>\n"
+    ).encode()
+
+
+def _take(left: list[Finding], check: Check) -> Finding | None:
+    """The finding that says what this check found, taken out of the list."""
+    rules = _RULES_OF_CHECK[check.check]
+    for finding in left:
+        side = finding.evidence.get("body", check.body)
+        if finding.rule in rules and side == check.body:
+            left.remove(finding)
+            return finding
+    return None
+
+
+def _numbered(findings: Sequence[Finding]) -> Iterator[tuple[str, Finding]]:
+    """Test cases of one suite have different names."""
+    seen: dict[str, int] = {}
+    for finding in findings:
+        seen[finding.rule] = seen.get(finding.rule, 0) + 1
+        again = seen[finding.rule]
+        yield ("" if again == 1 else f"{again}. "), finding
+
+
+def _case(class_name: str, name: str, inner: str) -> str:
+    start = f"<testcase classname={_attribute(class_name)} name={_attribute(name)}"
+    return f"{start}>{inner}</testcase>" if inner else f"{start}/>"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))

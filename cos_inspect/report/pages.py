@@ -1,0 +1,189 @@
+"""The report pages: data for ``index.html``, as scripts that a page opened from disk can load.
+
+A browser lets no page of ``file://`` read other files, but it runs scripts
+that lie beside it. So every line of data is one call with one string, which
+holds JSON. Files only grow, and a flow's place follows from its number: a row
+for the list in ``data/rows-…``, its whole report in ``data/flows-…``. The last
+line of a number wins, so that a report can be revised by appending it again.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.model import FlowReport, Severity, Verdict
+from cos_inspect.report.summary import Summary
+
+ROWS_PER_FILE = 2000
+FLOWS_PER_FILE = 100
+"""Opening a flow loads one such file: some 500 KB."""
+_LONGEST_TEXT = 400
+
+
+class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What the list, its filter, the time line and the drawing of a transfer need."""
+
+    n: int
+    verdict: Verdict
+    started: str
+    ms: float | None = None
+    op: str
+    method: str
+    status: int | None = None
+    bucket: str | None = None
+    region: str | None = None
+    key: str | None = None
+    host: str
+    query: str = ""
+    endpoint: str
+    client: str | None = None
+    version: str | None = None
+    sent: int | None = None
+    received: int | None = None
+    sse: str = "none"
+    code: str | None = None
+    id: str | None = None
+    trace: str | None = None
+    flow: str
+    rules: list[str] = []
+    groups: list[str] = []
+    failed: list[str] = []
+    """Checks with a mismatch."""
+    worst: str | None = None
+    title: str | None = None
+    why: str | None = None
+    """Rule, title and detail of the worst finding."""
+    kind: str | None = None
+    transfer: str | None = None
+    position: int | None = None
+    attempt: int | None = None
+
+
+class PagesWriter:
+    """Adds flows to the pages of a report directory. All its methods are to be called while
+    holding the directory's lock; OSError when something cannot be written."""
+
+    def __init__(self, directory: ReportDirectory) -> None:
+        self._directory = directory
+        self._lines: dict[str, list[bytes]] = {}
+        self._prepared = False
+
+    def add(self, report: FlowReport, encoded: bytes) -> None:
+        """Takes a numbered report and its JSON; ``flush`` writes it."""
+        number = report.sequence
+        flows = f"data/flows-{(number - 1) // FLOWS_PER_FILE + 1:04d}.js"
+        rows = f"data/rows-{(number - 1) // ROWS_PER_FILE + 1:04d}.js"
+        self._lines.setdefault(flows, []).append(
+            b"cosInspect.flow(%d,%b)" % (number, _text(encoded))
+        )
+        row = msgspec.json.encode(row_of(report))
+        self._lines.setdefault(rows, []).append(b"cosInspect.row(%b)" % _text(row))
+
+    def flush(self) -> None:
+        """Writes what was added. Whole reports first: no row is seen without its report."""
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, {}
+        self._prepare()
+        new = False
+        for name in sorted(lines):
+            is_new = self._directory.append(name, lines[name])
+            new = new or (is_new and name.startswith("data/rows-"))
+        if new:
+            self._write_index()
+
+    def renew_summary(self, summary: Summary) -> None:
+        """Replaces what the pages know of transfers, retries and connections."""
+        self._prepare()
+        self._directory.write("data/summary.js", _call("summary", msgspec.json.encode(summary)))
+
+    def _prepare(self) -> None:
+        """Puts the static files in place: once, and again where the directory went missing."""
+        path = self._directory.path
+        if self._prepared and (path / "index.html").exists():
+            return
+        for name, content in _static_files():
+            self._directory.write(name, content)
+        self._write_index()
+        if not (path / "data/summary.js").exists():
+            self._directory.write("data/summary.js", _call("summary", b"{}"))
+        self._prepared = True
+
+    def _write_index(self) -> None:
+        names = sorted(path.name for path in (self._directory.path / "data").glob("rows-*.js"))
+        index = {"rows": names, "flows_per_file": FLOWS_PER_FILE}
+        self._directory.write("data/index.js", _call("index", msgspec.json.encode(index)))
+
+
+def row_of(report: FlowReport) -> Row:
+    cos, request, response = report.cos, report.request, report.response
+    rest = request.url.partition("://")[2]
+    address, _, query = rest.partition("?")
+    worst = max(report.findings, key=lambda finding: _RANK[finding.severity], default=None)
+    transfer = report.transfer
+    return Row(
+        n=report.sequence,
+        verdict=report.verdict,
+        started=report.started,
+        ms=report.timing.total_ms,
+        op=cos.operation,
+        method=request.method,
+        status=response.status if response else None,
+        bucket=cos.bucket,
+        region=cos.region,
+        key=cos.key and cos.key[:_LONGEST_TEXT],
+        host=address.partition("/")[0],
+        query=query[:_LONGEST_TEXT],
+        endpoint=cos.endpoint,
+        client=cos.client.name if cos.client else None,
+        version=cos.client.version if cos.client else None,
+        sent=request.body.size,
+        received=response.body.size if response else None,
+        sse=report.encryption.mode,
+        code=report.error.code if report.error else None,
+        id=report.ids.request_id,
+        trace=report.ids.trace_id,
+        flow=report.flow_id,
+        rules=[finding.rule for finding in report.findings],
+        groups=list(dict.fromkeys(finding.group for finding in report.findings)),
+        failed=[check.check for check in report.checks if check.status == "mismatch"],
+        worst=worst.rule if worst else None,
+        title=worst.title if worst else None,
+        why=worst.detail[:_LONGEST_TEXT] if worst else None,
+        kind=transfer.kind if transfer else None,
+        transfer=transfer.id if transfer else None,
+        position=transfer.position if transfer else None,
+        attempt=transfer.attempt if transfer else None,
+    )
+
+
+_RANK = {severity: severity.rank for severity in Severity}
+
+
+def _call(name: str, json: bytes) -> bytes:
+    return b"cosInspect.%b(%b)\n" % (name.encode(), _text(json))
+
+
+def _text(json: bytes) -> bytes:
+    """JSON as a JavaScript string, without what could end a line, the string or a script."""
+    escaped = json.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"<", b"\\x3c")
+    if b"\xe2\x80" in escaped:
+        escaped = escaped.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    return b"'%b'" % escaped
+
+
+@cache
+def _static_files() -> tuple[tuple[str, bytes], ...]:
+    """Names in the report directory, and contents; ``index.html`` last."""
+    return tuple(sorted(_read_static_files()))
+
+
+def _read_static_files() -> Iterator[tuple[str, bytes]]:
+    for source in files("cos_inspect.report").joinpath("assets").iterdir():
+        if source.name.endswith((".css", ".js", ".svg")):
+            yield f"assets/{source.name}", source.read_bytes()
+        elif source.name == "index.html":
+            yield source.name, source.read_bytes()

@@ -1,0 +1,133 @@
+"""Pictures of the report pages, from real traffic: ``scripts/pictures/*.png``.
+
+With a directory as argument, the reports are kept there.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from qcloud_cos.cos_exception import CosClientError, CosServiceError
+
+from scripts.demo_traffic import MIB, Story
+from tests.end_to_end.browser import Browser, chromium
+from tests.end_to_end.harness import (
+    BUCKET,
+    SECRET_ID,
+    SECRET_KEY,
+    Inspected,
+    Report,
+    cos_client,
+    rules,
+)
+from tests.origin.damage import Damage, both, key, nth, on_request, operation, stall_upload
+from tests.origin.effects import error, wrong_etag
+from tests.origin.server import Origin
+from tests.origin.signing import Verifier
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+WIDTH, HEIGHT = 1280, 1100
+LARGEST = 150_000
+
+
+def trouble(origin: Origin, proxy: Inspected, folder: Path) -> None:
+    """An upload with slow, refused and wrong parts, and a signature that does not hold."""
+    client = cos_client(proxy)
+    part = both(key("videos/holiday.mp4"), operation("UploadPart"))
+    origin.damage(
+        Damage(stall_upload(0.25), when=part),
+        Damage(error("SlowDown", 503), when=nth(3, part)),
+        Damage(error("InternalError", 500), when=nth(7, part)),
+        Damage(wrong_etag(), when=nth(9, part)),
+    )
+    path = folder / "holiday.mp4"
+    path.write_bytes(os.urandom(14 * MIB))
+    with contextlib.suppress(CosServiceError, CosClientError):
+        client.upload_file(BUCKET, "videos/holiday.mp4", str(path), PartSize=1, MAXThread=4)
+    path.unlink()
+    origin.damage(
+        Damage(
+            on_request(lambda request: request.set_header("Content-Type", "text/plain")),
+            when=key("notes/plan b.txt"),
+        )
+    )
+    origin.authorise = Verifier({SECRET_ID: SECRET_KEY})
+    with contextlib.suppress(CosServiceError):
+        client.put_object(
+            BUCKET, b"to do", "notes/plan b.txt", ContentType="text/plain;charset=utf-8"
+        )
+
+
+def traffic(folder: Path) -> Path:
+    """Sends it; the report directory."""
+    with Origin() as origin:
+        with Inspected(
+            origin,
+            folder,
+            "--set=cos_report_format=json",
+            "--set=cos_report_format=html",
+            "--set=cos_report_format=markdown",
+        ) as proxy:
+            story = Story(origin, proxy, folder)
+            story.clean()
+            trouble(origin, proxy, folder)
+            origin.authorise = None
+            story.damaged()
+        return proxy.report_dir
+
+
+def take(browser: Browser, directory: Path) -> None:
+    reports = [json.loads(path.read_text()) for path in sorted(directory.glob("flows/*.json"))]
+    summary: dict[str, Any] = json.loads((directory / "summary.json").read_text())
+    pages = [("overview", ""), ("failed-flow", f"#{_number(reports, 'signature-mismatch')}")]
+    pages += [
+        ("multipart-transfer", f"#transfer={transfer['id']}")
+        for transfer in summary["transfers"]
+        if transfer["key"] == "videos/holiday.mp4"
+    ]
+    for name, address in pages:
+        for theme in ("light", "dark"):
+            browser.theme(theme)
+            browser.size(WIDTH, HEIGHT)
+            browser.open(directory / "index.html", address)
+            browser.wait_for("!document.querySelector('.loading')")
+            _save(browser, PICTURES / f"{name}-{theme}.png")
+
+
+def _number(reports: Sequence[Report], rule: str) -> str:
+    broken = [report for report in reports if rule in rules(report)]
+    broken += [report for report in reports if report["verdict"] == "error"]
+    return f"{broken[0]['sequence']:06d}"
+
+
+def _save(browser: Browser, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    browser.picture(path)
+    with Image.open(path) as taken:
+        small = taken.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    small.save(path, optimize=True)
+    size = path.stat().st_size
+    print(f"{path.relative_to(PICTURES.parent.parent)}: {size // 1000} kB")
+    if size > LARGEST:
+        raise ValueError(f"{path} is larger than {LARGEST} bytes")
+
+
+def main(arguments: Sequence[str]) -> int:
+    with tempfile.TemporaryDirectory(prefix="cos-pictures-") as temporary:
+        folder = Path(arguments[0]).resolve() if arguments else Path(temporary)
+        directory = traffic(folder)
+        with chromium(Path(temporary) / "profile") as browser:
+            take(browser, directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from cos_inspect.report.baseline import (
+    Baseline,
+    BaselineError,
+    Known,
+    known_of,
+    read_baseline,
+    write_baseline,
+)
+from tests.report.build import finding, flow_report
+
+REPORT = flow_report(findings=[finding()])
+FOUND = known_of(REPORT, REPORT.findings[0])
+
+
+def test_what_was_written_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    write_baseline(path, [FOUND, FOUND])
+    baseline = read_baseline(path)
+    assert baseline.knows(FOUND)
+    again = flow_report(flow_id="other", sequence=9, findings=[finding()])
+    assert baseline.knows(known_of(again, again.findings[0]))
+    assert path.read_text().count("etag-mismatch") == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        flow_report(key="b.txt", findings=[finding()]),
+        flow_report(operation="GetObject", findings=[finding()]),
+        flow_report(findings=[finding("crc64-mismatch")]),
+    ],
+)
+def test_the_same_rule_elsewhere_is_new(other: object) -> None:
+    baseline = Baseline([FOUND])
+    assert isinstance(other, type(REPORT))
+    assert not baseline.knows(known_of(other, other.findings[0]))
+
+
+def test_what_is_left_out_fits_everything() -> None:
+    baseline = Baseline([Known(rule="etag-mismatch", bucket="examplebucket-1250000000")])
+    assert baseline.knows(FOUND)
+    assert not baseline.knows(Known(rule="etag-mismatch", bucket="other", key="a.txt"))
+
+
+def test_entries_that_were_not_seen() -> None:
+    wide, gone = Known(rule="etag-mismatch"), Known(rule="clock-skew")
+    assert Baseline([wide, gone, FOUND]).not_seen([FOUND]) == [gone]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"schema": "other", "findings": []}', b'{"findings": [{"key": "a"}]}', b"\xff"],
+)
+def test_what_is_no_baseline(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_bytes(content)
+    with pytest.raises(BaselineError) as raised:
+        read_baseline(path)
+    assert str(raised.value).startswith(f"{path}: is no baseline: ")
+
+
+def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="No such file"):
+        read_baseline(tmp_path / "none")

@@ -1,0 +1,119 @@
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+
+from cos_inspect.report.junit import add_suites, flow_suite, transfer_suite
+from cos_inspect.report.model import Check, FlowReport, Severity
+from cos_inspect.report.summary import TransferSummary
+from tests.report.build import finding, flow_report
+
+MATCH = Check(check="crc64", body="request", status="match", expected="1", actual="1")
+SKIPPED = Check(check="etag", body="request", status="skipped", reason="sse-kms")
+MISMATCH = Check(check="etag", body="request", status="mismatch", expected="a", actual="b")
+
+
+def suite_of(report: FlowReport, **more: object) -> ElementTree.Element:
+    return ElementTree.fromstring(flow_suite(report, **more))  # type: ignore[arg-type]
+
+
+def with_checks(report: FlowReport, *checks: Check) -> FlowReport:
+    return msgspec.structs.replace(report, checks=list(checks))
+
+
+def test_a_case_per_check() -> None:
+    suite = suite_of(with_checks(flow_report(sequence=7), MATCH, SKIPPED))
+    assert suite.get("name") == "000007 PutObject examplebucket-1250000000/a.txt"
+    assert suite.get("time") == "0.001"
+    assert [
+        (case.get("name"), [child.tag for child in case]) for case in suite.iter("testcase")
+    ] == [
+        ("crc64 (request)", []),
+        ("etag (request)", ["skipped"]),
+    ]
+    assert suite.get("tests") == "2"
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "1")
+
+
+def test_a_mismatch_stands_in_its_check() -> None:
+    suite = suite_of(with_checks(flow_report(findings=[finding()]), MATCH, MISMATCH))
+    (failure,) = suite.iter("failure")
+    assert failure.get("type") == "etag-mismatch"
+    assert failure.text == "d\nf"
+    assert suite.get("tests") == "2"
+    assert suite.get("failures") == "1"
+
+
+def test_other_findings_have_cases_of_their_own() -> None:
+    found = [finding("error-response"), finding("clock-skew"), finding("clock-skew")]
+    suite = suite_of(flow_report(findings=found))
+    assert [case.get("name") for case in suite.iter("testcase")] == [
+        "error-response",
+        "clock-skew",
+        "2. clock-skew",
+    ]
+    assert suite.get("failures") == "3"
+
+
+@pytest.mark.parametrize(
+    ("fails_from", "failures"), [(Severity.ERROR, 0), (Severity.WARNING, 1), (Severity.NOTICE, 1)]
+)
+def test_what_is_less_severe_is_told_as_output(fails_from: Severity, failures: int) -> None:
+    report = flow_report(findings=[finding(severity=Severity.WARNING)])
+    suite = suite_of(report, fails_from=fails_from)
+    assert suite.get("failures") == str(failures)
+    assert len(list(suite.iter("system-out"))) == 1 - failures
+
+
+def test_known_findings_do_not_fail() -> None:
+    report = with_checks(flow_report(findings=[finding()]), MISMATCH)
+    suite = suite_of(report, is_known=lambda found: found.rule == "etag-mismatch")
+    (skipped,) = suite.iter("skipped")
+    assert skipped.get("message") == "known: etag-mismatch"
+    assert suite.get("failures") == "0"
+
+
+def test_hostile_text() -> None:
+    key = 'a"<b>&\x00\x1b\ud800]]>\n.txt'
+    report = flow_report(key=key, findings=[finding()])
+    report = msgspec.structs.replace(
+        report, findings=[msgspec.structs.replace(report.findings[0], detail=key)]
+    )
+    suite = suite_of(report)
+    assert 'a"<b>&��' in (suite.get("name") or "")
+
+
+def test_transfers() -> None:
+    transfer = TransferSummary(
+        kind="multipart-upload",
+        id="1",
+        bucket="b",
+        key="k",
+        state="abandoned",
+        size=None,
+        parts=2,
+        duration_ms=1500.0,
+        verdict="notice",
+        findings=[finding("multipart-abandoned", Severity.NOTICE)],
+        flows=[],
+    )
+    suite = ElementTree.fromstring(transfer_suite(transfer, fails_from=Severity.NOTICE))
+    assert suite.get("name") == "multipart-upload b/k 1"
+    assert (suite.get("failures"), suite.get("time")) == ("1", "1.500")
+
+
+def test_the_file_is_whole_after_each_addition(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    for count in range(1, 4):
+        add_suites(path, [flow_suite(flow_report(sequence=count))])
+        assert len(ElementTree.parse(path).getroot()) == count
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    path.write_text("<testsuites>" + " " * 100 + "</testsuites>")
+    with pytest.raises(OSError, match="not a file of cos-inspect"):
+        add_suites(path, [])
+    assert path.read_text().startswith("<testsuites> ")
