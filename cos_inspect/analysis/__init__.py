@@ -1,0 +1,1 @@
+"""Many captures, worked on side by side, to one set of reports."""

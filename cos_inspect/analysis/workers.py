@@ -1,0 +1,122 @@
+"""Work on pieces in several processes, or in this one when there is one job."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing.context import SpawnContext
+from multiprocessing.sharedctypes import Synchronized
+from types import TracebackType
+from typing import Self
+
+from cos_inspect.analysis.pieces import Piece
+from cos_inspect.analysis.reading import Read, read_piece
+from cos_inspect.analysis.settings import Settings
+from cos_inspect.analysis.writing import Chunk, Written, write_chunk
+from cos_inspect.captures.source import STDIN
+
+_TICK_SECONDS = 0.2
+_AHEAD = 4
+"""Chunks for each process that may be written before their turn comes."""
+
+_read_bytes: "Synchronized[int] | None" = None
+
+
+def _start(counter: "Synchronized[int]") -> None:
+    global _read_bytes  # noqa: PLW0603 - a process of the pool has no other place for it
+    _read_bytes = counter
+
+
+def _count(size: int) -> None:
+    if _read_bytes is not None:
+        with _read_bytes.get_lock():
+            _read_bytes.value += size
+
+
+def _read(piece: Piece, settings: Settings, spool: str) -> Read:
+    return read_piece(piece, settings, spool, _count)
+
+
+class Workers:
+    """``with Workers(settings, most) as workers:``; results come in the order of the tasks."""
+
+    def __init__(self, settings: Settings, most: int) -> None:
+        self._settings = settings
+        self._pool: ProcessPoolExecutor | None = None
+        self.jobs = max(1, min(settings.jobs, most))
+        if self.jobs > 1:
+            context: SpawnContext = multiprocessing.get_context("spawn")
+            self._counter = context.Value("Q", 0)
+            self._pool = ProcessPoolExecutor(
+                self.jobs, mp_context=context, initializer=_start, initargs=(self._counter,)
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def read(
+        self, pieces: Sequence[Piece], spools: Sequence[str], at: Callable[[int], None]
+    ) -> list[Read]:
+        """``at`` is told how many bytes were read so far."""
+        settings = self._settings
+        here = 0
+
+        def count(size: int) -> None:
+            nonlocal here
+            here += size
+            at(here)
+
+        if self._pool is None:
+            return [
+                read_piece(piece, settings, spool, count)
+                for piece, spool in zip(pieces, spools, strict=True)
+            ]
+        # Standard input is that of this process.
+        futures: list[Future[Read] | None] = [
+            None if piece.path == STDIN else self._pool.submit(_read, piece, settings, spool)
+            for piece, spool in zip(pieces, spools, strict=True)
+        ]
+        own = {
+            index: read_piece(pieces[index], settings, spools[index], count)
+            for index, future in enumerate(futures)
+            if future is None
+        }
+        left = {future for future in futures if future is not None}
+        while left:
+            _, left = wait(left, _TICK_SECONDS, FIRST_COMPLETED)
+            at(here + int(self._counter.value))
+        return [
+            own[index] if future is None else future.result()
+            for index, future in enumerate(futures)
+        ]
+
+    def write(self, chunks: Iterator[Chunk]) -> Iterator[Written]:
+        settings = self._settings
+        if self._pool is None:
+            for chunk in chunks:
+                yield write_chunk(chunk, settings)
+            return
+        waiting: list[Future[Written]] = []
+        for chunk in chunks:
+            waiting.append(self._pool.submit(write_chunk, chunk, settings))
+            if len(waiting) >= self.jobs * _AHEAD:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+def processors() -> int:
+    if sys.version_info >= (3, 13):
+        import os  # noqa: PLC0415
+
+        return os.process_cpu_count() or 1
+    return multiprocessing.cpu_count()

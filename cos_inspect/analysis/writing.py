@@ -1,0 +1,131 @@
+"""Writes a run of finished reports; several processes may do so at once."""
+
+import pickle
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.analysis.settings import Settings
+from cos_inspect.proxy.terminal import flow_line
+from cos_inspect.report.baseline import Known, known_of
+from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.flow_files import write_flow_files
+from cos_inspect.report.junit import flow_suite
+from cos_inspect.report.model import FlowReport
+from cos_inspect.report.summary import Tally
+
+Place = tuple[str, int]
+"""A spool, and an offset in it."""
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """Reports at these offsets of a spool, in order."""
+
+    spool: str
+    offsets: list[int]
+    first_sequence: int
+    revisions: str
+    """A file that holds the ``Place`` of revised reports by flow id."""
+    without_connect: frozenset[str]
+    """Flows on connections that were opened for an earlier flow, in another piece."""
+
+
+class Written(msgspec.Struct, kw_only=True):
+    """What is left to do in order, by one process."""
+
+    first_sequence: int
+    tally: Tally
+    lines: list[str]
+    encoded: list[bytes]
+    """Reports as JSON, for files that hold many."""
+    suites: list[bytes]
+    found: Counter[Known]
+    failing: int
+    """Findings as bad as ``fail_on``, and not known before."""
+    known: int
+    error: str | None = None
+
+
+def read_report(place: Place) -> FlowReport:
+    path, at = place
+    with Path(path).open("rb") as file:
+        file.seek(at)
+        size = int.from_bytes(file.read(4), "little")
+        return msgspec.json.decode(file.read(size), type=FlowReport)
+
+
+def write_chunk(chunk: Chunk, settings: Settings) -> Written:
+    """A report that cannot be written is told in ``error``; the others are tried."""
+    directory = None if settings.report_dir is None else ReportDirectory(settings.report_dir)
+    formats = frozenset(settings.formats if directory else ())
+    together = bool(formats & {"jsonl", "html"})
+    revised = _revisions(chunk.revisions)
+    written = Written(
+        first_sequence=chunk.first_sequence,
+        tally=Tally(),
+        lines=[],
+        encoded=[],
+        suites=[],
+        found=Counter(),
+        failing=0,
+        known=0,
+    )
+    decoder = msgspec.json.Decoder(FlowReport)
+    with Path(chunk.spool).open("rb") as file:
+        for sequence, at in enumerate(chunk.offsets, start=chunk.first_sequence):
+            file.seek(at)
+            size = int.from_bytes(file.read(4), "little")
+            report = decoder.decode(file.read(size))
+            if report.flow_id in revised:
+                report = read_report(revised[report.flow_id])
+            report = _numbered(report, sequence, chunk.without_connect)
+            encoded = msgspec.json.encode(report)
+            written.tally.add(report)
+            if not settings.quiet:
+                line = flow_line(report, width=settings.width, colour=settings.colour)
+                written.lines.append(line)
+            if together:
+                written.encoded.append(encoded)
+            _judge(report, settings, written)
+            if "junit" in formats:
+                written.suites.append(_suite(report, settings))
+            if directory is not None:
+                try:
+                    write_flow_files(directory, report, encoded, formats)
+                except OSError as error:
+                    written.error = f"{directory.path}: {error.strerror or error}"
+    return written
+
+
+def _numbered(report: FlowReport, sequence: int, without_connect: frozenset[str]) -> FlowReport:
+    timing = report.timing
+    if report.flow_id in without_connect:
+        timing = msgspec.structs.replace(timing, connect_ms=None, tls_ms=None)
+    return msgspec.structs.replace(report, sequence=sequence, timing=timing)
+
+
+def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
+    for finding in report.findings:
+        found = known_of(report, finding)
+        if settings.keeps_findings:
+            written.found[found] += 1
+        if settings.baseline.knows(found):
+            written.known += 1
+        elif settings.fail_on is not None and finding.severity.rank >= settings.fail_on.rank:
+            written.failing += 1
+
+
+def _suite(report: FlowReport, settings: Settings) -> bytes:
+    return flow_suite(
+        report,
+        fails_from=settings.fails_from,
+        is_known=lambda finding: settings.baseline.knows(known_of(report, finding)),
+    )
+
+
+@lru_cache(maxsize=2)
+def _revisions(path: str) -> dict[str, Place]:
+    held: dict[str, Place] = pickle.loads(Path(path).read_bytes())
+    return held

@@ -1,0 +1,330 @@
+"""HAR entries to exchanges; tolerant of what the exporters make of the format.
+
+Chromium, Firefox, Safari, Charles, Fiddler, Proxyman, HTTP Toolkit and
+mitmproxy each leave out, decode or rename something. Nothing here depends on
+who wrote the file, but for mitmproxy's timings: what an entry says is taken
+as far as it agrees with itself.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlsplit
+
+from cos_inspect.captures.har_body import har_request_body, har_response_body
+from cos_inspect.captures.har_entries import HarEntries, RawEntry, decode
+from cos_inspect.captures.saved import Note, Saved
+from cos_inspect.captures.source import Stream
+from cos_inspect.cos.cos_exchange import find_endpoint
+from cos_inspect.cos.operation import read_operation
+from cos_inspect.exchange import Exchange, Headers, Request, Response, Timing
+
+_PORTS = {"http": 80, "https": 443}
+_VERSIONS = {
+    "h2": "HTTP/2.0",
+    "http/2": "HTTP/2.0",
+    "http/2.0": "HTTP/2.0",
+    "h3": "HTTP/3",
+    "http/3": "HTTP/3",
+    "http/3.0": "HTTP/3",
+    "http/1.1": "HTTP/1.1",
+    "http/1.0": "HTTP/1.0",
+}
+_FROM_CACHE = frozenset({"memory cache", "disk cache", "memory", "disk"})
+_GIVEN_UP = ("net::ERR_ABORTED", "net::ERR_BLOCKED", "NS_BINDING_ABORTED", "aborted")
+"""The client gave up, or a download was handed on; nothing is wrong with the network."""
+
+_NEVER_SENT = ("net::ERR_BLOCKED", "net::ERR_CACHE_MISS", "net::ERR_INTERNET_DISCONNECTED")
+
+
+class OddEntryError(ValueError):
+    """An entry that cannot be an exchange, and why."""
+
+
+class HarFile:
+    """Reads one file."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        hosts: Sequence[str],
+        *,
+        end: int | None = None,
+        first_entry: int = 1,
+        creator: str | None = None,
+    ) -> None:
+        self._stream = stream
+        self._hosts = hosts
+        self._end = end
+        self._first = first_entry
+        self._creator = creator
+        self._mitmproxy = False
+
+    def saved(self, note: Note) -> Iterator[Saved]:
+        """:raises CaptureError: where the file is cut or broken, after what came before."""
+        reader = HarEntries(self._stream, creator=self._creator)
+        cached = 0
+        for number, raw in enumerate(reader.entries(self._end), start=self._first):
+            self._mitmproxy = reader.creator == "mitmproxy"
+            try:
+                entry = _object(decode(raw), "the entry")
+                if _from_cache(entry):
+                    cached += 1
+                    continue
+                yield self._one(entry, raw)
+            except ValueError as error:
+                note(
+                    f"{self._stream.name}: entry {number}, at byte {raw.offset}:"
+                    f" skipped, {error or 'it cannot be read'}"
+                )
+        if cached:
+            note(f"{self._stream.name}: {cached} entries came out of a cache and are not counted")
+
+    def _one(self, entry: dict[str, Any], raw: RawEntry) -> Saved:
+        flow_id = _identity(raw)
+        asked = _object(entry.get("request"), "its request")
+        url = asked.get("url")
+        if not isinstance(url, str) or ":" not in url:
+            raise OddEntryError("it has no URL")
+        scheme = url.partition(":")[0].lower()
+        if scheme not in _PORTS:
+            return Saved(flow_id, None)
+        headers, pseudo = _headers(asked.get("headers"))
+        host, port, target = _place(url, scheme, headers, pseudo)
+        answered = entry.get("response")
+        answer = answered if isinstance(answered, dict) else {}
+        answer_headers, _ = _headers(answer.get("headers"))
+        endpoint = find_endpoint(host, target, headers, answer_headers, self._hosts)
+        if endpoint is None:
+            return Saved(flow_id, None)
+        method = _text(asked.get("method")).upper() or "GET"
+        operation = read_operation(endpoint, method, target, headers)
+        status = _whole(answer.get("status"))
+        error = _failure(entry, answer)
+        given_up = error is not None and error.startswith(_GIVEN_UP)
+        response = None
+        if status is not None and status >= 100:
+            response = Response(
+                status=status,
+                reason=_text(answer.get("statusText")),
+                http_version=_version(answer.get("httpVersion")),
+                headers=answer_headers,
+                body=har_response_body(
+                    raw,
+                    answer,
+                    answer_headers,
+                    operation,
+                    method,
+                    status,
+                    cut=error is not None and not given_up,
+                    discarded=_discarded(entry, answer, "_responseBodyStatus") or given_up,
+                ),
+            )
+        if response is None and error is not None and error.startswith(_NEVER_SENT):
+            raise OddEntryError(f"it was never sent ({error})")
+        exchange = Exchange(
+            flow_id=flow_id,
+            request=Request(
+                method=method,
+                scheme=scheme,
+                host=host,
+                port=port,
+                target=target,
+                http_version=_version(asked.get("httpVersion")),
+                headers=headers,
+                body=har_request_body(
+                    raw,
+                    asked,
+                    headers,
+                    operation,
+                    method,
+                    discarded=_discarded(entry, asked, "_requestBodyStatus"),
+                ),
+            ),
+            response=response,
+            timing=self._timing(entry, answer_headers, answered=response is not None),
+            error=None if given_up and response is not None else error,
+            server_address=_address(entry.get("serverIPAddress")),
+        )
+        return Saved(flow_id, exchange)
+
+    def _timing(self, entry: dict[str, Any], answer: Headers, *, answered: bool) -> Timing:
+        """An entry begins before the connection is made, but in mitmproxy's files, whose
+        ``connect`` is that of another moment and does not hold ``ssl``."""
+        timings = entry.get("timings")
+        spans = timings if isinstance(timings, dict) else {}
+        begin = _moment(entry.get("startedDateTime"), answer)
+        connect, tls = _span(spans, "connect"), _span(spans, "ssl")
+        send, wait, receive = (_span(spans, name) for name in ("send", "wait", "receive"))
+        if not self._mitmproxy:
+            for name in ("blocked", "dns", "connect"):
+                begin += (_span(spans, name) or 0.0) / 1000
+            if connect is not None and tls is not None:
+                connect = max(0.0, connect - tls)
+        if send is None and wait is None and receive is None:
+            total = _number(entry.get("time"))
+            return Timing(
+                request_start=begin,
+                response_end=begin + total / 1000 if total and total > 0 and answered else None,
+            )
+        sent = begin + (send or 0.0) / 1000
+        first = sent + (wait or 0.0) / 1000
+        return Timing(
+            request_start=begin,
+            request_end=sent,
+            response_start=first if answered else None,
+            response_end=first + (receive or 0.0) / 1000 if answered else None,
+            connect_ms=None if connect is None else round(connect, 3),
+            tls_ms=None if tls is None else round(tls, 3),
+        )
+
+
+def _identity(raw: RawEntry) -> str:
+    """The same entry in two files has the same id."""
+    digest = blake2b(raw.data, digest_size=16)
+    for blob in raw.blobs:
+        digest.update(f"{blob.length};".encode())
+    text = digest.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _object(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise OddEntryError(f"{name} is {'missing' if value is None else 'no object'}")
+    return value
+
+
+def _text(value: object) -> str:
+    """Lone surrogates, which cannot be written, become U+FFFD."""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and abs(value) < 1e15 else None
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _span(timings: dict[str, Any], name: str) -> float | None:
+    """Milliseconds; -1 stands for what did not happen."""
+    number = _number(timings.get(name))
+    return number if number is not None and number >= 0 else None
+
+
+def _headers(fields: object) -> tuple[Headers, dict[str, str]]:
+    """Header fields, and the pseudo header fields of HTTP/2 by name. A list of objects or
+    of pairs, or one object."""
+    plain: list[tuple[str, str]] = []
+    pseudo: dict[str, str] = {}
+    items = list(fields.items()) if isinstance(fields, dict) else fields
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict):
+            name, value = item.get("name"), item.get("value")
+        elif isinstance(item, list | tuple) and len(item) == 2:
+            name, value = item
+        else:
+            continue
+        if not isinstance(name, str) or not name:
+            continue
+        value = _text(value) if isinstance(value, str) else "" if value is None else str(value)
+        if name.startswith(":"):
+            pseudo[name] = value
+            continue
+        # Chromium joins repeated fields by line ends.
+        plain += [(_text(name), each) for each in value.split("\n")]
+    return Headers(plain), pseudo
+
+
+def _place(url: str, scheme: str, headers: Headers, pseudo: dict[str, str]) -> tuple[str, int, str]:
+    """Host, port and target."""
+    url = _text(url).partition("#")[0]
+    after = url[len(scheme) + 1 :].removeprefix("//")
+    cut = min((at for at in map(after.find, "/?") if at >= 0), default=len(after))
+    target = after[cut:] or "/"
+    if not target.startswith("/"):
+        target = "/" + target
+    authority = headers.get("host") or pseudo.get(":authority") or after[:cut]
+    try:
+        parts = urlsplit(f"//{authority}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise OddEntryError("its URL cannot be read") from error
+    if not host:
+        raise OddEntryError("its URL has no host")
+    return host.lower().removesuffix("."), port or _PORTS[scheme], target
+
+
+def _version(value: object) -> str:
+    text = _text(value)
+    return _VERSIONS.get(text.lower(), text)
+
+
+def _address(value: object) -> str | None:
+    return _text(value).removeprefix("[").removesuffix("]") or None
+
+
+def _moment(value: object, answer: Headers) -> float:
+    """Seconds since the epoch; where nothing says when, the answer's Date."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            pass
+    number = _number(value)
+    if number is not None and number > 0:
+        return number / 1000 if number > 1e11 else number
+    try:
+        return parsedate_to_datetime(answer.get("date") or "").timestamp()
+    except (ValueError, OverflowError):
+        raise OddEntryError("it does not say when it was") from None
+
+
+def _failure(entry: dict[str, Any], answer: dict[str, Any]) -> str | None:
+    """What ended the exchange early, in the exporter's words."""
+    for holder in (answer, entry):
+        for name in ("_error", "error"):
+            value = holder.get(name)
+            if isinstance(value, str) and value:
+                return _text(value)
+    status = _whole(answer.get("status"))
+    if status is not None and status >= 100:
+        return None
+    said = _text(answer.get("statusText")) or _text(answer.get("comment"))
+    return said or "no answer is recorded"
+
+
+def _discarded(entry: dict[str, Any], message: dict[str, Any], name: str) -> bool:
+    """HTTP Toolkit says so when it left a body out."""
+    return any(
+        _text(holder.get(name)).startswith("discarded")
+        for holder in (entry, message)
+        if isinstance(holder.get(name), str)
+    )
+
+
+def _from_cache(entry: dict[str, Any]) -> bool:
+    """Answered by the browser itself: ``_fromCache`` (Chromium), ``_fetchType`` (Safari)."""
+    return (
+        any(_text(entry.get(name)).lower() in _FROM_CACHE for name in ("_fromCache", "_fetchType"))
+        or _text(_dict(entry.get("response")).get("_fetchType")).lower() in _FROM_CACHE
+    )
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

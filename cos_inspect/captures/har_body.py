@@ -1,0 +1,220 @@
+"""Bodies of HAR entries: facts only where the text at hand is provably the wire's bytes.
+
+A HAR holds text. An exporter may have taken a content coding off, decoded a
+charset, dropped what was binary or long, or cut it short. Digests are taken
+only of base64 without a content coding, and of text whose bytes come out as
+long as the headers say; all else is ``re-encoded`` or ``not-captured``.
+"""
+
+import base64
+import binascii
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cos_inspect.captures.blob import Blob
+from cos_inspect.captures.har_entries import RawEntry, blob_of, unescaped
+from cos_inspect.cos.digest_plan import (
+    XML_SAMPLE,
+    DigestPlan,
+    plan_payload,
+    plan_request,
+    plan_response,
+)
+from cos_inspect.cos.operation import Operation
+from cos_inspect.cos.payload import PayloadReader, payload_reader
+from cos_inspect.digests import Digester
+from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.proxy.taps import Meter, body_of_content
+
+_NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
+_CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
+_TRUNCATED = re.compile(r"truncat|discard|too (?:large|big)|omitted|not captured", re.IGNORECASE)
+
+
+def har_request_body(
+    raw: RawEntry,
+    request: dict[str, Any],
+    headers: Headers,
+    operation: Operation,
+    method: str,
+    *,
+    discarded: bool,
+) -> Body:
+    posted = next(
+        (held for name in ("postData", "_content") if isinstance(held := request.get(name), dict)),
+        {},
+    )
+    text, is_base64 = _text_of(posted)
+    announced = _announced(headers)
+    may_have = method in ("PUT", "POST", "PATCH") or "transfer-encoding" in headers or announced
+    if not may_have and not text:
+        return EMPTY_BODY
+    reader = _reader(operation, headers)
+    plan = plan_request(operation, headers, framed=reader is not None)
+    if discarded or _says_truncated(posted):
+        return _NOT_CAPTURED
+    if not text:
+        return body_of_content(b"", plan) if announced == 0 else _NOT_CAPTURED
+    size = announced if announced is not None else _positive(request.get("bodySize"))
+    return _facts(raw, text, is_base64, headers, posted, plan, reader, size)
+
+
+def har_response_body(
+    raw: RawEntry,
+    response: dict[str, Any],
+    headers: Headers,
+    operation: Operation,
+    method: str,
+    status: int,
+    *,
+    cut: bool,
+    discarded: bool,
+) -> Body:
+    plan = plan_response(operation, method, status, headers)
+    if method == "HEAD" or status in (204, 304) or status < 200:
+        return body_of_content(b"", plan)
+    if cut:
+        return Body(end=BodyEnd.CUT, size=None)
+    held = response.get("content")
+    content = held if isinstance(held, dict) else {}
+    if discarded or _says_truncated(content):
+        return _NOT_CAPTURED
+    text, is_base64 = _text_of(content)
+    announced = _announced(headers)
+    if not text:
+        # Streamed bodies have size 0 as well in files of mitmproxy.
+        return body_of_content(b"", plan) if announced == 0 else _NOT_CAPTURED
+    size = announced
+    if size is None:
+        on_wire = _positive(response.get("bodySize"))
+        size = on_wire or (None if is_base64 else _positive(content.get("size")))
+    return _facts(raw, text, is_base64, headers, content, plan, None, size)
+
+
+def _text_of(holder: dict[str, Any]) -> tuple[str, bool]:
+    text = holder.get("text")
+    encoding = holder.get("encoding") or holder.get("_encoding")
+    return (
+        text if isinstance(text, str) else "",
+        isinstance(encoding, str) and encoding.lower() == "base64",
+    )
+
+
+def _says_truncated(holder: dict[str, Any]) -> bool:
+    """Firefox and HTTP Toolkit tell in a comment that a body was left out or cut."""
+    comment = holder.get("comment")
+    return isinstance(comment, str) and _TRUNCATED.search(comment) is not None
+
+
+def _announced(headers: Headers) -> int | None:
+    value = (headers.get("content-length") or "").strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 20 else None
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _is_coded(headers: Headers) -> bool:
+    """Whether a content coding was on that exporters take off."""
+    codings = ",".join(headers.all("content-encoding")).lower().split(",")
+    return any(coding.strip() not in ("", "identity", "aws-chunked") for coding in codings)
+
+
+def _reader(operation: Operation, headers: Headers) -> PayloadReader | None:
+    plan = plan_payload(operation, headers)
+    return payload_reader(operation.name, headers, lambda: Digester(md5=plan.md5, crc64=plan.crc64))
+
+
+def _facts(
+    raw: RawEntry,
+    text: str,
+    is_base64: bool,
+    headers: Headers,
+    holder: dict[str, Any],
+    plan: DigestPlan,
+    reader: PayloadReader | None,
+    size: int | None,
+) -> Body:
+    blob = blob_of(raw, text)
+    chunks: Iterable[bytes] | None
+    if blob is not None:
+        chunks = _decoded(blob) if is_base64 else unescaped(blob)
+    elif is_base64:
+        decoded = _from_base64(text)
+        chunks = None if decoded is None else (decoded,)
+    else:
+        mime = holder.get("mimeType")
+        charset = _CHARSET.search(mime if isinstance(mime, str) else "") or _CHARSET.search(
+            headers.get("content-type") or ""
+        )
+        chunks = (_bytes_of(text, charset[1] if charset else None, size),)
+    if chunks is None:
+        return _NOT_CAPTURED
+    meter = Meter(plan, reader)
+    changed = False
+    try:
+        for chunk in chunks:
+            # What could not be decoded became U+FFFD.
+            changed = changed or (not is_base64 and b"\xef\xbf\xbd" in chunk)
+            meter.feed(chunk)
+    except ValueError:
+        return _NOT_CAPTURED
+    if is_base64 and size is None:
+        size = meter.size
+    proven = not changed and not _is_coded(headers) and meter.size == size
+    body = meter.body(complete=True)
+    if proven:
+        return body
+    if is_base64 and not _is_coded(headers) and size is not None and meter.size < size:
+        return _NOT_CAPTURED
+    readable = plan.sample > 0 and body.sample is not None
+    return Body(
+        end=BodyEnd.RE_ENCODED,
+        size=meter.size,
+        sample=body.sample[:XML_SAMPLE] if readable and body.sample is not None else None,
+        sample_is_whole=readable and body.sample_is_whole and meter.size <= XML_SAMPLE,
+    )
+
+
+def _from_base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _decoded(blob: Blob) -> Iterator[bytes]:
+    """:raises ValueError: for what is no base64."""
+    rest = b""
+    for piece in unescaped(blob):
+        chunk = rest + b"".join(piece.split())
+        whole = len(chunk) - len(chunk) % 4
+        rest = chunk[whole:]
+        yield base64.b64decode(chunk[:whole], validate=True)
+    if rest:
+        raise ValueError("base64 is cut")
+
+
+def _bytes_of(text: str, charset: str | None, size: int | None) -> bytes:
+    """The bytes that the text was decoded from, where one way back has the right length."""
+    try:
+        utf8 = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # Halves of pairs: U+FFFD says that the bytes are lost.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.encode()
+    if text.isascii() or size is None or len(utf8) == size:
+        return utf8
+    if charset is not None:
+        try:
+            found = text.encode(codecs.lookup(charset).name)
+        except (LookupError, UnicodeError, ValueError):
+            return utf8
+        return found if len(found) == size else utf8
+    # Byte for byte as Latin-1, as browsers and mitmproxy show what is binary.
+    if len(text) == size and max(text) <= "\xff":
+        return text.encode("latin-1")
+    return utf8

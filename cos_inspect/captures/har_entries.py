@@ -1,0 +1,225 @@
+"""Finds the entries of a HAR one by one, without reading the file into memory.
+
+Only brackets and quotes are looked at; each entry is then decoded by itself,
+so that one odd entry costs nothing but itself, and a file that is cut gives
+what came before. A string too large for memory stays where it is.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from cos_inspect.captures.blob import LARGE, Blob, BlobWriter
+from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.source import Stream
+
+_AHEAD = 1024 * 1024
+_LARGEST_ENTRY = 64 * LARGE
+"""What an entry may hold besides its long strings."""
+_BLOB = "\0blob:"
+_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]"])', re.DOTALL)
+"""The next bracket that stands in no string, or the quote of a string without end."""
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
+_STRING_END = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_CREATOR = re.compile(rb'"creator"\s*:\s*\{[^{}]*?"name"\s*:\s*"([^"]*)"')
+_OPENING = b"{["
+
+
+class RawEntry(msgspec.Struct, frozen=True):
+    offset: int
+    data: bytes
+    blobs: list[Blob]
+
+
+class HarEntries:
+    """The entries of ``log.entries``, also where the log stands bare."""
+
+    def __init__(self, stream: Stream, *, creator: str | None = None) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._base = stream.offset
+        self._inside = stream.offset > 0
+        self.creator = creator
+        """The program that wrote the file, where it says so before the entries."""
+
+    def entries(self, end: int | None = None) -> Iterator[RawEntry]:
+        """:raises CaptureError: where the file is cut, or is not JSON."""
+        at = 0 if self._inside else self._to_entries()
+        while end is None or self._base + at < end:
+            at = self._skip_to(at, b"{]")
+            if end is not None and self._base + at >= end:
+                return
+            if at < 0:
+                raise self._cut("the file ends before its list of entries does", self._end)
+            if self._buffer[at] == 0x5D:  # ]
+                return
+            entry, at = self._entry(at)
+            yield entry
+
+    @property
+    def _end(self) -> int:
+        return self._base + len(self._buffer)
+
+    def _cut(self, what: str, offset: int) -> CaptureError:
+        return CaptureError(self._stream.name, what, offset)
+
+    def _more(self, keep: int) -> bool:
+        """Reads on, forgetting what lies before ``keep``."""
+        data = self._stream.read(max(_AHEAD, len(self._buffer) - keep))
+        self._base += keep
+        self._buffer = self._buffer[keep:] + data
+        return bool(data)
+
+    def _to_entries(self) -> int:
+        """Where in the buffer the list of entries begins."""
+        depth = at = 0
+        last = b""
+        while True:
+            found = _TOKEN.search(self._buffer, at)
+            token = found[0] if found else b'"'
+            if found is None or token == b'"':
+                begin = found.start() if found else len(self._buffer)
+                # A long string outside the entries, such as a page's title, has no use.
+                if not self._more(begin):
+                    raise self._cut("this JSON holds no list of entries", self._end)
+                at = 0
+                continue
+            at = found.end()
+            if token == b"[" and (last == b'"entries"' or depth == 0):
+                head = _CREATOR.search(self._buffer, 0, at)
+                if head is not None:
+                    self.creator = head[1].decode("utf-8", "replace")
+                return at
+            if token[0] == 0x22:
+                last = token
+                continue
+            depth += 1 if token in _OPENING else -1
+            last = b""
+            if len(self._buffer) > _LARGEST_ENTRY:
+                raise self._cut("this JSON holds no list of entries", self._end)
+
+    def _skip_to(self, at: int, wanted: bytes) -> int:
+        """The next of the wanted characters; -1 when the file ends first."""
+        while True:
+            for place in range(at, len(self._buffer)):
+                sign = self._buffer[place]
+                if sign in wanted:
+                    return place
+                if sign not in b" \t\r\n,":
+                    raise self._cut("the list of entries is broken", self._base + place)
+            if not self._more(len(self._buffer)):
+                return -1
+            at = 0
+
+    def _entry(self, begin: int) -> tuple[RawEntry, int]:
+        """The entry at ``begin``, and where it ends."""
+        offset = self._base + begin
+        parts: list[bytes] = []
+        blobs: list[Blob] = []
+        depth, at = 0, begin
+        while True:
+            found = _BRACKET.match(self._buffer, at)
+            if found is not None and found[1] != b'"':
+                at = found.end()
+                if found[1] in _OPENING:
+                    depth += 1
+                    continue
+                depth -= 1
+                if depth == 0:
+                    parts.append(self._buffer[begin:at])
+                    return RawEntry(offset, b"".join(parts), blobs), at
+                continue
+            quote = len(self._buffer) if found is None else found.end() - 1
+            if found is not None and len(self._buffer) - quote > LARGE:
+                parts.append(self._buffer[begin:quote])
+                parts.append(f'"\\u0000blob:{len(blobs)}"'.encode())
+                blob, begin = self._long_string(quote + 1, offset)
+                blobs.append(blob)
+                at = begin
+                continue
+            if sum(map(len, parts)) + len(self._buffer) - begin > _LARGEST_ENTRY:
+                raise self._cut("an entry is too large", offset)
+            at -= begin
+            if not self._more(begin):
+                raise self._cut("the file ends inside the entry that begins", offset)
+            begin = 0
+
+    def _long_string(self, at: int, offset: int) -> tuple[Blob, int]:
+        """A string whose content begins at ``at``, and where it ends in the buffer."""
+        writer = BlobWriter(self._stream, self._base + at)
+        while True:
+            found = _STRING_END.match(self._buffer, at)
+            if found is not None:
+                writer.write(self._buffer[at : found.end() - 1])
+                return writer.blob(), found.end()
+            # A backslash and what it escapes stay together.
+            stop = len(self._buffer) - 1
+            while stop > at and self._buffer[stop - 1] == 0x5C:  # backslash
+                stop -= 1
+            stop = max(stop, at)
+            writer.write(self._buffer[at:stop])
+            if not self._more(stop):
+                raise self._cut("the file ends inside the entry that begins", offset)
+            at = 0
+
+
+def decode(entry: RawEntry) -> Any:
+    """The entry as plain values. Strings too large stand as what ``blob_of`` knows.
+
+    :raises ValueError: for what is no JSON.
+    """
+    try:
+        return msgspec.json.decode(entry.data)
+    except (msgspec.DecodeError, RecursionError):
+        # Lone surrogates, control characters, NaN, bytes that are no UTF-8.
+        try:
+            return json.loads(entry.data.decode("utf-8", "replace"), strict=False)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+
+
+def blob_of(entry: RawEntry, text: str) -> Blob | None:
+    """What a string of the entry stands for, when it was too large."""
+    if not text.startswith(_BLOB):
+        return None
+    number = text.removeprefix(_BLOB)
+    known = number.isdigit() and int(number) < len(entry.blobs)
+    return entry.blobs[int(number)] if known else None
+
+
+def unescaped(blob: Blob) -> Iterator[bytes]:
+    """The value of a JSON string in UTF-8, piece by piece.
+
+    :raises ValueError: for an escape that is none.
+    """
+    rest = b""
+    for piece in blob.chunks():
+        chunk = rest + piece
+        rest = b""
+        if b"\\" in chunk[-12:]:
+            # An escape, or one half of a pair, may go on in the next piece.
+            cut = len(chunk) - 12 + chunk[-12:].index(b"\\") if len(chunk) > 12 else 0
+            while cut > 0 and chunk[cut - 1] == 0x5C:  # backslash
+                cut -= 1
+            chunk, rest = chunk[:cut], chunk[cut:]
+        if b"\\" in chunk:
+            chunk = _plain(chunk)
+        yield chunk
+    if rest:
+        yield _plain(rest)
+
+
+def _plain(chunk: bytes) -> bytes:
+    # Latin-1 lets bytes of UTF-8 pass that a piece may have cut apart.
+    parts: list[bytes] = []
+    at = 0
+    for found in re.finditer(rb"(?:\\u[0-9a-fA-F]{4}|\\.)+", chunk):
+        parts.append(chunk[at : found.start()])
+        text = json.loads(b'"' + found[0] + b'"')
+        parts.append(text.encode("utf-8", "surrogateescape"))
+        at = found.end()
+    parts.append(chunk[at:])
+    return b"".join(parts)

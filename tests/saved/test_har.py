@@ -1,0 +1,335 @@
+"""HAR in the dialects of its exporters: right verdicts, and never a false mismatch."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cos_inspect.exchange import BodyEnd
+from tests.saved.hars import (
+    HOST,
+    URL,
+    Entry,
+    Reading,
+    answer_headers,
+    as_base64,
+    download,
+    har,
+    outcomes,
+    rules,
+    upload,
+)
+
+TEXT = "a few words, äöü\n".encode()
+BINARY = bytes(range(256)) * 5
+LONG = TEXT * 9
+GZIPPED = gzip.compress(LONG, mtime=0)
+MEBIBYTES = bytes(range(256)) * 4096 * 3
+
+
+def text(body: bytes, **more: object) -> dict[str, object]:
+    return {"size": len(body), "mimeType": "text/plain", "text": body.decode()} | more
+
+
+def as_latin1(body: bytes, **more: object) -> dict[str, object]:
+    return {"mimeType": "application/octet-stream", "text": body.decode("latin-1")} | more
+
+
+MATCH = {
+    "chromium text": download(TEXT, text(TEXT)),
+    "chromium base64": download(BINARY, as_base64(BINARY)),
+    "firefox base64": download(BINARY, as_base64(BINARY, comment="")),
+    "safari without size of the body": download(TEXT, text(TEXT), time="20.5"),
+    "charles with null compression": download(BINARY, as_base64(BINARY, compression=None)),
+    "fiddler": download(BINARY, as_base64(BINARY), _connectionInfo="", comment="[#1]"),
+    "proxyman lines in base64": download(
+        BINARY,
+        {"encoding": "BASE64", "text": base64.encodebytes(BINARY).decode()},
+    ),
+    "mitmproxy latin-1": download(BINARY, as_latin1(BINARY)),
+    "charset of the header": download(
+        "é".encode("iso-8859-1"), {"mimeType": "text/plain; charset=iso-8859-1", "text": "é"}
+    ),
+    "large base64": download(MEBIBYTES, as_base64(MEBIBYTES)),
+    "large text": download(TEXT * 200_000, text(TEXT * 200_000)),
+}
+
+
+@pytest.mark.parametrize("entry", MATCH.values(), ids=MATCH.keys())
+def test_a_download_whose_bytes_are_there(entry: Entry, tmp_path: Path) -> None:
+    reading = Reading(tmp_path / "a.har", har([entry]))
+    assert not reading.notes
+    (report,) = reading.reports
+    assert report.verdict == "ok"
+    found = outcomes(report, "response")
+    assert (found["crc64"], found["etag"], found["content-length"]) == ("match",) * 3
+
+
+SKIPPED = {
+    "decoded gzip": (
+        download(GZIPPED, text(LONG), headers=answer_headers(GZIPPED, Content_Encoding="gzip")),
+        "re-encoded",
+    ),
+    "decoded gzip as base64": (
+        download(
+            GZIPPED, as_base64(LONG), headers=answer_headers(GZIPPED, Content_Encoding="gzip")
+        ),
+        "re-encoded",
+    ),
+    "decoded, and Content-Encoding taken away": (download(GZIPPED, as_base64(LONG)), "re-encoded"),
+    "charset decoded with loss": (
+        download(BINARY, {"text": BINARY.decode("utf-8", "replace"), "size": len(BINARY)}),
+        "re-encoded",
+    ),
+    "replacement characters of the same length": (
+        download(b"\xff\xfe\xfd", {"text": "�", "size": 3}),
+        "re-encoded",
+    ),
+    "half of a pair": (download(b"\xff\xfe\xfd", {"text": "\ud83d", "size": 3}), "re-encoded"),
+    "byte order mark taken off": (download(b"\xef\xbb\xbfabc", text(b"abc")), "re-encoded"),
+    "line ends changed": (download(b"a\r\nb", text(b"a\nb")), "re-encoded"),
+    "no text": (download(BINARY, {"size": len(BINARY), "mimeType": "image/png"}), "not-captured"),
+    "null text": (download(BINARY, {"size": len(BINARY), "text": None}), "not-captured"),
+    "empty text, as mitmproxy for what it streamed": (
+        download(BINARY, {"size": 0, "text": ""}),
+        "not-captured",
+    ),
+    "null content": (download(BINARY, None), "not-captured"),
+    "firefox cut": (
+        download(MEBIBYTES, text(b"a" * 99, comment="Response body was truncated")),
+        "not-captured",
+    ),
+    "shorter base64": (download(BINARY, as_base64(BINARY[:100])), "not-captured"),
+    "no base64": (download(BINARY, {"encoding": "base64", "text": "%%%"}), "not-captured"),
+    "large and no base64": (
+        download(BINARY, {"encoding": "base64", "text": "%" * 3_000_000}),
+        "not-captured",
+    ),
+    "http toolkit": (
+        download(BINARY, {"size": 9}, _responseBodyStatus="discarded:too-large"),
+        "not-captured",
+    ),
+}
+
+
+@pytest.mark.parametrize(("entry", "reason"), SKIPPED.values(), ids=SKIPPED.keys())
+def test_a_download_whose_bytes_are_not_there(entry: Entry, reason: str, tmp_path: Path) -> None:
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    found = outcomes(report, "response")
+    assert (found["crc64"], found["etag"]) == (reason, reason)
+    assert report.verdict == "ok"
+
+
+def test_other_bytes_are_a_mismatch(tmp_path: Path) -> None:
+    other = BINARY[:-1] + b"\0"
+    (report,) = Reading(tmp_path / "a.har", har([download(BINARY, as_base64(other))])).reports
+    assert rules(report) == ["crc64-mismatch", "etag-mismatch"]
+
+
+def test_large_bodies_are_judged_too(tmp_path: Path) -> None:
+    other = MEBIBYTES[:-1] + b"\0"
+    entries = [download(MEBIBYTES, as_base64(other)), download(BINARY, as_base64(BINARY))]
+    wrong, right = Reading(tmp_path / "a.har", har(entries)).reports
+    assert rules(wrong) == ["crc64-mismatch", "etag-mismatch"]
+    assert rules(right) == []
+
+
+UPLOADS = {
+    "text": (upload(TEXT, {"text": TEXT.decode()}), "match"),
+    "binary as latin-1": (upload(BINARY, as_latin1(BINARY)), "match"),
+    "base64": (upload(BINARY, as_base64(BINARY)), "match"),
+    "surrogates for bytes, as mitmproxy": (
+        upload(b"a\xff", {"text": "a\udcff"}),
+        "match",
+    ),
+    "loss": (upload(BINARY, {"text": BINARY.decode("utf-8", "replace")}), "re-encoded"),
+    "chromium leaves large ones out": (upload(MEBIBYTES, None), "not-captured"),
+    "mitmproxy writes null for what it streamed": (upload(BINARY, {"text": None}), "not-captured"),
+    "parameters alone": (upload(TEXT, {"params": [{"name": "a"}]}), "not-captured"),
+    "http toolkit": (
+        upload(BINARY, None, _requestBodyStatus="discarded:not-decodable"),
+        "not-captured",
+    ),
+}
+
+
+@pytest.mark.parametrize(("entry", "expected"), UPLOADS.values(), ids=UPLOADS.keys())
+def test_uploads(entry: Entry, expected: str, tmp_path: Path) -> None:
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    found = outcomes(report, "request")
+    assert (found["crc64"], found["etag"], found["content-md5"]) == (expected,) * 3
+    assert report.verdict == "ok"
+
+
+def test_an_error_is_explained_also_where_it_was_decoded(tmp_path: Path) -> None:
+    document = "<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"
+    entry = download(b"", {"text": document, "size": len(document)})
+    entry["response"] |= {
+        "status": 404,
+        "headers": answer_headers(
+            b"x" * 60, Content_Encoding="gzip", ETag="", x_cos_hash_crc64ecma=""
+        ),
+    }
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert report.error is not None
+    assert report.error.code == "NoSuchKey"
+
+
+def test_no_answer(tmp_path: Path) -> None:
+    entry = download(b"", {})
+    entry["response"] = {"status": 0, "headers": [], "content": {}, "_error": "net::ERR_TIMED_OUT"}
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert report.response is None
+    assert rules(report) == ["connection-failed"]
+    assert "net::ERR_TIMED_OUT" in report.findings[0].detail
+
+
+def test_a_body_that_broke_off(tmp_path: Path) -> None:
+    entry = download(BINARY, {"size": 0})
+    entry["response"]["_error"] = "net::ERR_CONTENT_LENGTH_MISMATCH"
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert rules(report) == ["body-truncated"]
+
+
+def test_a_download_that_the_browser_handed_on_is_not_cut(tmp_path: Path) -> None:
+    entry = download(BINARY, {"size": 0})
+    entry["response"]["_error"] = "net::ERR_ABORTED"
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert report.verdict == "ok"
+    assert outcomes(report, "response")["crc64"] == "not-captured"
+
+
+def test_http2_pseudo_headers(tmp_path: Path) -> None:
+    entry = download(TEXT, text(TEXT))
+    entry["request"] |= {
+        "httpVersion": "h2",
+        "headers": [{"name": ":authority", "value": HOST}, {"name": "user-agent", "value": "x"}],
+    }
+    (exchange,) = Reading(tmp_path / "a.har", har([entry])).exchanges
+    assert exchange.request.host == HOST
+    assert exchange.request.target == "/a%20b/c.bin"
+    assert exchange.request.http_version == "HTTP/2.0"
+    assert list(exchange.request.headers.names()) == ["user-agent"]
+
+
+def test_headers_as_pairs_and_joined_by_lines(tmp_path: Path) -> None:
+    entry = download(TEXT, text(TEXT))
+    pairs: list[Any] = [[each["name"], each["value"]] for each in entry["response"]["headers"]]
+    entry["response"]["headers"] = [*pairs, {"name": "Set-Cookie", "value": "a=1\nb=2"}, None, 3]
+    (exchange,) = Reading(tmp_path / "a.har", har([entry])).exchanges
+    assert exchange.response is not None
+    assert exchange.response.headers.all("set-cookie") == ("a=1", "b=2")
+
+
+def test_timings_begin_before_the_connection_but_for_mitmproxy(tmp_path: Path) -> None:
+    timings = {"blocked": 10, "dns": -1, "connect": 50, "ssl": 30, "send": 1, "wait": 2}
+    entry = download(TEXT, text(TEXT), timings=timings)
+    (browser,) = Reading(tmp_path / "a.har", har([entry])).exchanges
+    (proxy,) = Reading(tmp_path / "b.har", har([entry], "mitmproxy")).exchanges
+    assert browser.timing.request_start == pytest.approx(proxy.timing.request_start + 0.06)
+    assert (browser.timing.connect_ms, browser.timing.tls_ms) == (20, 30)
+    assert (proxy.timing.connect_ms, proxy.timing.tls_ms) == (50, 30)
+
+
+def test_odd_entries_are_skipped_and_named(tmp_path: Path) -> None:
+    good = download(TEXT, text(TEXT))
+    nowhere = download(TEXT, text(TEXT), request={"method": "GET", "url": None})
+    never = download(TEXT, text(TEXT), startedDateTime="?")
+    never["response"]["headers"] = []
+    entries = [good, None, {"request": 5}, nowhere, never, good | {"time": 1}]
+    content = har(entries).replace(b"null,", b"17,", 1)
+    reading = Reading(tmp_path / "a.har", content)
+    assert len(reading.exchanges) == 1
+    assert reading.error is not None
+    assert "list of entries is broken" in str(reading.error)
+
+    reading = Reading(tmp_path / "a.har", har([good, {}, {"request": 5}, nowhere, never, good]))
+    assert len(reading.exchanges) == 2
+    assert reading.error is None
+    for number, (note, why) in enumerate(
+        zip(
+            reading.notes,
+            ("request is missing", "request is no object", "no URL", "when it was"),
+            strict=True,
+        ),
+        start=2,
+    ):
+        assert f"entry {number}, at byte " in note
+        assert why in note
+
+
+def test_entries_out_of_a_cache_do_not_count(tmp_path: Path) -> None:
+    cached = download(TEXT, text(TEXT), _fromCache="disk")
+    reading = Reading(tmp_path / "a.har", har([cached]))
+    assert not reading.exchanges
+    assert "1 entries came out of a cache" in reading.notes[0]
+
+
+def test_other_traffic_is_counted(tmp_path: Path) -> None:
+    other = download(TEXT, text(TEXT))
+    other["request"] |= {"url": "https://www.example.com/", "headers": []}
+    other["response"]["headers"] = []
+    data = download(TEXT, text(TEXT))
+    data["request"]["url"] = "data:text/plain,abc"
+    reading = Reading(tmp_path / "a.har", har([other, data]))
+    assert (reading.others, len(reading.exchanges)) == (2, 0)
+
+
+def test_a_byte_order_mark_and_a_bare_log(tmp_path: Path) -> None:
+    content = har([download(TEXT, text(TEXT))])
+    assert len(Reading(tmp_path / "a.har", b"\xef\xbb\xbf" + content).exchanges) == 1
+    bare = json.dumps(json.loads(content)["log"]).encode()
+    assert len(Reading(tmp_path / "b.har", bare).exchanges) == 1
+
+
+WHOLE = har([download(TEXT, text(TEXT)), upload(BINARY, as_base64(BINARY))])
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_a_cut_file_gives_what_it_holds(tmp_path_factory: pytest.TempPathFactory, at: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut.har"
+    reading = Reading(path, WHOLE[:at])
+    first = WHOLE.index(b'{"startedDateTime"')
+    second = WHOLE.index(b'{"startedDateTime"', first + 1)
+    ends = (second - 2, WHOLE.rindex(b"]}}"))
+    assert len(reading.exchanges) == sum(at >= end for end in ends)
+    if at <= ends[1]:
+        assert reading.error is not None
+        assert reading.error.offset in (first, second, at)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=3))
+def test_a_broken_file_never_raises_anything_else(
+    tmp_path_factory: pytest.TempPathFactory, at: int, noise: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "noise.har"
+    reading = Reading(path, WHOLE[:at] + noise + WHOLE[at + len(noise) :])
+    assert len(reading.reports) <= 2
+
+
+def test_a_file_without_entries(tmp_path: Path) -> None:
+    reading = Reading(tmp_path / "a.json", b'{"log": {"pages": [{"id": "x"}]}}')
+    assert str(reading.error).endswith("this JSON holds no list of entries, at byte 33")
+
+
+def test_the_same_entry_has_the_same_id(tmp_path: Path) -> None:
+    one, other = download(TEXT, text(TEXT)), download(BINARY, as_base64(BINARY))
+    first = Reading(tmp_path / "a.har", har([one, other])).exchanges
+    second = Reading(tmp_path / "b.har", har([other, one], "other")).exchanges
+    assert [each.flow_id for each in first] == [each.flow_id for each in reversed(second)]
+    assert first[0].flow_id != first[1].flow_id
+
+
+def test_what_is_met_is_not_kept(tmp_path: Path) -> None:
+    entry = download(MEBIBYTES, as_base64(MEBIBYTES))
+    (exchange,) = Reading(tmp_path / "a.har", har([entry])).exchanges
+    assert exchange.response is not None
+    body = exchange.response.body
+    assert (body.end, body.size) == (BodyEnd.COMPLETE, len(MEBIBYTES))
+    assert len(body.sample or b"") < 1000
+    assert exchange.request.url == URL
