@@ -23,6 +23,9 @@ class Proxy:
     """``with Proxy(origin) as proxy:`` listens on ``proxy.port``. ``arguments`` go to
     mitmdump behind the route script; ``ca_pem`` is the CA that clients have to trust."""
 
+    program: Sequence[str] = ("mitmdump",)
+    """What is started, from beside this Python, and what comes before all arguments."""
+
     def __init__(self, origin: Origin, *arguments: str) -> None:
         self._origin = origin
         self._arguments: Sequence[str] = arguments
@@ -37,12 +40,20 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """The process's id, while it runs."""
+        if self._process is None:
+            raise RuntimeError("mitmdump is not running")
+        return self._process.pid
+
+    @property
     def ca_pem(self) -> str:
         return str(Path(self._folder.name) / "mitmproxy-ca-cert.pem")
 
     def __enter__(self) -> Self:
         command = [
-            str(Path(sys.executable).with_name("mitmdump")),
+            str(Path(sys.executable).with_name(self.program[0])),
+            *self.program[1:],
             "--listen-host=127.0.0.1",
             "--listen-port=0",
             f"--set=confdir={self._folder.name}",

@@ -1,0 +1,207 @@
+"""What the benchmark's cases run on: servers, the two proxies, and their clients."""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cos_inspect.digests import crc64
+from tests.end_to_end.harness import ADDON, HOST
+from tests.origin.proxy import Proxy
+from tests.origin.server import Origin
+
+MIB = 1 << 20
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+_CONFIGURATION = """
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  sendfile on;
+  etag off;
+  keepalive_requests 1000000;
+  server {{
+    listen 127.0.0.1:{port};
+    root {folder}/www;
+    add_header Server tencent-cos;
+    add_header x-cos-request-id NmIwMzU0ZGRfNjRiODJhMDlfZDkyY182MzlmNg==;
+    location = /small {{
+      add_header ETag '"{small_md5}"';
+      add_header x-cos-hash-crc64ecma {small_crc};
+      add_header Server tencent-cos;
+      add_header x-cos-request-id $request_id;
+    }}
+    location = /md5 {{
+      alias {folder}/www/big;
+      add_header ETag '"{big_md5}"';
+      add_header x-cos-hash-crc64ecma {big_crc};
+      add_header x-cos-request-id $request_id;
+    }}
+    location = /multipart {{
+      alias {folder}/www/big;
+      add_header ETag '"{big_md5}-64"';
+      add_header x-cos-hash-crc64ecma {big_crc};
+      add_header x-cos-request-id $request_id;
+    }}
+  }}
+}}
+"""
+
+
+class Nginx:
+    """Serves one small and one large file with COS's headers."""
+
+    def __init__(self, size: int) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="cos-benchmark-"))
+        # Its worker runs as another user when started by root.
+        self._folder.chmod(0o755)
+        www = self._folder / "www"
+        www.mkdir()
+        small = os.urandom(1024)
+        (www / "small").write_bytes(small)
+        block = os.urandom(MIB)
+        md5, crc = hashlib.md5(usedforsecurity=False), 0
+        with (www / "big").open("wb") as file:
+            for _ in range(size // MIB):
+                file.write(block)
+                md5.update(block)
+                crc = crc64(block, crc)
+        self.port = _free_port()
+        (self._folder / "nginx.conf").write_text(
+            _CONFIGURATION.format(
+                folder=self._folder,
+                port=self.port,
+                small_md5=hashlib.md5(small, usedforsecurity=False).hexdigest(),
+                small_crc=crc64(small),
+                big_md5=md5.hexdigest(),
+                big_crc=crc,
+            )
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(["nginx", "-c", str(self._folder / "nginx.conf")])
+        time.sleep(0.5)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Reading:
+    """One measured run: seconds of wall clock and of the proxy's CPU, and flows."""
+
+    seconds: float
+    cpu: float
+    flows: int = 1
+
+
+class Measured(Proxy):
+    """A mitmdump that can be asked for its CPU time and its peak memory."""
+
+    def __init__(self, origin: Origin, http_port: int | None, *arguments: str) -> None:
+        super().__init__(origin, *arguments)
+        self._http_port = http_port
+
+    def __enter__(self) -> Self:
+        if self._http_port is None:
+            return super().__enter__()
+        # The route script reads the server's ports from the origin.
+        ports = self._origin.http_port
+        self._origin.http_port = self._http_port
+        try:
+            return super().__enter__()
+        finally:
+            self._origin.http_port = ports
+
+    def cpu(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory(self, what: str = "VmHWM") -> int:
+        """KiB: the peak, or with ``VmRSS`` the present size."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1])
+        return 0
+
+
+def addon_arguments(folder: Path, *settings: str) -> list[str]:
+    return [
+        f"--scripts={ADDON}",
+        f"--set=cos_report_dir={folder}",
+        *(f"--set={setting}" for setting in settings),
+    ]
+
+
+def get(proxy: Measured, name: str) -> Reading:
+    return _timed(
+        proxy, ["curl", "-sf", "-o", "/dev/null", "-x", proxy.url, f"http://{HOST}/{name}"]
+    )
+
+
+def put(proxy: Measured, file: Path, name: str) -> Reading:
+    command = ["curl", "-sf", "-o", "/dev/null", "-x", proxy.url, "-T", str(file)]
+    return _timed(proxy, [*command, "-H", "Expect:", f"http://{HOST}/{name}"])
+
+
+def _timed(proxy: Measured, command: list[str]) -> Reading:
+    cpu, began = proxy.cpu(), time.perf_counter()
+    subprocess.run(command, check=True)
+    return Reading(time.perf_counter() - began, proxy.cpu() - cpu)
+
+
+def rate(proxy: Measured, name: str, seconds: int, connections: int = 8) -> Reading:
+    """Small requests at full rate, by wrk, which speaks to a proxy through a script."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(
+            f'request = function() return "GET http://{HOST}/{name} HTTP/1.1\\r\\n'
+            f'Host: {HOST}\\r\\nUser-Agent: cos-python-sdk-v5.1.9.44\\r\\n\\r\\n" end\n'
+            'done = function(s) io.write("flows ", s.requests, " ", s.errors.status, " ",'
+            ' s.duration / 1e6, "\\n") end\n'
+        )
+        script.flush()
+        cpu = proxy.cpu()
+        result = subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, proxy.url],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    line = next(line for line in result.stdout.splitlines() if line.startswith("flows "))
+    _, flows, errors, duration = line.split()
+    if int(errors):
+        raise RuntimeError(f"{errors} requests were refused")
+    return Reading(float(duration), proxy.cpu() - cpu, int(flows))

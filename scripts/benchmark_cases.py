@@ -1,0 +1,210 @@
+"""The benchmark's cases: each one plain and with the addon, in turn, in one run.
+
+These machines are shared, so single times mean little: rounds alternate, and
+what counts is the median of each pair's ratio.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cos_inspect.digests import Digester
+from scripts.benchmark_bench import (
+    MIB,
+    Measured,
+    Nginx,
+    Reading,
+    addon_arguments,
+    get,
+    put,
+    rate,
+)
+from tests.origin.server import Origin
+
+Run = Callable[[Measured], Reading]
+
+
+def in_turn(
+    plain: Measured, addon: Measured, run: Run, rounds: int
+) -> list[tuple[Reading, Reading]]:
+    """Pairs of runs; which of the two goes first changes from round to round."""
+    run(plain), run(addon)
+    pairs = []
+    for number in range(rounds):
+        if number % 2:
+            second = run(addon)
+            pairs.append((run(plain), second))
+        else:
+            first = run(plain)
+            pairs.append((first, run(addon)))
+    return pairs
+
+
+def throughput(pairs: list[tuple[Reading, Reading]]) -> float:
+    return statistics.median((b.flows / b.seconds) / (a.flows / a.seconds) for a, b in pairs)
+
+
+def extra_cpu(pairs: list[tuple[Reading, Reading]]) -> float:
+    """Seconds of CPU per flow beyond plain."""
+    return statistics.median(b.cpu / b.flows - a.cpu / a.flows for a, b in pairs)
+
+
+def bare_digests(size: int) -> float:
+    """CPU seconds of MD5 and CRC-64 over so many bytes, with nothing around them."""
+    block, digester = os.urandom(256 * 1024), Digester(md5=True, crc64=True)
+    began = time.process_time()
+    for _ in range(size // len(block)):
+        digester.feed(block)
+    return time.process_time() - began
+
+
+def uploads(proxy: Measured, file: Path) -> Reading:
+    """16 uploads at once; the slowest against the median stands in ``flows``' place."""
+    cpu, began = proxy.cpu(), time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        times = list(pool.map(lambda n: put(proxy, file, f"p{n}").seconds, range(16)))
+    reading = Reading(time.perf_counter() - began, proxy.cpu() - cpu)
+    SLOWEST.append(max(times) / statistics.median(times))
+    return reading
+
+
+SLOWEST: list[float] = []
+
+
+def start_up(arguments: list[str]) -> float:
+    command = [str(Path(sys.executable).with_name("mitmdump")), "-n", "-q", "-r", os.devnull]
+    began = time.perf_counter()
+    subprocess.run([*command, *arguments], check=False, capture_output=True)
+    return time.perf_counter() - began
+
+
+def big(
+    name: str, size: int, rounds: int, run: Run, plain: Measured, addon: Measured
+) -> dict[str, Any]:
+    pairs = in_turn(plain, addon, run, rounds)
+    return {
+        "case": name,
+        "throughput ratio": round(throughput(pairs), 3),
+        "plain MB/s": round(statistics.median(size / a.seconds for a, _ in pairs) / 1e6),
+        "extra CPU s per GiB": round(extra_cpu(pairs) / size * (1 << 30), 2),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=1024, help="MiB of a large body")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of small requests a round")
+    parser.add_argument("--flows", type=int, default=100_000, help="flows of the long session")
+    parser.add_argument("--json", type=Path, help="where the results go as well")
+    chosen = parser.parse_args()
+    size, rounds = chosen.size * MIB, chosen.rounds
+    results: list[dict[str, Any]] = []
+
+    def tell(result: dict[str, Any]) -> None:
+        results.append(result)
+        print(json.dumps(result), flush=True)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="cos-benchmark-") as folder,
+        Origin(hash_uploads_above=0, discard_uploads_above=0) as origin,
+        Nginx(size) as nginx,
+    ):
+        home = Path(folder)
+        streamed = "--set=stream_large_bodies=1m"
+        with (
+            Measured(origin, nginx.port, streamed) as plain,
+            Measured(origin, nginx.port, *addon_arguments(home / "big")) as addon,
+        ):
+            tell(big("GET, CRC alone", size, rounds, lambda p: get(p, "multipart"), plain, addon))
+            result = big("GET, MD5 and CRC", size, rounds, lambda p: get(p, "md5"), plain, addon)
+            result["bare digests, CPU s per GiB"] = round(bare_digests(1 << 30), 2)
+            result["peak memory beyond plain, KiB"] = addon.memory() - plain.memory()
+            tell(result)
+        with (
+            Measured(origin, None, streamed) as plain,
+            Measured(origin, None, *addon_arguments(home / "put")) as addon,
+        ):
+            file = home / "upload"
+            with file.open("wb") as out:
+                for _ in range(chosen.size):
+                    out.write(os.urandom(MIB))
+            tell(big("PUT, MD5 and CRC", size, rounds, lambda p: put(p, file, "k"), plain, addon))
+            os.truncate(file, min(64 * MIB, size))
+            SLOWEST.clear()
+            pairs = in_turn(plain, addon, lambda p: uploads(p, file), rounds)
+            tell(
+                {
+                    "case": "16 uploads at once",
+                    "throughput ratio": round(throughput(pairs), 3),
+                    "slowest to median": round(statistics.median(SLOWEST), 2),
+                }
+            )
+        for name, settings in (
+            ("1 KiB GETs, default formats", ()),
+            ("1 KiB GETs, JSON alone", ("cos_report_format=json",)),
+        ):
+            with (
+                Measured(origin, nginx.port) as plain,
+                Measured(
+                    origin, nginx.port, *addon_arguments(home / name.replace(" ", ""), *settings)
+                ) as addon,
+            ):
+                pairs = in_turn(plain, addon, lambda p: rate(p, "small", chosen.seconds), rounds)
+                tell(
+                    {
+                        "case": name,
+                        "rate ratio": round(throughput(pairs), 3),
+                        "plain per second": round(
+                            statistics.median(a.flows / a.seconds for a, _ in pairs)
+                        ),
+                        "extra CPU us per flow": round(extra_cpu(pairs) * 1e6),
+                    }
+                )
+        with Measured(origin, nginx.port, *addon_arguments(home / "long")) as addon:
+            tell(long_session(addon, chosen.flows))
+        plain_start = [start_up([]) for _ in range(rounds)]
+        addon_start = [start_up(addon_arguments(home / "start")) for _ in range(rounds)]
+        tell(
+            {
+                "case": "start-up",
+                "extra ms": round(
+                    (statistics.median(addon_start) - statistics.median(plain_start)) * 1000
+                ),
+            }
+        )
+    if chosen.json:
+        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def long_session(proxy: Measured, flows: int) -> dict[str, Any]:
+    """CPU per flow of the last tenth against the first, and how memory grows between."""
+    rate(proxy, "small", 1)
+    done, readings, memory = 0, [], []
+    while done < flows:
+        reading = rate(proxy, "small", 5)
+        done += reading.flows
+        readings.append(reading.cpu / reading.flows)
+        memory.append(proxy.memory("VmRSS"))
+    tenth = max(1, len(readings) // 10)
+    return {
+        "case": f"a session of {done} flows",
+        "CPU per flow, last tenth to first": round(
+            statistics.mean(readings[-tenth:]) / statistics.mean(readings[:tenth]), 3
+        ),
+        "memory growth, KiB": memory[-1] - memory[0],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
