@@ -54,11 +54,12 @@ def saved_body(flow: http.HTTPFlow, side: str) -> Body | None:
 
 
 def comment_of(report: FlowReport) -> str:
-    """The first line says it all; each finding follows on a line of its own."""
+    """The first line says it all, and begins with what has to fit into mitmweb's narrow
+    column; each finding follows on a line of its own."""
     rules = list(dict.fromkeys(finding.rule for finding in report.findings))
     first = f"COS {report.verdict}: {report.cos.operation}"
     if rules:
-        first += f": {', '.join(rules)}"
+        first = f"{report.verdict}: {', '.join(rules)} (COS {report.cos.operation})"
     return "\n".join([first, *(f"{item.rule}: {item.detail}" for item in report.findings)])
 
 

@@ -3,9 +3,9 @@
 import asyncio
 import collections
 import logging
-import sys
+from pathlib import Path
 
-from mitmproxy import connection, ctx, exceptions, http
+from mitmproxy import connection, contentviews, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.mode_specs import ReverseMode
@@ -14,9 +14,14 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.exchange import EMPTY_BODY
 from cos_inspect.proxy import annotations, options
+from cos_inspect.proxy.again import Again
+from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connections import ConnectionWatch
+from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
+from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
+from cos_inspect.proxy.terminal_log import TerminalLog
 from cos_inspect.proxy.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -46,6 +51,10 @@ class _Recent:
         self._ids.pop(identity, None)
 
 
+class FailOnReached(SystemExit):
+    """A finding as bad as ``cos_fail_on`` was made."""
+
+
 class ExitStatus:
     """Ends mitmdump with exit status 1 when a finding was as bad as ``cos_fail_on``."""
 
@@ -56,7 +65,7 @@ class ExitStatus:
 
     def done(self) -> None:
         if self._inspector.is_failure:
-            sys.exit(1)
+            raise FailOnReached(1)
 
 
 class CosInspect:
@@ -71,11 +80,18 @@ class CosInspect:
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
         """Flows that were answered while their upload was under way."""
         self._connection_watch = ConnectionWatch(self._reporting.report_connection)
-        self.addons = [self._connection_watch]
+        self._again = Again(self._reporting)
+        self.addons = [
+            self._connection_watch,
+            Commands(self._again),
+            LivePages(self._pages),
+            TerminalLog(),
+        ]
         """mitmproxy feeds them with every hook as well."""
 
     def load(self, loader: Loader) -> None:
         options.declare(loader)
+        contentviews.add(CosContentview(self._again))
         for complaint in options.repeated(ctx.options):
             logger.error(complaint)
         # Behind every other addon, so that its exit skips nobody's last words.
@@ -101,6 +117,10 @@ class CosInspect:
         self._settings = settings
         self._reporting.use(settings)
         self._connection_watch.use(settings.hosts, settings.ignore)
+        self._again.settings = settings
+
+    def _pages(self) -> tuple[Path | None, bool]:
+        return self._settings.report_dir, "html" in self._settings.formats
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:

@@ -113,7 +113,11 @@ class Reporting:
         written or counted. None when it is not COS traffic."""
         settings = self._settings
         inspected = inspect(
-            exchange, hosts=settings.hosts, ignore=settings.ignore, redact=settings.redact
+            exchange,
+            hosts=settings.hosts,
+            ignore=settings.ignore,
+            redact=settings.redact,
+            keys=settings.keys,
         )
         return inspected.report if inspected else None
 
@@ -130,6 +134,8 @@ class Reporting:
 
     def _summary_text(self, transfers: Sequence[TransferSummary]) -> str:
         directory = self._settings.report_dir
+        if directory is not None and "html" in self._settings.formats:
+            directory /= "index.html"
         return closing_lines(
             verdicts=self._verdicts,
             rules=self._rules,

@@ -217,7 +217,8 @@ def test_marker_and_comment_are_saved(recording: Recording) -> None:
         flow = flows[report["flow_id"]]
         assert flow.marked == markers[report["verdict"]], report["cos"]["key"]
         first, *rest = flow.comment.splitlines()
-        assert first.startswith(f"COS {report['verdict']}: {report['cos']['operation']}")
+        assert f"{report['verdict']}: " in first
+        assert f"{report['cos']['operation']}" in first
         assert len(rest) == len(report["findings"])
         assert flow.metadata["cos"]["findings"] == [item["rule"] for item in report["findings"]]
 

@@ -28,7 +28,7 @@ def test_the_verdict_is_seen_at_a_glance() -> None:
     flow = tflow.tflow(resp=True)
     _leave(flow, flow_report(findings=[finding()]))
     assert flow.marked == ":red_circle:"
-    assert flow.comment.splitlines()[0] == "COS error: PutObject: etag-mismatch"
+    assert flow.comment.splitlines()[0] == "error: etag-mismatch (COS PutObject)"
     assert flow.metadata["cos"]["verdict"] == "error"
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.cos.digest_plan import DigestPlan
 from cos_inspect.exchange import BodyEnd
-from cos_inspect.proxy.taps import Meter, Tap, body_of_content
+from cos_inspect.proxy.taps import Meter, Tap, body_of_content, meter_of_content
 
 _crc64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True)
 ALL = DigestPlan(md5=True, crc64=True, sample=8)
@@ -70,3 +70,40 @@ def test_an_earlier_callable_still_does_its_work() -> None:
     assert tap(b"ab") == [b"ab", b"ab"]
     tap(b"")
     assert tap.body().size == 2
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=50)), st.lists(st.integers(min_value=1, max_value=200))
+)
+def test_marks_are_the_crc_up_to_each_offset_however_the_body_is_split(
+    chunks: list[bytes], wanted: list[int]
+) -> None:
+    tap = Tap("id", Meter(ALL, None, wanted))
+    for chunk in [*chunks, b""]:
+        tap(chunk)
+    whole = b"".join(chunks)
+    expected = [(at, _crc64(whole[:at])) for at in sorted(wanted) if at <= len(whole)]
+    assert tap.marks == expected
+    assert meter_of_content(whole, ALL, None, wanted).marks == expected
+    assert tap.body() == body_of_content(whole, ALL)
+
+
+def test_marks_of_a_body_that_breaks_off_end_with_it() -> None:
+    tap = Tap("id", Meter(ALL, None, [2, 6]))
+    tap(b"half")
+    assert tap.marks == [(2, _crc64(b"ha"))]
+    assert tap.body().end is BodyEnd.CUT
+
+
+def test_without_a_crc_there_are_no_marks() -> None:
+    plan = DigestPlan(md5=True)
+    meter = meter_of_content(b"abcdef", plan, None, [2, 4])
+    assert meter.marks == []
+    assert meter.body(complete=True).md5 == hashlib.md5(b"abcdef").hexdigest()
+
+
+def test_a_fault_of_ours_leaves_no_marks() -> None:
+    tap = Tap("flow-7", _Broken(ALL, None, [1]))
+    for chunk in (b"a", b"b", b""):
+        tap(chunk)
+    assert tap.marks == []

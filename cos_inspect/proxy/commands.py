@@ -1,0 +1,102 @@
+"""Commands for mitmweb's and the console's command bars, and mitmweb's ``POST /commands/…``.
+
+Their names hold lower-case letters and dots only: mitmweb accepts no others.
+Flows are named as everywhere in mitmproxy (``@focus``, ``@shown``, a filter);
+mitmdump has no view to look them up in, so there ``cos.summary`` without flows
+and ``cos.explain`` work, and the others only when called with flow objects.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from mitmproxy import command, ctx, exceptions, flow
+from mitmproxy.hooks import UpdateHook
+
+from cos_inspect.explain import explain, suggestions
+from cos_inspect.proxy.again import Again
+from cos_inspect.proxy.terminal import moved_bytes, place_of, size_text, table
+from cos_inspect.report.model import FlowReport
+from cos_inspect.report.ticket import ticket_line
+
+_TITLES: tuple[str, ...] = ("verdict", "operation", "status", "size", "object", "findings")
+
+
+class Commands:
+    """Texts of several lines are given as lines, which both interfaces show better."""
+
+    name = "cos-inspect-commands"
+
+    def __init__(self, again: Again) -> None:
+        self._again = again
+
+    @command.command("cos.summary")  # type: ignore[untyped-decorator]
+    def summary(self, flows: Sequence[flow.Flow] = ()) -> Sequence[str]:
+        """Sum up the COS flows among these in a table; without flows, the whole run."""
+        if not flows:
+            return self._again.reporting.summary_text().splitlines()
+        reports = [report for item in flows if (report := self._again.report_of(item))]
+        rows: list[tuple[str, ...]] = [
+            ("verdict", "operation", "status", "size", "object", "findings")
+        ]
+        rows += [_row(report) for report in reports]
+        counted = f"{len(reports)} COS flows among {len(flows)}"
+        return [counted, *(table(rows).splitlines() if reports else ())]
+
+    @command.command("cos.report")  # type: ignore[untyped-decorator]
+    def report(self, flow: flow.Flow) -> str:
+        """The report of a flow, as JSON."""
+        encoded = msgspec.json.encode(self._report_of(flow))
+        return msgspec.json.format(encoded, indent=2).decode()
+
+    @command.command("cos.explain")  # type: ignore[untyped-decorator]
+    def explain(self, *what: str) -> Sequence[str]:
+        """Explain a rule, an error code, a header, an id, a check, or a kind of encryption."""
+        name = " ".join(what)
+        text = explain(name)
+        if text is None:
+            close = suggestions(name)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise exceptions.CommandError(f"nothing is known of {name[:80]!r}{hint}")
+        return text.splitlines()
+
+    @command.command("cos.ticket")  # type: ignore[untyped-decorator]
+    def ticket(self, flow: flow.Flow) -> str:
+        """The line that COS support asks for, when a flow failed."""
+        report = self._report_of(flow)
+        line = report.ticket or ticket_line(report)
+        if line is None:
+            raise exceptions.CommandError("the flow did not fail, so there is no ticket")
+        return line
+
+    @command.command("cos.recheck")  # type: ignore[untyped-decorator]
+    def recheck(self, flows: Sequence[flow.Flow]) -> Sequence[str]:
+        """Judge flows by what they hold now, as after an edit; renews marker and comment."""
+        reports, renewed = [], []
+        for item in flows:
+            report = self._again.recheck(item)
+            if report is not None:
+                reports.append(report)
+                renewed.append(item)
+        if renewed:
+            ctx.master.addons.trigger(UpdateHook(renewed))
+        counted = f"{len(reports)} COS flows among {len(flows)} judged again"
+        return [counted, *(table([_row(report) for report in reports]).splitlines())]
+
+    def _report_of(self, asked: flow.Flow) -> FlowReport:
+        report = self._again.report_of(asked)
+        if report is None:
+            raise exceptions.CommandError("the flow is no COS traffic, or is still under way")
+        return report
+
+
+def _row(report: FlowReport) -> tuple[str, ...]:
+    status = str(report.response.status) if report.response else "---"
+    rules = dict.fromkeys(finding.rule for finding in report.findings)
+    return (
+        report.verdict,
+        report.cos.operation,
+        status,
+        size_text(moved_bytes(report)),
+        place_of(report),
+        ", ".join(rules) or "-",
+    )

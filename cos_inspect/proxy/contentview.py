@@ -1,0 +1,123 @@
+"""The content view ``COS``: what was found out about a flow, above its body.
+
+mitmproxy chooses it by itself where a warning or an error was found, because
+there people look for the reason; elsewhere the view that fits the body best
+stays, and this one is in the list. mitmproxy asks no view where a body is
+missing, as after streaming: there the comment tells.
+"""
+
+import logging
+
+from mitmproxy import contentviews, http
+from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
+
+from cos_inspect.cos.headers import describe
+from cos_inspect.proxy import annotations
+from cos_inspect.proxy.again import Again
+from cos_inspect.proxy.flow_text import flow_text
+from cos_inspect.proxy.flows import headers_of
+from cos_inspect.proxy.terminal import size_text
+from cos_inspect.report.redaction import Redactor
+
+logger = logging.getLogger(__name__)
+
+_ABOVE_ALL = 3.0
+"""The views of mitmproxy have 2 at most."""
+_BELOW_ALL = -1.0
+_LONGEST_TEXT = 256 * 1024
+"""Bytes of a body that are made readable; of a longer one the beginning is shown."""
+_BINARY = ("hex dump", "hex stream")
+_LONGEST_BINARY = 4096
+
+
+class CosContentview(Contentview):
+    """Never raises: what goes wrong is said in the view."""
+
+    def __init__(self, again: Again) -> None:
+        self._again = again
+
+    @property
+    def name(self) -> str:
+        return "COS"
+
+    @property
+    def syntax_highlight(self) -> SyntaxHighlight:
+        return "yaml"
+
+    def render_priority(self, data: bytes, metadata: Metadata) -> float:  # noqa: ARG002
+        flow = metadata.flow
+        if not isinstance(flow, http.HTTPFlow) or metadata.http_message is None:
+            return _BELOW_ALL
+        found = annotations.saved(flow).get("verdict") in ("warning", "error")
+        return _ABOVE_ALL if found else _BELOW_ALL
+
+    def prettify(self, data: bytes, metadata: Metadata) -> str:
+        try:
+            text = f"{self._summary(metadata)}\n\n{self._body(data, metadata)}"
+            # mitmweb shows no empty lines.
+            return text.replace("\n\n", "\n \n")
+        except Exception as fault:
+            logger.debug("the COS view failed", exc_info=True)
+            return f"The COS view failed: {fault!r}\n\n{data[:_LONGEST_BINARY]!r}"
+
+    def _summary(self, metadata: Metadata) -> str:
+        flow = metadata.flow
+        report = self._again.report_of(flow)
+        if report is None:
+            under_way = isinstance(flow, http.HTTPFlow) and flow.live and not flow.error
+            return "COS: still under way." if under_way else "This is no COS traffic."
+        text = flow_text(report)
+        if flow is not None and flow.modified():  # type: ignore[no-untyped-call]
+            text = f"{text}\n\nThe flow was edited; this is about what it holds now."
+        return text
+
+    def _body(self, data: bytes, metadata: Metadata) -> str:
+        side = "request" if isinstance(metadata.http_message, http.Request) else "response"
+        title = f"body of the {side}"
+        if not data:
+            return f"{title}: empty"
+        shown = data[:_LONGEST_TEXT]
+        view = _best_view(shown, metadata)
+        if view.name.lower() in _BINARY:
+            shown = shown[:_LONGEST_BINARY]
+        try:
+            text = view.prettify(shown, metadata)
+        except Exception:
+            view = contentviews.registry["raw"]
+            text = view.prettify(shown, metadata)
+        if self._again.settings.redact:
+            text = _redactor(metadata).text(text)
+        about = f"{size_text(len(data))}, shown as {view.name}"
+        if len(shown) < len(data):
+            about += f", the first {size_text(len(shown))}"
+        return f"{title}: {about}\n\n{text}"
+
+
+def _best_view(data: bytes, metadata: Metadata) -> Contentview:
+    """The view that mitmproxy would choose, were this one not there."""
+    best: Contentview = contentviews.registry["raw"]
+    highest = 0.0
+    for view in contentviews.registry.values():
+        if isinstance(view, CosContentview):
+            continue
+        try:
+            priority = view.render_priority(data, metadata)
+        except Exception:
+            continue
+        if priority > highest:
+            best, highest = view, priority
+    return best
+
+
+def _redactor(metadata: Metadata) -> Redactor:
+    """Knows the secrets of the flow's headers, to find their echoes in a body."""
+    redactor = Redactor()
+    flow = metadata.flow
+    if isinstance(flow, http.HTTPFlow):
+        redactor.parameters(flow.request.path)
+        for name, value in headers_of(flow.request):
+            redactor.header(value, describe(name.lower(), "request").secret)
+        if flow.response is not None:
+            for name, value in headers_of(flow.response):
+                redactor.header(value, describe(name.lower(), "response").secret)
+    return redactor

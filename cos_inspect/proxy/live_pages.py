@@ -1,0 +1,130 @@
+"""The report pages inside mitmweb, at ``/cos/``, behind mitmweb's own authentication.
+
+They are the files of the report directory, read when they are asked for.
+mitmweb has no hook for this; where its application is not as known, there are
+no live pages, and the same pages open from disk.
+
+Clients of the proxy get no such pages under a name of their own: whoever may
+use the proxy could read every object name of all other clients there, and any
+website that such a client visits could include the data files as scripts.
+"""
+
+import asyncio
+import logging
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+
+from mitmproxy import ctx
+
+logger = logging.getLogger(__name__)
+
+_FILE = (
+    r"/cos/((?:(?:assets|data|flows)/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}"
+    r"\.(?:html|js|css|svg|json|jsonl|md))"
+)
+_SETTING = "cos_inspect_report_directory"
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+_NOT_YET = (
+    "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=3>"
+    "<title>COS report</title><p>{}</p>"
+)
+
+
+class LivePages:
+    """An addon that gives mitmweb the pages once its application is there.
+
+    ``directory`` answers with the report directory and whether pages are written there.
+    """
+
+    name = "cos-inspect-pages"
+
+    def __init__(self, directory: Callable[[], tuple[Path | None, bool]]) -> None:
+        self._directory = directory
+
+    def running(self) -> None:
+        application = getattr(ctx.master, "app", None)
+        if application is None:
+            return
+        try:
+            if _SETTING not in application.settings:
+                application.add_handlers(r".*", _handlers())
+            # A script that is loaded anew finds the handlers of before.
+            application.settings[_SETTING] = self._directory
+            where = ctx.master.web_url.replace("/?", "/cos/?", 1)  # type: ignore[attr-defined]
+        except Exception:
+            logger.debug("mitmweb is not as known, so there are no live pages", exc_info=True)
+            return
+        if "/cos/" not in where:
+            where = f"{where.rstrip('/')}/cos/"
+        logger.info("COS report pages at %s", where)
+
+
+def _handlers() -> list[tuple[str, type]]:
+    # Only mitmweb has it loaded.
+    from mitmproxy.tools.web.app import RequestHandler  # noqa: PLC0415
+
+    class Base(RequestHandler):  # type: ignore[no-untyped-call]
+        def set_default_headers(self) -> None:
+            super().set_default_headers()  # type: ignore[no-untyped-call]
+            for name, value in _HEADERS.items():
+                self.set_header(name, value)
+
+        def auth_fail(self, invalid_password: bool) -> None:  # noqa: ARG002
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.write("Log in to mitmweb first, then open this page again.")
+
+    class Start(Base):  # type: ignore[no-untyped-call]
+        def get(self) -> None:
+            # Without what authenticated it, so that no token stays in the address bar.
+            self.redirect("/cos/index.html")
+
+    class File(Base):  # type: ignore[no-untyped-call]
+        async def get(self, name: str) -> None:
+            # A page of another port of this host counts as the same site for the cookie.
+            asker = self.request.headers.get("Sec-Fetch-Site", "none")
+            if name != "index.html" and asker not in ("same-origin", "none"):
+                self.set_status(403)
+                return
+            folder, has_pages = self.settings[_SETTING]()
+            content = None
+            if folder is not None:
+                content = await asyncio.to_thread(_read, folder, name)
+            if content is not None:
+                kind = mimetypes.guess_type(name)[0] or "text/plain"
+                charset = "" if kind == "image/svg+xml" else "; charset=utf-8"
+                self.set_header("Content-Type", f"{kind}{charset}")
+                self.write(content)
+            elif name == "index.html":
+                self.write(_NOT_YET.format(_why_not(folder, has_pages)))
+            else:
+                self.set_status(404)
+
+    return [(r"/cos/?", Start), (_FILE, File)]
+
+
+def _read(folder: Path, name: str) -> bytes | None:
+    path = folder / name
+    try:
+        # No link leads out of the directory.
+        if not path.resolve().is_relative_to(folder.resolve()):
+            return None
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _why_not(folder: Path | None, has_pages: bool) -> str:
+    if folder is None:
+        return "No reports are written, because cos_report_dir is empty."
+    if not has_pages:
+        return "No pages are written, because cos_report_format is without html."
+    return "No COS flow was seen yet."

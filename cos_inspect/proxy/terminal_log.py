@@ -1,0 +1,86 @@
+"""How mitmdump prints this addon's lines: aligned to the window, with colours by verdict.
+
+The lines go through logging, so that mitmweb's and the console's event logs
+have them as well; only mitmdump's own handler is given another formatter.
+"""
+
+import logging
+import os
+from typing import IO, Any
+
+from mitmproxy import ctx, log
+from mitmproxy.addonmanager import Loader
+
+from cos_inspect.proxy.terminal import flow_line
+from cos_inspect.report.model import FlowReport
+
+
+class FlowMessage:
+    """What is logged of a flow: its line as plain text, made when a handler asks for it."""
+
+    def __init__(self, report: FlowReport) -> None:
+        self.report = report
+        self._text: str | None = None
+
+    def __str__(self) -> str:
+        if self._text is None:
+            self._text = flow_line(self.report)
+        return self._text
+
+
+class FlowFormatter(logging.Formatter):
+    """Lays out flows for the window as it is now; all else is left to the formatter before."""
+
+    def __init__(self, before: logging.Formatter, file: IO[str], *, colour: bool) -> None:
+        super().__init__()
+        self.before = before
+        self._file = file
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.msg
+        if not isinstance(message, FlowMessage):
+            return self.before.format(record)
+        width = columns(self._file)
+        if width is None and not self._colour:
+            return str(message)
+        return flow_line(message.report, width=width, colour=self._colour)
+
+
+class TerminalLog:
+    """An addon that changes mitmdump's log handler, and changes it back."""
+
+    name = "cos-inspect-terminal"
+
+    def __init__(self) -> None:
+        self._replaced: tuple[logging.Handler, logging.Formatter] | None = None
+
+    def load(self, _loader: Loader) -> None:
+        handler = _handler()
+        if handler is None or handler.formatter is None:
+            return
+        plain = bool(os.environ.get("NO_COLOR"))
+        before = log.MitmFormatter(colorize=False) if plain else handler.formatter
+        colour = bool(getattr(handler, "has_vt_codes", False)) and not plain
+        self._replaced = handler, handler.formatter
+        handler.setFormatter(FlowFormatter(before, handler.file, colour=colour))
+
+    def done(self) -> None:
+        if self._replaced is not None:
+            handler, formatter = self._replaced
+            handler.setFormatter(formatter)
+            self._replaced = None
+
+
+def columns(file: IO[str]) -> int | None:
+    """The width of the window that a file is shown in; None when it is no terminal."""
+    try:
+        return os.get_terminal_size(file.fileno()).columns if file.isatty() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _handler() -> Any:
+    """mitmdump's log handler; None in mitmproxy's console, and where it is not as known."""
+    handler = getattr(ctx.master.addons.lookup.get("termlog"), "logger", None)
+    return handler if hasattr(handler, "file") and hasattr(handler, "setFormatter") else None

@@ -1,0 +1,207 @@
+"""What people see in mitmweb: marker, comment, content view, commands, live pages."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.end_to_end import browser
+from tests.end_to_end.harness import BUCKET
+from tests.end_to_end.web import Web
+from tests.origin.effects import drop_headers, no_marks_of_cos, wrong_etag
+from tests.origin.server import Origin
+
+pytestmark = pytest.mark.end_to_end
+
+TOKEN = "dG9rZW4tdGhhdC1pcy1uZXZlci1zaG93bg"
+CHINESE = "%E6%8A%A5%E5%91%8A.txt"
+"""The key ``报告.txt`` on the wire."""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A proxy through which the Python SDK has sent clean and damaged flows."""
+    with Origin() as origin, Web(origin, tmp_path_factory.mktemp("web")) as lab:
+        lab.damage("etag.txt", wrong_etag())
+        lab.damage("crc.bin", drop_headers("x-cos-hash-crc64ecma"))
+        lab.damage("elsewhere", no_marks_of_cos())
+        client = lab.client(Token=TOKEN)
+        for name in ("报告.txt", "crc.bin", "etag.txt"):
+            client.put_object(BUCKET, b"[Object Content]", name)
+        client.put_object(BUCKET, b"x" * 3_000_000, "large.bin")
+        data = json.dumps({"a": {"b": 1}}).encode()
+        client.put_object(BUCKET, data, "data.json", ContentType="application/json")
+        lab.send("GET", "missing.txt")
+        lab.send("GET", "elsewhere", host="www.example.org", scheme="http")
+        for name in ("报告.txt", "crc.bin", "etag.txt", "large.bin", "data.json", "missing.txt"):
+            lab.report_on(name)
+        yield lab
+    assert not origin.faults
+
+
+def test_markers_and_comments_tell_the_verdict(web: Web) -> None:
+    flows = web.flows()
+    assert {name: flow["marked"] for name, flow in flows.items()} == {
+        CHINESE: "🟢",
+        "crc.bin": "🔵",
+        "etag.txt": "🔴",
+        "large.bin": "🟢",
+        "data.json": "🟢",
+        "missing.txt": "🟠",
+        "elsewhere": "",
+    }
+    assert flows["etag.txt"]["comment"].startswith("error: etag-mismatch (COS PutObject)\n")
+    assert flows["elsewhere"]["comment"] == ""
+
+
+def test_the_view_is_chosen_where_something_was_found(web: Web) -> None:
+    flows = web.flows()
+    shown = web.view(flows["etag.txt"], "request")
+    assert shown["view_name"] == "COS"
+    assert "MISMATCH  etag of the request:" in shown["text"]
+    assert "body of the request: 16 B, shown as Raw\n \n[Object Content]" in shown["text"]
+    shown = web.view(flows["missing.txt"], "response")
+    assert shown["text"].startswith("COS warning: GetObject 404\n")
+    assert "<Code>NoSuchKey</Code>" in shown["text"]
+
+
+def test_elsewhere_the_body_is_shown_as_before(web: Web) -> None:
+    flow = web.flows()["data.json"]
+    assert web.view(flow, "request")["view_name"] == "JSON"
+    shown = web.view(flow, "request", "cos")
+    assert shown["text"].startswith("COS ok: PutObject 200\n")
+    assert shown["text"].endswith('{\n    "a": {\n        "b": 1\n    }\n}')
+
+
+def test_what_streamed_is_told_beside_the_other_body(web: Web) -> None:
+    flow = web.flows()["large.bin"]
+    assert "missing" in web.view(flow, "request", "cos")["text"]
+    assert "sent:        2.9 MiB, MD5 " in web.view(flow, "response", "cos")["text"]
+
+
+def test_the_view_of_other_traffic_says_so(web: Web) -> None:
+    flow = web.flows()["elsewhere"]
+    assert web.view(flow, "response", "cos")["text"].startswith("This is no COS traffic.")
+
+
+def test_commands(web: Web) -> None:
+    (first, *rules) = web.call("cos.summary")["value"]
+    assert first == "COS summary: 6 COS flows among 7: 1 error, 1 warning, 1 notice, 3 ok"
+    assert "1 etag-mismatch" in rules[0]
+    lines = web.call("cos.summary", "@all")["value"]
+    assert any(line.startswith("error") and line.endswith("etag-mismatch") for line in lines)
+    report = json.loads(web.call("cos.report", "~u etag.txt")["value"])
+    assert report["cos"]["key"] == "etag.txt"
+    assert "code: NoSuchKey" in web.call("cos.ticket", "~u missing.txt")["value"]
+    assert "did not fail" in web.call("cos.ticket", "~u crc.bin")["error"]
+    assert web.call("cos.explain", "NoSuchKey")["value"][0].startswith("NoSuchKey")
+    assert "did you mean NoSuchKey" in web.call("cos.explain", "NoSuchKeys")["error"]
+    assert "no COS traffic" in web.call("cos.report", "~u elsewhere")["error"]
+
+
+def test_an_edited_flow_is_judged_again_on_demand(web: Web) -> None:
+    flow = web.flows()["crc.bin"]
+    with web.session() as session:
+        session.get(f"{web.address}updates", timeout=30)
+        session.put(
+            f"{web.address}flows/{flow['id']}",
+            json={"request": {"content": "[Object Content)"}},
+            headers={"X-XSRFToken": session.cookies.get("_mitmproxy_xsrf") or ""},
+            timeout=30,
+        ).raise_for_status()
+    lines = web.call("cos.recheck", "~u crc.bin")["value"]
+    assert lines[0] == "1 COS flows among 1 judged again"
+    assert "etag-mismatch" in lines[1]
+    flow = web.flows()["crc.bin"]
+    assert flow["marked"] == "🔴"
+    assert flow["comment"].startswith("error: ")
+    assert "holds now" in web.view(flow, "request", "cos")["text"]
+    web.call("flow.revert", "~u crc.bin")
+    web.call("cos.recheck", "~u crc.bin")
+    assert web.flows()["crc.bin"]["marked"] == "🔵"
+
+
+def test_no_secret_is_shown(web: Web) -> None:
+    flows = web.flows()
+    shown = [flow["comment"] for flow in flows.values()]
+    shown += [web.view(flow, "response", "cos")["text"] for flow in flows.values()]
+    shown += [json.dumps(web.call("cos.report", f"~u {name}")) for name in ("etag", "missing")]
+    assert not any(TOKEN in text for text in shown)
+
+
+def test_live_pages_need_authentication(web: Web) -> None:
+    for path in ("cos/", "cos/index.html", "cos/data/index.js", "cos/summary.json"):
+        answer = requests.get(web.address + path, timeout=30, allow_redirects=False)
+        assert answer.status_code == 403
+        assert "PutObject" not in answer.text
+
+
+def test_live_pages_are_the_reports(web: Web) -> None:
+    with web.session() as session:
+        page = session.get(f"{web.address}cos/", timeout=30)
+        assert page.url == f"{web.address}cos/index.html"
+        assert "COS report" in page.text
+        assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+        rows = session.get(f"{web.address}cos/data/rows-0001.js", timeout=30)
+        assert "etag.txt" in rows.text
+        assert rows.headers["Content-Type"].startswith("text/javascript")
+        assert rows.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        foreign = {"Sec-Fetch-Site": "same-site"}
+        refused = session.get(f"{web.address}cos/data/rows-0001.js", headers=foreign, timeout=30)
+        assert refused.status_code == 403
+        for path in ("cos/nothing.js", "cos/.lock", "cos/data/../summary.json/", "cos/%2e%2e/x.js"):
+            assert session.get(web.address + path, timeout=30).status_code == 404, path
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[browser.Browser]:
+    reason = browser.missing()
+    if reason:
+        pytest.skip(reason)
+    with browser.chromium(tmp_path / "profile") as opened:
+        opened.size(1400, 900)
+        yield opened
+
+
+def test_in_a_browser(web: Web, chromium: browser.Browser) -> None:
+    chromium.driver.get(f"{web.address}?token={web.token}")
+    chromium.wait_for("document.querySelectorAll('.flow-table tbody tr .col-path').length >= 7")
+    assert "Comment" in chromium.text(".flow-table thead")
+    table = chromium.text(".flow-table tbody")
+    assert "🔴" in table
+    assert "error: etag-mismatch" in table
+    flow = web.flows()["missing.txt"]
+    chromium.driver.get("about:blank")
+    chromium.driver.get(f"{web.address}#/flows/{flow['id']}/response")
+    shown = "document.querySelector('.contentview pre, .contentview .cm-content')"
+    chromium.wait_for(f"{shown}?.innerText.includes('COS warning: GetObject 404')")
+    chromium.driver.get("about:blank")
+    chromium.driver.get(f"{web.address}#/flows/{web.flows()['data.json']['id']}/request")
+    chromium.wait_for("document.querySelector('.contentview')?.innerText.includes('JSON')")
+    chromium.run(
+        "for (const a of document.querySelectorAll('a')) if (/View:/.test(a.innerText)) a.click()"
+    )
+    chromium.wait_for(
+        "[...document.querySelectorAll('a')].find(a => a.innerText.trim() === 'cos')"
+    ).click()
+    chromium.wait_for(f"{shown}?.innerText.includes('COS ok: PutObject 200')")
+    chromium.driver.get(f"{web.address}cos/")
+    chromium.wait_for("document.querySelector('main')?.innerText.includes('etag.txt')")
+    assert chromium.driver.current_url == f"{web.address}cos/index.html"
+    assert chromium.console() == []
+
+
+def test_live_pages_follow_the_traffic(web: Web, chromium: browser.Browser) -> None:
+    chromium.driver.get(f"{web.address}?token={web.token}")
+    chromium.driver.get(f"{web.address}cos/index.html")
+    chromium.wait_for("document.querySelector('main')?.innerText.includes('etag.txt')")
+    web.send("PUT", "later.txt", data=b"later")
+    web.report_on("later.txt")
+    deadline = time.monotonic() + 20
+    while "later.txt" not in chromium.text("main") and time.monotonic() < deadline:
+        chromium.driver.refresh()
+        chromium.wait_for("document.querySelector('main')?.innerText.includes('etag.txt')")
+    assert "later.txt" in chromium.text("main")

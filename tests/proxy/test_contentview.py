@@ -1,0 +1,146 @@
+"""The content view: what it shows, when it is chosen, and that it never raises."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy import contentviews, http
+from mitmproxy.contentviews import Metadata
+from mitmproxy.test import tflow
+
+from cos_inspect.proxy.again import Again
+from cos_inspect.proxy.contentview import CosContentview
+from cos_inspect.proxy.reporting import Reporting
+from tests.proxy.inspected import SIGNATURE, cos_flow, inspected
+
+DAMAGED = b"[Object Content)"
+
+
+def _shown(flow: http.HTTPFlow, view: str = "cos", side: str = "response") -> Any:
+    return contentviews.prettify_message(getattr(flow, side), flow, view)
+
+
+def test_it_tells_what_was_found_and_shows_the_body() -> None:
+    flow = cos_flow(content=DAMAGED)
+    with inspected(flow):
+        text = _shown(flow).text
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[0] == "COS error: GetObject 200"
+    assert "object:      examplebucket-1250000000/a.txt" in lines
+    assert "error: crc64-mismatch:" in lines
+    assert any(line.startswith("cause: ") for line in lines)
+    assert any(line.startswith("fix: ") for line in lines)
+    assert "MISMATCH  crc64 of the response:" in lines
+    assert "expected 16749565679157681890" in lines
+    assert "skipped   signature of the request: no-credentials" in lines
+    assert text.endswith("[Object Content)")
+
+
+def test_mitmproxy_chooses_it_only_where_something_was_found() -> None:
+    good, bad = cos_flow(), cos_flow(content=DAMAGED)
+    with inspected(good, bad):
+        assert _shown(bad, "auto").view_name == "COS"
+        assert _shown(good, "auto").view_name == "Raw"
+
+
+def test_json_stays_json() -> None:
+    flow = cos_flow(content=b'{"a":1}', status=206, content_type=b"application/json")
+    with inspected(flow):
+        assert _shown(flow, "auto").view_name == "JSON"
+        text = _shown(flow).text
+    assert "shown as JSON" in text
+    assert json.loads(text[text.rindex("{") :]) == {"a": 1}
+
+
+@pytest.mark.parametrize("redact", ["true", "false"])
+def test_secrets_that_the_body_echoes_are_masked(redact: str) -> None:
+    body = (
+        "<Error><Code>SignatureDoesNotMatch</Code>"
+        f"<SignatureProvided>{SIGNATURE}</SignatureProvided></Error>"
+    ).encode()
+    flow = cos_flow(content=body, status=403, content_type=b"application/xml")
+    with inspected(flow, cos_redact=redact):
+        text = _shown(flow).text
+    assert "SignatureDoesNotMatch" in text
+    assert (SIGNATURE in text) == (redact == "false")
+    assert ("[masked:" in text) == (redact == "true")
+
+
+def test_a_flow_that_nobody_remembers_is_judged_again() -> None:
+    flow = cos_flow(content=DAMAGED)
+    with inspected(flow):
+        before = _shown(flow).text
+    flow.metadata.clear()
+    with inspected():
+        assert _shown(flow).text == before
+
+
+def test_a_saved_flow_whose_body_is_gone_is_judged_by_what_was_saved() -> None:
+    flow = cos_flow(content=DAMAGED)
+    with inspected(flow):
+        pass
+    state = flow.get_state()
+    state["response"]["content"] = None
+    loaded = http.HTTPFlow.from_state(state)
+    assert isinstance(loaded, http.HTTPFlow)
+    with inspected():
+        assert "MISMATCH  crc64 of the response:" in _shown(loaded, side="request").text
+
+
+def test_an_edited_flow_is_shown_as_it_is_now() -> None:
+    flow = cos_flow()
+    with inspected(flow):
+        assert "MISMATCH" not in _shown(flow).text
+        flow.backup()
+        assert flow.response is not None
+        flow.response.content = DAMAGED
+        text = _shown(flow).text
+    assert "MISMATCH" in text
+    assert "was edited" in text
+
+
+def test_a_flow_under_way_says_so() -> None:
+    flow = cos_flow()
+    flow.live = True
+    flow.response = None
+    with inspected():
+        assert _shown(flow, side="request").text.startswith("COS: still under way.")
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\xff" * 300_000, b"a" * 300_000, b"{" * 300_000])
+def test_large_bodies_are_shortened(data: bytes) -> None:
+    flow = cos_flow(content=data)
+    with inspected(flow):
+        text = _shown(flow).text
+    assert "body of the response" in text
+    assert ("the first" in text) == (len(data) > 262_144)
+    assert len(text) < 300_000
+
+
+def test_other_flows_are_left_to_other_views() -> None:
+    view = CosContentview(Again(Reporting()))
+    for metadata in (Metadata(), Metadata(flow=tflow.ttcpflow()), Metadata(flow=cos_flow())):
+        assert view.render_priority(b"", metadata) < 0
+        assert "no COS traffic" in view.prettify(b"x", metadata) or metadata.flow is not None
+
+
+@given(
+    content=st.binary(max_size=300),
+    status=st.sampled_from([200, 206, 304, 404, 503]),
+    kind=st.sampled_from([b"application/xml", b"application/json", b"image/png", b"\xff"]),
+    saved=st.dictionaries(
+        st.sampled_from(["version", "verdict", "request_body", "response_body"]),
+        st.none() | st.integers() | st.text(max_size=5) | st.dictionaries(st.text(), st.text()),
+    ),
+)
+def test_it_never_raises(content: bytes, status: int, kind: bytes, saved: dict[str, Any]) -> None:
+    flow = cos_flow(content=content, status=status, content_type=kind)
+    flow.metadata["cos"] = saved
+    view = CosContentview(Again(Reporting()))
+    metadata = Metadata(flow=flow, http_message=flow.response)
+    assert isinstance(view.render_priority(content, metadata), float)
+    text = view.prettify(content, metadata)
+    assert text.startswith("COS ")
+    assert "failed:" not in text
