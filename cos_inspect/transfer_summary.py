@@ -252,6 +252,10 @@ def _bounded(transfers: list[TransferSummary]) -> list[TransferSummary]:
 def _retry(chain: Chain, clean: Clean) -> RetryChain:
     told = clean(rules.retried(chain)).evidence
     return RetryChain(
+        id=chain.id,
+        operation=chain.operation,
+        bucket=chain.bucket,
+        key=chain.key,
         flows=list(chain.flows),
         causes=told["causes"],
         hosts=list(chain.hosts),

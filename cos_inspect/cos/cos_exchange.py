@@ -220,7 +220,7 @@ def read_exchange(
         request_id_read=read_request_id(request_id) if request_id else None,
         trace_id=trace_id,
         error=error,
-        recomputed=_recomputed(signed, request, form, endpoint, keys) if keys else None,
+        recomputed=_recomputed(signed, exchange, form, endpoint, keys) if keys else None,
         key_at_hand=bool(keys) and signed.secret_id in keys,
         seen_with_token=signed.secret_id is not None and signed.secret_id in token_ids,
     )
@@ -228,18 +228,20 @@ def read_exchange(
 
 def _recomputed(
     signed: Signed,
-    request: Request,
+    exchange: Exchange,
     form: Headers | None,
     endpoint: Endpoint,
     keys: Mapping[str, str],
 ) -> Recomputed | None:
+    request, response = exchange.request, exchange.response
     secret_key = keys.get(signed.secret_id or "")
     if secret_key is None:
         return None
     signature = read_signature(signed, request.headers, request.target, form)
     if signature is None:
         return None
-    return recompute(signature, request, form, endpoint, secret_key)
+    taken = response is not None and response.status < 400
+    return recompute(signature, request, form, endpoint, secret_key, taken=taken)
 
 
 def _first(headers: Headers, names: Sequence[str]) -> str | None:

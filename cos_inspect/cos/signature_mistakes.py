@@ -4,7 +4,6 @@ The mistakes are those that users and SDKs are known for; their words stand in
 ``tables/signature_mistakes.tsv``. No key is kept in what is returned.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
 from urllib.parse import quote_plus, unquote
@@ -26,6 +25,12 @@ from cos_inspect.cos.signature import (
     string_to_sign,
     wire_headers,
     wire_parameters,
+)
+from cos_inspect.cos.signature_forms import (
+    content_types,
+    lower_hex,
+    other_hosts,
+    other_paths,
 )
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import split_target
@@ -63,9 +68,11 @@ def recompute(
     form: Headers | None,
     endpoint: Endpoint,
     secret_key: str,
+    *,
+    taken: bool = False,
 ) -> Recomputed | None:
     """None where the signature cannot be computed: fields are missing, or a signed header
-    could not be read back from the wire."""
+    could not be read back from the wire. ``taken``: COS let the request through."""
     sign_time, key_time = signature.sign_time, signature.key_time
     if sign_time is None or key_time is None or signature.value is None:
         return None
@@ -82,10 +89,21 @@ def recompute(
         whole = rebuild(signature, request, put_back=True)
         if signature_of(key, string_to_sign(sign_time.text, whole.text)) == signature.value:
             return Recomputed(value=right, same=False, needs_dropped=True)
+    if taken and signature_of(key, string_to_sign(sign_time.text, _with_blanks(wire).text)) == (
+        signature.value
+    ):
+        return Recomputed(value=signature.value, same=True)
     for name, about, made in _attempts(signature, request, endpoint, wire, secret_key):
         if made == signature.value:
             return Recomputed(value=right, same=False, mistake=_mistake(name, about))
     return Recomputed(value=right, same=False)
+
+
+def _with_blanks(wire: HttpString) -> HttpString:
+    """The Python SDK sends a blank in a parameter as ``+`` and signs ``%20``; how COS reads
+    a ``+`` there is documented nowhere."""
+    blanks = tuple((name, value.replace("%2B", "%20")) for name, value in wire.parameters)
+    return msgspec.structs.replace(wire, parameters=blanks)
 
 
 def _with_bare_host(wire: HttpString, key: str, signature: Signature) -> str | None:
@@ -190,9 +208,9 @@ def _texts(
 
     if "host" in signature.headers:
         yield "host-left-out", None, text(h=_without(headers, "host"))
-        for host in _other_hosts(request, endpoint):
+        for host in other_hosts(request, endpoint):
             yield "host-other-form", host, text(h=_put(headers, "host", encode(host)))
-    for name, other in _paths(request.target, path, endpoint):
+    for name, other in other_paths(request.target, path, endpoint):
         yield name, None, text(p=other)
     yield "method-case", None, text(m=method.upper())
     for verb in _METHODS:
@@ -202,74 +220,18 @@ def _texts(
         (name, about, text(q=q, h=h)) for name, about, q, h in _lists(signature, request, wire)
     )
     yield from ((name, None, text(q=q, h=h)) for name, q, h in _values(signature, request, wire))
-    for name, value in wire_headers(request).items():
+    sent = wire_headers(request)
+    if "content-type" in sent and "content-type" in signature.headers:
+        for other in content_types(sent["content-type"][0]):
+            changed = _put(headers, "content-type", encode(other))
+            yield "header-changed", "content-type", text(h=changed)
+    for name, value in sent.items():
         if name in signature.headers:
             for blank in (f"{value[0]} ", f" {value[0]}", f" {value[0]} "):
                 yield "header-untrimmed", name, text(h=_put(headers, name, encode(blank)))
     for name, raw in request.headers:
         if name.lower() in signature.headers and raw != raw.strip(" \t"):
             yield "header-untrimmed", name.lower(), text(h=_put(headers, name.lower(), encode(raw)))
-
-
-def _other_hosts(request: Request, endpoint: Endpoint) -> Iterator[str]:
-    sent = wire_headers(request)["host"][0]
-    hosts = [request.host, f"{request.host}:{request.port}", f"{request.host}:80"]
-    hosts += [f"{request.host}:443", request.host.upper()]
-    if endpoint.bucket is not None:
-        for row in rows("host_templates"):
-            template = row["template"]
-            if endpoint.region is not None or "{region}" not in template:
-                hosts.append(
-                    template.replace("{bucket}", endpoint.bucket).replace(
-                        "{region}", endpoint.region or ""
-                    )
-                )
-    for host in dict.fromkeys(hosts):
-        if host != sent:
-            yield host
-
-
-def _paths(target: str, path: str, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
-    sent, query = split_target(target)
-    if "+" in path or " " in path:
-        yield "path-plus-for-space", path.replace("+", " ")
-        yield "path-plus-for-space", path.replace(" ", "+")
-    for escaped in (sent, encode(path, "/-_.~"), encode(path, "/-_.~!'()*"), encode(path)):
-        for form in (escaped, escaped.replace("%20", "+"), _lower_hex(escaped)):
-            if form != path:
-                yield "path-encoded", form
-    if "%" in path:
-        yield "path-double-encoded", unquote(path, errors="surrogateescape")
-    yield "path-without-leading-slash", path[1:]
-    if sent[1:] != path[1:]:
-        yield "path-encoded", sent[1:]
-    if endpoint.bucket is not None:
-        if endpoint.path_style:
-            bare = path.removeprefix(f"/{endpoint.bucket}")
-            yield "path-without-bucket", bare or "/"
-        else:
-            yield "path-with-bucket", f"/{endpoint.bucket}{path}"
-    if query:
-        yield "path-with-query", f"{path}?{query}"
-        yield "path-with-query", f"{path}?{query.partition('&')[0]}"
-    if path != "/":
-        yield "path-left-out", "/"
-        yield "path-left-out", ""
-    for form in dict.fromkeys(_normalised(path)):
-        if form != path:
-            yield "path-normalised", form
-
-
-def _normalised(path: str) -> Iterator[str]:
-    yield unicodedata.normalize("NFC", path)
-    yield unicodedata.normalize("NFD", path)
-    single = path
-    while "//" in single:
-        single = single.replace("//", "/")
-    yield single
-    yield path.replace("/./", "/")
-    yield path.rstrip("/")
-    yield f"/{path}"
 
 
 def _lists(
@@ -325,6 +287,7 @@ def _values(
             (wire.parameters, headers),
         ):
             yield name, q, h
+    yield "parameters-plus-for-space", _with_blanks(wire).parameters, wire.headers
     raw = _as_sent(request.target, signature.parameters)
     if raw != wire.parameters:
         yield "values-not-encoded", raw, wire.headers
@@ -334,7 +297,7 @@ def _values(
 def _encodings() -> tuple[tuple[str, Callable[[str], str]], ...]:
     return (
         ("values-not-encoded", lambda value: value),
-        ("values-lower-case-hex", lambda value: _lower_hex(encode(value))),
+        ("values-lower-case-hex", lambda value: lower_hex(encode(value))),
         ("values-lower-case-hex", lambda value: encode(value).lower()),
         (
             "values-plus-for-space",
@@ -360,11 +323,6 @@ def _as_sent(target: str, names: tuple[str, ...]) -> Pairs:
         if encoded in names:
             pairs.append((encoded, value))
     return tuple(sorted(pairs))
-
-
-def _lower_hex(text: str) -> str:
-    pieces = text.split("%")
-    return "%".join([pieces[0], *(piece[:2].lower() + piece[2:] for piece in pieces[1:])])
 
 
 def _without(pairs: Pairs, name: str) -> Pairs:

@@ -39,7 +39,11 @@ _SECRET_PARAMETERS = (
     "authorization",
 )
 _NAMES = "|".join(re.escape(name) for name in sorted(_SECRET_PARAMETERS, key=len, reverse=True))
-_IN_TEXT = re.compile(rf"(?i)(?<![\w-])({_NAMES})(=|%3D|:\s*|>)([^&\s,;<>\"']+)")
+_FIELD = rf"({_NAMES})(=|%3D|%253D|:\s*|>)((?:(?!%26|%2526)[^&\s,;<>\"'])+)"
+_IN_TEXT = re.compile(rf"(?i)(?<![\w-]){_FIELD}")
+_NESTED = re.compile(rf"(?i)(?:(?<![\w-])|(?<=%26)|(?<=%3F)|(?<=%2526)|(?<=%253F)){_FIELD}")
+"""For texts with a URL that stands percent-encoded inside another one."""
+_SIGNS_OF_NESTING = ("%26", "%3F", "%3f", "%25")
 _SIGNATURE_FIELD = re.compile(r"(?i)(?<![\w-])((?:q-)?signature(?:=|%3D))([^&\s,]+)")
 _AWS2_HEADER = re.compile(r"^(AWS [^:\s]+:)(\S+)$")
 _MASK = re.compile(r"^\[masked:[0-9a-f]{8}\]$")
@@ -66,8 +70,9 @@ class Redactor:
         masked = mask(unquote(value) if "%" in value else value)
         if len(value) >= _SHORTEST_SECRET:
             plain = unquote(value)
-            for form in (value, plain, quote(plain, safe=""), quote(plain, safe="-_.~").lower()):
-                self._secrets[form] = masked
+            encoded = quote(plain, safe="")
+            for form in (value, plain, encoded, quote(encoded, safe="")):
+                self._secrets[form.lower()] = masked
         return masked
 
     def authorization(self, value: str) -> str:
@@ -86,7 +91,7 @@ class Redactor:
         if not value:
             return value, False
         if not secret:
-            if "=" in value:
+            if "=" in value or "%3" in value:
                 shown = self.parameters(value)
                 return shown, shown != value
             return value, False
@@ -95,9 +100,10 @@ class Redactor:
 
     def parameters(self, text: str) -> str:
         """Masks the values of secret parameters in a URL, a query or an echo of one."""
-        if "=" not in text and "%3D" not in text and ">" not in text and ":" not in text:
+        if "=" not in text and "%3" not in text and ">" not in text and ":" not in text:
             return text
-        return _IN_TEXT.sub(self._hide_value, text)
+        nested = "%" in text and any(sign in text for sign in _SIGNS_OF_NESTING)
+        return (_NESTED if nested else _IN_TEXT).sub(self._hide_value, text)
 
     def _hide_value(self, found: re.Match[str]) -> str:
         value = found[3]
@@ -106,11 +112,14 @@ class Redactor:
         return found[1] + found[2] + self.hide(secret) + value[len(secret) :]
 
     def text(self, text: str) -> str:
-        """Masks parameters, and every secret met so far, anywhere in a text."""
+        """Masks parameters, and every secret met so far, anywhere in a text, in any case."""
         text = self.parameters(text)
+        if not self._secrets:
+            return text
+        lower = text.lower()
         for secret, masked in self._secrets.items():
-            if secret in text:
-                text = text.replace(secret, masked)
+            if secret in lower:
+                text = re.sub(re.escape(secret), masked, text, flags=re.IGNORECASE)
         return text
 
     def plain(self, value: Any) -> Any:

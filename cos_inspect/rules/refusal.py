@@ -144,18 +144,29 @@ def over_policy(cos: CosExchange) -> bool:
 
 def broken_by_proxy(cos: CosExchange) -> tuple[str, ...]:
     """Signed headers that the proxy took away or rewrote, of a refused request."""
-    if not cos.request.dropped_headers:
+    dropped = {name.lower(): value for name, value in cos.request.dropped_headers}
+    if not dropped:
         return ()
-    proved = cos.recomputed is not None and cos.recomputed.needs_dropped
-    if not proved and (
+    made = cos.recomputed
+    if not (made is not None and made.needs_dropped) and (
         not refused(cos) or code_of(cos) not in (None, "SignatureDoesNotMatch", "AccessDenied")
     ):
         return ()
     signature = cos.signature
     if signature is None:
         return ()
-    dropped = dict.fromkeys(name.lower() for name, _ in cos.request.dropped_headers)
-    return tuple(name for name in dropped if name in signature.headers)
+    names = [name for name in dropped if name in signature.headers]
+    if made is not None and made.same:
+        # What was signed stands in the request: a header that was only taken away after it
+        # was recorded may be missed by COS, a rewritten one is right as it is.
+        names = [name for name in names if cos.request.headers.get(name) == dropped[name]]
+    return tuple(names)
+
+
+def proved_by_key(cos: CosExchange) -> bool:
+    """The signature is right for the request with what the proxy took away."""
+    made = cos.recomputed
+    return made is not None and (made.needs_dropped or made.same)
 
 
 def missing_of(cos: CosExchange) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

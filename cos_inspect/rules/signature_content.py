@@ -32,6 +32,7 @@ from cos_inspect.rules.refusal import (
     is_early,
     listed,
     mismatched,
+    proved_by_key,
     refused,
 )
 from cos_inspect.rules.rule import Rule
@@ -54,7 +55,7 @@ SIGNATURE_BROKEN_BY_PROXY = Rule(
 def signature_broken_by_proxy(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     names = broken_by_proxy(cos)
     if names:
-        proved = cos.recomputed is not None and cos.recomputed.needs_dropped
+        proved = proved_by_key(cos)
         sure = " With them put back, the signature is right." if proved else ""
         yield SIGNATURE_BROKEN_BY_PROXY.finding(
             f"The signature covers {listed(names)}, which the proxy did not pass on as it came."
@@ -247,17 +248,22 @@ def signature_wrong_key(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
     if made is not None and made.mistake is not None:
         return
     signature = cos.signature
+    if made is not None and made.same and signature is not None and _unsigned(cos, signature):
+        # The key at hand signs the same, and there is another reason to refuse it.
+        return
     content = _compare(cos, signature) if signature is not None else None
     if signature is None or content is None or not content.agrees:
         return
     detail = (
-        "COS and the wire agree on what was signed, so the SecretKey does not belong to SecretId"
-        f" {signature.secret_id}."
+        "COS and the wire agree on what is to be signed, so most likely the SecretKey does not"
+        f" belong to SecretId {signature.secret_id}."
     )
-    if made is not None and made.same:
+    if made is None:
+        detail += " Only with the key can it be told whether the client signed other content."
+    elif made.same:
         detail += " The key at hand gives the same signature, so COS has another one."
-    elif made is not None:
-        detail += " It is not the key at hand either."
+    else:
+        detail += " It is not the key at hand either, or the client signed other content."
     yield SIGNATURE_WRONG_KEY.finding(detail, secret_id=signature.secret_id, **_strings(content))
 
 
@@ -292,20 +298,27 @@ def signature_header_unsigned(cos: CosExchange, checks: Sequence[Check]) -> Iter
         return
     if any(True for _ in signature_mismatch(cos, checks)):
         return
-    exact, families = _wanted_headers()
-    unsigned = [
-        name
-        for name, value in cos.request.headers
-        if value.strip()
-        and ((lower := name.lower()) in exact or lower.startswith(families))
-        and lower not in signature.headers
-    ]
+    unsigned = _unsigned(cos, signature)
     if unsigned:
         yield SIGNATURE_HEADER_UNSIGNED.finding(
             f"{listed(unsigned)} {'is' if len(unsigned) == 1 else 'are'} sent and not signed;"
             " a bucket with strict signatures refuses that.",
             headers=unsigned,
         )
+
+
+def _unsigned(cos: CosExchange, signature: Signature) -> list[str]:
+    """Headers that were sent, and that strict buckets want signed."""
+    if signature.place != "header":
+        return []
+    exact, families = _wanted_headers()
+    return [
+        name
+        for name, value in cos.request.headers
+        if value.strip()
+        and ((lower := name.lower()) in exact or lower.startswith(families))
+        and lower not in signature.headers
+    ]
 
 
 @cache

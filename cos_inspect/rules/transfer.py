@@ -158,8 +158,10 @@ MULTIPART_ABANDONED = Rule(
 def multipart_abandoned(upload: Upload) -> Finding:
     refused = [complete.error_code for complete in upload.completes.values() if complete.error_code]
     because = f" Complete was refused with {refused[-1]}." if refused else ""
+    count = len(upload.parts)
+    were = "1 part was" if count == 1 else f"{count} parts were"
     return MULTIPART_ABANDONED.finding(
-        f"{len(upload.parts)} parts were uploaded, and neither completed nor aborted.{because}",
+        f"{were} uploaded, and neither completed nor aborted.{because}",
         parts=len(upload.parts),
         upload_id=upload.upload_id,
     )
@@ -276,6 +278,8 @@ RETRIED = Rule(
 def retried(chain: Chain) -> Finding:
     count = len(chain.flows)
     lost = f"{chain.time_lost:.1f} s"
+    if chain.time_lost < 1:
+        lost = f"{chain.time_lost * 1000:.0f} ms"
     causes = "; ".join(chain.causes[:_MOST_NAMED])
     if chain.clock_corrected:
         detail = (

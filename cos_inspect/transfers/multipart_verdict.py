@@ -124,12 +124,16 @@ def _compare_etags(
         return skipped("incomplete" if complete.answer_cut else "failed-request"), wrong
     _, dash, count = (complete.etag or "").rpartition("-")
     if dash and count.isdigit() and int(count) != len(listed):
-        return Comparison(f"{len(listed)} parts", f"{count} parts"), wrong
+        return Comparison(_counted(len(listed)), _counted(int(count))), wrong
     if unknown:
         return skipped("unseen-parts"), wrong
     if complete.etag is None and complete.callback:
         return skipped("callback"), wrong
-    return Comparison(f"{len(listed)} parts", f"{len(listed)} parts", same=True), wrong
+    return Comparison(_counted(len(listed)), _counted(len(listed)), same=True), wrong
+
+
+def _counted(parts: int) -> str:
+    return "1 part" if parts == 1 else f"{parts} parts"
 
 
 def _was_answered(tries: dict[str, PartTry], etag: str) -> bool:

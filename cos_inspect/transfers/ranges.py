@@ -261,8 +261,9 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         return sorted(at for at in edges if first < at < end)
 
 
-def _rank(head: Head) -> tuple[float, int, int]:
-    return head.when, head.total or -1, head.crc64 or -1
+def _rank(head: Head) -> tuple[bool, float, int, int]:
+    """The newest answer with a CRC-64 counts; the bytes of one ETag do not change."""
+    return head.crc64 is not None, head.when, head.total or -1, head.crc64 or -1
 
 
 def version_name(seen: Observation) -> str:

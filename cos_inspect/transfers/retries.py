@@ -52,6 +52,9 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """Tries of one request, in order; all but the last failed."""
 
     id: str
+    operation: str | None = None
+    bucket: str | None = None
+    key: str | None = None
     started: float
     flows: tuple[str, ...]
     causes: tuple[str, ...]
@@ -72,6 +75,9 @@ class Tries(msgspec.Struct, kw_only=True):
     """All tries of one request."""
 
     id: str
+    operation: str | None = None
+    bucket: str | None = None
+    key: str | None = None
     tries: dict[str, Try] = {}
     last: float = 0.0
 
@@ -136,6 +142,8 @@ def _cause(seen: Observation) -> tuple[str | None, str | None]:
     if seen.succeeded:
         return None, None
     named = f"{status} {seen.error_code}" if seen.error_code else str(status)
+    if not seen.from_cos:
+        named += ", not from COS"
     if status < 300:
         return (named if seen.error_code else None), None
     if status >= 500 or status in _AGAIN or seen.error_code in _DAMAGED:
@@ -143,7 +151,7 @@ def _cause(seen: Observation) -> tuple[str | None, str | None]:
     if _is_clock(seen) and seen.error_code is not None:
         return named, None
     if status >= 300 and status != 304 and not seen.from_cos:
-        return f"{named}, not from COS", None
+        return named, None
     return None, named
 
 
@@ -158,7 +166,7 @@ def chains_of(tries: Tries) -> list[Chain]:
             groups[-1].append(one)
         else:
             groups.append([one])
-    return [_chain(tries.id, group) for group in groups if len(group) > 1]
+    return [_chain(tries, group) for group in groups if len(group) > 1]
 
 
 def _follows(before: Try, after: Try) -> bool:
@@ -174,7 +182,7 @@ def _follows(before: Try, after: Try) -> bool:
     return True
 
 
-def _chain(identity: str, group: list[Try]) -> Chain:
+def _chain(tries: Tries, group: list[Try]) -> Chain:
     causes = [one.cause or one.refused for one in group]
     hosts = [one.host for one in group]
     corrected: list[str] = []
@@ -185,7 +193,10 @@ def _chain(identity: str, group: list[Try]) -> Chain:
             corrected.append(before.flow_id)
             shift = (after.sign_start or 0) - (before.sign_start or 0)
     return Chain(
-        id=f"{identity}-{group[0].flow_id}",
+        id=f"{tries.id}-{group[0].flow_id}",
+        operation=tries.operation,
+        bucket=tries.bucket,
+        key=tries.key,
         started=group[0].started,
         flows=tuple(one.flow_id for one in group),
         causes=tuple(cause for cause in causes if cause is not None),

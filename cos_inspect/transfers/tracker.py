@@ -213,7 +213,7 @@ class Tracker:
             for sight in known.sights.values():
                 touched |= self._tell_readers(name, sight)
         for name, tries in state.tries.items():
-            known_tries = self._tries.get(name) or Tries(id=tries.id)
+            known_tries = self._tries.get(name) or msgspec.structs.replace(tries, tries={})
             before = known_tries.facts
             known_tries.join(tries)
             self._tries.keep(name, known_tries, before)
@@ -333,7 +333,11 @@ class Tracker:
 
     def _add_to_tries(self, seen: Observation) -> set[str]:
         name = seen.same_request
-        tries = self._tries.get(name) or Tries(id=f"retry-{name}")
+        tries = self._tries.get(name)
+        if tries is None:
+            tries = Tries(
+                id=f"retry-{name}", operation=seen.operation, bucket=seen.bucket, key=seen.key
+            )
         before = tries.facts
         tries.add(try_of(seen))
         self._tries.keep(name, tries, before)

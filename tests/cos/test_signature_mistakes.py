@@ -5,7 +5,9 @@ import unicodedata
 
 import pytest
 
+from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.signature import sign_key, signature_of
+from cos_inspect.cos.signature_mistakes import recompute
 from cos_inspect.cos.tables import rows
 from cos_inspect.exchange import Request
 from tests.cos.signed_requests import (
@@ -17,6 +19,7 @@ from tests.cos.signed_requests import (
     Fields,
     recomputed,
     request_of,
+    signature_in,
     signed_by_hand,
 )
 from tests.cos.test_signature import policy_form
@@ -66,6 +69,8 @@ CASES = [
         "path-encoded",
         sent(f"get\n/a%20b/%e8%85%be%2b(1).txt\n\n{HOSTS}\n", target="/a%20b/%E8%85%BE%2B(1).txt"),
     ),
+    ("path-encoded", sent(f"get\n/a%2Fb(1)\n\n{HOSTS}\n", target="/a/b(1)")),
+    ("path-encoded", sent(f"get\n/a%2Fb%281%29\n\n{HOSTS}\n", target="/a/b(1)")),
     ("path-plus-for-space", sent(f"get\n/a b/腾 (1).txt\n\n{HOSTS}\n")),
     ("path-plus-for-space", sent(f"get\n/a+b\n\n{HOSTS}\n", target="/a%20b")),
     ("path-double-encoded", sent(f"get\n/a b\n\n{HOSTS}\n", target="/a%2520b")),
@@ -99,9 +104,15 @@ CASES = [
     ("values-lower-case-hex", with_parameters("prefix=a%2fb", "/?prefix=a%2Fb", "prefix")),
     ("values-plus-for-space", with_headers(META_LINE.replace("%20", "+"))),
     ("values-plus-for-space", with_parameters("prefix=a+b", "/?prefix=a%20b", "prefix")),
+    ("parameters-plus-for-space", with_parameters("prefix=a%20b", "/?prefix=a+b", "prefix")),
     ("values-slash-kept", with_headers(META_LINE.replace("%2F", "/"))),
     ("values-marks-kept", with_headers(META_LINE.replace("%21", "!"))),
     ("values-double-encoded", with_headers(META_LINE.replace("%", "%25"))),
+    (
+        "header-changed",
+        with_headers(META_LINE.replace("text%2Fplain", "text%2Fplain%3B%20charset%3DUTF-8")),
+    ),
+    ("header-changed", with_headers(META_LINE.replace("text%2Fplain", ""))),
     ("header-untrimmed", with_headers(META_LINE + "%20")),
     ("names-not-lower", with_headers(META_LINE.replace("content-type", "Content-Type"))),
     ("names-not-sorted", with_headers(f"{HOSTS}&content-type=text%2Fplain", "host;content-type")),
@@ -166,6 +177,16 @@ def test_of_a_policy(name: str) -> None:
     assert found is not None
     assert found.mistake is not None
     assert found.mistake.name == name
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_plus_in_a_parameter_is_read_as_cos_read_it(taken: bool) -> None:
+    request = with_parameters("prefix=a%20b", "/?prefix=a+b", "prefix")
+    endpoint = read_endpoint(request.host, request.target)
+    assert endpoint is not None
+    found = recompute(signature_in(request), request, None, endpoint, SECRET_KEY, taken=taken)
+    assert found is not None
+    assert found.same is taken
 
 
 def test_every_mistake_of_the_table_is_tested() -> None:

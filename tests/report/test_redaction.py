@@ -115,3 +115,35 @@ def test_masking_twice_changes_nothing() -> None:
 )
 def test_innocent_text_is_left_alone(text: str) -> None:
     assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_signed_url_inside_another_url_is_masked(times: int, lower: bool) -> None:
+    url = f"https://h/a?q-ak=AKIDexample&q-signature={SIGNATURE}&x-cos-security-token={TOKEN}&b=1"
+    for _ in range(times):
+        url = quote(url, safe="")
+    url = url.lower() if lower else url
+    shown, changed = Redactor().header(f"https://a.example/?u={url}", "")
+    assert changed
+    assert SIGNATURE not in shown
+    assert TOKEN[:12].lower() not in shown.lower()
+    assert "akidexample" in shown.lower()
+    assert shown.count("[masked:") == 2
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        TOKEN.lower(),
+        quote(TOKEN, safe="").lower(),
+        quote(TOKEN, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d"),
+        quote(quote(TOKEN, safe=""), safe=""),
+    ],
+)
+def test_an_echo_in_another_case_is_masked(echo: str) -> None:
+    redactor = Redactor()
+    redactor.header(TOKEN, "1")
+    assert (
+        redactor.text(f"the token '{echo}' is unknown") == f"the token '{mask(TOKEN)}' is unknown"
+    )
