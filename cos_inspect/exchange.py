@@ -39,6 +39,11 @@ class Headers:
         """The lower-case names, each once."""
         return self._index.keys()
 
+    @property
+    def has_repeats(self) -> bool:
+        """Some name stands more than once."""
+        return len(self._index) != len(self.fields)
+
     def __contains__(self, name: object) -> bool:
         return name in self._index
 

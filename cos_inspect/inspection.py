@@ -27,7 +27,7 @@ from cos_inspect.report.model import (
     TimingReport,
     Verdict,
 )
-from cos_inspect.report.redaction import redacted
+from cos_inspect.report.redaction import Watched, redacted
 from cos_inspect.report.ticket import ticket_line
 from cos_inspect.rules.checks import run_checks
 from cos_inspect.rules.registry import FLOW_RULES
@@ -68,12 +68,12 @@ def inspect(
         if rule.id not in ignore
         for finding in find(cos, checks)
     ]
-    report, secret_of = _report(cos, checks, findings)
+    report, watched = _report(cos, checks, findings)
     ticket = ticket_line(report)
     if ticket is not None:
         report = msgspec.structs.replace(report, ticket=ticket)
     if redact:
-        report = redacted(report, secret_of)
+        report = redacted(report, watched)
     return Inspection(cos, report)
 
 
@@ -86,10 +86,10 @@ def verdict_of(findings: Sequence[Finding]) -> Verdict:
 
 def _report(
     cos: CosExchange, checks: list[Check], findings: list[Finding]
-) -> tuple[FlowReport, dict[tuple[str, str], str]]:
+) -> tuple[FlowReport, Watched]:
     exchange = cos.exchange
     request, response = exchange.request, exchange.response
-    secret_of: dict[tuple[str, str], str] = {}
+    watched = Watched()
     report = FlowReport(
         flow_id=exchange.flow_id,
         verdict=verdict_of(findings),
@@ -113,14 +113,14 @@ def _report(
             method=request.method,
             url=request.url,
             http_version=request.http_version,
-            headers=_headers("request", cos.request_headers, secret_of),
+            headers=_headers("request", cos.request_headers, watched),
             body=_body(request.body, request.headers),
         ),
         response=ResponseReport(
             status=response.status,
             reason=response.reason,
             http_version=response.http_version,
-            headers=_headers("response", cos.response_headers, secret_of),
+            headers=_headers("response", cos.response_headers, watched),
             body=_body(response.body, response.headers),
         )
         if response
@@ -131,7 +131,7 @@ def _report(
         checks=checks,
         findings=findings,
     )
-    return report, secret_of
+    return report, watched
 
 
 def utc_text(seconds: float) -> str:
@@ -164,12 +164,13 @@ def _timing(exchange: Exchange) -> TimingReport:
 
 
 def _headers(
-    side: Side, headers: tuple[AnnotatedHeader, ...], secret_of: dict[tuple[str, str], str]
+    side: Side, headers: tuple[AnnotatedHeader, ...], watched: Watched
 ) -> list[HeaderReport]:
     described = []
-    for name, value, fact, issues in headers:
-        if fact.secret:
-            secret_of[side, name.lower()] = fact.secret
+    for place, (name, value, fact, issues) in enumerate(headers):
+        # A secret parameter may stand in any value: a URL in Referer or Location.
+        if fact.secret or "=" in value or "%3" in value:
+            watched.add(side, place, fact.secret)
         described.append(HeaderReport(name, value, fact.category, fact.meaning, list(issues)))
     return described
 

@@ -2,8 +2,11 @@
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 
+# Many answers of one second have one and the same Date.
+@lru_cache(maxsize=256)
 def http_date(value: str | None) -> float | None:
     """A Date header; None without a zone (asctime form), where the moment is not known."""
     if not value:

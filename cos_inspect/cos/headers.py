@@ -145,19 +145,31 @@ class AnnotatedHeader(NamedTuple):
 
 def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
     """Every field in wire order, described and checked."""
-    annotated = []
-    for name, value in headers:
-        fact = describe(name.lower(), side)
-        annotated.append(AnnotatedHeader(name, value, fact, issues(fact, value)))
-    return tuple(annotated)
+    return tuple(
+        [
+            _annotated_cached(side, name, value)
+            if len(value) <= _MAX_CACHED_NAME
+            else _annotated(side, name, value)
+            for name, value in headers.fields
+        ]
+    )
+
+
+def _annotated(side: Side, name: str, value: str) -> AnnotatedHeader:
+    fact = describe(name.lower(), side)
+    return AnnotatedHeader(name, value, fact, issues(fact, value))
+
+
+# Most headers of a client or server are the same from message to message.
+_annotated_cached = lru_cache(maxsize=2048)(_annotated)
 
 
 def duplicates(headers: Headers, side: Side) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Headers that may stand once and stand more often, with different values:
     lower-case name and all values in wire order."""
-    names = headers.names()
-    if len(headers) == sum(1 for _ in names):
+    if not headers.has_repeats:
         return ()
+    names = headers.names()
     found = []
     for name in names:
         values = headers.all(name)

@@ -135,25 +135,30 @@ class Redactor:
                 return value
 
 
-def redacted(report: FlowReport, secret_of: dict[tuple[str, str], str]) -> FlowReport:
-    """The report with its secrets masked. ``secret_of`` maps (side, lower-case header
-    name) to how secret the header is, for the headers that are."""
+class Watched:
+    """Which headers of a report may hold a secret: their places, and how secret each is
+    (``""``: only by what stands in it)."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, list[tuple[int, str]]] = {"request": [], "response": []}
+
+    def add(self, side: str, place: int, secret: str) -> None:
+        self.places[side].append((place, secret))
+
+
+def redacted(report: FlowReport, watched: Watched) -> FlowReport:
+    """The report with its secrets masked."""
     redactor = Redactor()
     request = report.request
-    request = msgspec.structs.replace(
-        request,
-        headers=_headers(redactor, "request", request.headers, secret_of),
-        url=redactor.parameters(request.url),
-    )
-    response = report.response
-    if response is not None:
-        response = msgspec.structs.replace(
-            response, headers=_headers(redactor, "response", response.headers, secret_of)
-        )
+    _mask_headers(redactor, request.headers, watched.places["request"])
+    url = redactor.parameters(request.url)
+    if url != request.url:
+        request = msgspec.structs.replace(request, url=url)
+    if report.response is not None:
+        _mask_headers(redactor, report.response.headers, watched.places["response"])
     return msgspec.structs.replace(
         report,
         request=request,
-        response=response,
         error=_error(redactor, report.error),
         checks=[_check(redactor, check) for check in report.checks],
         findings=[_finding(redactor, finding) for finding in report.findings],
@@ -161,20 +166,14 @@ def redacted(report: FlowReport, secret_of: dict[tuple[str, str], str]) -> FlowR
     )
 
 
-def _headers(
-    redactor: Redactor,
-    side: str,
-    headers: list[HeaderReport],
-    secret_of: dict[tuple[str, str], str],
-) -> list[HeaderReport]:
-    shown = []
-    for header in headers:
-        secret = secret_of.get((side, header.name.lower()), "")
+def _mask_headers(
+    redactor: Redactor, headers: list[HeaderReport], places: list[tuple[int, str]]
+) -> None:
+    for place, secret in places:
+        header = headers[place]
         value, changed = redactor.header(header.value, secret)
-        shown.append(
-            msgspec.structs.replace(header, value=value, redacted=True) if changed else header
-        )
-    return shown
+        if changed:
+            headers[place] = msgspec.structs.replace(header, value=value, redacted=True)
 
 
 def _error(redactor: Redactor, error: ErrorReport | None) -> ErrorReport | None:
