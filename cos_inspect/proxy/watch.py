@@ -67,7 +67,12 @@ class Watch:
         request = self.flow.request
         if not _may_have_body(request.method, self.request_headers):
             return
-        if _streams(self.request_headers, limit) or request.stream:
+        wanted = _streams(self.request_headers, limit)
+        if wanted and request.http_version.startswith(("HTTP/2", "HTTP/3")):
+            # mitmproxy passes such a body on without any framing; the server refuses it by
+            # its head, and an answer while an HTTP/2 upload streams makes mitmproxy stumble.
+            wanted = "content-length" in self.request_headers
+        if wanted or request.stream:
             payload = self._payload_reader()
             plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
             inner = request.stream if callable(request.stream) else None
