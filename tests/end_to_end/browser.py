@@ -121,14 +121,14 @@ class Browser:
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[Browser]:
-    """A Chromium that keeps its files in ``profile``."""
+def chromium(profile: Path, *arguments: str) -> Iterator[Browser]:
+    """A Chromium that keeps its files in ``profile``; ``arguments`` go to it too."""
     options = webdriver.ChromeOptions()
     binary = _binary()
     if binary is None:
         raise FileNotFoundError("chromium is not installed")
     options.binary_location = binary
-    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
+    for argument in (*_ARGUMENTS, f"--user-data-dir={profile}", *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
