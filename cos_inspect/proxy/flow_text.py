@@ -9,20 +9,19 @@ from cos_inspect.proxy.terminal import one_line, place_of, size_text
 from cos_inspect.report.model import BodyReport, Check, Finding, FlowReport, Severity
 from cos_inspect.rules.registry import RULES
 
-_WIDTH = 80
-"""Columns; beside its list of flows mitmweb shows about as many, and wraps nothing."""
+_WIDTH = 70
+"""Columns; in a window of 1280 mitmweb shows as many beside its list, and wraps nothing."""
 _RESULTS = {"match": "match", "mismatch": "MISMATCH", "skipped": "skipped"}
 
 
 def flow_text(report: FlowReport) -> str:
-    """What it was, what was found, what was compared; without the body."""
+    """What was found, what it was, what was compared; without the body."""
     return "\n\n".join(part for part in _parts(report) if part)
 
 
 def _parts(report: FlowReport) -> Iterator[str]:
     status = f"{report.response.status}" if report.response else "no answer"
     yield f"COS {report.verdict}: {report.cos.operation} {status}"
-    yield _block([row for row in _facts(report) if row[1]])
     for finding in sorted(report.findings, key=lambda item: -Severity(item.severity).rank):
         # What an error code means stands with the error.
         told = report.error is not None and finding.group == "error"
@@ -39,6 +38,7 @@ def _parts(report: FlowReport) -> Iterator[str]:
                 ("fix", error.fix or ""),
             ],
         )
+    yield _block([row for row in _facts(report) if row[1]])
     if report.checks:
         lines = (line for check in report.checks for line in _check(check))
         yield "\n".join(["checks:", *(f"  {line}" for line in lines)])
