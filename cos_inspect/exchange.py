@@ -5,6 +5,9 @@ that live traffic and saved captures give the same report. A body is present
 as facts about it (length, digests, how it ended), never as the whole of its
 bytes. Absence has a reason: a value that is ``None`` because nobody could
 know it is told apart from one that was not there.
+
+The structs hold no cycles and are left to reference counting alone: many are
+kept for a while, and the collector would look at each of them again and again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -83,14 +86,14 @@ class PayloadKind(StrEnum):
     FORM_FILE = "form-file"
 
 
-class FormField(msgspec.Struct, frozen=True):
+class FormField(msgspec.Struct, frozen=True, gc=False):
     """A field of a form upload, other than the file."""
 
     name: str
     value: str
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The object's bytes inside a framed body, met as the body passed."""
 
     kind: PayloadKind
@@ -110,7 +113,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     """``aws-chunked``: the trailer lines behind the last chunk."""
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True):
+class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one body. Digests are of the bytes on the wire after
     transfer framing was taken off; content coding is left on."""
 
@@ -139,7 +142,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 EMPTY_BODY = Body(sample=b"", sample_is_whole=True)
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     """As sent; upper case for every known method."""
     scheme: str
@@ -161,7 +164,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.scheme}://{self.host}{port}{self.target}"
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
+class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int
     reason: str
     http_version: str
@@ -169,7 +172,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: Body = EMPTY_BODY
 
 
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
+class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Moments in seconds since the epoch, by the clock of whoever recorded
     the exchange; None where it was not seen or not recorded."""
 
@@ -183,7 +186,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     tls_ms: float | None = None
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     flow_id: str
     request: Request
     response: Response | None

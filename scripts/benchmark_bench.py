@@ -39,12 +39,10 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     root {folder}/www;
-    add_header Server tencent-cos;
     add_header x-cos-request-id NmIwMzU0ZGRfNjRiODJhMDlfZDkyY182MzlmNg==;
     location = /small {{
       add_header ETag '"{small_md5}"';
       add_header x-cos-hash-crc64ecma {small_crc};
-      add_header Server tencent-cos;
       add_header x-cos-request-id $request_id;
     }}
     location = /md5 {{

@@ -34,10 +34,24 @@ _VERSIONS = {
     "http/1.0": "HTTP/1.0",
 }
 _FROM_CACHE = frozenset({"memory cache", "disk cache", "memory", "disk"})
-_GIVEN_UP = ("net::ERR_ABORTED", "net::ERR_BLOCKED", "NS_BINDING_ABORTED", "aborted")
+_REFUSED_BY_CORS = "net::ERR_FAILED"
+"""Chromium withheld the answer from the page, or sent nothing after a refused preflight;
+what fails on the network has codes of its own."""
+_GIVEN_UP = (
+    "net::ERR_ABORTED",
+    "net::ERR_BLOCKED",
+    _REFUSED_BY_CORS,
+    "NS_BINDING_ABORTED",
+    "aborted",
+)
 """The client gave up, or a download was handed on; nothing is wrong with the network."""
 
-_NEVER_SENT = ("net::ERR_BLOCKED", "net::ERR_CACHE_MISS", "net::ERR_INTERNET_DISCONNECTED")
+_NEVER_SENT = (
+    "net::ERR_BLOCKED",
+    "net::ERR_CACHE_MISS",
+    "net::ERR_INTERNET_DISCONNECTED",
+    _REFUSED_BY_CORS,
+)
 
 
 class OddEntryError(ValueError):

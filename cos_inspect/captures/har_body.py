@@ -30,6 +30,13 @@ from cos_inspect.proxy.taps import Meter, body_of_content
 
 _NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
+_WINDOWS_1252 = codecs.charmap_build(
+    "".join(
+        chr(byte) if byte in b"\x81\x8d\x8f\x90\x9d" else bytes([byte]).decode("cp1252")
+        for byte in range(256)
+    )
+)
+"""As browsers decode text without a charset: each byte becomes another character."""
 _TRUNCATED = re.compile(r"truncat|discard|too (?:large|big)|omitted|not captured", re.IGNORECASE)
 
 
@@ -215,6 +222,11 @@ def _bytes_of(text: str, charset: str | None, size: int | None) -> bytes:
             return utf8
         return found if len(found) == size else utf8
     # Byte for byte as Latin-1, as browsers and mitmproxy show what is binary.
-    if len(text) == size and max(text) <= "\xff":
-        return text.encode("latin-1")
+    if len(text) == size:
+        if max(text) <= "\xff":
+            return text.encode("latin-1")
+        try:
+            return codecs.charmap_encode(text, "strict", _WINDOWS_1252)[0]
+        except UnicodeEncodeError:
+            return utf8
     return utf8

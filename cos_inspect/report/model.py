@@ -80,7 +80,7 @@ Group = Literal[
 ]
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
+class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One comparison, made or not made."""
 
     check: CheckName
@@ -93,7 +93,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was skipped; always there then, never otherwise."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rule: str
     group: Group
     severity: Severity
@@ -103,7 +103,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any] = {}
 
 
-class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True):
+class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     name: str
     value: str
     category: Category
@@ -112,7 +112,7 @@ class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True):
     redacted: bool = False
 
 
-class PayloadReport(msgspec.Struct, frozen=True, kw_only=True):
+class PayloadReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: Literal["aws-chunked", "form-file"]
     size: int
     md5: str | None
@@ -121,7 +121,7 @@ class PayloadReport(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
 
 
-class BodyReport(msgspec.Struct, frozen=True, kw_only=True):
+class BodyReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     size: int | None
     md5: str | None
     crc64ecma: str | None
@@ -130,7 +130,7 @@ class BodyReport(msgspec.Struct, frozen=True, kw_only=True):
     payload: PayloadReport | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class RequestReport(msgspec.Struct, frozen=True, kw_only=True):
+class RequestReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     url: str
     http_version: str
@@ -138,7 +138,7 @@ class RequestReport(msgspec.Struct, frozen=True, kw_only=True):
     body: BodyReport
 
 
-class ResponseReport(msgspec.Struct, frozen=True, kw_only=True):
+class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int
     reason: str
     http_version: str
@@ -146,7 +146,7 @@ class ResponseReport(msgspec.Struct, frozen=True, kw_only=True):
     body: BodyReport
 
 
-class TimingReport(msgspec.Struct, frozen=True, kw_only=True):
+class TimingReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Milliseconds; null where it was not seen."""
 
     total_ms: float | None
@@ -157,13 +157,13 @@ class TimingReport(msgspec.Struct, frozen=True, kw_only=True):
     response_ms: float | None
 
 
-class ClientReport(msgspec.Struct, frozen=True, kw_only=True):
+class ClientReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str
     version: str | None
     platform: str | None
 
 
-class CosReport(msgspec.Struct, frozen=True, kw_only=True):
+class CosReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     operation: str
     level: Level
     bucket: str | None
@@ -174,20 +174,20 @@ class CosReport(msgspec.Struct, frozen=True, kw_only=True):
     client: ClientReport | None
 
 
-class IdsReport(msgspec.Struct, frozen=True, kw_only=True):
+class IdsReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     request_id: str | None
     request_id_time: str | None
     trace_id: str | None
 
 
-class EncryptionReport(msgspec.Struct, frozen=True, kw_only=True):
+class EncryptionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mode: SseMode
     algorithm: str | None = None
     kms_key_id: str | None = None
     customer_key_md5: str | None = None
 
 
-class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str | None
     message: str | None
     resource: str | None
@@ -198,7 +198,7 @@ class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None
 
 
-class TransferReport(msgspec.Struct, frozen=True, kw_only=True):
+class TransferReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The transfer that a flow is part of; what else belongs to it stands in the summary."""
 
     kind: Literal["multipart-upload", "ranged-download", "append", "retry"]
@@ -209,7 +209,7 @@ class TransferReport(msgspec.Struct, frozen=True, kw_only=True):
     """Which try of its request the flow is, from 1, where there was more than one."""
 
 
-class FlowReport(msgspec.Struct, frozen=True, kw_only=True):
+class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schema: Literal["cos-inspect/flow/1"] = "cos-inspect/flow/1"
     flow_id: str
     sequence: int = 0

@@ -32,6 +32,7 @@ _LONGEST_QUEUE = 10_000
 """Reports that wait for a slow disk; some 10 KB each."""
 _LARGEST_BATCH = 256
 _REVISABLE = 2048
+_GATHER_SECONDS = 0.1
 _SUMMARY_SECONDS = 0.5
 _CLOSE_SECONDS = 60.0
 
@@ -49,13 +50,14 @@ class ReportWriter:
         self._formats = frozenset(formats)
         self._pages = PagesWriter(self._directory) if "html" in self._formats else None
         self._spool = JunitSpool() if "junit" in self._formats else None
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._written: OrderedDict[str, FlowReport] = OrderedDict()
         """The newest flows on disk, which may still be revised."""
         self._tally = Tally()
         self._others = 0
         self._others_told = 0
         self._dropped = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cos-inspect-writer", daemon=True)
         self._thread.start()
 
@@ -89,39 +91,45 @@ class ReportWriter:
 
     def close(self) -> None:
         """Returns when everything submitted before is on disk, or given up."""
-        self._queue.put(None)
+        self._closing.set()
         self._thread.join(_CLOSE_SECONDS)
         if self._dropped:
             logger.error("%d COS reports were dropped: the disk was too slow", self._dropped)
 
     def _run(self) -> None:
-        closing = False
         told = time.monotonic()
+        closing = False
         while not closing:
-            batch: list[FlowReport | _Revision] = []
-            try:
-                item = self._queue.get(timeout=_SUMMARY_SECONDS)
-                while item is not None:
-                    if isinstance(item, ConnectionTrouble):
-                        self._tally.add_connection(item)
-                    elif isinstance(item, SessionSummary):
-                        self._tally.session = item
-                        if self._spool is not None:
-                            self._spool.transfers = item.transfers
-                    else:
-                        batch.append(item)
-                    if len(batch) == _LARGEST_BATCH:
-                        break
-                    item = self._queue.get_nowait()
-                closing = item is None
-            except queue.Empty:
-                pass
-            due = closing or time.monotonic() - told >= _SUMMARY_SECONDS
-            if batch or due:
-                self._write(batch, summary=due)
-                if due:
-                    told = time.monotonic()
+            # Waking for each report would cost more than writing it does.
+            closing = self._closing.wait(_GATHER_SECONDS)
+            while True:
+                batch = self._gathered()
+                due = closing or time.monotonic() - told >= _SUMMARY_SECONDS
+                if batch or due:
+                    self._write(batch, summary=due)
+                    if due:
+                        told = time.monotonic()
+                if len(batch) < _LARGEST_BATCH:
+                    break
         self._write_suites()
+
+    def _gathered(self) -> list[FlowReport | _Revision]:
+        """What waits to be written, up to a batch; the rest of the queue is for the summary."""
+        batch: list[FlowReport | _Revision] = []
+        while len(batch) < _LARGEST_BATCH:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(item, ConnectionTrouble):
+                self._tally.add_connection(item)
+            elif isinstance(item, SessionSummary):
+                self._tally.session = item
+                if self._spool is not None:
+                    self._spool.transfers = item.transfers
+            else:
+                batch.append(item)
+        return batch
 
     def _write(self, batch: list[FlowReport | _Revision], *, summary: bool) -> None:
         for item in batch:

@@ -52,7 +52,7 @@ _MULTIPART = frozenset(
 )
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Times are seconds since the epoch; digests are of whole bodies, MD5 as lower-case
     hex; ETags are without quotes and in lower case."""
 

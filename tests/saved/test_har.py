@@ -27,6 +27,7 @@ from tests.saved.hars import (
 
 TEXT = "a few words, äöü\n".encode()
 BINARY = bytes(range(256)) * 5
+NAMELESS = "中文".encode()
 LONG = TEXT * 9
 GZIPPED = gzip.compress(LONG, mtime=0)
 MEBIBYTES = bytes(range(256)) * 4096 * 3
@@ -54,6 +55,9 @@ MATCH = {
     "mitmproxy latin-1": download(BINARY, as_latin1(BINARY)),
     "charset of the header": download(
         "é".encode("iso-8859-1"), {"mimeType": "text/plain; charset=iso-8859-1", "text": "é"}
+    ),
+    "chromium without a charset": download(
+        NAMELESS, {"mimeType": "text/plain", "text": NAMELESS.decode("cp1252")}
     ),
     "large base64": download(MEBIBYTES, as_base64(MEBIBYTES)),
     "large text": download(TEXT * 200_000, text(TEXT * 200_000)),
@@ -202,6 +206,23 @@ def test_a_download_that_the_browser_handed_on_is_not_cut(tmp_path: Path) -> Non
     (report,) = Reading(tmp_path / "a.har", har([entry])).reports
     assert report.verdict == "ok"
     assert outcomes(report, "response")["crc64"] == "not-captured"
+
+
+def test_an_answer_that_the_browser_kept_from_the_page_is_not_cut(tmp_path: Path) -> None:
+    entry = download(BINARY, {"size": 0})
+    entry["response"]["_error"] = "net::ERR_FAILED"
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert report.verdict == "ok"
+    assert outcomes(report, "response")["crc64"] == "not-captured"
+
+
+def test_what_a_refused_preflight_kept_back_was_never_sent(tmp_path: Path) -> None:
+    entry = upload(TEXT, {"text": TEXT.decode()})
+    entry["response"] = {"status": 0, "headers": [], "content": {}, "_error": "net::ERR_FAILED"}
+    reading = Reading(tmp_path / "a.har", har([entry]))
+    assert not reading.reports
+    (note,) = reading.notes
+    assert note.endswith("skipped, it was never sent (net::ERR_FAILED)")
 
 
 def test_http2_pseudo_headers(tmp_path: Path) -> None:
