@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cos_inspect.digests import Digester
+from scripts.benchmark_analyze import analyze_case
 from scripts.benchmark_bench import (
     MIB,
     Measured,
@@ -28,6 +29,7 @@ from scripts.benchmark_bench import (
     put,
     rate,
 )
+from scripts.benchmark_transfers import transfers_case
 from tests.origin.server import Origin
 
 Run = Callable[[Measured], Reading]
@@ -105,6 +107,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of small requests a round")
     parser.add_argument("--flows", type=int, default=100_000, help="flows of the long session")
+    parser.add_argument("--saved", type=int, default=100_000, help="flows of the saved capture")
     parser.add_argument("--json", type=Path, help="where the results go as well")
     chosen = parser.parse_args()
     size, rounds = chosen.size * MIB, chosen.rounds
@@ -182,6 +185,9 @@ def main() -> int:
                 ),
             }
         )
+    for result in analyze_case(chosen.saved):
+        tell(result)
+    tell(transfers_case())
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0
