@@ -1,5 +1,7 @@
 """From mitmproxy's flow to an exchange."""
 
+from functools import lru_cache
+
 from mitmproxy import http
 from mitmproxy.net.http import url
 
@@ -31,10 +33,14 @@ def request_place(request: http.Request) -> tuple[str, int]:
     connection, which a script may have led elsewhere."""
     authority = request.host_header
     if authority:
-        host, port = url.parse_authority(authority, check=False)
-        port = port or _DEFAULT_PORTS.get(request.scheme, request.port)
-    else:
-        host, port = request.host, request.port
+        host, port = _parsed_authority(authority)
+        return host, port or _DEFAULT_PORTS.get(request.scheme, request.port)
+    return _text(request.host).lower().removesuffix("."), request.port
+
+
+@lru_cache(maxsize=512)
+def _parsed_authority(authority: str) -> tuple[str, int | None]:
+    host, port = url.parse_authority(authority, check=False)
     return _text(host).lower().removesuffix("."), port
 
 

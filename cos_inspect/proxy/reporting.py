@@ -41,7 +41,9 @@ class Reporting:
         self._others = 0
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._rules: collections.Counter[str] = collections.Counter()
-        self._shown: dict[str, tuple[str, frozenset[str]]] = {}
+        self._shown: collections.OrderedDict[str, tuple[str, frozenset[str]]] = (
+            collections.OrderedDict()
+        )
         """Verdicts and rules of the flows that may still be revised."""
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
         self._transfers: list[TransferSummary] = []
@@ -180,7 +182,7 @@ class Reporting:
         self._shown[report.flow_id] = report.verdict, rules
         self.remember(report)
         if len(self._shown) > 4096:
-            del self._shown[next(iter(self._shown))]
+            self._shown.popitem(last=False)
 
     def _revise(self, reports: Sequence[FlowReport]) -> None:
         """Puts later knowledge in the place of what was said of earlier flows."""
