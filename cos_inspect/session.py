@@ -160,6 +160,8 @@ class Session:
         """Whether the report says something else than it did."""
         alone = recent.alone
         said = say(self._tracker, recent.seen)
+        if said.is_nothing and recent.shown is alone:
+            return False
         said.findings = [self._clean(finding) for finding in said.findings]
         checks, findings = amended(alone.checks, alone.findings, said, self._ignore)
         shown = recent.shown

@@ -1,5 +1,7 @@
 """Looks again at a flow that is over: after it was edited, or when its report is forgotten."""
 
+from collections.abc import Callable
+
 from mitmproxy import flow, http
 
 from cos_inspect.cos.cos_exchange import find_endpoint
@@ -15,33 +17,42 @@ from cos_inspect.report.model import FlowReport
 class Again:
     """What content view and commands ask for. ``settings`` are those of now."""
 
-    def __init__(self, reporting: Reporting) -> None:
-        self.reporting = reporting
+    def __init__(self, reporting: Reporting, catch_up: Callable[[], None] = lambda: None) -> None:
+        self._reporting = reporting
+        self._catch_up = catch_up
+        """Has flows reported that are over."""
         self.settings = Settings()
+
+    def summary_text(self) -> str:
+        """What the run has seen so far, in a few lines."""
+        self._catch_up()
+        return self._reporting.summary_text()
 
     def report_of(self, asked: flow.Flow | None) -> FlowReport | None:
         """The report of a flow, from memory, or made again from what the flow holds, as
         where a person edited it; None for a flow that is under way, or is no COS traffic."""
         if not isinstance(asked, http.HTTPFlow):
             return None
-        known = self.reporting.report_of(asked.id)
+        self._catch_up()
+        known = self._reporting.report_of(asked.id)
         if known is not None and not asked.modified():  # type: ignore[no-untyped-call]
             return known
         if not _is_over(asked):
             return None
         found = _exchange(asked, self.settings)
-        return None if found is None else self.reporting.judge_again(found[0])
+        return None if found is None else self._reporting.judge_again(found[0])
 
     def recheck(self, asked: flow.Flow) -> FlowReport | None:
         """Judges a flow by what it holds now, alone, without the flows around it, and renews
         its marker and comment, unless a person set them. Nothing is written to the reports."""
         if not isinstance(asked, http.HTTPFlow) or not _is_over(asked):
             return None
+        self._catch_up()
         found = _exchange(asked, self.settings)
         if found is None:
             return None
         exchange, request_body, response_body = found
-        report = self.reporting.judge_again(exchange)
+        report = self._reporting.judge_again(exchange)
         if report is not None:
             annotations.leave(
                 asked,
@@ -50,7 +61,7 @@ class Again:
                 request_body=request_body,
                 response_body=response_body,
             )
-            self.reporting.remember(report)
+            self._reporting.remember(report)
         return report
 
 

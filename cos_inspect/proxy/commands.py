@@ -33,7 +33,7 @@ class Commands:
     def summary(self, flows: Sequence[flow.Flow] = ()) -> Sequence[str]:
         """Sum up the COS flows among these in a table; without flows, the whole run."""
         if not flows:
-            return self._again.reporting.summary_text().splitlines()
+            return self._again.summary_text().splitlines()
         reports = [report for item in flows if (report := self._again.report_of(item))]
         rows: list[tuple[str, ...]] = [
             ("verdict", "operation", "status", "size", "object", "findings")

@@ -19,6 +19,7 @@ from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connections import ConnectionWatch
 from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
+from cos_inspect.proxy.gathering import Gathering
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
 from cos_inspect.proxy.terminal_log import TerminalLog
@@ -80,7 +81,8 @@ class CosInspect:
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
         """Flows that were answered while their upload was under way."""
         self._connection_watch = ConnectionWatch(self._reporting.report_connection)
-        self._again = Again(self._reporting)
+        self._gathering = Gathering(self._report)
+        self._again = Again(self._reporting, self._gathering.flush)
         self.addons = [
             self._connection_watch,
             Commands(self._again),
@@ -105,6 +107,7 @@ class CosInspect:
     def configure(self, updated: set[str]) -> None:
         if not updated & options.OPTION_NAMES:
             return
+        self._gathering.flush()
         try:
             settings = options.settings_of(ctx.options)
         except exceptions.OptionsError as error:
@@ -130,6 +133,7 @@ class CosInspect:
 
     def _begin(self, flow: http.HTTPFlow) -> None:
         if flow.is_replay == "request":
+            self._gathering.flush()
             annotations.forget(flow)
             self._finished.discard(flow.id)
         settings = self._settings
@@ -183,6 +187,7 @@ class CosInspect:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
         if flow.response is None or flow.response.status_code != 206:
             return []
+        self._gathering.flush()
         return self._reporting.boundaries(
             exchange_of(
                 flow,
@@ -204,7 +209,7 @@ class CosInspect:
                     _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
                 )
             return
-        self._finish(flow)
+        self._finish(flow, may_wait=flow.live and self._gathering.is_wanted)
 
     def error(self, flow: http.HTTPFlow) -> None:
         self._finish(flow)
@@ -225,6 +230,7 @@ class CosInspect:
         for flow_id in list(self._watches):
             watch = self._watches[flow_id]
             self._finish(watch.flow)
+        self._gathering.flush()
         self._connection_watch.finish()
         self._reporting.close()
 
@@ -244,7 +250,8 @@ class CosInspect:
         self._finish(flow)
         ctx.master.addons.trigger(UpdateHook([flow]))
 
-    def _finish(self, flow: http.HTTPFlow) -> None:
+    def _finish(self, flow: http.HTTPFlow, *, may_wait: bool = False) -> None:
+        """``may_wait``: the flow may be reported a moment later, together with others."""
         timer = self._pending.pop(flow.id, None)
         if timer is not None:
             timer.cancel()
@@ -255,12 +262,23 @@ class CosInspect:
         if watch is None:
             self._reporting.count_other()
             return
-        try:
-            self._report(flow, watch)
-        except Exception:
-            self._failed(flow)
+        watch.seal()
+        if may_wait:
+            self._gathering.put(watch)
+        else:
+            self._gathering.flush()
+            self._report([watch])
 
-    def _report(self, flow: http.HTTPFlow, watch: Watch) -> None:
+    def _report(self, watches: list[Watch]) -> None:
+        for watch in watches:
+            try:
+                self._report_one(watch)
+            except Exception:
+                self._failed(watch.flow)
+        self._reporting.tell()
+
+    def _report_one(self, watch: Watch) -> None:
+        flow = watch.flow
         request_body = watch.request_body()
         response_body = watch.response_body()
         server = flow.server_conn

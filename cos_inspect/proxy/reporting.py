@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import itertools
 import logging
 import time
 import weakref
@@ -39,6 +40,7 @@ class Reporting:
         self._writer: ReportWriter | None = None
         self._verdicts: collections.Counter[str] = collections.Counter()
         self._others = 0
+        self._untold: list[FlowReport] = []
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._rules: collections.Counter[str] = collections.Counter()
         self._shown: collections.OrderedDict[str, tuple[str, frozenset[str]]] = (
@@ -83,7 +85,7 @@ class Reporting:
         response_body: Body | None,
         marks: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """Has a finished flow inspected, and tells what was found."""
+        """Has a finished flow inspected; ``tell`` then says what was found."""
         inspected = self._session.inspect(exchange, marks=marks)
         if inspected is None:
             self.count_other()
@@ -98,7 +100,7 @@ class Reporting:
         )
         self._flows[flow.id] = flow
         self._count(report)
-        self._tell(report)
+        self._untold.append(report)
         writer = self._open_writer()
         if writer is not None:
             writer.submit(report)
@@ -198,11 +200,12 @@ class Reporting:
         if flows and self._settings.annotate:
             ctx.master.addons.trigger(UpdateHook(flows))
 
-    def _tell(self, report: FlowReport) -> None:
-        # Never at level ERROR: while a capture is read, that ends mitmdump.
-        level = logging.WARNING if report.verdict in ("warning", "error") else logging.INFO
-        if logger.isEnabledFor(level):
-            logger.log(level, FlowMessage(report))
+    def tell(self) -> None:
+        """Logs the flows that were reported since the last call."""
+        untold, self._untold = self._untold, []
+        for level, reports in itertools.groupby(untold, _level):
+            if logger.isEnabledFor(level):
+                logger.log(level, FlowMessage(tuple(reports)))
 
     def _plan_renewal(self) -> None:
         if self._renewal is None and self._renews and self._writer is not None:
@@ -241,6 +244,11 @@ class Reporting:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _level(report: FlowReport) -> int:
+    # Never at level ERROR: while a capture is read, that ends mitmdump.
+    return logging.WARNING if report.verdict in ("warning", "error") else logging.INFO
 
 
 def _take_away(counter: collections.Counter[str], names: Iterable[str]) -> None:

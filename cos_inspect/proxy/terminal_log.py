@@ -6,6 +6,7 @@ have them as well; only mitmdump's own handler is given another formatter.
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import IO, Any
 
 from mitmproxy import ctx, log
@@ -16,16 +17,24 @@ from cos_inspect.report.model import FlowReport
 
 
 class FlowMessage:
-    """What is logged of a flow: its line as plain text, made when a handler asks for it."""
+    """What is logged of flows: their lines as plain text, made when a handler asks for them.
 
-    def __init__(self, report: FlowReport) -> None:
-        self.report = report
+    One record may tell of several, since mitmproxy wakes every addon for each record.
+    """
+
+    def __init__(self, reports: Sequence[FlowReport]) -> None:
+        self._reports = reports
         self._text: str | None = None
 
     def __str__(self) -> str:
         if self._text is None:
-            self._text = flow_line(self.report)
+            self._text = self.lines(None, colour=False)
         return self._text
+
+    def lines(self, width: int | None, *, colour: bool) -> str:
+        return "\n".join(
+            [flow_line(report, width=width, colour=colour) for report in self._reports]
+        )
 
 
 class FlowFormatter(logging.Formatter):
@@ -44,7 +53,7 @@ class FlowFormatter(logging.Formatter):
         width = columns(self._file)
         if width is None and not self._colour:
             return str(message)
-        return flow_line(message.report, width=width, colour=self._colour)
+        return message.lines(width, colour=self._colour)
 
 
 class TerminalLog:

@@ -24,6 +24,7 @@ class Watch:
     __slots__ = (
         "_request_tap",
         "_response_tap",
+        "_sealed",
         "dropped_headers",
         "flow",
         "marks",
@@ -61,6 +62,7 @@ class Watch:
         """What was noted there; known with the response's body."""
         self._request_tap: Tap | None = None
         self._response_tap: Tap | None = None
+        self._sealed: tuple[bytes | None, bytes | None] | None = None
 
     def tap_request(self, limit: int | None) -> None:
         """Streams a request body above ``limit`` bytes or of unknown length."""
@@ -96,9 +98,20 @@ class Watch:
         tap = self._request_tap
         return tap is not None and not tap.ended and self.flow.request.timestamp_end is None
 
+    def seal(self) -> None:
+        """Keeps the bodies as they are now; to be called when the flow is over."""
+        flow = self.flow
+        response = flow.response
+        self._sealed = (flow.request.raw_content, response.raw_content if response else None)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of the bodies that are kept whole; 0 before ``seal``."""
+        return sum(len(content) for content in self._sealed or () if content)
+
     def request_body(self) -> Body:
         flow = self.flow
-        content = flow.request.raw_content
+        content = self._sealed[0] if self._sealed else flow.request.raw_content
         tap = self._request_tap
         if tap is not None and (tap.ended or content is None):
             return _facts(tap, flow.request)
@@ -120,7 +133,7 @@ class Watch:
         response = flow.response
         if response is None:
             return None
-        content = response.raw_content
+        content = self._sealed[1] if self._sealed else response.raw_content
         tap = self._response_tap
         # A tap that never ended although there is content was never called.
         if tap is not None and (tap.ended or content is None):

@@ -40,6 +40,12 @@ class Said(msgspec.Struct):
     soften: frozenset[str] = frozenset()
     """Rules whose findings become notices."""
 
+    @property
+    def is_nothing(self) -> bool:
+        return not (
+            self.checks or self.findings or self.transfer or self.mute or self.soften
+        )
+
 
 def say(tracker: Tracker, seen: Observation) -> Said:
     said = Said()

@@ -5,11 +5,11 @@ from typing import Literal
 
 import msgspec
 
-from cos_inspect.transfers.account import Comparison, Fact, compared, skipped
+from cos_inspect.transfers.account import Comparison, Fact, compared, newest, skipped
 from cos_inspect.transfers.observation import Observation
 
 MOST_SIGHTS = 32
-"""The newest of each object are kept."""
+"""The newest of each object are kept, and half as many more."""
 
 _UNKNOWN_CONTENT = frozenset({"DeleteObject", "RenameObject", "PutSymlink"})
 
@@ -51,6 +51,8 @@ class Content(msgspec.Struct, kw_only=True):
     sights: dict[str, Sight] = {}
     copies: dict[str, Copy] = {}
     last: float = 0.0
+    any_written: bool = False
+    """Something else than a read was seen of it."""
 
     @property
     def facts(self) -> int:
@@ -58,25 +60,22 @@ class Content(msgspec.Struct, kw_only=True):
 
     def add(self, sight: Sight | None, copy: Copy | None) -> None:
         if sight is not None:
+            self.any_written = self.any_written or sight.kind != "read"
             self.sights[sight.flow_id] = sight
             self.last = max(self.last, sight.ended)
-            _bound(self.sights)
+            self.sights = newest(self.sights, MOST_SIGHTS)
         if copy is not None:
             self.copies[copy.flow_id] = copy
             self.last = max(self.last, copy.ended)
-            _bound(self.copies)
+            self.copies = newest(self.copies, MOST_SIGHTS)
 
     def join(self, other: "Content") -> None:
         self.sights.update(other.sights)
         self.copies.update(other.copies)
         self.last = max(self.last, other.last)
-        _bound(self.sights)
-        _bound(self.copies)
-
-
-def _bound[F: Fact](facts: dict[str, F]) -> None:
-    while len(facts) > MOST_SIGHTS:
-        del facts[min(facts.values(), key=lambda fact: fact.order).flow_id]
+        self.any_written = self.any_written or other.any_written
+        self.sights = newest(self.sights, MOST_SIGHTS)
+        self.copies = newest(self.copies, MOST_SIGHTS)
 
 
 class ReadAfterWrite(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +88,7 @@ class ReadAfterWrite(msgspec.Struct, frozen=True, kw_only=True):
 def read_after_write(content: Content, flow_id: str) -> ReadAfterWrite | None:
     """Compares a read with the last write before it; None where that cannot be told:
     another write was under way, its outcome is unknown, or a cache answered."""
-    read = content.sights.get(flow_id)
+    read = content.sights.get(flow_id) if content.any_written else None
     if read is None or read.kind != "read" or read.crc64 is None or read.cached or read.head:
         return None
     last: Sight | None = None

@@ -10,7 +10,7 @@ import itertools
 
 import msgspec
 
-from cos_inspect.transfers.account import Fact
+from cos_inspect.transfers.account import Fact, newest
 from cos_inspect.transfers.observation import Observation
 
 PAUSE = 30.0
@@ -18,6 +18,7 @@ PAUSE = 30.0
 MARKED_PAUSE = 180.0
 """The same where x-cos-sdk-retry proves it."""
 MOST_TRIES = 64
+"""The newest of one request are kept, and half as many more."""
 _LONGEST_CAUSE = 200
 _OVERLAP = 0.05
 """A client may begin again a moment before its failure is noted."""
@@ -80,6 +81,7 @@ class Tries(msgspec.Struct, kw_only=True):
     key: str | None = None
     tries: dict[str, Try] = {}
     last: float = 0.0
+    any_failed: bool = False
 
     @property
     def facts(self) -> int:
@@ -88,16 +90,24 @@ class Tries(msgspec.Struct, kw_only=True):
     def add(self, one: Try) -> None:
         self.tries[one.flow_id] = one
         self.last = max(self.last, one.ended)
+        self.any_failed = self.any_failed or _may_be_retried(one)
         self._bound()
 
     def join(self, other: "Tries") -> None:
         self.tries.update(other.tries)
         self.last = max(self.last, other.last)
+        self.any_failed = self.any_failed or other.any_failed
         self._bound()
 
     def _bound(self) -> None:
-        while len(self.tries) > MOST_TRIES:
-            del self.tries[min(self.tries.values(), key=lambda one: one.order).flow_id]
+        kept = newest(self.tries, MOST_TRIES)
+        if kept is not self.tries:
+            self.tries = kept
+            self.any_failed = any(map(_may_be_retried, kept.values()))
+
+
+def _may_be_retried(one: Try) -> bool:
+    return one.cause is not None or one.refused is not None
 
 
 def try_of(seen: Observation) -> Try:
@@ -157,7 +167,7 @@ def _cause(seen: Observation) -> tuple[str | None, str | None]:
 
 def chains_of(tries: Tries) -> list[Chain]:
     """The chains of two tries and more, by time."""
-    if len(tries.tries) < 2 or not any(one.cause or one.refused for one in tries.tries.values()):
+    if not tries.any_failed or len(tries.tries) < 2:
         return []
     ordered = sorted(tries.tries.values(), key=lambda one: (one.started, one.flow_id))
     groups: list[list[Try]] = [[ordered[0]]]

@@ -36,7 +36,7 @@ def _printed(file: io.StringIO, monkeypatch: pytest.MonkeyPatch, columns: int = 
         with taddons.context(log):
             addon = TerminalLog()
             addon.load(Loader(ctx.master))
-            for message in (FlowMessage(flow_report(findings=[finding()])), "another line"):
+            for message in (FlowMessage([flow_report(findings=[finding()])]), "another line"):
                 log.logger.emit(_record(message))
             addon.done()
             assert isinstance(log.logger.formatter, MitmFormatter)
@@ -68,7 +68,7 @@ def test_no_colours_and_nothing_cut_in_a_file(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_other_handlers_get_plain_text() -> None:
-    text = MitmFormatter(colorize=False).format(_record(FlowMessage(flow_report())))
+    text = MitmFormatter(colorize=False).format(_record(FlowMessage([flow_report()])))
     assert text.endswith("examplebucket-1250000000/a.txt")
     assert "\x1b" not in text
 
@@ -85,4 +85,4 @@ def test_the_formatter_of_before_formats_the_rest() -> None:
     before = logging.Formatter("before %(message)s")
     formatter = FlowFormatter(before, io.StringIO(), colour=True)
     assert formatter.format(_record("x")) == "before x"
-    assert "\x1b" in formatter.format(_record(FlowMessage(flow_report())))
+    assert "\x1b" in formatter.format(_record(FlowMessage([flow_report()])))

@@ -73,7 +73,19 @@ def test_a_chain_that_never_succeeds_names_every_cause() -> None:
 
 def test_too_many_tries_are_forgotten() -> None:
     tries = Tries(id="x")
-    for number in range(MOST_TRIES + 9):
+    for number in range(MOST_TRIES * 3):
         tries.add(try_of(seen(get(f"{number:03}", b"x", float(number)))))
-    assert tries.facts == MOST_TRIES
+        assert tries.facts <= MOST_TRIES * 3 // 2
     assert "000" not in tries.tries
+    assert set(tries.tries) >= {f"{MOST_TRIES * 3 - 1 - back:03}" for back in range(MOST_TRIES)}
+
+
+def test_a_failure_is_forgotten_with_its_try() -> None:
+    tries = Tries(id="x")
+    tries.add(try_of(seen(put("000", b"x", 0.0, status=503))))
+    tries.add(try_of(seen(put("001", b"x", 1.0))))
+    assert len(chains_of(tries)) == 1
+    for number in range(2, MOST_TRIES * 2):
+        tries.add(try_of(seen(put(f"{number:03}", b"x", float(number)))))
+    assert not chains_of(tries)
+    assert not tries.any_failed
