@@ -10,8 +10,9 @@ The structs hold no cycles and are left to reference counting alone: many are
 kept for a while, and the collector would look at each of them again and again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -19,36 +20,53 @@ import msgspec
 class Headers:
     """Header fields in wire order, with case-insensitive lookup by name."""
 
-    __slots__ = ("_index", "fields")
+    __slots__ = ("_repeated", "fields", "first", "get")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self.fields: tuple[tuple[str, str], ...] = tuple(fields)
-        index: dict[str, tuple[str, ...]] = {}
+        first: dict[str, str] = {}
+        repeated: dict[str, tuple[str, ...]] = {}
         for name, value in self.fields:
             key = name.lower()
-            index[key] = (*index[key], value) if key in index else (value,)
-        self._index = index
+            if key in first:
+                repeated[key] = (*repeated.get(key, (first[key],)), value)
+            else:
+                first[key] = value
+        self._index(first, repeated)
 
-    def get(self, name: str) -> str | None:
+    @classmethod
+    def of_distinct(cls, names: Sequence[str], lower: Sequence[str], values: Sequence[str]) -> Self:
+        """The same, quicker, for names of which none stands twice; ``lower`` are they in
+        lower case."""
+        headers = cls.__new__(cls)
+        headers.fields = tuple(zip(names, values, strict=True))
+        headers._index(dict(zip(lower, values, strict=True)), _NO_REPEATS)  # noqa: SLF001
+        return headers
+
+    def _index(self, first: dict[str, str], repeated: dict[str, tuple[str, ...]]) -> None:
+        self.first = first
+        """The first value of each name, by its lower-case name."""
+        self._repeated = repeated
+        self.get: Callable[[str], str | None] = first.get
         """The first value of a header, by its lower-case name."""
-        values = self._index.get(name)
-        return values[0] if values else None
 
     def all(self, name: str) -> tuple[str, ...]:
         """All values of a header, by its lower-case name."""
-        return self._index.get(name, ())
+        if name in self._repeated:
+            return self._repeated[name]
+        return (self.first[name],) if name in self.first else ()
 
-    def names(self) -> Iterable[str]:
+    def names(self) -> KeysView[str]:
         """The lower-case names, each once."""
-        return self._index.keys()
+        return self.first.keys()
 
     @property
     def has_repeats(self) -> bool:
         """Some name stands more than once."""
-        return len(self._index) != len(self.fields)
+        return bool(self._repeated)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return name in self.first
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
@@ -64,6 +82,9 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self.fields)!r})"
+
+
+_NO_REPEATS: dict[str, tuple[str, ...]] = {}
 
 
 class BodyEnd(StrEnum):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from cos_inspect.cos.cos_exchange import CosExchange, read_exchange
+from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.cos.error import explain_error, explain_status
 from cos_inspect.cos.headers import AnnotatedHeader
 from cos_inspect.exchange import Body, Exchange, Headers
@@ -30,7 +30,8 @@ from cos_inspect.report.model import (
 from cos_inspect.report.redaction import Watched, redacted
 from cos_inspect.report.ticket import ticket_line
 from cos_inspect.rules.checks import run_checks
-from cos_inspect.rules.registry import FLOW_RULES
+from cos_inspect.rules.occasion import occasions_of
+from cos_inspect.rules.registry import finders
 
 _NO_KEYS: Mapping[str, str] = {}
 
@@ -46,6 +47,7 @@ class Inspection(msgspec.Struct, frozen=True):
 def inspect(
     exchange: Exchange,
     *,
+    recognised: Recognised | None = None,
     hosts: Sequence[str] = (),
     ignore: frozenset[str] = frozenset(),
     redact: bool = True,
@@ -54,18 +56,18 @@ def inspect(
 ) -> Inspection | None:
     """Reads, checks and judges one finished exchange; None when it is not COS traffic.
 
-    ``hosts`` are shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out,
-    ``keys`` SecretKeys by SecretId to recompute signatures with (they are not kept),
-    ``token_ids`` SecretIds that were seen together with a token.
+    ``recognised`` is what the request's head said, where it was read before; ``hosts`` are
+    shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out, ``keys``
+    SecretKeys by SecretId to recompute signatures with (they are not kept), ``token_ids``
+    SecretIds that were seen together with a token.
     """
-    cos = read_exchange(exchange, hosts, keys=keys, token_ids=token_ids)
+    cos = read_exchange(exchange, hosts, recognised=recognised, keys=keys, token_ids=token_ids)
     if cos is None:
         return None
     checks = run_checks(cos)
     findings = [
         finding
-        for rule, find in FLOW_RULES
-        if rule.id not in ignore
+        for find in finders(occasions_of(cos, checks), ignore)
         for finding in find(cos, checks)
     ]
     report, watched = _report(cos, checks, findings)
@@ -136,8 +138,7 @@ def _report(
 
 def utc_text(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -200,7 +201,7 @@ def _ids(cos: CosExchange) -> IdsReport:
     read = cos.request_id_read
     time = None
     if read is not None and read.time is not None:
-        time = f"{datetime.fromtimestamp(read.time, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        time = f"{datetime.fromtimestamp(read.time, UTC).isoformat()[:-6]}Z"
     return IdsReport(request_id=cos.request_id, request_id_time=time, trace_id=cos.trace_id)
 
 

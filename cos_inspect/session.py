@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cos_inspect.cos.cos_exchange import CosExchange, read_exchange
+from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.exchange import Exchange
 from cos_inspect.inspection import inspect, verdict_of
 from cos_inspect.report.model import Finding, FlowReport
@@ -73,15 +73,21 @@ class Session:
         self._ledger = Ledger()
 
     def inspect(
-        self, exchange: Exchange, *, marks: Sequence[tuple[int, int]] = ()
+        self,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
     ) -> Inspected | None:
         """Reads one finished exchange; None when it is not COS traffic.
 
+        ``recognised`` is what the request's head said, where it was read before.
         ``marks`` are offsets in the answer's body, as ``boundaries`` asked for them, and
         the CRC-64 of the body up to each.
         """
         alone = inspect(
             exchange,
+            recognised=recognised,
             hosts=self._hosts,
             ignore=self._ignore,
             redact=self._redact,

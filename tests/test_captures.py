@@ -9,11 +9,14 @@ import jsonschema
 import msgspec
 import pytest
 
+from cos_inspect.cos.cos_exchange import read_exchange
 from cos_inspect.inspection import inspect
 from cos_inspect.report.model import CheckName, Finding, FlowReport, SkipReason
 from cos_inspect.report.schema import schema
-from cos_inspect.rules.registry import FLOW_RULES
-from tests.captures_reader import captures, read_capture
+from cos_inspect.rules.checks import run_checks
+from cos_inspect.rules.occasion import occasions_of
+from cos_inspect.rules.registry import FLOW_RULES, finders
+from tests.captures_reader import CAPTURES, captures, read_capture
 
 _SEVERAL_FLOWS = frozenset({"multipart-crc64", "multipart-etags", "range-crc64", "signature"})
 
@@ -65,12 +68,32 @@ def test_capture(path: Path) -> None:
         assert secret in path.read_text("utf-8").partition("\n\n")[2], "nor in the capture"
 
 
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_no_rule_is_spared_that_would_find_something(path: Path) -> None:
+    capture = read_capture(path)
+    cos = read_exchange(capture.exchange, capture.hosts)
+    if cos is None:
+        return
+    checks = run_checks(cos)
+    asked = finders(occasions_of(cos, checks), frozenset())
+    for rule, find, _ in FLOW_RULES:
+        if find not in asked:
+            assert not list(find(cos, checks)), rule.id
+
+
+def test_a_clean_flow_is_spared_most_rules() -> None:
+    capture = read_capture(CAPTURES / "get-object.http")
+    cos = read_exchange(capture.exchange, capture.hosts)
+    assert cos is not None
+    assert len(finders(occasions_of(cos, run_checks(cos)), frozenset())) < len(FLOW_RULES) / 2
+
+
 def _said(what: str) -> set[str]:
     return {line for path in captures() for line in getattr(read_capture(path), what)}
 
 
 def test_every_rule_has_a_capture() -> None:
-    assert {rule.id for rule, _ in FLOW_RULES} <= {line.split()[0] for line in _said("findings")}
+    assert {rule.id for rule, *_ in FLOW_RULES} <= {line.split()[0] for line in _said("findings")}
 
 
 def test_every_check_matches_fails_and_is_skipped_somewhere() -> None:

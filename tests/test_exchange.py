@@ -6,7 +6,7 @@ from mitmproxy.test import tflow
 
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
 from cos_inspect.inspection import inspect
-from cos_inspect.proxy.flows import exchange_of, headers_of
+from cos_inspect.proxy.flows import exchange_of, headers_of, request_line
 from tests.rules.exchanges import HOST
 
 
@@ -74,6 +74,7 @@ def test_bytes_that_are_no_utf8_do_not_stop_a_report() -> None:
     inspection = inspect(
         exchange_of(
             flow,
+            request_line(flow.request),
             request_headers=headers_of(flow.request),
             response_headers=headers_of(response),
             request_body=EMPTY_BODY,

@@ -20,11 +20,9 @@ from cos_inspect.captures.tnetstring import (
     read_connection,
     read_state,
 )
-from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.digests import crc64
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
-from cos_inspect.proxy.watch import Watch
+from cos_inspect.proxy.watch import Watch, watch_of
 
 _REMEMBERED = 4096
 """Server connections that are remembered, to know the first flow on each."""
@@ -67,30 +65,12 @@ class FlowFile:
         flow = _flow_of(data)
         if flow is None:
             return None
-        request_headers = headers_of(flow.request)
-        response_headers = headers_of(flow.response) if flow.response else None
-        endpoint = find_endpoint(
-            request_place(flow.request)[0],
-            flow.request.path,
-            request_headers,
-            response_headers,
-            self._hosts,
-        )
-        if endpoint is None:
+        watch = watch_of(flow, self._hosts)
+        if watch is None:
             return Saved(flow.id, None)
-        watch = Watch(flow, request_headers, endpoint)
-        watch.response_headers = response_headers
         answer = flow.response.raw_content if flow.response else None
         _feed_blobs(flow, watch)
-        exchange = exchange_of(
-            flow,
-            request_headers=request_headers,
-            response_headers=response_headers,
-            request_body=watch.request_body(),
-            response_body=watch.response_body(),
-            dropped_headers=watch.dropped_headers,
-            opened_connection=self._opens(flow),
-        )
+        exchange = watch.exchange(opened_connection=self._opens(flow))
         marks: Marks | None = None
         if answer and flow.response and flow.response.status_code == 206:
             marks = _marks_of(answer)

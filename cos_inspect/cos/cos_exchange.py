@@ -168,29 +168,55 @@ def find_endpoint(
     return None
 
 
+class Recognised(msgspec.Struct, frozen=True, gc=False):
+    """A request of COS, by its head alone."""
+
+    endpoint: Endpoint
+    operation: Operation
+
+
+def recognise(
+    host: str,
+    method: str,
+    target: str,
+    request_headers: Headers,
+    response_headers: Headers | None = None,
+    patterns: Sequence[str] = (),
+) -> Recognised | None:
+    """What a request is; None when it is not COS traffic. A custom domain may be known by
+    the answer only."""
+    endpoint = find_endpoint(host, target, request_headers, response_headers, patterns)
+    if endpoint is None:
+        return None
+    return Recognised(endpoint, read_operation(endpoint, method, target, request_headers))
+
+
 def read_exchange(
     exchange: Exchange,
     patterns: Sequence[str] = (),
     *,
+    recognised: Recognised | None = None,
     keys: Mapping[str, str] = _NO_KEYS,
     token_ids: Container[str] = (),
 ) -> CosExchange | None:
     """What COS's conventions say about an exchange; None when it is not COS traffic.
 
+    :param recognised: what ``recognise`` said of it, where it was asked before.
     :param keys: SecretKeys by SecretId, to recompute signatures with; they are not kept.
     :param token_ids: SecretIds that were seen together with a token.
     """
     request, response = exchange.request, exchange.response
-    endpoint = find_endpoint(
+    recognised = recognised or recognise(
         request.host,
+        request.method,
         request.target,
         request.headers,
         response.headers if response else None,
         patterns,
     )
-    if endpoint is None:
+    if recognised is None:
         return None
-    operation = read_operation(endpoint, request.method, request.target, request.headers)
+    endpoint, operation = recognised.endpoint, recognised.operation
     payload = request.body.payload
     form = None
     if operation.name == "PostObject" and payload is not None:

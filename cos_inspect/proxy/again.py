@@ -4,13 +4,10 @@ from collections.abc import Callable
 
 from mitmproxy import flow, http
 
-from cos_inspect.cos.cos_exchange import find_endpoint
-from cos_inspect.exchange import Body, Exchange
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
 from cos_inspect.proxy.options import Settings
 from cos_inspect.proxy.reporting import Reporting
-from cos_inspect.proxy.watch import Watch
+from cos_inspect.proxy.watch import watch_of
 from cos_inspect.report.model import FlowReport
 
 
@@ -39,8 +36,8 @@ class Again:
             return known
         if not _is_over(asked):
             return None
-        found = _exchange(asked, self.settings)
-        return None if found is None else self._reporting.judge_again(found[0])
+        watch = watch_of(asked, self.settings.hosts)
+        return None if watch is None else self._reporting.judge_again(watch.exchange())
 
     def recheck(self, asked: flow.Flow) -> FlowReport | None:
         """Judges a flow by what it holds now, alone, without the flows around it, and renews
@@ -48,18 +45,18 @@ class Again:
         if not isinstance(asked, http.HTTPFlow) or not _is_over(asked):
             return None
         self._catch_up()
-        found = _exchange(asked, self.settings)
-        if found is None:
+        watch = watch_of(asked, self.settings.hosts)
+        if watch is None:
             return None
-        exchange, request_body, response_body = found
+        exchange = watch.exchange()
         report = self._reporting.judge_again(exchange)
         if report is not None:
             annotations.leave(
                 asked,
                 report,
                 visibly=self.settings.annotate,
-                request_body=request_body,
-                response_body=response_body,
+                request_body=exchange.request.body,
+                response_body=exchange.response.body if exchange.response else None,
             )
             self._reporting.remember(report)
         return report
@@ -67,28 +64,3 @@ class Again:
 
 def _is_over(asked: http.HTTPFlow) -> bool:
     return not asked.live and (asked.response is not None or asked.error is not None)
-
-
-def _exchange(
-    asked: http.HTTPFlow, settings: Settings
-) -> tuple[Exchange, Body, Body | None] | None:
-    """The flow as plain data, with the facts of its bodies; None when it is not COS traffic."""
-    request_headers = headers_of(asked.request)
-    response_headers = headers_of(asked.response) if asked.response else None
-    host = request_place(asked.request)[0]
-    endpoint = find_endpoint(
-        host, asked.request.path, request_headers, response_headers, settings.hosts
-    )
-    if endpoint is None:
-        return None
-    watch = Watch(asked, request_headers, endpoint)
-    watch.response_headers = response_headers
-    request_body, response_body = watch.request_body(), watch.response_body()
-    exchange = exchange_of(
-        asked,
-        request_headers=request_headers,
-        response_headers=response_headers,
-        request_body=request_body,
-        response_body=response_body,
-    )
-    return exchange, request_body, response_body

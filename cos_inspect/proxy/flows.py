@@ -1,7 +1,9 @@
 """From mitmproxy's flow to an exchange."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
+import msgspec
 from mitmproxy import http
 from mitmproxy.net.http import url
 
@@ -10,10 +12,26 @@ from cos_inspect.exchange import Body, Exchange, Headers, Request, Response, Tim
 
 def headers_of(message: http.Message) -> Headers:
     """Header fields in wire order; bytes that are no UTF-8 become surrogates' replacement."""
-    return Headers(
-        (name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
-        for name, value in message.headers.fields
-    )
+    fields = message.headers.fields
+    names = _names(tuple([name for name, _ in fields]))
+    values = [value.decode("utf-8", "replace") for _, value in fields]
+    if names.distinct:
+        return Headers.of_distinct(names.shown, names.lower, values)
+    return Headers(zip(names.shown, values, strict=True))
+
+
+class _Names(NamedTuple):
+    shown: tuple[str, ...]
+    lower: tuple[str, ...]
+    distinct: bool
+
+
+@lru_cache(maxsize=256)
+def _names(raw: tuple[bytes, ...]) -> _Names:
+    """A client or server sends the same names again and again."""
+    shown = tuple(name.decode("utf-8", "replace") for name in raw)
+    lower = tuple(name.lower() for name in shown)
+    return _Names(shown, lower, len(set(lower)) == len(lower))
 
 
 def _text(value: str) -> str:
@@ -27,15 +45,31 @@ def _text(value: str) -> str:
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def request_place(request: http.Request) -> tuple[str, int]:
-    """Host (lower case, without final dot) and port that the client means, by its Host
-    header; inside a tunnel the request's own host and port are those of the upstream
-    connection, which a script may have led elsewhere."""
+class RequestLine(msgspec.Struct, frozen=True, gc=False):
+    """What a request asks for, and of whom, as the client means it."""
+
+    method: str
+    scheme: str
+    host: str
+    """By the Host header, in lower case, without final dot; inside a tunnel the request's
+    own host and port are those of the upstream connection, which a script may have led
+    elsewhere."""
+    port: int
+    target: str
+    http_version: str
+
+
+def request_line(request: http.Request) -> RequestLine:
+    scheme, port = request.scheme, request.port
     authority = request.host_header
     if authority:
-        host, port = _parsed_authority(authority)
-        return host, port or _DEFAULT_PORTS.get(request.scheme, request.port)
-    return _text(request.host).lower().removesuffix("."), request.port
+        host, named_port = _parsed_authority(authority)
+        port = named_port or _DEFAULT_PORTS.get(scheme, port)
+    else:
+        host = _text(request.host).lower().removesuffix(".")
+    return RequestLine(
+        _text(request.method), scheme, host, port, _text(request.path), request.http_version
+    )
 
 
 @lru_cache(maxsize=512)
@@ -46,6 +80,7 @@ def _parsed_authority(authority: str) -> tuple[str, int | None]:
 
 def exchange_of(
     flow: http.HTTPFlow,
+    line: RequestLine,
     *,
     request_headers: Headers,
     response_headers: Headers | None,
@@ -58,17 +93,16 @@ def exchange_of(
 
     ``opened_connection``: the flow is the first on its connection to the server.
     """
-    request, response = flow.request, flow.response
-    host, port = request_place(request)
+    response = flow.response
     return Exchange(
         flow_id=flow.id,
         request=Request(
-            method=_text(request.method),
-            scheme=request.scheme,
-            host=host,
-            port=port,
-            target=_text(request.path),
-            http_version=request.http_version,
+            method=line.method,
+            scheme=line.scheme,
+            host=line.host,
+            port=line.port,
+            target=line.target,
+            http_version=line.http_version,
             headers=request_headers,
             body=request_body,
             dropped_headers=dropped_headers,

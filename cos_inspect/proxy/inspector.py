@@ -11,19 +11,18 @@ from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.exchange import EMPTY_BODY
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connections import ConnectionWatch
 from cos_inspect.proxy.contentview import CosContentview
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
+from cos_inspect.proxy.flows import exchange_of, headers_of
 from cos_inspect.proxy.gathering import Gathering
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
 from cos_inspect.proxy.terminal_log import TerminalLog
-from cos_inspect.proxy.watch import Watch
+from cos_inspect.proxy.watch import Watch, watch_of
 
 logger = logging.getLogger(__name__)
 
@@ -136,18 +135,13 @@ class CosInspect:
             self._gathering.flush()
             annotations.forget(flow)
             self._finished.discard(flow.id)
-        settings = self._settings
-        headers = headers_of(flow.request)
-        endpoint = find_endpoint(
-            request_place(flow.request)[0], flow.request.path, headers, None, settings.hosts
-        )
-        if endpoint is None:
+        watch = watch_of(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
+        if watch is None:
             return
-        watch = Watch(flow, headers, endpoint, host_rewritten=_host_is_rewritten(flow))
         self._watches[flow.id] = watch
         # mitmproxy crashes where a request is streamed that an addon has answered by now.
         if flow.live and flow.response is None:
-            watch.tap_request(settings.stream_above)
+            watch.tap_request(self._settings.stream_above)
 
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._pending:
@@ -160,28 +154,20 @@ class CosInspect:
             self._failed(flow)
 
     def _answered(self, flow: http.HTTPFlow) -> None:
-        settings = self._settings
-        watch = self._watches.get(flow.id)
         if flow.response is None:
             return
-        headers = headers_of(flow.response)
-        if watch is None:
-            request_headers = headers_of(flow.request)
-            endpoint = find_endpoint(
-                request_place(flow.request)[0],
-                flow.request.path,
-                request_headers,
-                headers,
-                settings.hosts,
-            )
-            if endpoint is None:
+        watch = self._watches.get(flow.id)
+        if watch is not None:
+            watch.response_headers = headers_of(flow.response)
+        else:
+            # Of a custom domain the answer alone may tell.
+            watch = watch_of(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
+            if watch is None:
                 return
-            watch = Watch(flow, request_headers, endpoint, host_rewritten=_host_is_rewritten(flow))
             self._watches[flow.id] = watch
-        watch.response_headers = headers
         watch.marks_wanted = self._boundaries(flow, watch)
         if flow.live:
-            watch.tap_response(settings.stream_above)
+            watch.tap_response(self._settings.stream_above)
 
     def _boundaries(self, flow: http.HTTPFlow, watch: Watch) -> list[int]:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
@@ -191,6 +177,7 @@ class CosInspect:
         return self._reporting.boundaries(
             exchange_of(
                 flow,
+                watch.line,
                 request_headers=watch.request_headers,
                 response_headers=watch.response_headers,
                 request_body=EMPTY_BODY,
@@ -278,26 +265,10 @@ class CosInspect:
         self._reporting.tell()
 
     def _report_one(self, watch: Watch) -> None:
-        flow = watch.flow
-        request_body = watch.request_body()
-        response_body = watch.response_body()
-        server = flow.server_conn
-        exchange = exchange_of(
-            flow,
-            request_headers=watch.request_headers,
-            response_headers=watch.response_headers,
-            request_body=request_body,
-            response_body=response_body,
-            dropped_headers=watch.dropped_headers,
-            opened_connection=server is not None and self._connections.add(server.id),
-        )
-        self._reporting.report(
-            flow,
-            exchange,
-            request_body=request_body,
-            response_body=response_body,
-            marks=watch.marks,
-        )
+        server = watch.flow.server_conn
+        opened = server is not None and self._connections.add(server.id)
+        exchange = watch.exchange(opened_connection=opened)
+        self._reporting.report(watch.flow, exchange, recognised=watch.recognised, marks=watch.marks)
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""

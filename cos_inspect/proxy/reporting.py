@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
-from cos_inspect.exchange import Body, Exchange
+from cos_inspect.cos.cos_exchange import Recognised
+from cos_inspect.exchange import Exchange
 from cos_inspect.inspection import inspect
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.terminal import closing_lines
@@ -81,12 +82,11 @@ class Reporting:
         flow: http.HTTPFlow,
         exchange: Exchange,
         *,
-        request_body: Body,
-        response_body: Body | None,
+        recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
     ) -> None:
         """Has a finished flow inspected; ``tell`` then says what was found."""
-        inspected = self._session.inspect(exchange, marks=marks)
+        inspected = self._session.inspect(exchange, recognised=recognised, marks=marks)
         if inspected is None:
             self.count_other()
             return
@@ -95,8 +95,8 @@ class Reporting:
             flow,
             report,
             visibly=self._settings.annotate,
-            request_body=request_body,
-            response_body=response_body,
+            request_body=exchange.request.body,
+            response_body=exchange.response.body if exchange.response else None,
         )
         self._flows[flow.id] = flow
         self._count(report)

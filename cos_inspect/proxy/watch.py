@@ -1,21 +1,38 @@
 """What is held of one flow from its first header to its last byte."""
 
+from collections.abc import Sequence
+
 from mitmproxy import http
 
+from cos_inspect.cos.cos_exchange import Recognised, recognise
 from cos_inspect.cos.digest_plan import (
     DigestPlan,
     plan_payload,
     plan_request,
     plan_response,
 )
-from cos_inspect.cos.endpoint import Endpoint
-from cos_inspect.cos.operation import Operation, read_operation
 from cos_inspect.cos.payload import PayloadReader, payload_reader
 from cos_inspect.digests import Digester
-from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers
 from cos_inspect.proxy.annotations import saved_body
+from cos_inspect.proxy.flows import RequestLine, exchange_of, headers_of, request_line
 from cos_inspect.proxy.hashing import HASHING
 from cos_inspect.proxy.taps import Meter, Tap, body_of_content, meter_of_content
+
+
+def watch_of(
+    flow: http.HTTPFlow, patterns: Sequence[str], *, host_rewritten: bool = False
+) -> "Watch | None":
+    """None when the flow is not COS traffic, as far as it has come; ``patterns`` are those
+    of further hosts."""
+    line, headers = request_line(flow.request), headers_of(flow.request)
+    answer = headers_of(flow.response) if flow.response else None
+    recognised = recognise(line.host, line.method, line.target, headers, answer, patterns)
+    if recognised is None:
+        return None
+    watch = Watch(flow, line, headers, recognised, host_rewritten=host_rewritten)
+    watch.response_headers = answer
+    return watch
 
 
 class Watch:
@@ -27,9 +44,11 @@ class Watch:
         "_sealed",
         "dropped_headers",
         "flow",
+        "line",
         "marks",
         "marks_wanted",
         "operation",
+        "recognised",
         "request_headers",
         "response_headers",
     )
@@ -37,16 +56,18 @@ class Watch:
     def __init__(
         self,
         flow: http.HTTPFlow,
+        line: RequestLine,
         headers: Headers,
-        endpoint: Endpoint,
+        recognised: Recognised,
         *,
         host_rewritten: bool = False,
     ) -> None:
         self.flow = flow
+        self.line = line
         self.request_headers = headers
         self.response_headers: Headers | None = None
-        request = flow.request
-        self.operation: Operation = read_operation(endpoint, request.method, request.path, headers)
+        self.recognised = recognised
+        self.operation = recognised.operation
         dropped: list[tuple[str, str]] = []
         expect = headers.get("expect")
         if expect is not None and expect.lower() == "100-continue" and flow.live:
@@ -97,6 +118,22 @@ class Watch:
         """The answer came before the request's body had ended."""
         tap = self._request_tap
         return tap is not None and not tap.ended and self.flow.request.timestamp_end is None
+
+    def exchange(self, *, opened_connection: bool = False) -> Exchange:
+        """All that is known of the flow now, as plain data; to be asked once it is over.
+
+        ``opened_connection``: the flow is the first on its connection to the server.
+        """
+        return exchange_of(
+            self.flow,
+            self.line,
+            request_headers=self.request_headers,
+            response_headers=self.response_headers,
+            request_body=self.request_body(),
+            response_body=self.response_body(),
+            dropped_headers=self.dropped_headers,
+            opened_connection=opened_connection,
+        )
 
     def seal(self) -> None:
         """Keeps the bodies as they are now; to be called when the flow is over."""

@@ -42,9 +42,7 @@ class Said(msgspec.Struct):
 
     @property
     def is_nothing(self) -> bool:
-        return not (
-            self.checks or self.findings or self.transfer or self.mute or self.soften
-        )
+        return not (self.checks or self.findings or self.transfer or self.mute or self.soften)
 
 
 def say(tracker: Tracker, seen: Observation) -> Said:

@@ -1,5 +1,7 @@
 """All rules, in the order in which their findings are told."""
 
+from functools import lru_cache
+
 from cos_inspect.rules import (
     access,
     addressing,
@@ -12,51 +14,82 @@ from cos_inspect.rules import (
     tracing,
     transfer,
 )
+from cos_inspect.rules.occasion import Occasion, Occasions
 from cos_inspect.rules.rule import Finder, Rule
 
-FLOW_RULES: tuple[tuple[Rule, Finder], ...] = (
-    (integrity.BODY_TRUNCATED, integrity.body_truncated),
-    (integrity.CRC64_MISMATCH, integrity.crc64_mismatch),
-    (integrity.ETAG_MISMATCH, integrity.etag_mismatch),
-    (integrity.CONTENT_MD5_MISMATCH, integrity.content_md5_mismatch),
-    (encryption.SSE_NOT_APPLIED, encryption.sse_not_applied),
-    (encryption.SSE_MISMATCH, encryption.sse_mismatch),
-    (encryption.SSE_CUSTOMER_KEY_MD5_MISMATCH, encryption.sse_customer_key_md5_mismatch),
-    (encryption.SSE_CONFLICT, encryption.sse_conflict),
-    (encryption.SSE_KEY_EXPOSED, encryption.sse_key_exposed),
-    (error.CONNECTION_FAILED, error.connection_failed),
-    (error.ERROR_RESPONSE, error.error_response),
-    (error.ERROR_IN_SUCCESS, error.error_in_success),
-    (error.ERROR_BODY_MALFORMED, error.error_body_malformed),
-    (tracing.NOT_FROM_COS, tracing.not_from_cos),
-    (tracing.REQUEST_ID_MISSING, tracing.request_id_missing),
-    (tracing.REQUEST_ID_MISMATCH, tracing.request_id_mismatch),
-    (tracing.TRACE_ID_MISSING, tracing.trace_id_missing),
-    (tracing.TRACE_ID_ON_SUCCESS, tracing.trace_id_on_success),
-    (tracing.CLOCK_SKEW, tracing.clock_skew),
-    (integrity.HEADER_MALFORMED, integrity.header_malformed),
-    (integrity.HEADER_DUPLICATED, integrity.header_duplicated),
-    (signature.SIGNATURE_MALFORMED, signature.signature_malformed),
-    (signature.SIGNATURE_EXPIRED, signature.signature_expired),
-    (signature.SIGNATURE_NOT_YET_VALID, signature.signature_not_yet_valid),
-    (signature_content.SIGNATURE_BROKEN_BY_PROXY, signature_content.signature_broken_by_proxy),
-    (signature.SIGNATURE_INCOMPLETE, signature.signature_incomplete),
-    (signature_content.SIGNATURE_MISMATCH, signature_content.signature_mismatch),
-    (signature_content.SIGNATURE_WRONG_KEY, signature_content.signature_wrong_key),
-    (signature_content.SIGNATURE_HEADER_UNSIGNED, signature_content.signature_header_unsigned),
-    (signature.TOKEN_MISSING, signature.token_missing),
-    (access.POST_POLICY_FAILED, access.post_policy_failed),
-    (access.CORS_REFUSED, access.cors_refused),
-    (access.CORS_ETAG_HIDDEN, access.cors_etag_hidden),
-    (addressing.ENDPOINT_MISTAKE, addressing.endpoint_mistake),
-    (addressing.S3_FRAMING, addressing.s3_framing),
-    (access.PERMANENT_KEY_ON_DEVICE, access.permanent_key_on_device),
-    (access.CREDENTIALS_IN_CLEAR, access.credentials_in_clear),
-    (signature.SIGNATURE_LONG_LIVED, signature.signature_long_lived),
-    (integrity.CRC64_MISSING, integrity.crc64_missing),
-    (integrity.ETAG_MISSING, integrity.etag_missing),
+_ANY, _TROUBLE = Occasion.ANY, Occasion.TROUBLE
+_ENCRYPTION, _SIGNATURE, _CHANGE = Occasion.ENCRYPTION, Occasion.SIGNATURE, Occasion.CHANGE
+
+FLOW_RULES: tuple[tuple[Rule, Finder, Occasion], ...] = (
+    (integrity.BODY_TRUNCATED, integrity.body_truncated, _TROUBLE),
+    (integrity.CRC64_MISMATCH, integrity.crc64_mismatch, _TROUBLE),
+    (integrity.ETAG_MISMATCH, integrity.etag_mismatch, _TROUBLE),
+    (integrity.CONTENT_MD5_MISMATCH, integrity.content_md5_mismatch, _TROUBLE),
+    (encryption.SSE_NOT_APPLIED, encryption.sse_not_applied, _ENCRYPTION),
+    (encryption.SSE_MISMATCH, encryption.sse_mismatch, _ENCRYPTION),
+    (
+        encryption.SSE_CUSTOMER_KEY_MD5_MISMATCH,
+        encryption.sse_customer_key_md5_mismatch,
+        _ENCRYPTION,
+    ),
+    (encryption.SSE_CONFLICT, encryption.sse_conflict, _ENCRYPTION),
+    (encryption.SSE_KEY_EXPOSED, encryption.sse_key_exposed, _ENCRYPTION),
+    (error.CONNECTION_FAILED, error.connection_failed, _TROUBLE),
+    (error.ERROR_RESPONSE, error.error_response, _TROUBLE),
+    (error.ERROR_IN_SUCCESS, error.error_in_success, _TROUBLE),
+    (error.ERROR_BODY_MALFORMED, error.error_body_malformed, _TROUBLE),
+    (tracing.NOT_FROM_COS, tracing.not_from_cos, _TROUBLE),
+    (tracing.REQUEST_ID_MISSING, tracing.request_id_missing, _ANY),
+    (tracing.REQUEST_ID_MISMATCH, tracing.request_id_mismatch, _TROUBLE),
+    (tracing.TRACE_ID_MISSING, tracing.trace_id_missing, _TROUBLE),
+    (tracing.TRACE_ID_ON_SUCCESS, tracing.trace_id_on_success, _ANY),
+    (tracing.CLOCK_SKEW, tracing.clock_skew, _ANY),
+    (integrity.HEADER_MALFORMED, integrity.header_malformed, _ANY),
+    (integrity.HEADER_DUPLICATED, integrity.header_duplicated, _ANY),
+    (signature.SIGNATURE_MALFORMED, signature.signature_malformed, _TROUBLE),
+    (signature.SIGNATURE_EXPIRED, signature.signature_expired, _TROUBLE),
+    (signature.SIGNATURE_NOT_YET_VALID, signature.signature_not_yet_valid, _TROUBLE),
+    (
+        signature_content.SIGNATURE_BROKEN_BY_PROXY,
+        signature_content.signature_broken_by_proxy,
+        _CHANGE,
+    ),
+    (signature.SIGNATURE_INCOMPLETE, signature.signature_incomplete, _TROUBLE),
+    (signature_content.SIGNATURE_MISMATCH, signature_content.signature_mismatch, _TROUBLE),
+    (
+        signature_content.SIGNATURE_WRONG_KEY,
+        signature_content.signature_wrong_key,
+        _TROUBLE,
+    ),
+    (
+        signature_content.SIGNATURE_HEADER_UNSIGNED,
+        signature_content.signature_header_unsigned,
+        _TROUBLE,
+    ),
+    (signature.TOKEN_MISSING, signature.token_missing, _TROUBLE),
+    (access.POST_POLICY_FAILED, access.post_policy_failed, _TROUBLE),
+    (access.CORS_REFUSED, access.cors_refused, _ANY),
+    (access.CORS_ETAG_HIDDEN, access.cors_etag_hidden, _ANY),
+    (addressing.ENDPOINT_MISTAKE, addressing.endpoint_mistake, _TROUBLE),
+    (addressing.S3_FRAMING, addressing.s3_framing, _ANY),
+    (access.PERMANENT_KEY_ON_DEVICE, access.permanent_key_on_device, _SIGNATURE),
+    (access.CREDENTIALS_IN_CLEAR, access.credentials_in_clear, _ANY),
+    (signature.SIGNATURE_LONG_LIVED, signature.signature_long_lived, _SIGNATURE),
+    (integrity.CRC64_MISSING, integrity.crc64_missing, _ANY),
+    (integrity.ETAG_MISSING, integrity.etag_missing, _ANY),
 )
-"""Rules that one exchange alone can decide."""
+"""Rules that one exchange alone can decide, and when they may find something."""
+
+
+@lru_cache(maxsize=64)
+def finders(occasions: Occasions, ignore: frozenset[str]) -> tuple[Finder, ...]:
+    """What is to look at an exchange, in order; ``ignore`` are rule ids to leave out."""
+    return tuple(
+        find
+        for rule, find, occasion in FLOW_RULES
+        if rule.id not in ignore and occasions.include(occasion)
+    )
+
 
 TRANSFER_RULES: tuple[Rule, ...] = (
     transfer.MULTIPART_CRC64_MISMATCH,
@@ -75,7 +108,7 @@ CONNECTION_RULES: tuple[Rule, ...] = (connection.TLS_UNTRUSTED,)
 """Rules about connections that came to nothing; they stand in the summary alone."""
 
 RULES: tuple[Rule, ...] = (
-    *(rule for rule, _ in FLOW_RULES),
+    *(rule for rule, _, _ in FLOW_RULES),
     *TRANSFER_RULES,
     *CONNECTION_RULES,
 )

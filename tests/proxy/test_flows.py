@@ -1,10 +1,16 @@
 """From mitmproxy's flow to an exchange."""
 
 from mitmproxy.http import Headers as MitmHeaders
+from mitmproxy.http import Request
 from mitmproxy.test import tflow, tutils
 
 from cos_inspect.exchange import Body
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
+from cos_inspect.proxy.flows import exchange_of, headers_of, request_line
+
+
+def place(request: Request) -> tuple[str, int]:
+    line = request_line(request)
+    return line.host, line.port
 
 
 def test_the_host_header_tells_the_place() -> None:
@@ -14,14 +20,14 @@ def test_the_host_header_tells_the_place() -> None:
         scheme=b"https",
         headers=MitmHeaders(((b"Host", b"B-1250000000.COS.ap-beijing.myqcloud.com."),)),
     )
-    assert request_place(request) == ("b-1250000000.cos.ap-beijing.myqcloud.com", 443)
+    assert place(request) == ("b-1250000000.cos.ap-beijing.myqcloud.com", 443)
     request.headers["host"] = "h.example:8443"
-    assert request_place(request) == ("h.example", 8443)
+    assert place(request) == ("h.example", 8443)
 
 
 def test_without_a_host_header_the_connection_tells() -> None:
     request = tutils.treq(host="h.example", port=81, headers=MitmHeaders())
-    assert request_place(request) == ("h.example", 81)
+    assert place(request) == ("h.example", 81)
 
 
 def test_headers_keep_order_case_and_odd_bytes() -> None:
@@ -38,6 +44,7 @@ def test_an_exchange_has_times_and_addresses() -> None:
     assert flow.response is not None
     exchange = exchange_of(
         flow,
+        request_line(flow.request),
         request_headers=headers_of(flow.request),
         response_headers=headers_of(flow.response),
         request_body=Body(),
@@ -56,6 +63,7 @@ def test_a_reused_connection_cost_nothing() -> None:
     flow = tflow.tflow(err=True)
     exchange = exchange_of(
         flow,
+        request_line(flow.request),
         request_headers=headers_of(flow.request),
         response_headers=None,
         request_body=Body(),

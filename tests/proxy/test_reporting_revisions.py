@@ -10,7 +10,7 @@ import pytest
 from mitmproxy import http
 from mitmproxy.test import taddons, tflow
 
-from cos_inspect.exchange import EMPTY_BODY, Exchange
+from cos_inspect.exchange import Exchange
 from cos_inspect.proxy.annotations import comment_of
 from cos_inspect.proxy.options import Settings
 from cos_inspect.proxy.reporting import Reporting
@@ -48,8 +48,8 @@ def tell(made: Reporting, one: Exchange) -> http.HTTPFlow:
     flow = tflow.tflow()
     flow.id = one.flow_id
     flow.live = False
-    body = None if one.response is None else one.response.body
-    made.report(flow, one, request_body=EMPTY_BODY, response_body=body)
+    made.report(flow, one)
+    made.tell()
     return flow
 
 

@@ -23,7 +23,7 @@ HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 def test_the_rule_is_registered_and_is_none_for_flows() -> None:
     assert CONNECTION_RULES == (TLS_UNTRUSTED,)
     assert TLS_UNTRUSTED.id in RULE_IDS
-    assert TLS_UNTRUSTED not in [rule for rule, _ in FLOW_RULES]
+    assert TLS_UNTRUSTED not in [rule for rule, *_ in FLOW_RULES]
 
 
 def test_a_refusal_is_an_error_with_advice_for_each_platform() -> None:

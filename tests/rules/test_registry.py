@@ -115,7 +115,7 @@ def test_everything_in_a_module_of_rules_is_registered(module: ModuleType) -> No
         and not name.startswith("_")
         and list(get_type_hints(function).values()) == [CosExchange, Sequence[Check], _FINDINGS]
     }
-    rule_of = {find: rule for rule, find in FLOW_RULES}
+    rule_of = {find: rule for rule, find, _ in FLOW_RULES}
     # A finder is named after its rule, so that one is found from the other.
     assert {name.replace("_", "-") for name in finders} == {
         rule_of[find].id for find in finders.values() if find in rule_of

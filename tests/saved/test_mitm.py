@@ -21,13 +21,11 @@ from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.saved import Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import BadFlowError, boundaries, read_state
-from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.digests import crc64
 from cos_inspect.exchange import BodyEnd, Exchange
 from cos_inspect.inspection import inspect
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_place
-from cos_inspect.proxy.watch import Watch
+from cos_inspect.proxy.watch import watch_of
 from tests.saved.hars import answer_headers
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -83,20 +81,9 @@ class Reading:
 
 def expected(flow: http.HTTPFlow) -> Exchange:
     """By mitmproxy's reader and the hooks' way."""
-    headers = headers_of(flow.request)
-    answer = headers_of(flow.response) if flow.response else None
-    endpoint = find_endpoint(request_place(flow.request)[0], flow.request.path, headers, answer, ())
-    assert endpoint is not None
-    watch = Watch(flow, headers, endpoint)
-    watch.response_headers = answer
-    return exchange_of(
-        flow,
-        request_headers=headers,
-        response_headers=answer,
-        request_body=watch.request_body(),
-        response_body=watch.response_body(),
-        opened_connection=True,
-    )
+    watch = watch_of(flow, ())
+    assert watch is not None
+    return watch.exchange(opened_connection=True)
 
 
 def broken_off() -> http.HTTPFlow:
