@@ -172,7 +172,7 @@ def _headers(
         # A secret parameter may stand in any value: a URL in Referer or Location.
         if fact.secret or "=" in value or "%3" in value:
             watched.add(side, place, fact.secret)
-        described.append(HeaderReport(name, value, fact.category, fact.meaning, list(issues)))
+        described.append(HeaderReport(name, value, fact.category, fact.meaning, issues))
     return described
 
 

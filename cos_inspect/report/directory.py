@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 def flow_file_stem(report: FlowReport) -> str:
     """``000001_PutObject_200_3f2a9c1b``: never a character of an object key."""
     status = "error" if report.response is None else str(report.response.status)
-    operation = _UNSAFE.sub("-", report.cos.operation)[:60]
-    return f"{report.sequence:06d}_{operation}_{status}_{_UNSAFE.sub('-', report.flow_id)[:8]}"
+    flow = _UNSAFE.sub("-", report.flow_id[:8])
+    return f"{report.sequence:06d}_{_operation(report.cos.operation)}_{status}_{flow}"
+
+
+@lru_cache(maxsize=512)
+def _operation(name: str) -> str:
+    return _UNSAFE.sub("-", name)[:60]
 
 
 class ReportDirectory:
@@ -36,6 +42,7 @@ class ReportDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._flows = path / "flows"
+        self._flows_text = str(self._flows)
         self._counter = path / ".sequence"
         self._serial = 0
 
@@ -63,10 +70,10 @@ class ReportDirectory:
         )
         return max(numbers, default=0)
 
-    def write_flow(self, report: FlowReport, suffix: str, content: bytes) -> Path:
-        path = self._flows / f"{flow_file_stem(report)}{suffix}"
-        self._replace(path, content)
-        return path
+    def write_flow(self, report: FlowReport, suffix: str, content: bytes) -> str:
+        """The new file's path."""
+        # As text: pathlib would cost as much as the writing does.
+        return self._replace_in(self._flows_text, f"{flow_file_stem(report)}{suffix}", content)
 
     def append(self, name: str, lines: Sequence[bytes]) -> bool:
         """Adds lines to a file in one write, or none of them; to be called holding the lock.
@@ -103,23 +110,28 @@ class ReportDirectory:
         return summary
 
     def _replace(self, path: Path, content: bytes) -> None:
+        self._replace_in(str(path.parent), path.name, content)
+
+    def _replace_in(self, folder: str, name: str, content: bytes) -> str:
         """Writes to a temporary name, then renames, so that nobody sees half a file."""
         self._serial += 1
-        temporary = path.parent / f".{os.getpid()}-{self._serial}.tmp"
+        temporary = f"{folder}/.{os.getpid()}-{self._serial}.tmp"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             try:
                 _write_all(descriptor, content)
             finally:
                 os.close(descriptor)
-            temporary.replace(path)
+            path = f"{folder}/{name}"
+            os.replace(temporary, path)  # noqa: PTH105
         except OSError:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
+        return path
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
+    view = memoryview(content)[os.write(descriptor, content) :]
     while view:
         view = view[os.write(descriptor, view) :]
 

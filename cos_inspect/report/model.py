@@ -108,7 +108,7 @@ class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     value: str
     category: Category
     meaning: str
-    issues: list[str]
+    issues: tuple[str, ...]
     redacted: bool = False
 
 

@@ -120,7 +120,7 @@ def one_of_many(number: int) -> FlowReport:
     seconds = number // 10
     started = f"2026-11-22T{10 + seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     headers = [
-        HeaderReport(f"x-cos-meta-{name}", f"value {name} {number}", "object", "Metadata.", [])
+        HeaderReport(f"x-cos-meta-{name}", f"value {name} {number}", "object", "Metadata.", ())
         for name in range(12)
     ]
     return msgspec.structs.replace(
@@ -276,7 +276,7 @@ def hostile() -> tuple[list[FlowReport], Summary]:
     report = flow_report(
         sequence=1, operation="GetObject", key=MARKUP, status=404, client=MARKUP, host=MARKUP
     )
-    header = HeaderReport(MARKUP, MARKUP, "other", "", [MARKUP], redacted=True)
+    header = HeaderReport(MARKUP, MARKUP, "other", "", (MARKUP,), redacted=True)
     bad = Finding(
         rule="error-response",
         group="error",
@@ -411,14 +411,14 @@ def signed_report() -> FlowReport:
         check="etag", body="request", status="mismatch", expected='"aaxbb"', actual='"aaybb"'
     )
     headers = [
-        HeaderReport("Host", "example.com", "http", "The host.", []),
-        HeaderReport("Authorization", "q-sign-algorithm=sha1&q-signature=5e5e5e", "auth", "", []),
-        HeaderReport("x-cos-security-token", "t0ken", "auth", "", []),
-        HeaderReport("x-cos-server-side-encryption-customer-key", "c0ffee", "sse", "", []),
-        HeaderReport("Cookie", "c00kie", "http", "", []),
-        HeaderReport("x-cos-copy-source", "b/k?sign=1&q-signature=5e5e5e", "object", "", []),
-        HeaderReport("x-cos-meta-a", "it's $(rm) `x`", "object", "Metadata.", ["Not ASCII"]),
-        HeaderReport("@file", "x", "other", "", []),
+        HeaderReport("Host", "example.com", "http", "The host.", ()),
+        HeaderReport("Authorization", "q-sign-algorithm=sha1&q-signature=5e5e5e", "auth", "", ()),
+        HeaderReport("x-cos-security-token", "t0ken", "auth", "", ()),
+        HeaderReport("x-cos-server-side-encryption-customer-key", "c0ffee", "sse", "", ()),
+        HeaderReport("Cookie", "c00kie", "http", "", ()),
+        HeaderReport("x-cos-copy-source", "b/k?sign=1&q-signature=5e5e5e", "object", "", ()),
+        HeaderReport("x-cos-meta-a", "it's $(rm) `x`", "object", "Metadata.", ("Not ASCII",)),
+        HeaderReport("@file", "x", "other", "", ()),
     ]
     url = "https://example.com/a%20b/it's.txt?x=1&q-signature=5e5e5e&x-cos-security-token=t0ken"
     request = msgspec.structs.replace(report.request, headers=headers, url=url)

@@ -34,7 +34,7 @@ def flow_report(
     host: str = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com",
 ) -> FlowReport:
     body = BodyReport(size=3, md5=None, crc64ecma=None, complete=True, encoding=None)
-    headers = [HeaderReport("Host", host, "http", "", [])]
+    headers = [HeaderReport("Host", host, "http", "", ())]
     return FlowReport(
         flow_id=flow_id,
         sequence=sequence,

@@ -41,7 +41,7 @@ def test_numbers_go_on_when_only_the_files_are_left(tmp_path: Path) -> None:
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     directory = ReportDirectory(tmp_path / "r")
     with directory.exclusively():
-        path = directory.write_flow(flow_report(sequence=1), ".json", b"{}")
+        path = Path(directory.write_flow(flow_report(sequence=1), ".json", b"{}"))
         directory.append("flows.jsonl", [b"{}"])
         tally = Tally()
         tally.add(flow_report(sequence=1))
@@ -69,7 +69,7 @@ def test_a_directory_that_went_away_is_made_again(tmp_path: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "r").rmdir()
     with directory.exclusively():
-        assert directory.write_flow(flow_report(sequence=1), ".json", b"{}").exists()
+        assert Path(directory.write_flow(flow_report(sequence=1), ".json", b"{}")).exists()
 
 
 def test_a_broken_summary_is_begun_anew(tmp_path: Path) -> None:

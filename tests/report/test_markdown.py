@@ -47,7 +47,7 @@ def hostile_report(value: str) -> FlowReport:
         cause=None,
         fix=None,
     )
-    header = HeaderReport(value, value, "other", "", [value])
+    header = HeaderReport(value, value, "other", "", (value,))
     request = msgspec.structs.replace(report.request, headers=[header], url=f"https://h/{value}")
     return msgspec.structs.replace(
         report, findings=[bad], checks=[check], error=error, request=request, ticket=value

@@ -48,7 +48,7 @@ def test_a_failure_is_told_and_the_next_report_is_tried(
     written = ReportDirectory.write_flow
     calls: list[int] = []
 
-    def full_once(self: ReportDirectory, *arguments: object) -> Path:
+    def full_once(self: ReportDirectory, *arguments: object) -> str:
         calls.append(1)
         if len(calls) == 1:
             raise OSError(28, "No space left on device")
