@@ -6,7 +6,7 @@ from mitmproxy.test import tflow
 
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
 from cos_inspect.inspection import inspect
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_line
+from cos_inspect.proxy.flows import exchange_of, headers_of, place_of
 from tests.rules.exchanges import HOST
 
 
@@ -74,9 +74,9 @@ def test_bytes_that_are_no_utf8_do_not_stop_a_report() -> None:
     inspection = inspect(
         exchange_of(
             flow,
-            request_line(flow.request),
-            request_headers=headers_of(flow.request),
-            response_headers=headers_of(response),
+            place_of(flow.request),
+            request_headers=headers_of(flow.request.headers.fields),
+            response_headers=headers_of(response.headers.fields),
             request_body=EMPTY_BODY,
             response_body=EMPTY_BODY,
         )

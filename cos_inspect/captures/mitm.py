@@ -22,7 +22,8 @@ from cos_inspect.captures.tnetstring import (
 )
 from cos_inspect.digests import crc64
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.watch import Watch, watch_of
+from cos_inspect.proxy.glance import Glance
+from cos_inspect.proxy.watch import Watch
 
 _REMEMBERED = 4096
 """Server connections that are remembered, to know the first flow on each."""
@@ -65,7 +66,7 @@ class FlowFile:
         flow = _flow_of(data)
         if flow is None:
             return None
-        watch = watch_of(flow, self._hosts)
+        watch = Glance(flow, self._hosts).watch()
         if watch is None:
             return Saved(flow.id, None)
         answer = flow.response.raw_content if flow.response else None

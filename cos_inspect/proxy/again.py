@@ -5,9 +5,9 @@ from collections.abc import Callable
 from mitmproxy import flow, http
 
 from cos_inspect.proxy import annotations
+from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.options import Settings
 from cos_inspect.proxy.reporting import Reporting
-from cos_inspect.proxy.watch import watch_of
 from cos_inspect.report.model import FlowReport
 
 
@@ -36,7 +36,7 @@ class Again:
             return known
         if not _is_over(asked):
             return None
-        watch = watch_of(asked, self.settings.hosts)
+        watch = Glance(asked, self.settings.hosts).watch()
         return None if watch is None else self._reporting.judge_again(watch.exchange())
 
     def recheck(self, asked: flow.Flow) -> FlowReport | None:
@@ -45,7 +45,7 @@ class Again:
         if not isinstance(asked, http.HTTPFlow) or not _is_over(asked):
             return None
         self._catch_up()
-        watch = watch_of(asked, self.settings.hosts)
+        watch = Glance(asked, self.settings.hosts).watch()
         if watch is None:
             return None
         exchange = watch.exchange()

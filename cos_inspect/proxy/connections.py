@@ -14,7 +14,7 @@ from mitmproxy import connection, http, tls
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.cos.endpoint import read_endpoint
-from cos_inspect.proxy.flows import request_line
+from cos_inspect.proxy.flows import place_of
 from cos_inspect.proxy.trouble import Failure, Sighting, TroubleLedger
 from cos_inspect.report.summary import ConnectionTrouble
 
@@ -61,7 +61,7 @@ class _Open(msgspec.Struct):
 
 
 class ConnectionWatch:
-    """An addon inside the addon, which mitmproxy feeds with the same hooks.
+    """Has hooks of its own, which the addon hands to mitmproxy.
 
     ``report`` gets what the summary has to add. Memory is bounded.
     """
@@ -155,7 +155,7 @@ class ConnectionWatch:
         entry = self._open.get(flow.client_conn.id)
         if entry is None or entry.upstream is None or flow.error is None:
             return
-        if flow.error.msg == entry.upstream.said and self._is_cos(request_line(flow.request).host):
+        if flow.error.msg == entry.upstream.said and self._is_cos(place_of(flow.request).host):
             sighting = msgspec.structs.replace(entry.upstream, flow=flow.id)
             if entry.related:
                 self._ledger.relates(sighting)

@@ -115,9 +115,9 @@ def _redactor(metadata: Metadata) -> Redactor:
     flow = metadata.flow
     if isinstance(flow, http.HTTPFlow):
         redactor.parameters(flow.request.path)
-        for name, value in headers_of(flow.request):
+        for name, value in headers_of(flow.request.headers.fields):
             redactor.header(value, describe(name.lower(), "request").secret)
         if flow.response is not None:
-            for name, value in headers_of(flow.response):
+            for name, value in headers_of(flow.response.headers.fields):
                 redactor.header(value, describe(name.lower(), "response").secret)
     return redactor

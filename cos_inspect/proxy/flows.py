@@ -9,10 +9,12 @@ from mitmproxy.net.http import url
 
 from cos_inspect.exchange import Body, Exchange, Headers, Request, Response, Timing
 
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields as mitmproxy keeps them."""
 
-def headers_of(message: http.Message) -> Headers:
+
+def headers_of(fields: Fields) -> Headers:
     """Header fields in wire order; bytes that are no UTF-8 become surrogates' replacement."""
-    fields = message.headers.fields
     names = _names(tuple([name for name, _ in fields]))
     values = [value.decode("utf-8", "replace") for _, value in fields]
     if names.distinct:
@@ -21,28 +23,77 @@ def headers_of(message: http.Message) -> Headers:
 
 
 class _Names(NamedTuple):
+    """The names of a message's headers; a client or server sends the same ones again."""
+
     shown: tuple[str, ...]
     lower: tuple[str, ...]
     distinct: bool
+    length: int | None
+    """The place of the first Content-Length."""
 
 
 @lru_cache(maxsize=256)
 def _names(raw: tuple[bytes, ...]) -> _Names:
-    """A client or server sends the same names again and again."""
     shown = tuple(name.decode("utf-8", "replace") for name in raw)
     lower = tuple(name.lower() for name in shown)
-    return _Names(shown, lower, len(set(lower)) == len(lower))
+    length = lower.index("content-length") if "content-length" in lower else None
+    return _Names(shown, lower, len(set(lower)) == len(lower), length)
 
 
-def _text(value: str) -> str:
-    """Bytes that are no UTF-8 become U+FFFD; mitmproxy has surrogates for them, which
-    cannot be written."""
-    if value.isascii():
-        return value
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def announced_length(fields: Fields) -> int | None:
+    """Content-Length, where it is there and a number."""
+    place = _names(tuple([name for name, _ in fields])).length
+    if place is None:
+        return None
+    value = fields[place][1]
+    return int(value) if value.isdigit() and len(value) <= _LONGEST_NUMBER else None
+
+
+class RequestHead(NamedTuple):
+    """A request's head as mitmproxy has it; nothing that is done to the request changes it."""
+
+    fields: Fields
+    method: bytes
+    scheme: bytes
+    authority: bytes
+    host: str
+    port: int
+    path: bytes
+    http_version: bytes
+
+
+def request_head(request: http.Request) -> RequestHead:
+    data = request.data
+    return RequestHead(
+        data.headers.fields,
+        data.method,
+        data.scheme,
+        data.authority,
+        data.host,
+        data.port,
+        data.path,
+        data.http_version,
+    )
+
+
+def may_have_body(head: RequestHead) -> bool:
+    """By the method, or by a header that frames one."""
+    if head.method.upper() in (b"PUT", b"POST"):
+        return True
+    names = _names(tuple([name for name, _ in head.fields]))
+    if names.length is not None and head.fields[names.length][1] != b"0":
+        return True
+    return "transfer-encoding" in names.lower
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_NUMBER = 20
+
+
+@lru_cache(maxsize=256)
+def _word(data: bytes) -> str:
+    """Methods, schemes and versions: few, and the same ones again and again."""
+    return data.decode("utf-8", "replace")
 
 
 class RequestLine(msgspec.Struct, frozen=True, gc=False):
@@ -59,23 +110,46 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     http_version: str
 
 
-def request_line(request: http.Request) -> RequestLine:
-    scheme, port = request.scheme, request.port
-    authority = request.host_header
+def request_line(head: RequestHead, headers: Headers) -> RequestLine:
+    scheme, port, version = _word(head.scheme), head.port, _word(head.http_version)
+    authority = headers.get("host")
+    if head.authority and version.startswith(("HTTP/2", "HTTP/3")):
+        authority = _authority(head.authority)
     if authority:
         host, named_port = _parsed_authority(authority)
         port = named_port or _DEFAULT_PORTS.get(scheme, port)
     else:
-        host = _text(request.host).lower().removesuffix(".")
-    return RequestLine(
-        _text(request.method), scheme, host, port, _text(request.path), request.http_version
-    )
+        host = _plain_host(head.host)
+    target = head.path.decode("utf-8", "replace")
+    return RequestLine(_word(head.method).upper(), scheme, host, port, target, version)
+
+
+def place_of(request: http.Request) -> RequestLine:
+    """The same, of a request as it is now."""
+    head = request_head(request)
+    return request_line(head, headers_of(head.fields))
+
+
+@lru_cache(maxsize=512)
+def _authority(data: bytes) -> str:
+    try:
+        return data.decode("idna")
+    except UnicodeError:
+        return data.decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=512)
 def _parsed_authority(authority: str) -> tuple[str, int | None]:
     host, port = url.parse_authority(authority, check=False)
-    return _text(host).lower().removesuffix("."), port
+    return _plain_host(host), port
+
+
+def _plain_host(host: str) -> str:
+    """In lower case, without a final dot. mitmproxy has surrogates for bytes that are no
+    UTF-8; they become U+FFFD, as surrogates cannot be written."""
+    if not host.isascii():
+        host = host.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return host.lower().removesuffix(".")
 
 
 def exchange_of(

@@ -13,7 +13,7 @@ from typing import Any
 from mitmproxy import ctx
 from mitmproxy.tools.dump import DumpMaster
 
-from cos_inspect.proxy.watch import Watch
+from cos_inspect.proxy.glance import Glance
 
 _SECONDS = 0.05
 _MOST_FLOWS = 32
@@ -25,24 +25,24 @@ _MOST_BYTES = 4 * 1024 * 1024
 class Gathering:
     """Hands flows on in the order in which they came: together, soon."""
 
-    def __init__(self, hand_on: Callable[[list[Watch]], None]) -> None:
+    def __init__(self, hand_on: Callable[[list[Glance]], None]) -> None:
         self._hand_on = hand_on
-        self._watches: list[Watch] = []
+        self._glances: list[Glance] = []
         self._bytes = 0
         self._timer: asyncio.Handle | None = None
 
     @property
     def is_wanted(self) -> bool:
         """Whether a flow that was just answered may wait."""
-        return bool(self._watches) or not _is_looked_at()
+        return bool(self._glances) or not _is_looked_at()
 
-    def put(self, watch: Watch) -> None:
+    def put(self, glance: Glance) -> None:
         """To be called where an event loop runs."""
-        self._watches.append(watch)
-        self._bytes += watch.kept_bytes
+        self._glances.append(glance)
+        self._bytes += glance.kept_bytes
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_SECONDS, self.flush)
-        elif len(self._watches) == _MOST_FLOWS or self._bytes > _MOST_BYTES:
+        elif len(self._glances) == _MOST_FLOWS or self._bytes > _MOST_BYTES:
             self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_soon(self.flush)
 
@@ -51,9 +51,9 @@ class Gathering:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        watches, self._watches, self._bytes = self._watches, [], 0
-        if watches:
-            self._hand_on(watches)
+        glances, self._glances, self._bytes = self._glances, [], 0
+        if glances:
+            self._hand_on(glances)
 
 
 def _is_looked_at() -> bool:

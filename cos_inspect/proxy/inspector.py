@@ -4,6 +4,7 @@ import asyncio
 import collections
 import logging
 from pathlib import Path
+from typing import Any
 
 from mitmproxy import connection, contentviews, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
@@ -17,12 +18,13 @@ from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connections import ConnectionWatch
 from cos_inspect.proxy.contentview import CosContentview
-from cos_inspect.proxy.flows import exchange_of, headers_of
+from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.gathering import Gathering
+from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
 from cos_inspect.proxy.terminal_log import TerminalLog
-from cos_inspect.proxy.watch import Watch, watch_of
+from cos_inspect.proxy.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +76,9 @@ class CosInspect:
     def __init__(self) -> None:
         self._settings = options.Settings()
         self._reporting = Reporting()
-        self._watches: dict[str, Watch] = {}
+        self._glances: dict[str, Glance] = {}
+        """Flows under way."""
+        self._is_running = False
         self._finished = _Recent()
         self._connections = _Recent()
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
@@ -82,26 +86,30 @@ class CosInspect:
         self._connection_watch = ConnectionWatch(self._reporting.report_connection)
         self._gathering = Gathering(self._report)
         self._again = Again(self._reporting, self._gathering.flush)
-        self.addons = [
-            self._connection_watch,
-            Commands(self._again),
-            LivePages(self._pages),
-            TerminalLog(),
-        ]
-        """mitmproxy feeds them with every hook as well."""
+        self._live_pages = LivePages(self._pages)
+        self._terminal_log = TerminalLog()
+        self.addons = [Commands(self._again)]
+        """Few: mitmproxy asks each of them for every hook of every flow."""
+        connections = self._connection_watch
+        self.http_connect = connections.http_connect
+        self.http_connect_error = connections.http_connect_error
+        self.server_connect_error = connections.server_connect_error
+        self.tls_clienthello = connections.tls_clienthello
+        self.tls_established_client = connections.tls_established_client
+        self.tls_failed_client = connections.tls_failed_client
+        self.tls_failed_server = connections.tls_failed_server
 
     def load(self, loader: Loader) -> None:
         options.declare(loader)
         contentviews.add(CosContentview(self._again))
+        self._terminal_log.load()
         for complaint in options.repeated(ctx.options):
             logger.error(complaint)
-        # Behind every other addon, so that its exit skips nobody's last words.
-        addons = loader.master.addons
-        before = addons.get(ExitStatus.name)
-        if before is not None:
-            # The script was changed and loaded anew.
-            addons.remove(before)
-        addons.add(ExitStatus(self))
+
+    def running(self) -> None:
+        self._is_running = True
+        self._prepare_exit()
+        self._live_pages.running()
 
     def configure(self, updated: set[str]) -> None:
         if not updated & options.OPTION_NAMES:
@@ -117,9 +125,22 @@ class CosInspect:
             logger.error("%s", error)
             settings = options.Settings(report_dir=None, annotate=False)
         self._settings = settings
+        if self._is_running:
+            self._prepare_exit()
         self._reporting.use(settings)
         self._connection_watch.use(settings.hosts, settings.ignore)
         self._again.settings = settings
+
+    def _prepare_exit(self) -> None:
+        """Where a finding may fail the run, puts an addon behind every other one, so that its
+        exit skips nobody's last words."""
+        addons: Any = ctx.master.addons
+        before = addons.get(ExitStatus.name)
+        if before is not None:
+            # Also that of a script which was changed and loaded anew.
+            addons.remove(before)
+        if self._settings.fail_on != "never":
+            addons.add(ExitStatus(self))
 
     def _pages(self) -> tuple[Path | None, bool]:
         return self._settings.report_dir, "html" in self._settings.formats
@@ -129,19 +150,24 @@ class CosInspect:
             self._begin(flow)
         except Exception:
             self._failed(flow)
+        self._connection_watch.requestheaders(flow)
 
     def _begin(self, flow: http.HTTPFlow) -> None:
         if flow.is_replay == "request":
             self._gathering.flush()
             annotations.forget(flow)
             self._finished.discard(flow.id)
-        watch = watch_of(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
-        if watch is None:
-            return
-        self._watches[flow.id] = watch
+        glance = self._glance(flow)
         # mitmproxy crashes where a request is streamed that an addon has answered by now.
-        if flow.live and flow.response is None:
-            watch.tap_request(self._settings.stream_above)
+        if flow.live and flow.response is None and glance.sends_body:
+            watch = glance.watch()
+            if watch is not None:
+                watch.tap_request(self._settings.stream_above)
+
+    def _glance(self, flow: http.HTTPFlow) -> Glance:
+        glance = Glance(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
+        self._glances[flow.id] = glance
+        return glance
 
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._pending:
@@ -156,18 +182,18 @@ class CosInspect:
     def _answered(self, flow: http.HTTPFlow) -> None:
         if flow.response is None:
             return
-        watch = self._watches.get(flow.id)
-        if watch is not None:
-            watch.response_headers = headers_of(flow.response)
+        glance = self._glances.get(flow.id)
+        if glance is None:
+            glance = self._glance(flow)
         else:
-            # Of a custom domain the answer alone may tell.
-            watch = watch_of(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
-            if watch is None:
-                return
-            self._watches[flow.id] = watch
-        watch.marks_wanted = self._boundaries(flow, watch)
-        if flow.live:
-            watch.tap_response(self._settings.stream_above)
+            glance.note_answer()
+        if glance.is_kept_whole(self._settings.stream_above):
+            return
+        watch = glance.watch()
+        if watch is not None:
+            watch.marks_wanted = self._boundaries(flow, watch)
+            if flow.live:
+                watch.tap_response(self._settings.stream_above)
 
     def _boundaries(self, flow: http.HTTPFlow, watch: Watch) -> list[int]:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
@@ -186,7 +212,8 @@ class CosInspect:
         )
 
     def response(self, flow: http.HTTPFlow) -> None:
-        watch = self._watches.get(flow.id)
+        glance = self._glances.get(flow.id)
+        watch = glance.known if glance else None
         if flow.live and watch is not None and watch.upload_under_way:
             # The upload may go on, end, or be cut; no hook of the flow tells of the last.
             self._pending[flow.id] = None
@@ -200,26 +227,28 @@ class CosInspect:
 
     def error(self, flow: http.HTTPFlow) -> None:
         self._finish(flow)
+        self._connection_watch.error(flow)
 
     def client_disconnected(self, client: connection.Client) -> None:
         self._finish_cut_uploads(client.id)
+        self._connection_watch.client_disconnected(client)
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
         self._finish_cut_uploads(data.client.id)
 
     def _finish_cut_uploads(self, client_id: str) -> None:
         for flow_id in list(self._pending):
-            watch = self._watches.get(flow_id)
-            if watch is not None and watch.flow.client_conn.id == client_id:
-                self._finish_now(watch.flow)
+            glance = self._glances.get(flow_id)
+            if glance is not None and glance.flow.client_conn.id == client_id:
+                self._finish_now(glance.flow)
 
     def done(self) -> None:
-        for flow_id in list(self._watches):
-            watch = self._watches[flow_id]
-            self._finish(watch.flow)
+        for glance in list(self._glances.values()):
+            self._finish(glance.flow)
         self._gathering.flush()
         self._connection_watch.finish()
         self._reporting.close()
+        self._terminal_log.done()
 
     @property
     def is_failure(self) -> bool:
@@ -242,29 +271,36 @@ class CosInspect:
         timer = self._pending.pop(flow.id, None)
         if timer is not None:
             timer.cancel()
-        watch = self._watches.pop(flow.id, None)
+        glance = self._glances.pop(flow.id, None)
         # A cut flow that is read from a file fires both response and error.
         if not self._finished.add(flow.id):
             return
+        if glance is None:
+            self._reporting.count_other()
+            return
+        glance.seal()
+        if may_wait:
+            self._gathering.put(glance)
+        else:
+            self._gathering.flush()
+            self._report([glance])
+
+    def _report(self, glances: list[Glance]) -> None:
+        for glance in glances:
+            try:
+                self._report_one(glance)
+            except Exception:
+                self._failed(glance.flow)
+        try:
+            self._reporting.tell()
+        except Exception:
+            logger.warning("COS flows cannot be told of", exc_info=True)
+
+    def _report_one(self, glance: Glance) -> None:
+        watch = glance.watch()
         if watch is None:
             self._reporting.count_other()
             return
-        watch.seal()
-        if may_wait:
-            self._gathering.put(watch)
-        else:
-            self._gathering.flush()
-            self._report([watch])
-
-    def _report(self, watches: list[Watch]) -> None:
-        for watch in watches:
-            try:
-                self._report_one(watch)
-            except Exception:
-                self._failed(watch.flow)
-        self._reporting.tell()
-
-    def _report_one(self, watch: Watch) -> None:
         server = watch.flow.server_conn
         opened = server is not None and self._connections.add(server.id)
         exchange = watch.exchange(opened_connection=opened)
@@ -272,7 +308,7 @@ class CosInspect:
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""
-        self._watches.pop(flow.id, None)
+        self._glances.pop(flow.id, None)
         level = logging.ERROR if flow.live else logging.WARNING
         logger.log(level, "flow %s: not inspected, the inspection failed", flow.id, exc_info=True)
 

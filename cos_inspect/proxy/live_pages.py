@@ -40,12 +40,10 @@ _NOT_YET = (
 
 
 class LivePages:
-    """An addon that gives mitmweb the pages once its application is there.
+    """Gives mitmweb the pages once its application is there.
 
     ``directory`` answers with the report directory and whether pages are written there.
     """
-
-    name = "cos-inspect-pages"
 
     def __init__(self, directory: Callable[[], tuple[Path | None, bool]]) -> None:
         self._directory = directory

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from mitmproxy import ctx, log
-from mitmproxy.addonmanager import Loader
 
 from cos_inspect.proxy.terminal import flow_line
 from cos_inspect.report.model import FlowReport
@@ -57,14 +56,12 @@ class FlowFormatter(logging.Formatter):
 
 
 class TerminalLog:
-    """An addon that changes mitmdump's log handler, and changes it back."""
-
-    name = "cos-inspect-terminal"
+    """Changes mitmdump's log handler, and changes it back."""
 
     def __init__(self) -> None:
         self._replaced: tuple[logging.Handler, logging.Formatter] | None = None
 
-    def load(self, _loader: Loader) -> None:
+    def load(self) -> None:
         handler = _handler()
         if handler is None or handler.formatter is None:
             return

@@ -1,10 +1,8 @@
 """What is held of one flow from its first header to its last byte."""
 
-from collections.abc import Sequence
-
 from mitmproxy import http
 
-from cos_inspect.cos.cos_exchange import Recognised, recognise
+from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.cos.digest_plan import (
     DigestPlan,
     plan_payload,
@@ -15,24 +13,9 @@ from cos_inspect.cos.payload import PayloadReader, payload_reader
 from cos_inspect.digests import Digester
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers
 from cos_inspect.proxy.annotations import saved_body
-from cos_inspect.proxy.flows import RequestLine, exchange_of, headers_of, request_line
+from cos_inspect.proxy.flows import RequestLine, exchange_of
 from cos_inspect.proxy.hashing import HASHING
 from cos_inspect.proxy.taps import Meter, Tap, body_of_content, meter_of_content
-
-
-def watch_of(
-    flow: http.HTTPFlow, patterns: Sequence[str], *, host_rewritten: bool = False
-) -> "Watch | None":
-    """None when the flow is not COS traffic, as far as it has come; ``patterns`` are those
-    of further hosts."""
-    line, headers = request_line(flow.request), headers_of(flow.request)
-    answer = headers_of(flow.response) if flow.response else None
-    recognised = recognise(line.host, line.method, line.target, headers, answer, patterns)
-    if recognised is None:
-        return None
-    watch = Watch(flow, line, headers, recognised, host_rewritten=host_rewritten)
-    watch.response_headers = answer
-    return watch
 
 
 class Watch:
@@ -41,7 +24,7 @@ class Watch:
     __slots__ = (
         "_request_tap",
         "_response_tap",
-        "_sealed",
+        "contents",
         "dropped_headers",
         "flow",
         "line",
@@ -59,13 +42,14 @@ class Watch:
         line: RequestLine,
         headers: Headers,
         recognised: Recognised,
+        response_headers: Headers | None,
         *,
         host_rewritten: bool = False,
     ) -> None:
         self.flow = flow
         self.line = line
         self.request_headers = headers
-        self.response_headers: Headers | None = None
+        self.response_headers = response_headers
         self.recognised = recognised
         self.operation = recognised.operation
         dropped: list[tuple[str, str]] = []
@@ -83,7 +67,9 @@ class Watch:
         """What was noted there; known with the response's body."""
         self._request_tap: Tap | None = None
         self._response_tap: Tap | None = None
-        self._sealed: tuple[bytes | None, bytes | None] | None = None
+        self.contents: tuple[bytes | None, bytes | None] | None = None
+        """The bodies that are kept whole, of request and answer, once the flow is over; before,
+        they are looked up."""
 
     def tap_request(self, limit: int | None) -> None:
         """Streams a request body above ``limit`` bytes or of unknown length."""
@@ -135,20 +121,9 @@ class Watch:
             opened_connection=opened_connection,
         )
 
-    def seal(self) -> None:
-        """Keeps the bodies as they are now; to be called when the flow is over."""
-        flow = self.flow
-        response = flow.response
-        self._sealed = (flow.request.raw_content, response.raw_content if response else None)
-
-    @property
-    def kept_bytes(self) -> int:
-        """Of the bodies that are kept whole; 0 before ``seal``."""
-        return sum(len(content) for content in self._sealed or () if content)
-
     def request_body(self) -> Body:
         flow = self.flow
-        content = self._sealed[0] if self._sealed else flow.request.raw_content
+        content = self.contents[0] if self.contents else flow.request.raw_content
         tap = self._request_tap
         if tap is not None and (tap.ended or content is None):
             return _facts(tap, flow.request)
@@ -170,7 +145,7 @@ class Watch:
         response = flow.response
         if response is None:
             return None
-        content = self._sealed[1] if self._sealed else response.raw_content
+        content = self.contents[1] if self.contents else response.raw_content
         tap = self._response_tap
         # A tap that never ended although there is content was never called.
         if tap is not None and (tap.ended or content is None):

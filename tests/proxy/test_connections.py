@@ -2,17 +2,17 @@
 
 import logging
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from mitmproxy import connection, http, tls
+from mitmproxy import connection, hooks, http, tls
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow, tutils
 
 from cos_inspect.proxy import connections, trouble
 from cos_inspect.proxy.connections import ConnectionWatch
-from cos_inspect.proxy.inspector import CosInspect
+from cos_inspect.proxy.inspector import CosInspect, ExitStatus
 from cos_inspect.report.summary import ConnectionTrouble, Tally, merged
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -401,11 +401,35 @@ def test_mitmproxy_feeds_it_through_the_addon() -> None:
     addon = CosInspect()
     with taddons.context(addon) as context:
         context.configure(addon, cos_report_dir="", cos_fail_on="error")
-        assert context.master.addons.get("connectionwatch") is addon._connection_watch
         assert not addon.is_failure
         driver = Driver()
-        driver.watch = addon._connection_watch
+        # Its hooks are the addon's own.
+        driver.watch = cast("ConnectionWatch", addon)
         client = driver.connect()
         driver.hello(client)
         driver.refused(client, ALERT)
         assert addon.is_failure
+
+
+def test_the_addon_has_each_of_its_hooks() -> None:
+    known = {hook for hook in hooks.all_hooks if hasattr(ConnectionWatch, hook)}
+    assert len(known) >= 9
+    assert all(hasattr(CosInspect(), hook) for hook in known)
+
+
+def test_a_run_that_may_fail_ends_with_its_exit_status() -> None:
+    addon = CosInspect()
+    with taddons.context(addon) as context:
+        context.configure(addon, cos_report_dir="")
+        addon.running()
+
+        def places() -> list[bool]:
+            return [isinstance(one, ExitStatus) for one in context.master.addons.chain]
+
+        assert not any(places())
+        context.configure(addon, cos_fail_on="error")
+        context.configure(addon, cos_fail_on="notice")
+        assert places()[-1]
+        assert sum(places()) == 1
+        context.configure(addon, cos_fail_on="never")
+        assert not any(places())

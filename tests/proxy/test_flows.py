@@ -5,11 +5,11 @@ from mitmproxy.http import Request
 from mitmproxy.test import tflow, tutils
 
 from cos_inspect.exchange import Body
-from cos_inspect.proxy.flows import exchange_of, headers_of, request_line
+from cos_inspect.proxy.flows import exchange_of, headers_of, place_of
 
 
 def place(request: Request) -> tuple[str, int]:
-    line = request_line(request)
+    line = place_of(request)
     return line.host, line.port
 
 
@@ -32,7 +32,7 @@ def test_without_a_host_header_the_connection_tells() -> None:
 
 def test_headers_keep_order_case_and_odd_bytes() -> None:
     response = tutils.tresp(headers=MitmHeaders(((b"B", b"1"), (b"a", b"2"), (b"B", b"\xff"))))
-    assert headers_of(response).fields == (
+    assert headers_of(response.headers.fields).fields == (
         ("B", "1"),
         ("a", "2"),
         ("B", "\N{REPLACEMENT CHARACTER}"),
@@ -44,9 +44,9 @@ def test_an_exchange_has_times_and_addresses() -> None:
     assert flow.response is not None
     exchange = exchange_of(
         flow,
-        request_line(flow.request),
-        request_headers=headers_of(flow.request),
-        response_headers=headers_of(flow.response),
+        place_of(flow.request),
+        request_headers=headers_of(flow.request.headers.fields),
+        response_headers=headers_of(flow.response.headers.fields),
         request_body=Body(),
         response_body=Body(),
         opened_connection=True,
@@ -63,8 +63,8 @@ def test_a_reused_connection_cost_nothing() -> None:
     flow = tflow.tflow(err=True)
     exchange = exchange_of(
         flow,
-        request_line(flow.request),
-        request_headers=headers_of(flow.request),
+        place_of(flow.request),
+        request_headers=headers_of(flow.request.headers.fields),
         response_headers=None,
         request_body=Body(),
         response_body=None,

@@ -211,4 +211,3 @@ def test_the_addon_stands_before_those_that_save() -> None:
     place = names.index("CosInspect")
     assert names[place - 1] == "ScriptLoader"
     assert place < names.index("Save")
-    assert names[-1] == "ExitStatus"

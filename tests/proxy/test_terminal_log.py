@@ -6,7 +6,6 @@ import os
 
 import pytest
 from mitmproxy import ctx
-from mitmproxy.addonmanager import Loader
 from mitmproxy.addons import termlog
 from mitmproxy.log import MitmFormatter
 from mitmproxy.test import taddons
@@ -35,7 +34,7 @@ def _printed(file: io.StringIO, monkeypatch: pytest.MonkeyPatch, columns: int = 
     try:
         with taddons.context(log):
             addon = TerminalLog()
-            addon.load(Loader(ctx.master))
+            addon.load()
             for message in (FlowMessage([flow_report(findings=[finding()])]), "another line"):
                 log.logger.emit(_record(message))
             addon.done()
@@ -77,7 +76,7 @@ def test_without_mitmdumps_handler_nothing_is_changed() -> None:
     with taddons.context():
         assert ctx.master.addons.lookup.get("termlog") is None
         addon = TerminalLog()
-        addon.load(Loader(ctx.master))
+        addon.load()
         addon.done()
 
 

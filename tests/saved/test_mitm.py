@@ -25,7 +25,7 @@ from cos_inspect.digests import crc64
 from cos_inspect.exchange import BodyEnd, Exchange
 from cos_inspect.inspection import inspect
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.watch import watch_of
+from cos_inspect.proxy.glance import Glance
 from tests.saved.hars import answer_headers
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -81,7 +81,7 @@ class Reading:
 
 def expected(flow: http.HTTPFlow) -> Exchange:
     """By mitmproxy's reader and the hooks' way."""
-    watch = watch_of(flow, ())
+    watch = Glance(flow, ()).watch()
     assert watch is not None
     return watch.exchange(opened_connection=True)
 
