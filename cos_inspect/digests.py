@@ -25,30 +25,27 @@ class Backend(NamedTuple):
     name: str
     crc64: Callable[[Bytes, int], int]
     """CRC of what had the given CRC, followed by the bytes."""
-    combine: Callable[[int, int, int], int]
-    """CRC of A followed by B, from both CRCs and the length of B in bytes."""
 
 
-def anycrc_backend() -> Backend:
-    """The fast one, written in C. It holds the interpreter's lock while it works.
+def fastcrc_backend() -> Backend:
+    """The fast one, which lets other threads run while it works.
 
     :raises ImportError: where there is no wheel and it could not be compiled.
     """
-    model = import_module("anycrc").Model("CRC64-XZ")
-    return Backend("anycrc", model.calc, model.combine)
+    return Backend("fastcrc", import_module("fastcrc").crc64.xz)
 
 
 def crcmod_backend() -> Backend:
     """The one that works everywhere, since crcmod comes with pure Python too."""
     crcmod = import_module("crcmod")
     crc64 = crcmod.mkCrcFun((1 << 64) | _POLYNOMIAL, initCrc=0, rev=True, xorOut=_ALL_ONES)
-    return Backend("crcmod", crc64, _combine)
+    return Backend("crcmod", crc64)
 
 
 def load_backend() -> Backend:
     """The fastest backend that can be imported here."""
     try:
-        return anycrc_backend()
+        return fastcrc_backend()
     except ImportError:
         return crcmod_backend()
 
@@ -86,11 +83,6 @@ def _shift(length: int) -> int:
     return factor
 
 
-def _combine(crc_a: int, crc_b: int, length_b: int) -> int:
-    # What all ones put in before and after cancels out when the two are added.
-    return _multiply(crc_a, _shift(length_b)) ^ crc_b
-
-
 BACKEND = load_backend()
 _crc64 = BACKEND.crc64
 
@@ -106,7 +98,8 @@ def combine_crc64(crc_a: int, crc_b: int, length_b: int) -> int:
     Costs microseconds however long B is. It is associative, so neighbours may
     be joined in any order; an empty piece (CRC 0, length 0) changes nothing.
     """
-    return BACKEND.combine(crc_a, crc_b, length_b)
+    # What all ones put in before and after cancels out when the two are added.
+    return _multiply(crc_a, _shift(length_b)) ^ crc_b
 
 
 class Digester:
