@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Nginx:
                 file.write(block)
                 md5.update(block)
                 crc = crc64(block, crc)
+        self.big, self.big_md5, self.big_crc = www / "big", md5.hexdigest(), crc
         self.port = _free_port()
         (self._folder / "nginx.conf").write_text(
             _CONFIGURATION.format(
@@ -87,8 +89,8 @@ class Nginx:
                 port=self.port,
                 small_md5=hashlib.md5(small, usedforsecurity=False).hexdigest(),
                 small_crc=crc64(small),
-                big_md5=md5.hexdigest(),
-                big_crc=crc,
+                big_md5=self.big_md5,
+                big_crc=self.big_crc,
             )
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,6 +110,42 @@ class Nginx:
             self._process.terminate()
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Sink:
+    """Takes uploads in, and answers each with the same digests."""
+
+    def __init__(self, md5: str, crc: int) -> None:
+        self._digests = (md5, str(crc))
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.benchmark_sink", *self._digests],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+
+
+def digests_of(file: Path) -> tuple[str, int]:
+    """MD5 and CRC-64."""
+    md5, crc = hashlib.md5(usedforsecurity=False), 0
+    with file.open("rb") as content:
+        while block := content.read(MIB):
+            md5.update(block)
+            crc = crc64(block, crc)
+    return md5.hexdigest(), crc
 
 
 def _free_port() -> int:

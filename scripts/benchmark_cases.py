@@ -24,7 +24,9 @@ from scripts.benchmark_bench import (
     Measured,
     Nginx,
     Reading,
+    Sink,
     addon_arguments,
+    digests_of,
     get,
     put,
     rate,
@@ -69,17 +71,14 @@ def bare_digests(size: int) -> float:
     return time.process_time() - began
 
 
-def uploads(proxy: Measured, file: Path) -> Reading:
-    """16 uploads at once; the slowest against the median stands in ``flows``' place."""
+def uploads(proxy: Measured, file: Path, slowest: list[float]) -> Reading:
+    """16 uploads at once; ``slowest`` takes how the slowest does against the median."""
     cpu, began = proxy.cpu(), time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         times = list(pool.map(lambda n: put(proxy, file, f"p{n}").seconds, range(16)))
     reading = Reading(time.perf_counter() - began, proxy.cpu() - cpu)
-    SLOWEST.append(max(times) / statistics.median(times))
+    slowest.append(max(times) / statistics.median(times))
     return reading
-
-
-SLOWEST: list[float] = []
 
 
 def start_up(arguments: list[str]) -> float:
@@ -119,7 +118,7 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="cos-benchmark-") as folder,
-        Origin(hash_uploads_above=0, discard_uploads_above=0) as origin,
+        Origin() as origin,
         Nginx(size) as nginx,
     ):
         home = Path(folder)
@@ -134,22 +133,29 @@ def main() -> int:
             result["peak memory beyond plain, KiB"] = addon.memory() - plain.memory()
             tell(result)
         with (
-            Measured(origin, None, streamed) as plain,
-            Measured(origin, None, *addon_arguments(home / "put")) as addon,
+            Sink(nginx.big_md5, nginx.big_crc) as sink,
+            Measured(origin, sink.port, streamed) as plain,
+            Measured(origin, sink.port, *addon_arguments(home / "put")) as addon,
         ):
-            file = home / "upload"
-            with file.open("wb") as out:
-                for _ in range(chosen.size):
-                    out.write(os.urandom(MIB))
-            tell(big("PUT, MD5 and CRC", size, rounds, lambda p: put(p, file, "k"), plain, addon))
-            os.truncate(file, min(64 * MIB, size))
-            SLOWEST.clear()
-            pairs = in_turn(plain, addon, lambda p: uploads(p, file), rounds)
+            result = big(
+                "PUT, MD5 and CRC", size, rounds, lambda p: put(p, nginx.big, "k"), plain, addon
+            )
+            tell(result | {"bare digests, CPU s per GiB": round(bare_digests(1 << 30), 2)})
+        part = home / "part"
+        with nginx.big.open("rb") as whole:
+            part.write_bytes(whole.read(min(64 * MIB, size)))
+        with (
+            Sink(*digests_of(part)) as sink,
+            Measured(origin, sink.port, streamed) as plain,
+            Measured(origin, sink.port, *addon_arguments(home / "parts")) as addon,
+        ):
+            slowest: list[float] = []
+            pairs = in_turn(plain, addon, lambda p: uploads(p, part, slowest), rounds)
             tell(
                 {
                     "case": "16 uploads at once",
                     "throughput ratio": round(throughput(pairs), 3),
-                    "slowest to median": round(statistics.median(SLOWEST), 2),
+                    "slowest to median": round(statistics.median(slowest), 2),
                 }
             )
         for name, settings in (

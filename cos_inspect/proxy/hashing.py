@@ -12,7 +12,7 @@ import queue
 import threading
 from typing import Protocol
 
-GATHERED = 256 * 1024
+GATHERED = 1024 * 1024
 """Bytes handed over at a time: fewer hand-overs, still little memory."""
 _MOST_WAITING = 16 * 1024 * 1024
 """Bytes of all bodies that may wait to be hashed."""
