@@ -47,7 +47,7 @@ def main() -> None:
         f"x-cos-hash-crc64ecma: {crc64}\r\nx-cos-request-id: NmIwMzU0ZGRfNjRiODJhMDk=\r\n\r\n"
     ).encode()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        print(listener.getsockname()[1], flush=True)  # noqa: T201
+        print(listener.getsockname()[1], flush=True)
 
         def accept() -> None:
             while True:

@@ -18,6 +18,9 @@ from cos_inspect.proxy.glance import Glance
 _SECONDS = 0.05
 _MOST_FLOWS = 32
 """Some 5 ms of the event loop."""
+_MANY = 12
+_A_WHILE = 5
+"""Gatherings: a quarter of a second with more than 240 flows a second."""
 _MOST_BYTES = 4 * 1024 * 1024
 """Of the bodies that are kept for as long."""
 
@@ -30,11 +33,12 @@ class Gathering:
         self._glances: list[Glance] = []
         self._bytes = 0
         self._timer: asyncio.Handle | None = None
+        self._busy = 0
 
     @property
     def is_wanted(self) -> bool:
         """Whether a flow that was just answered may wait."""
-        return bool(self._glances) or not _is_looked_at()
+        return bool(self._glances) or not is_looked_at()
 
     def put(self, glance: Glance) -> None:
         """To be called where an event loop runs."""
@@ -52,11 +56,18 @@ class Gathering:
             self._timer.cancel()
             self._timer = None
         glances, self._glances, self._bytes = self._glances, [], 0
+        self._busy = self._busy + 1 if len(glances) >= _MANY else 0
         if glances:
             self._hand_on(glances)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether so many flows came for a while that judging them takes a good part of a
+        core."""
+        return self._busy >= _A_WHILE
 
-def _is_looked_at() -> bool:
+
+def is_looked_at() -> bool:
     """Whether somebody may want a flow's mark and metadata as soon as it is over: an
     interface, a file that flows are saved to, or another script."""
     master = ctx.master

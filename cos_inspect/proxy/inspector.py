@@ -19,7 +19,7 @@ from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connections import ConnectionWatch
 from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.flows import exchange_of
-from cos_inspect.proxy.gathering import Gathering
+from cos_inspect.proxy.gathering import Gathering, is_looked_at
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
@@ -75,7 +75,8 @@ class CosInspect:
 
     def __init__(self) -> None:
         self._settings = options.Settings()
-        self._reporting = Reporting()
+        self._terminal_log = TerminalLog()
+        self._reporting = Reporting(self._terminal_log.layout)
         self._glances: dict[str, Glance] = {}
         """Flows under way."""
         self._is_running = False
@@ -84,10 +85,9 @@ class CosInspect:
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
         """Flows that were answered while their upload was under way."""
         self._connection_watch = ConnectionWatch(self._reporting.report_connection)
-        self._gathering = Gathering(self._report)
+        self._gathering = Gathering(self._report_gathered)
         self._again = Again(self._reporting, self._gathering.flush)
         self._live_pages = LivePages(self._pages)
-        self._terminal_log = TerminalLog()
         self.addons = [Commands(self._again)]
         """Few: mitmproxy asks each of them for every hook of every flow."""
         connections = self._connection_watch
@@ -283,12 +283,17 @@ class CosInspect:
             self._gathering.put(glance)
         else:
             self._gathering.flush()
-            self._report([glance])
+            self._report([glance], looked_at=is_looked_at())
 
-    def _report(self, glances: list[Glance]) -> None:
+    def _report_gathered(self, glances: list[Glance]) -> None:
+        self._report(glances, looked_at=False)
+        if self._gathering.is_busy:
+            self._reporting.move_out()
+
+    def _report(self, glances: list[Glance], *, looked_at: bool) -> None:
         for glance in glances:
             try:
-                self._report_one(glance)
+                self._report_one(glance, looked_at=looked_at)
             except Exception:
                 self._failed(glance.flow)
         try:
@@ -296,7 +301,7 @@ class CosInspect:
         except Exception:
             logger.warning("COS flows cannot be told of", exc_info=True)
 
-    def _report_one(self, glance: Glance) -> None:
+    def _report_one(self, glance: Glance, *, looked_at: bool) -> None:
         watch = glance.watch()
         if watch is None:
             self._reporting.count_other()
@@ -304,7 +309,13 @@ class CosInspect:
         server = watch.flow.server_conn
         opened = server is not None and self._connections.add(server.id)
         exchange = watch.exchange(opened_connection=opened)
-        self._reporting.report(watch.flow, exchange, recognised=watch.recognised, marks=watch.marks)
+        self._reporting.report(
+            watch.flow,
+            exchange,
+            recognised=watch.recognised,
+            marks=watch.marks,
+            looked_at=looked_at,
+        )
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""

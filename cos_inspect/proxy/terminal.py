@@ -4,6 +4,7 @@ Plain text for logs and files; with a width and colours for a terminal. Columns
 are counted as a terminal does, where a Chinese character takes two.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -21,6 +22,12 @@ _NARROWEST_PLACE = 16
 _NARROWEST = 32
 """Columns; a smaller window is taken to be this wide."""
 _SEVERITIES = ("error", "warning", "notice", "ok")
+
+
+def level_of(report: FlowReport) -> int:
+    """The log level of a flow's line. Never ERROR: while a capture is read, that ends
+    mitmdump."""
+    return logging.WARNING if report.verdict in ("warning", "error") else logging.INFO
 
 
 def size_text(size: int | None) -> str:

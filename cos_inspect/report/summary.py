@@ -1,5 +1,6 @@
 """The overview of all flows in a report directory."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -147,13 +148,15 @@ class Tally:
             or self.session
         )
 
-    def replace(self, before: FlowReport, after: FlowReport) -> None:
+    def replace(
+        self, verdict: str, rules: Iterable[str], new_verdict: str, new_rules: Iterable[str]
+    ) -> None:
         """Counts a flow anew whose report was revised."""
-        _count(self.counts.verdict, before.verdict, -1)
-        _count(self.counts.verdict, after.verdict)
-        for rule in {finding.rule for finding in before.findings}:
+        _count(self.counts.verdict, verdict, -1)
+        _count(self.counts.verdict, new_verdict)
+        for rule in rules:
             _count(self.counts.rule, rule, -1)
-        for rule in {finding.rule for finding in after.findings}:
+        for rule in new_rules:
             _count(self.counts.rule, rule)
 
     def add(self, report: FlowReport) -> None:

@@ -15,7 +15,7 @@ from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.flow_files import write_flow_files
 from cos_inspect.report.junit import add_suites
 from cos_inspect.report.junit_spool import JunitSpool
-from cos_inspect.report.model import FlowReport
+from cos_inspect.report.model import FlowReport, Verdict
 from cos_inspect.report.pages import PagesWriter
 from cos_inspect.report.summary import ConnectionTrouble, SessionSummary, Tally
 
@@ -24,7 +24,15 @@ class _Revision(msgspec.Struct, frozen=True):
     report: FlowReport
 
 
-_Item = FlowReport | _Revision | ConnectionTrouble | SessionSummary
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a flow that is on disk, in case that its report is revised."""
+
+    sequence: int
+    verdict: Verdict
+    rules: frozenset[str]
+
+
+_Item = FlowReport | _Revision | ConnectionTrouble | SessionSummary | dict[str, Written]
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +59,7 @@ class ReportWriter:
         self._pages = PagesWriter(self._directory) if "html" in self._formats else None
         self._spool = JunitSpool() if "junit" in self._formats else None
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._written: OrderedDict[str, FlowReport] = OrderedDict()
+        self._written: OrderedDict[str, Written] = OrderedDict()
         """The newest flows on disk, which may still be revised."""
         self._tally = Tally()
         self._others = 0
@@ -89,12 +97,19 @@ class ReportWriter:
         """Counts a flow that was not COS traffic."""
         self._others += 1
 
-    def close(self) -> None:
-        """Returns when everything submitted before is on disk, or given up."""
+    def adopt(self, written: dict[str, Written]) -> None:
+        """Takes over flows that another writer wrote into the same directory, which may be
+        revised from now on."""
+        self._queue.put(written)
+
+    def close(self) -> dict[str, Written]:
+        """Returns when everything submitted before is on disk, or given up: the newest flows,
+        for another writer to adopt."""
         self._closing.set()
         self._thread.join(_CLOSE_SECONDS)
         if self._dropped:
             logger.error("%d COS reports were dropped: the disk was too slow", self._dropped)
+        return dict(self._written)
 
     def _run(self) -> None:
         told = time.monotonic()
@@ -127,6 +142,8 @@ class ReportWriter:
                 self._tally.session = item
                 if self._spool is not None:
                     self._spool.transfers = item.transfers
+            elif isinstance(item, dict):
+                self._written.update(item)
             else:
                 batch.append(item)
         return batch
@@ -197,13 +214,24 @@ class ReportWriter:
         for item in batch:
             if isinstance(item, FlowReport):
                 report = msgspec.structs.replace(item, sequence=next(sequences))
+                written = _written(report)
             else:
                 before = self._written.get(item.report.flow_id)
                 if before is None:
                     continue
                 report = msgspec.structs.replace(item.report, sequence=before.sequence)
-                self._tally.replace(before, report)
-            self._written[report.flow_id] = report
+                written = _written(report)
+                self._tally.replace(before.verdict, before.rules, written.verdict, written.rules)
+            self._written[report.flow_id] = written
             if len(self._written) > _REVISABLE:
                 self._written.popitem(last=False)
             yield report
+
+
+_NO_RULES: frozenset[str] = frozenset()
+
+
+def _written(report: FlowReport) -> Written:
+    findings = report.findings
+    rules = frozenset([finding.rule for finding in findings]) if findings else _NO_RULES
+    return Written(report.sequence, report.verdict, rules)

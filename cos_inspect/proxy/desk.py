@@ -1,0 +1,219 @@
+"""What becomes of exchanges once they are over: a session that judges them, counts, files.
+
+Knows nothing of mitmproxy, so that it can work in the proxy's process or in one beside it.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.cos.cos_exchange import Recognised
+from cos_inspect.exchange import Exchange
+from cos_inspect.proxy.terminal import closing_lines
+from cos_inspect.report.model import FlowReport
+from cos_inspect.report.summary import ConnectionTrouble, TransferSummary
+from cos_inspect.report.writer import ReportWriter, Written
+from cos_inspect.session import Inspected, Session
+
+_REVISABLE = 4096
+
+
+class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``report_dir`` None: no files. The other names are those of the options."""
+
+    report_dir: Path | None = None
+    formats: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    ignore: frozenset[str] = frozenset()
+    redact: bool = True
+    keys: Mapping[str, str] = {}
+
+
+class DeskState(msgspec.Struct, frozen=True, kw_only=True):
+    """What one desk hands to another; can be pickled."""
+
+    session: Session
+    verdicts: Counter[str]
+    rules: Counter[str]
+    counted: OrderedDict[str, tuple[str, frozenset[str]]]
+    written: dict[str, Written]
+
+
+class Desk:
+    """Owns the session, the writer, and the count of verdicts."""
+
+    def __init__(self, settings: DeskSettings, session: Session | None = None) -> None:
+        self._settings = settings
+        self.session = session or _new_session(settings)
+        self.verdicts: Counter[str] = Counter()
+        self.rules: Counter[str] = Counter()
+        """Flows by the rules that they broke."""
+        self.others = 0
+        """Flows that were not COS traffic."""
+        self.transfers: list[TransferSummary] = []
+        """What sessions that are over have seen."""
+        self._writer: ReportWriter | None = None
+        self._counted: OrderedDict[str, tuple[str, frozenset[str]]] = OrderedDict()
+        """Verdicts and rules of the flows that may still be revised."""
+
+    def use(self, settings: DeskSettings) -> list[FlowReport]:
+        """Goes on with other settings; what was seen so far is told first. The reports that
+        changed by it."""
+        before, self._settings = self._settings, settings
+        if before == settings:
+            return []
+        revised = self.end_session()
+        if (settings.report_dir, settings.formats) != (before.report_dir, before.formats):
+            self._close_writer()
+        self.session = _new_session(settings)
+        return revised
+
+    def take(
+        self,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> Inspected | None:
+        """Judges one finished exchange, counts it and has it written; None when it is not
+        COS traffic."""
+        inspected = self.session.inspect(exchange, recognised=recognised, marks=marks)
+        if inspected is None:
+            self.count_other()
+            return None
+        self._count(inspected.report)
+        writer = self._open_writer()
+        if writer is not None:
+            writer.submit(inspected.report)
+        self.revise(inspected.revised)
+        return inspected
+
+    def revise(self, reports: Iterable[FlowReport]) -> None:
+        """Puts later knowledge in the place of what this desk said of earlier flows."""
+        for report in reports:
+            if not self.has_counted(report.flow_id):
+                continue
+            self._count(report)
+            if self._writer is not None:
+                self._writer.revise(report)
+
+    def has_counted(self, flow_id: str) -> bool:
+        """Whether the flow is a recent one of this desk's own."""
+        return flow_id in self._counted
+
+    def state(self) -> "DeskState":
+        """All that is known, once everything is on disk; the desk is to be used no more."""
+        written = self._writer.close() if self._writer is not None else {}
+        self._writer = None
+        return DeskState(
+            session=self.session,
+            verdicts=self.verdicts,
+            rules=self.rules,
+            counted=self._counted,
+            written=written,
+        )
+
+    def adopt(self, state: "DeskState") -> None:
+        """Goes on where another desk has ended, which went on with this one's session."""
+        self.session = state.session
+        self.verdicts.update(state.verdicts)
+        self.rules.update(state.rules)
+        self._counted.update(state.counted)
+        while len(self._counted) > _REVISABLE:
+            self._counted.popitem(last=False)
+        writer = self._open_writer()
+        if writer is not None:
+            writer.adopt(state.written)
+
+    def count_other(self) -> None:
+        """Counts a flow that was not COS traffic."""
+        self.others += 1
+        writer = self._open_writer()
+        if writer is not None:
+            writer.count_other()
+
+    def report_connection(self, trouble: ConnectionTrouble) -> None:
+        writer = self._open_writer()
+        if writer is not None:
+            writer.submit_connection(trouble)
+
+    def tell_session(self) -> None:
+        """Renews the transfers in the summary; takes time that grows with the open ones."""
+        if self._writer is not None:
+            self._writer.submit_session(self.session.summary())
+
+    @property
+    def is_writing(self) -> bool:
+        return self._writer is not None
+
+    def end_session(self) -> list[FlowReport]:
+        """Tells what only the end can tell; the reports that changed by it."""
+        revised = self.session.settle()
+        self.revise(revised)
+        told = self.session.close()
+        self.transfers += told.transfers
+        if self._writer is not None:
+            self._writer.submit_session(told)
+        return revised
+
+    def close(self) -> None:
+        """Returns when all that was taken is on disk."""
+        self._close_writer()
+
+    def summary_text(self, transfers: Sequence[TransferSummary]) -> str:
+        """What was seen, in a few lines."""
+        directory = self._settings.report_dir
+        if directory is not None and "html" in self._settings.formats:
+            directory /= "index.html"
+        return closing_lines(
+            verdicts=self.verdicts,
+            rules=self.rules,
+            transfers=transfers,
+            others=self.others,
+            reports=None if directory is None else str(directory),
+        )
+
+    def _count(self, report: FlowReport) -> None:
+        before = self._counted.pop(report.flow_id, None)
+        if before is not None:
+            _take_away(self.verdicts, before[:1])
+            _take_away(self.rules, before[1])
+        findings = report.findings
+        rules = frozenset([finding.rule for finding in findings]) if findings else _NO_RULES
+        self.verdicts[report.verdict] += 1
+        if rules:
+            self.rules.update(rules)
+        self._counted[report.flow_id] = report.verdict, rules
+        if len(self._counted) > _REVISABLE:
+            self._counted.popitem(last=False)
+
+    def _open_writer(self) -> ReportWriter | None:
+        if self._writer is None and self._settings.report_dir is not None:
+            self._writer = ReportWriter(self._settings.report_dir, self._settings.formats)
+        return self._writer
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+_NO_RULES: frozenset[str] = frozenset()
+
+
+def _new_session(settings: DeskSettings) -> Session:
+    return Session(
+        hosts=settings.hosts,
+        ignore=settings.ignore,
+        redact=settings.redact,
+        keys=settings.keys,
+    )
+
+
+def _take_away(counter: Counter[str], names: Iterable[str]) -> None:
+    for name in names:
+        counter[name] -= 1
+        if not counter[name]:
+            del counter[name]
