@@ -6,7 +6,8 @@ from mitmproxy.test import tflow
 
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
 from cos_inspect.inspection import inspect
-from cos_inspect.proxy.flows import exchange_of, headers_of, place_of
+from cos_inspect.proxy.flows import exchange_of, place_of
+from cos_inspect.proxy.heads import headers_of
 from tests.rules.exchanges import HOST
 
 

@@ -15,7 +15,7 @@ from cos_inspect.cos.headers import describe
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.flow_text import flow_text
-from cos_inspect.proxy.flows import headers_of
+from cos_inspect.proxy.heads import headers_of
 from cos_inspect.proxy.terminal import size_text
 from cos_inspect.report.redaction import Redactor
 

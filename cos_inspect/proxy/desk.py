@@ -11,6 +11,7 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.exchange import Exchange
+from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import ConnectionTrouble, TransferSummary
@@ -37,6 +38,7 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
     session: Session
     verdicts: Counter[str]
     rules: Counter[str]
+    others: int
     counted: OrderedDict[str, tuple[str, frozenset[str]]]
     written: dict[str, Written]
 
@@ -90,6 +92,15 @@ class Desk:
         self.revise(inspected.revised)
         return inspected
 
+    def take_kept(self, kept: Kept) -> Inspected | None:
+        """The same for a flow that nobody has read before."""
+        read = kept.read(self._settings.hosts)
+        if read is None:
+            self.count_other()
+            return None
+        exchange, recognised = read
+        return self.take(exchange, recognised=recognised)
+
     def revise(self, reports: Iterable[FlowReport]) -> None:
         """Puts later knowledge in the place of what this desk said of earlier flows."""
         for report in reports:
@@ -111,6 +122,7 @@ class Desk:
             session=self.session,
             verdicts=self.verdicts,
             rules=self.rules,
+            others=self.others,
             counted=self._counted,
             written=written,
         )
@@ -120,6 +132,7 @@ class Desk:
         self.session = state.session
         self.verdicts.update(state.verdicts)
         self.rules.update(state.rules)
+        self.others += state.others
         self._counted.update(state.counted)
         while len(self._counted) > _REVISABLE:
             self._counted.popitem(last=False)

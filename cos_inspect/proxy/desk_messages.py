@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from cos_inspect.exchange import Exchange, Headers
+from cos_inspect.proxy.kept import Kept
 from cos_inspect.report.model import FlowReport
 
 _LENGTH_BYTES = 8
@@ -16,13 +17,15 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
     """Settings and session, pickled."""
 
 
-class Flow(msgspec.Struct, frozen=True, gc=False):
+class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
+    """A flow of COS that was read as it passed."""
+
     exchange: Exchange
     marks: tuple[tuple[int, int], ...] = ()
 
 
 class Flows(msgspec.Struct, frozen=True, tag=True):
-    flows: list[Flow]
+    flows: list[Seen | Kept]
     width: int | None
     colour: bool
     """How the terminal looks now."""

@@ -16,9 +16,20 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from cos_inspect.proxy.desk import Desk
-from cos_inspect.proxy.desk_messages import Answer, Begin, Finish, Flows, Request, frame, requests
+from cos_inspect.proxy.desk_messages import (
+    Answer,
+    Begin,
+    Finish,
+    Flows,
+    Request,
+    Seen,
+    frame,
+    requests,
+)
+from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.terminal import flow_line, level_of
 from cos_inspect.report.model import FlowReport
+from cos_inspect.session import Inspected
 
 logger = logging.getLogger(__name__)
 
@@ -100,9 +111,9 @@ def _take(desk: Desk, request: Flows) -> tuple[list[tuple[int, str, str]], list[
     foreign: list[FlowReport] = []
     for flow in request.flows:
         try:
-            inspected = desk.take(flow.exchange, marks=flow.marks)
+            inspected = _inspected(desk, flow)
         except Exception:
-            flow_id = flow.exchange.flow_id
+            flow_id = flow.flow_id if isinstance(flow, Kept) else flow.exchange.flow_id
             logger.warning("flow %s: not inspected, the inspection failed", flow_id, exc_info=True)
             continue
         if inspected is not None:
@@ -111,6 +122,12 @@ def _take(desk: Desk, request: Flows) -> tuple[list[tuple[int, str, str]], list[
                 report for report in inspected.revised if not desk.has_counted(report.flow_id)
             ]
     return _lines(reports, request.width, colour=request.colour), foreign
+
+
+def _inspected(desk: Desk, flow: Seen | Kept) -> Inspected | None:
+    if isinstance(flow, Seen):
+        return desk.take(flow.exchange, marks=flow.marks)
+    return desk.take_kept(flow)
 
 
 def _lines(

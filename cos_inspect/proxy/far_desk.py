@@ -13,23 +13,23 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from cos_inspect.exchange import Exchange
 from cos_inspect.proxy.desk import DeskSettings
 from cos_inspect.proxy.desk_messages import (
     Answer,
     Begin,
     Finish,
-    Flow,
     Flows,
     Request,
+    Seen,
     answers,
     frame,
 )
 from cos_inspect.proxy.hashing import spare_cores
+from cos_inspect.proxy.kept import Kept
 from cos_inspect.session import Session
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class FarDesk:
     ) -> None:
         self._heard = heard
         self._loop = asyncio.get_running_loop()
-        self._flows: list[Flow] = []
+        self._flows: list[Seen | Kept] = []
         self._waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._handed = self._answered = self._dropped = 0
         self._answers: collections.deque[Answer] = collections.deque()
@@ -67,9 +67,9 @@ class FarDesk:
         """Whether there is an interpreter to start, and a core for it."""
         return bool(sys.executable) and not getattr(sys, "frozen", False) and spare_cores() > 0
 
-    def put(self, exchange: Exchange, marks: Sequence[tuple[int, int]]) -> None:
-        """Takes an exchange of COS; ``flush`` hands it over."""
-        self._flows.append(Flow(exchange, tuple(marks)))
+    def put(self, flow: Seen | Kept) -> None:
+        """Takes a flow; ``flush`` hands it over."""
+        self._flows.append(flow)
 
     def flush(self, width: int | None, colour: bool) -> None:
         flows, self._flows = self._flows, []
@@ -170,11 +170,11 @@ def _framed(request: Request) -> bytes:
     return frame(Flows(flows, request.width, request.colour))
 
 
-def _can_be_encoded(flow: Flow) -> bool:
+def _can_be_encoded(flow: Seen | Kept) -> bool:
     try:
         frame(Flows([flow], None, colour=False))
     except ValueError:
-        flow_id = flow.exchange.flow_id
+        flow_id = flow.flow_id if isinstance(flow, Kept) else flow.exchange.flow_id
         logger.warning("flow %s: not inspected, the inspection failed", flow_id, exc_info=True)
         return False
     return True

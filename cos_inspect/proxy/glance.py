@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from mitmproxy import http
 
 from cos_inspect.cos.cos_exchange import recognise
-from cos_inspect.proxy.flows import (
+from cos_inspect.proxy.flows import kept_of, request_head
+from cos_inspect.proxy.heads import (
+    Fields,
     RequestHead,
     announced_length,
     headers_of,
     may_have_body,
-    request_head,
     request_line,
 )
+from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.watch import Watch
 
 _BODILESS = frozenset({204, 304})
@@ -41,7 +43,7 @@ class Glance:
         self._patterns = patterns
         self._host_rewritten = host_rewritten
         self._head: RequestHead = request_head(flow.request)
-        self._answer: tuple[tuple[bytes, bytes], ...] | None = None
+        self._answer: Fields | None = None
         self._contents: tuple[bytes | None, bytes | None] | None = None
         self._read = False
         if flow.response is not None:
@@ -84,6 +86,28 @@ class Glance:
             return True
         length = announced_length(self._answer)
         return length is not None and length <= limit
+
+    def kept(self, *, opened_connection: bool) -> Kept | None:
+        """The flow as plain data, unread; None unless it was answered, both bodies were kept
+        whole, and nobody had to look into it before. To be asked after ``seal``."""
+        contents = self._contents
+        if (
+            self.known is not None
+            or self._answer is None
+            or contents is None
+            or contents[0] is None
+            or contents[1] is None
+            or self.flow.error is not None
+        ):
+            return None
+        return kept_of(
+            self.flow,
+            self._head,
+            self._answer,
+            (contents[0], contents[1]),
+            opened_connection=opened_connection,
+            host_rewritten=self._host_rewritten,
+        )
 
     def watch(self) -> Watch | None:
         """None when the flow is no COS traffic, as far as it has come. Of a custom domain

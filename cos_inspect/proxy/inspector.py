@@ -302,19 +302,20 @@ class CosInspect:
             logger.warning("COS flows cannot be told of", exc_info=True)
 
     def _report_one(self, glance: Glance, *, looked_at: bool) -> None:
+        flow = glance.flow
+        server = flow.server_conn
+        opened = server is not None and self._connections.add(server.id)
+        kept = glance.kept(opened_connection=opened)
+        if kept is not None:
+            self._reporting.report_kept(flow, kept, looked_at=looked_at)
+            return
         watch = glance.watch()
         if watch is None:
             self._reporting.count_other()
             return
-        server = watch.flow.server_conn
-        opened = server is not None and self._connections.add(server.id)
         exchange = watch.exchange(opened_connection=opened)
         self._reporting.report(
-            watch.flow,
-            exchange,
-            recognised=watch.recognised,
-            marks=watch.marks,
-            looked_at=looked_at,
+            flow, exchange, recognised=watch.recognised, marks=watch.marks, looked_at=looked_at
         )
 
     def _failed(self, flow: http.HTTPFlow) -> None:

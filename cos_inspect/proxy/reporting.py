@@ -17,12 +17,14 @@ from cos_inspect.exchange import Exchange
 from cos_inspect.inspection import inspect
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
-from cos_inspect.proxy.desk_messages import Answer
+from cos_inspect.proxy.desk_messages import Answer, Seen
 from cos_inspect.proxy.far_desk import FarDesk
+from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.terminal import level_of
 from cos_inspect.proxy.terminal_log import FlowMessage, SaidMessage
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import ConnectionTrouble
+from cos_inspect.session import Inspected
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ class Reporting:
         """Has a finished flow inspected; ``tell`` then says what was found. ``looked_at``:
         somebody may look at the flow's mark and metadata at once."""
         if self._far is not None:
-            self._far.put(exchange, marks)
+            self._far.put(Seen(exchange, tuple(marks)))
             if exchange.response is not None and exchange.response.status == 206:
                 self._desk.session.note_range(exchange)
             if looked_at:
@@ -91,10 +93,23 @@ class Reporting:
                     self._leave(flow, exchange, alone)
             return
         inspected = self._desk.take(exchange, recognised=recognised, marks=marks)
-        if inspected is None:
+        if inspected is not None:
+            self._show(flow, inspected)
+
+    def report_kept(self, flow: http.HTTPFlow, kept: Kept, *, looked_at: bool = True) -> None:
+        """The same for a flow that nobody has read, and that may be no COS traffic."""
+        if self._far is not None and not looked_at:
+            self._far.put(kept)
             return
+        read = kept.read(self._settings.hosts)
+        if read is None:
+            self.count_other()
+            return
+        self.report(flow, read[0], recognised=read[1], looked_at=looked_at)
+
+    def _show(self, flow: http.HTTPFlow, inspected: Inspected) -> None:
         report = inspected.report
-        self._leave(flow, exchange, report)
+        self._leave(flow, inspected.cos.exchange, report)
         self.remember(report)
         self._untold.append(report)
         if inspected.revised:

@@ -5,17 +5,16 @@ from mitmproxy import http
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.cos.digest_plan import (
     DigestPlan,
-    plan_payload,
     plan_request,
     plan_response,
 )
-from cos_inspect.cos.payload import PayloadReader, payload_reader
-from cos_inspect.digests import Digester
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers
 from cos_inspect.proxy.annotations import saved_body
-from cos_inspect.proxy.flows import RequestLine, exchange_of
+from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.hashing import HASHING
-from cos_inspect.proxy.taps import Meter, Tap, body_of_content, meter_of_content
+from cos_inspect.proxy.heads import RequestLine
+from cos_inspect.proxy.kept import dropped_headers, object_reader, request_body
+from cos_inspect.proxy.taps import Meter, Tap, meter_of_content
 
 
 class Watch:
@@ -52,15 +51,9 @@ class Watch:
         self.response_headers = response_headers
         self.recognised = recognised
         self.operation = recognised.operation
-        dropped: list[tuple[str, str]] = []
-        expect = headers.get("expect")
-        if expect is not None and expect.lower() == "100-continue" and flow.live:
-            # mitmproxy answers this one itself and does not pass it on.
-            dropped.append(("Expect", expect))
-        if host_rewritten:
-            # What the client sent is gone before the first hook.
-            dropped.append(("Host", ""))
-        self.dropped_headers = tuple(dropped)
+        self.dropped_headers = dropped_headers(
+            headers, live=bool(flow.live), host_rewritten=host_rewritten
+        )
         self.marks_wanted: list[int] = []
         """Offsets in the response's body at which its CRC-64 is to be noted."""
         self.marks: list[tuple[int, int]] = []
@@ -82,7 +75,7 @@ class Watch:
             # its head, and an answer while an HTTP/2 upload streams makes mitmproxy stumble.
             wanted = "content-length" in self.request_headers
         if wanted or request.stream:
-            payload = self._payload_reader()
+            payload = object_reader(self.operation, self.request_headers)
             plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
             inner = request.stream if callable(request.stream) else None
             self._request_tap = Tap(self.flow.id, Meter(plan, payload), inner, HASHING)
@@ -128,9 +121,7 @@ class Watch:
         if tap is not None and (tap.ended or content is None):
             return _facts(tap, flow.request)
         if content is not None:
-            payload = self._payload_reader() if content else None
-            plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
-            return body_of_content(content, plan, payload)
+            return request_body(content, self.operation, self.request_headers)
         stored = saved_body(flow, "request")
         if stored is not None:
             return stored
@@ -170,14 +161,6 @@ class Watch:
             return DigestPlan()
         return plan_response(
             self.operation, self.flow.request.method, response.status_code, headers
-        )
-
-    def _payload_reader(self) -> PayloadReader | None:
-        plan = plan_payload(self.operation, self.request_headers)
-        return payload_reader(
-            self.operation.name,
-            self.request_headers,
-            lambda: Digester(md5=plan.md5, crc64=plan.crc64),
         )
 
 

@@ -5,7 +5,8 @@ from mitmproxy.http import Request
 from mitmproxy.test import tflow, tutils
 
 from cos_inspect.exchange import Body
-from cos_inspect.proxy.flows import exchange_of, headers_of, place_of
+from cos_inspect.proxy.flows import exchange_of, place_of
+from cos_inspect.proxy.heads import headers_of
 
 
 def place(request: Request) -> tuple[str, int]:

@@ -1,0 +1,131 @@
+"""Heads of messages as mitmproxy keeps them, and what they say; needs no running proxy."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+from mitmproxy.net.http import url
+
+from cos_inspect.exchange import Headers
+
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields as mitmproxy keeps them."""
+
+
+def headers_of(fields: Fields) -> Headers:
+    """Header fields in wire order; bytes that are no UTF-8 become surrogates' replacement."""
+    names = _names(tuple([name for name, _ in fields]))
+    values = [value.decode("utf-8", "replace") for _, value in fields]
+    if names.distinct:
+        return Headers.of_distinct(names.shown, names.lower, values)
+    return Headers(zip(names.shown, values, strict=True))
+
+
+class _Names(NamedTuple):
+    """The names of a message's headers; a client or server sends the same ones again."""
+
+    shown: tuple[str, ...]
+    lower: tuple[str, ...]
+    distinct: bool
+    length: int | None
+    """The place of the first Content-Length."""
+
+
+@lru_cache(maxsize=256)
+def _names(raw: tuple[bytes, ...]) -> _Names:
+    shown = tuple(name.decode("utf-8", "replace") for name in raw)
+    lower = tuple(name.lower() for name in shown)
+    length = lower.index("content-length") if "content-length" in lower else None
+    return _Names(shown, lower, len(set(lower)) == len(lower), length)
+
+
+def announced_length(fields: Fields) -> int | None:
+    """Content-Length, where it is there and a number."""
+    place = _names(tuple([name for name, _ in fields])).length
+    if place is None:
+        return None
+    value = fields[place][1]
+    return int(value) if value.isdigit() and len(value) <= _LONGEST_NUMBER else None
+
+
+class RequestHead(NamedTuple):
+    """A request's head as mitmproxy has it; nothing that is done to the request changes it."""
+
+    fields: Fields
+    method: bytes
+    scheme: bytes
+    authority: bytes
+    host: str
+    port: int
+    path: bytes
+    http_version: bytes
+
+
+def may_have_body(head: RequestHead) -> bool:
+    """By the method, or by a header that frames one."""
+    if head.method.upper() in (b"PUT", b"POST"):
+        return True
+    names = _names(tuple([name for name, _ in head.fields]))
+    if names.length is not None and head.fields[names.length][1] != b"0":
+        return True
+    return "transfer-encoding" in names.lower
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_NUMBER = 20
+
+
+@lru_cache(maxsize=256)
+def word(data: bytes) -> str:
+    """Methods, schemes and versions: few, and the same ones again and again."""
+    return data.decode("utf-8", "replace")
+
+
+class RequestLine(msgspec.Struct, frozen=True, gc=False):
+    """What a request asks for, and of whom, as the client means it."""
+
+    method: str
+    scheme: str
+    host: str
+    """By the Host header, in lower case, without final dot; inside a tunnel the request's
+    own host and port are those of the upstream connection, which a script may have led
+    elsewhere."""
+    port: int
+    target: str
+    http_version: str
+
+
+def request_line(head: RequestHead, headers: Headers) -> RequestLine:
+    scheme, port, version = word(head.scheme), head.port, word(head.http_version)
+    authority = headers.get("host")
+    if head.authority and version.startswith(("HTTP/2", "HTTP/3")):
+        authority = _authority(head.authority)
+    if authority:
+        host, named_port = _parsed_authority(authority)
+        port = named_port or _DEFAULT_PORTS.get(scheme, port)
+    else:
+        host = _plain_host(head.host)
+    target = head.path.decode("utf-8", "replace")
+    return RequestLine(word(head.method).upper(), scheme, host, port, target, version)
+
+
+@lru_cache(maxsize=512)
+def _authority(data: bytes) -> str:
+    try:
+        return data.decode("idna")
+    except UnicodeError:
+        return data.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=512)
+def _parsed_authority(authority: str) -> tuple[str, int | None]:
+    host, port = url.parse_authority(authority, check=False)
+    return _plain_host(host), port
+
+
+def _plain_host(host: str) -> str:
+    """In lower case, without a final dot. mitmproxy has surrogates for bytes that are no
+    UTF-8; they become U+FFFD, as surrogates cannot be written."""
+    if not host.isascii():
+        host = host.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return host.lower().removesuffix(".")
