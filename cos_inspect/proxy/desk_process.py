@@ -6,6 +6,7 @@ standard input; whatever came before is then on disk, also where the proxy was k
 
 import itertools
 import logging
+import os
 import pickle
 import queue
 import signal
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 _MOST_WAITING = 16
 """Messages; while there are more, the proxy has to keep them."""
 _RENEWAL_SECONDS = 2.0
+_NICENESS = 5
 _NOTHING = Flows([], None, colour=False)
 
 
@@ -58,6 +60,9 @@ class _Heard(logging.Handler):
 def main() -> None:
     # Ctrl-C reaches all processes of a terminal; it is the proxy that ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        # The traffic comes first.
+        os.nice(_NICENESS)
     out = sys.stdout.buffer
     # Whatever else is printed must not get among the answers.
     sys.stdout = sys.stderr
