@@ -58,8 +58,9 @@ class _Heard(logging.Handler):
 
 
 def main() -> None:
-    # Ctrl-C reaches all processes of a terminal; it is the proxy that ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and service managers reach all processes; it is the proxy that ends this one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(os, "nice"):
         # The traffic comes first.
         os.nice(_NICENESS)
