@@ -157,11 +157,13 @@ def _free_port() -> int:
 
 @dataclass
 class Reading:
-    """One measured run: seconds of wall clock and of the proxy's CPU, and flows."""
+    """One measured run: seconds of wall clock and of CPU, and flows."""
 
     seconds: float
     cpu: float
     flows: int = 1
+    beside: float = 0.0
+    """Of the CPU time, what processes took that the proxy has started."""
 
 
 class Measured(Proxy):
@@ -183,15 +185,36 @@ class Measured(Proxy):
             self._origin.http_port = ports
 
     def cpu(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Of the proxy and what it has started."""
+        return _cpu(self.pid) + self.cpu_beside()
+
+    def cpu_beside(self) -> float:
+        """Of processes that the proxy has started and that run still."""
+        return sum(map(_cpu, _started_by(self.pid)))
 
     def memory(self, what: str = "VmHWM") -> int:
-        """KiB: the peak, or with ``VmRSS`` the present size."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(what):
-                return int(line.split()[1])
-        return 0
+        """KiB, of the proxy and what it has started: the peak, or with ``VmRSS`` the present
+        size."""
+        return sum(_memory(pid, what) for pid in (self.pid, *_started_by(self.pid)))
+
+
+def _started_by(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _memory(pid: int, what: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(what):
+            return int(line.split()[1])
+    return 0
 
 
 def addon_arguments(folder: Path, *settings: str) -> list[str]:
@@ -229,7 +252,7 @@ def rate(proxy: Measured, name: str, seconds: int, connections: int = 8) -> Read
             ' s.duration / 1e6, "\\n") end\n'
         )
         script.flush()
-        cpu = proxy.cpu()
+        cpu, beside = proxy.cpu(), proxy.cpu_beside()
         result = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, proxy.url],
             check=True,
@@ -240,4 +263,5 @@ def rate(proxy: Measured, name: str, seconds: int, connections: int = 8) -> Read
     _, flows, errors, duration = line.split()
     if int(errors):
         raise RuntimeError(f"{errors} requests were refused")
-    return Reading(float(duration), proxy.cpu() - cpu, int(flows))
+    beside = proxy.cpu_beside() - beside
+    return Reading(float(duration), proxy.cpu() - cpu, int(flows), beside)
