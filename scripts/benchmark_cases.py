@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cos_inspect.digests import Digester
+from scripts import benchmark_table
 from scripts.benchmark_analyze import analyze_case
 from scripts.benchmark_bench import (
     MIB,
@@ -114,6 +115,7 @@ def main() -> int:
     parser.add_argument("--flows", type=int, default=100_000, help="flows of the long session")
     parser.add_argument("--saved", type=int, default=100_000, help="flows of the saved capture")
     parser.add_argument("--json", type=Path, help="where the results go as well")
+    parser.add_argument("--readme", action="store_true", help="renew the README's table")
     chosen = parser.parse_args()
     size, rounds = chosen.size * MIB, chosen.rounds
     if "TMPDIR" not in os.environ and _is_roomy(_MEMORY, 4 * size):
@@ -209,6 +211,8 @@ def main() -> int:
     tell(transfers_case())
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+    if chosen.readme:
+        benchmark_table.write(results)
     return 0
 
 

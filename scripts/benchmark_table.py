@@ -1,0 +1,27 @@
+"""The benchmark's results as the README's table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_README = Path(__file__).resolve().parents[1] / "README.md"
+_BEGIN, _END = "<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n"
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """A row for each case; the first figure is its ratio to plain mitmdump."""
+    lines = ["| case | measured |", "| --- | --- |"]
+    for result in results:
+        said = "; ".join(f"{name} {value}" for name, value in result.items() if name != "case")
+        lines.append(f"| {result['case']} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(results: Sequence[dict[str, Any]], readme: Path = _README) -> None:
+    """Replaces the table between its marks."""
+    text = readme.read_text("utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{readme} has no place for the table")
+    readme.write_text(f"{before}{_BEGIN}{table(results)}{_END}{after}", "utf-8")
