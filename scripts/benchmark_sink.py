@@ -9,6 +9,8 @@ import sys
 import threading
 
 _PIECE = 1 << 20
+_DISCARD = getattr(socket, "MSG_TRUNC", 0) if sys.platform == "linux" else 0
+"""Linux drops the bytes of a stream without a copy of them."""
 
 
 def serve(connection: socket.socket, answer: bytes) -> None:
@@ -25,7 +27,7 @@ def serve(connection: socket.socket, answer: bytes) -> None:
             head, _, begun = head.partition(b"\r\n\r\n")
             left = _length(head) - len(begun)
             while left > 0:
-                count = connection.recv_into(buffer, min(left, _PIECE))
+                count = connection.recv_into(buffer, min(left, _PIECE), _DISCARD)
                 if not count:
                     return
                 left -= count

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from cos_inspect.cos.digest_plan import DigestPlan
 from cos_inspect.cos.payload import PayloadReader
-from cos_inspect.digests import Digester
+from cos_inspect.digests import Bytes, Digester
 from cos_inspect.exchange import Body, BodyEnd
 from cos_inspect.proxy.hashing import Hashing
 
@@ -44,19 +44,19 @@ class Meter:
         """Whether hashing takes longer than passing on does."""
         return self._plan.md5 or self._payload is not None
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Bytes) -> None:
         if self._wanted:
             self._feed_to_marks(data)
         else:
             self._digester.feed(data)
         self.size += len(data)
         if self._payload is not None:
-            self._payload.feed(data)
+            self._payload.feed(bytes(data))
         missing = self._plan.sample - len(self._sample)
         if missing > 0:
             self._sample += data[:missing]
 
-    def _feed_to_marks(self, data: bytes) -> None:
+    def _feed_to_marks(self, data: Bytes) -> None:
         """Feeds piece by piece, and notes the running CRC-64 at each offset asked for."""
         view, at = memoryview(data), 0
         while self._wanted and self._wanted[-1] <= self.size + len(data):

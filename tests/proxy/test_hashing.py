@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cos_inspect.cos.digest_plan import DigestPlan
+from cos_inspect.digests import Bytes
 from cos_inspect.exchange import BodyEnd
 from cos_inspect.proxy import hashing
 from cos_inspect.proxy.hashing import GATHERED, Hashing
@@ -19,8 +20,8 @@ class _Collector:
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
 
-    def feed(self, data: bytes) -> None:
-        self.chunks.append(data)
+    def feed(self, data: memoryview) -> None:
+        self.chunks.append(bytes(data))
 
 
 @settings(max_examples=30)
@@ -58,7 +59,7 @@ def test_what_waits_is_bounded() -> None:
     most = 0
 
     class _Slow:
-        def feed(self, data: bytes) -> None:
+        def feed(self, data: memoryview) -> None:
             release.wait(10)
 
     threads = Hashing(1)
@@ -82,7 +83,7 @@ def test_what_waits_is_bounded() -> None:
 
 def test_a_fault_ends_the_hashing_and_nothing_else() -> None:
     class _Broken(Meter):
-        def feed(self, data: bytes) -> None:
+        def feed(self, data: Bytes) -> None:
             raise RuntimeError("our fault")
 
     tap = Tap("flow-7", _Broken(ALL), None, THREADS)

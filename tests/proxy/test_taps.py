@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.digest_plan import DigestPlan
+from cos_inspect.digests import Bytes
 from cos_inspect.exchange import BodyEnd
 from cos_inspect.proxy.taps import Meter, Tap, body_of_content, meter_of_content
 
@@ -46,7 +47,7 @@ def test_only_the_digests_asked_for_are_made() -> None:
 
 
 class _Broken(Meter):
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Bytes) -> None:
         raise RuntimeError("our fault")
 
 
