@@ -238,7 +238,7 @@ def long_session(plain: Measured, proxy: Measured, flows: int) -> dict[str, Any]
     return {
         "case": f"a session of {done} flows",
         "CPU per flow, last tenth to first": round(
-            statistics.mean(readings[-tenth:]) / statistics.mean(readings[:tenth]), 3
+            statistics.median(readings[-tenth:]) / statistics.median(readings[:tenth]), 3
         ),
         "memory growth, KiB": memory[-1] - memory[0],
     }
