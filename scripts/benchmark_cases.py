@@ -6,6 +6,7 @@ what counts is the median of each pair's ratio.
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import shutil
@@ -14,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cos_inspect.digests import Digester
 from scripts import benchmark_table
@@ -37,6 +38,7 @@ from scripts.benchmark_transfers import transfers_case
 from tests.origin.server import Origin
 
 Run = Callable[[Measured], Reading]
+Result = dict[str, Any]
 
 
 def in_turn(
@@ -95,10 +97,7 @@ def start_up(arguments: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def big(
-    name: str, size: int, rounds: int, run: Run, plain: Measured, addon: Measured
-) -> dict[str, Any]:
-    pairs = in_turn(plain, addon, run, rounds)
+def big(name: str, size: int, pairs: list[tuple[Reading, Reading]]) -> Result:
     return {
         "case": name,
         "throughput ratio": round(throughput(pairs), 3),
@@ -107,112 +106,161 @@ def big(
     }
 
 
+class Bench(NamedTuple):
+    """What all cases share."""
+
+    origin: Origin
+    nginx: Nginx
+    home: Path
+    chosen: argparse.Namespace
+
+    @property
+    def size(self) -> int:
+        return int(self.chosen.size) * MIB
+
+    def pair(self, port: int, name: str, *settings: str, plain: Sequence[str] = ()) -> "_Pair":
+        """A plain mitmdump and one with the addon, in front of a server."""
+        return _Pair(
+            Measured(self.origin, port, *plain),
+            Measured(self.origin, port, *addon_arguments(self.home / name, *settings)),
+        )
+
+
+class _Pair(contextlib.ExitStack):
+    def __init__(self, plain: Measured, addon: Measured) -> None:
+        super().__init__()
+        self._two = (plain, addon)
+
+    def __enter__(self) -> tuple[Measured, Measured]:  # type: ignore[override]
+        super().__enter__()
+        plain, addon = self._two
+        return self.enter_context(plain), self.enter_context(addon)
+
+
+_STREAMED = ("--set=stream_large_bodies=1m",)
+
+
+def downloads(bench: Bench) -> Iterator[Result]:
+    rounds = bench.chosen.rounds
+    bare = {"bare digests, CPU s per GiB": round(bare_digests(1 << 30), 2)}
+    with bench.pair(bench.nginx.port, "big", plain=_STREAMED) as (plain, addon):
+        crc = in_turn(plain, addon, lambda p: get(p, "multipart"), rounds)
+        yield big("GET, CRC alone", bench.size, crc)
+        md5 = in_turn(plain, addon, lambda p: get(p, "md5"), rounds)
+        beyond = {"peak memory beyond plain, KiB": addon.memory() - plain.memory()}
+        yield big("GET, MD5 and CRC", bench.size, md5) | bare | beyond
+
+
+def large_uploads(bench: Bench) -> Iterator[Result]:
+    nginx, rounds = bench.nginx, bench.chosen.rounds
+    bare = {"bare digests, CPU s per GiB": round(bare_digests(1 << 30), 2)}
+    with (
+        Sink(nginx.big_md5, nginx.big_crc) as sink,
+        bench.pair(sink.port, "put", plain=_STREAMED) as (plain, addon),
+    ):
+        pairs = in_turn(plain, addon, lambda p: put(p, nginx.big, "k"), rounds)
+        yield big("PUT, MD5 and CRC", bench.size, pairs) | bare
+    part = bench.home / "part"
+    with nginx.big.open("rb") as whole:
+        part.write_bytes(whole.read(min(64 * MIB, bench.size)))
+    with (
+        Sink(*digests_of(part)) as sink,
+        bench.pair(sink.port, "parts", plain=_STREAMED) as (plain, addon),
+    ):
+        slowest: list[float] = []
+        pairs = in_turn(plain, addon, lambda p: uploads(p, part, slowest), rounds)
+        yield {
+            "case": "16 uploads at once",
+            "throughput ratio": round(throughput(pairs), 3),
+            "slowest to median": round(statistics.median(slowest), 2),
+        }
+
+
+def small(bench: Bench) -> Iterator[Result]:
+    seconds, rounds = bench.chosen.seconds, 3 * bench.chosen.rounds
+    for name, settings in (
+        ("1 KiB GETs, default formats", ()),
+        ("1 KiB GETs, JSON alone", ("cos_report_format=json",)),
+    ):
+        folder = name.replace(" ", "")
+        with bench.pair(bench.nginx.port, folder, *settings) as (plain, addon):
+            pairs = in_turn(plain, addon, lambda p: rate(p, "small", seconds), rounds)
+            yield {
+                "case": name,
+                "rate ratio": round(throughput(pairs), 3),
+                "plain per second": round(statistics.median(a.flows / a.seconds for a, _ in pairs)),
+                "extra CPU us per flow": round(extra_cpu(pairs) * 1e6),
+                "CPU us per flow beside the proxy": round(cpu_beside(pairs) * 1e6),
+            }
+
+
+def session(bench: Bench) -> Iterator[Result]:
+    with bench.pair(bench.nginx.port, "long") as (plain, addon):
+        yield long_session(plain, addon, bench.chosen.flows)
+
+
+def starting(bench: Bench) -> Iterator[Result]:
+    arguments = addon_arguments(bench.home / "start")
+    pairs = [(start_up([]), start_up(arguments)) for _ in range(2 * bench.chosen.rounds)]
+    yield {
+        "case": "start-up",
+        "extra ms": round(statistics.median(b - a for a, b in pairs) * 1000),
+    }
+
+
+def saved(bench: Bench) -> Iterator[Result]:
+    yield from analyze_case(bench.chosen.saved)
+
+
+def transfers(_bench: Bench) -> Iterator[Result]:
+    yield transfers_case()
+
+
+_GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
+    "downloads": downloads,
+    "uploads": large_uploads,
+    "small": small,
+    "session": session,
+    "start-up": starting,
+    "saved": saved,
+    "transfers": transfers,
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=_GROUPS, action="append", help="cases to run; all")
     parser.add_argument("--size", type=int, default=1024, help="MiB of a large body")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="of small requests a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=2, help="of small requests a round")
     parser.add_argument("--flows", type=int, default=100_000, help="flows of the long session")
     parser.add_argument("--saved", type=int, default=100_000, help="flows of the saved capture")
-    parser.add_argument("--json", type=Path, help="where the results go as well")
+    parser.add_argument(
+        "--json", type=Path, help="where the results go as well; others that stand there stay"
+    )
     parser.add_argument("--readme", action="store_true", help="renew the README's table")
     chosen = parser.parse_args()
-    size, rounds = chosen.size * MIB, chosen.rounds
-    if "TMPDIR" not in os.environ and _is_roomy(_MEMORY, 4 * size):
+    if "TMPDIR" not in os.environ and _is_roomy(_MEMORY, 4 * chosen.size * MIB):
         # Making a file costs ten times as much in one folder of a disk as in another.
         tempfile.tempdir = str(_MEMORY)
-    results: list[dict[str, Any]] = []
-
-    def tell(result: dict[str, Any]) -> None:
-        results.append(result)
-        print(json.dumps(result), flush=True)
-
+    results: dict[str, Result] = {}
+    if chosen.json and chosen.json.exists():
+        results = {result["case"]: result for result in json.loads(chosen.json.read_text())}
     with (
         tempfile.TemporaryDirectory(prefix="cos-benchmark-") as folder,
         Origin() as origin,
-        Nginx(size) as nginx,
+        Nginx(chosen.size * MIB) as nginx,
     ):
-        home = Path(folder)
-        streamed = "--set=stream_large_bodies=1m"
-        with (
-            Measured(origin, nginx.port, streamed) as plain,
-            Measured(origin, nginx.port, *addon_arguments(home / "big")) as addon,
-        ):
-            tell(big("GET, CRC alone", size, rounds, lambda p: get(p, "multipart"), plain, addon))
-            result = big("GET, MD5 and CRC", size, rounds, lambda p: get(p, "md5"), plain, addon)
-            result["bare digests, CPU s per GiB"] = round(bare_digests(1 << 30), 2)
-            result["peak memory beyond plain, KiB"] = addon.memory() - plain.memory()
-            tell(result)
-        with (
-            Sink(nginx.big_md5, nginx.big_crc) as sink,
-            Measured(origin, sink.port, streamed) as plain,
-            Measured(origin, sink.port, *addon_arguments(home / "put")) as addon,
-        ):
-            result = big(
-                "PUT, MD5 and CRC", size, rounds, lambda p: put(p, nginx.big, "k"), plain, addon
-            )
-            tell(result | {"bare digests, CPU s per GiB": round(bare_digests(1 << 30), 2)})
-        part = home / "part"
-        with nginx.big.open("rb") as whole:
-            part.write_bytes(whole.read(min(64 * MIB, size)))
-        with (
-            Sink(*digests_of(part)) as sink,
-            Measured(origin, sink.port, streamed) as plain,
-            Measured(origin, sink.port, *addon_arguments(home / "parts")) as addon,
-        ):
-            slowest: list[float] = []
-            pairs = in_turn(plain, addon, lambda p: uploads(p, part, slowest), rounds)
-            tell(
-                {
-                    "case": "16 uploads at once",
-                    "throughput ratio": round(throughput(pairs), 3),
-                    "slowest to median": round(statistics.median(slowest), 2),
-                }
-            )
-        for name, settings in (
-            ("1 KiB GETs, default formats", ()),
-            ("1 KiB GETs, JSON alone", ("cos_report_format=json",)),
-        ):
-            with (
-                Measured(origin, nginx.port) as plain,
-                Measured(
-                    origin, nginx.port, *addon_arguments(home / name.replace(" ", ""), *settings)
-                ) as addon,
-            ):
-                pairs = in_turn(plain, addon, lambda p: rate(p, "small", chosen.seconds), rounds)
-                tell(
-                    {
-                        "case": name,
-                        "rate ratio": round(throughput(pairs), 3),
-                        "plain per second": round(
-                            statistics.median(a.flows / a.seconds for a, _ in pairs)
-                        ),
-                        "extra CPU us per flow": round(extra_cpu(pairs) * 1e6),
-                        "CPU us per flow beside the proxy": round(cpu_beside(pairs) * 1e6),
-                    }
-                )
-        with (
-            Measured(origin, nginx.port) as plain,
-            Measured(origin, nginx.port, *addon_arguments(home / "long")) as addon,
-        ):
-            tell(long_session(plain, addon, chosen.flows))
-        plain_start = [start_up([]) for _ in range(rounds)]
-        addon_start = [start_up(addon_arguments(home / "start")) for _ in range(rounds)]
-        tell(
-            {
-                "case": "start-up",
-                "extra ms": round(
-                    (statistics.median(addon_start) - statistics.median(plain_start)) * 1000
-                ),
-            }
-        )
-    for result in analyze_case(chosen.saved):
-        tell(result)
-    tell(transfers_case())
+        bench = Bench(origin, nginx, Path(folder), chosen)
+        for group in chosen.only or _GROUPS:
+            for result in _GROUPS[group](bench):
+                results[result["case"]] = result
+                print(json.dumps(result), flush=True)
+    told = list(results.values())
     if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+        chosen.json.write_text(json.dumps(told, indent=2) + "\n")
     if chosen.readme:
-        benchmark_table.write(results)
+        benchmark_table.write(told)
     return 0
 
 
@@ -236,7 +284,8 @@ def long_session(plain: Measured, proxy: Measured, flows: int) -> dict[str, Any]
         memory.append(proxy.memory("VmRSS"))
     tenth = max(1, len(readings) // 10)
     return {
-        "case": f"a session of {done} flows",
+        "case": "a long session",
+        "flows": done,
         "CPU per flow, last tenth to first": round(
             statistics.median(readings[-tenth:]) / statistics.median(readings[:tenth]), 3
         ),

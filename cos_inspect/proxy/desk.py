@@ -44,10 +44,16 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desk:
-    """Owns the session, the writer, and the count of verdicts."""
+    """Owns the session, the writer, and the count of verdicts.
 
-    def __init__(self, settings: DeskSettings, session: Session | None = None) -> None:
+    ``threaded``: files are written by a thread; else by ``pump``.
+    """
+
+    def __init__(
+        self, settings: DeskSettings, session: Session | None = None, *, threaded: bool = True
+    ) -> None:
         self._settings = settings
+        self._threaded = threaded
         self.session = session or _new_session(settings)
         self.verdicts: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
@@ -152,6 +158,11 @@ class Desk:
         if writer is not None:
             writer.submit_connection(trouble)
 
+    def pump(self) -> None:
+        """Writes what was taken so far, where no thread does."""
+        if self._writer is not None:
+            self._writer.pump()
+
     def tell_session(self) -> None:
         """Renews the transfers in the summary; takes time that grows with the open ones."""
         if self._writer is not None:
@@ -204,7 +215,9 @@ class Desk:
 
     def _open_writer(self) -> ReportWriter | None:
         if self._writer is None and self._settings.report_dir is not None:
-            self._writer = ReportWriter(self._settings.report_dir, self._settings.formats)
+            self._writer = ReportWriter(
+                self._settings.report_dir, self._settings.formats, threaded=self._threaded
+            )
         return self._writer
 
     def _close_writer(self) -> None:

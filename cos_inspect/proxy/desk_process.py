@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _MOST_WAITING = 16
 """Messages; while there are more, the proxy has to keep them."""
 _RENEWAL_SECONDS = 2.0
+_IDLE_SECONDS = 0.5
 _NICENESS = 5
 _NOTHING = Flows([], None, colour=False)
 
@@ -75,7 +76,7 @@ def main() -> None:
     settings, session = pickle.loads(begin.state)
     heard = _Heard()
     logging.getLogger().addHandler(heard)
-    _work(Desk(settings, session), waiting, out, heard)
+    _work(Desk(settings, session, threaded=False), waiting, out, heard)
 
 
 def _read(file: BinaryIO, waiting: "queue.Queue[Request | None]") -> None:
@@ -88,7 +89,7 @@ def _work(desk: Desk, waiting: "queue.Queue[Request | None]", out: BinaryIO, hea
     told = time.monotonic()
     while True:
         try:
-            request = waiting.get(timeout=_RENEWAL_SECONDS)
+            request = waiting.get(timeout=_IDLE_SECONDS)
         except queue.Empty:
             request = _NOTHING
         if isinstance(request, Flows):
@@ -107,6 +108,7 @@ def _work(desk: Desk, waiting: "queue.Queue[Request | None]", out: BinaryIO, hea
         if time.monotonic() - told >= _RENEWAL_SECONDS:
             desk.tell_session()
             told = time.monotonic()
+        desk.pump()
     state = pickle.dumps(desk.state())
     if isinstance(request, Finish):
         _say(out, Answer(lines=heard.take(), state=state))

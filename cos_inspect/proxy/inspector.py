@@ -289,6 +289,7 @@ class CosInspect:
         self._report(glances, looked_at=False)
         if self._gathering.is_busy:
             self._reporting.move_out()
+        self._gathering.is_patient = self._reporting.is_far
 
     def _report(self, glances: list[Glance], *, looked_at: bool) -> None:
         for glance in glances:

@@ -145,6 +145,11 @@ class Reporting:
         if session.facts <= _MOST_MOVED:
             self._far = FarDesk(_desk_settings(self._settings), session, self._heard)
 
+    @property
+    def is_far(self) -> bool:
+        """Whether flows are judged in another process."""
+        return self._far is not None
+
     def _heard(self, answer: Answer) -> None:
         """What the other process says, on the event loop."""
         for level, plain, shown in answer.lines:

@@ -49,10 +49,11 @@ class ReportWriter:
     """Takes finished reports and has them on disk within a second.
 
     What cannot be written is told once a batch as a log error, and the next
-    report is tried again.
+    report is tried again. Without a thread of its own somebody has to ``pump``; two
+    threads that both compute and write wait for each other more than they work.
     """
 
-    def __init__(self, path: Path, formats: Sequence[str]) -> None:
+    def __init__(self, path: Path, formats: Sequence[str], *, threaded: bool = True) -> None:
         self.path = path
         self._directory = ReportDirectory(path)
         self._formats = frozenset(formats)
@@ -65,9 +66,14 @@ class ReportWriter:
         self._others = 0
         self._others_told = 0
         self._dropped = 0
+        self._told = time.monotonic()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cos-inspect-writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if threaded:
+            self._thread = threading.Thread(
+                target=self._run, name="cos-inspect-writer", daemon=True
+            )
+            self._thread.start()
 
     def submit(self, report: FlowReport) -> None:
         """Never blocks; a report too many is dropped and counted."""
@@ -105,28 +111,39 @@ class ReportWriter:
     def close(self) -> dict[str, Written]:
         """Returns when everything submitted before is on disk, or given up: the newest flows,
         for another writer to adopt."""
-        self._closing.set()
-        self._thread.join(_CLOSE_SECONDS)
+        if self._thread is not None:
+            self._closing.set()
+            self._thread.join(_CLOSE_SECONDS)
+        else:
+            self._work(closing=True)
         if self._dropped:
             logger.error("%d COS reports were dropped: the disk was too slow", self._dropped)
         return dict(self._written)
 
+    def pump(self) -> None:
+        """Writes what was submitted so far, where no thread does."""
+        if self._thread is None:
+            self._work(closing=False)
+
     def _run(self) -> None:
-        told = time.monotonic()
         closing = False
         while not closing:
             # Waking for each report would cost more than writing it does.
             closing = self._closing.wait(_GATHER_SECONDS)
-            while True:
-                batch = self._gathered()
-                due = closing or time.monotonic() - told >= _SUMMARY_SECONDS
-                if batch or due:
-                    self._write(batch, summary=due)
-                    if due:
-                        told = time.monotonic()
-                if len(batch) < _LARGEST_BATCH:
-                    break
-        self._write_suites()
+            self._work(closing=closing)
+
+    def _work(self, *, closing: bool) -> None:
+        while True:
+            batch = self._gathered()
+            due = closing or time.monotonic() - self._told >= _SUMMARY_SECONDS
+            if batch or due:
+                self._write(batch, summary=due)
+                if due:
+                    self._told = time.monotonic()
+            if len(batch) < _LARGEST_BATCH:
+                break
+        if closing:
+            self._write_suites()
 
     def _gathered(self) -> list[FlowReport | _Revision]:
         """What waits to be written, up to a batch; the rest of the queue is for the summary."""
