@@ -40,7 +40,9 @@ _PROGRAM = (
     " from cos_inspect.proxy.desk_process import main; main()"
 )
 _MOST_FLOWS = 10_000
-"""That were handed over and not answered yet; some 5 KB each."""
+"""That were handed over and not answered yet; some 5 KB each, at most ``LARGEST``."""
+LARGEST = 16 * 1024
+"""Bytes of a flow's bodies that are handed over unread."""
 _FINISH_SECONDS = 60.0
 
 
@@ -124,18 +126,25 @@ class FarDesk:
             process.stdin.close()
         except OSError:
             logger.debug("the process beside the proxy has ended")
+        except Exception:
+            logger.exception("COS flows cannot be handed over")
+            # Nothing more comes; what came is written.
+            process.stdin.close()
         listener.join()
         process.stdout.close()
         process.wait()
 
     def _listen(self, file: BinaryIO) -> None:
-        for answer in answers(file):
-            if answer.state is not None:
-                self._end(answer)
-                return
-            self._latest = answer
-            self._answered += answer.flows
-            self._say(answer)
+        try:
+            for answer in answers(file):
+                if answer.state is not None:
+                    self._end(answer)
+                    return
+                self._latest = answer
+                self._answered += answer.flows
+                self._say(answer)
+        except Exception:
+            logger.exception("the process that judges COS flows cannot be understood")
         lost = self._lost()
         self._end(lost)
         self._say(lost)
@@ -163,7 +172,7 @@ def _framed(request: Request) -> bytes:
     """Without flows that cannot be encoded, which are told."""
     try:
         return frame(request)
-    except ValueError:
+    except (ValueError, OverflowError):
         if not isinstance(request, Flows):
             raise
     flows = [flow for flow in request.flows if _can_be_encoded(flow)]
@@ -173,7 +182,7 @@ def _framed(request: Request) -> bytes:
 def _can_be_encoded(flow: Seen | Kept) -> bool:
     try:
         frame(Flows([flow], None, colour=False))
-    except ValueError:
+    except (ValueError, OverflowError):
         flow_id = flow.flow_id if isinstance(flow, Kept) else flow.exchange.flow_id
         logger.warning("flow %s: not inspected, the inspection failed", flow_id, exc_info=True)
         return False

@@ -18,7 +18,7 @@ from cos_inspect.inspection import inspect
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
 from cos_inspect.proxy.desk_messages import Answer, Seen
-from cos_inspect.proxy.far_desk import FarDesk
+from cos_inspect.proxy.far_desk import LARGEST, FarDesk
 from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.terminal import level_of
 from cos_inspect.proxy.terminal_log import FlowMessage, SaidMessage
@@ -98,7 +98,8 @@ class Reporting:
 
     def report_kept(self, flow: http.HTTPFlow, kept: Kept, *, looked_at: bool = True) -> None:
         """The same for a flow that nobody has read, and that may be no COS traffic."""
-        if self._far is not None and not looked_at:
+        small = len(kept.sent) + len(kept.received) <= LARGEST
+        if self._far is not None and small and not looked_at:
             self._far.put(kept)
             return
         read = kept.read(self._settings.hosts)

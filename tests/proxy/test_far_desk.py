@@ -162,6 +162,15 @@ def test_a_process_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert last.is_lost
 
 
+def test_a_process_that_speaks_in_tongues_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = "import sys; sys.stdin.buffer.read(9); print('\\0' * 7 + 'hello' * 9, flush=True)"
+    monkeypatch.setattr(far_desk, "_PROGRAM", f"{odd}; sys.stdin.buffer.read()")
+    _, last = work(DeskSettings(), lambda far: far.put(Seen(get("a", b"x", 0.0))))
+    assert last.is_lost
+
+
 def test_what_cannot_be_taken_in_is_dropped_and_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
