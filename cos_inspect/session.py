@@ -127,17 +127,6 @@ class Session:
         cos = read_exchange(exchange, self._hosts)
         return [] if cos is None else self._tracker.boundaries(observe(cos))
 
-    def note_range(self, exchange: Exchange) -> None:
-        """Keeps what ``boundaries`` needs of an exchange that is inspected elsewhere."""
-        cos = read_exchange(exchange, self._hosts)
-        if cos is not None:
-            self._tracker.add(observe(cos))
-
-    @property
-    def facts(self) -> int:
-        """How many exchanges of transfers are kept in mind."""
-        return self._tracker.facts
-
     def settle(self) -> list[FlowReport]:
         """At the end, before ``close``: reports that must be replaced."""
         self._tracker.settle()

@@ -162,8 +162,6 @@ class Reading:
     seconds: float
     cpu: float
     flows: int = 1
-    beside: float = 0.0
-    """Of the CPU time, what processes took that the proxy has started."""
 
 
 class Measured(Proxy):
@@ -185,12 +183,8 @@ class Measured(Proxy):
             self._origin.http_port = ports
 
     def cpu(self) -> float:
-        """Of the proxy and what it has started."""
-        return _cpu(self.pid) + self.cpu_beside()
-
-    def cpu_beside(self) -> float:
-        """Of processes that the proxy has started and that run still."""
-        return sum(map(_cpu, _started_by(self.pid)))
+        """Seconds, of the proxy and what it has started and runs still."""
+        return sum(map(_cpu, (self.pid, *_started_by(self.pid))))
 
     def memory(self, what: str = "VmHWM") -> int:
         """KiB, of the proxy and what it has started: the peak, or with ``VmRSS`` the present
@@ -267,7 +261,7 @@ def rate(proxy: Measured, name: str, seconds: int, connections: int = 8) -> Read
             ' s.duration / 1e6, "\\n") end\n'
         )
         script.flush()
-        cpu, beside = proxy.cpu(), proxy.cpu_beside()
+        cpu = proxy.cpu()
         result = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, proxy.url],
             check=True,
@@ -278,5 +272,4 @@ def rate(proxy: Measured, name: str, seconds: int, connections: int = 8) -> Read
     _, flows, errors, duration = line.split()
     if int(errors):
         raise RuntimeError(f"{errors} requests were refused")
-    beside = proxy.cpu_beside() - beside
-    return Reading(float(duration), proxy.cpu() - cpu, int(flows), beside)
+    return Reading(float(duration), proxy.cpu() - cpu, int(flows))

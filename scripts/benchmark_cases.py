@@ -62,13 +62,8 @@ def throughput(pairs: list[tuple[Reading, Reading]]) -> float:
 
 
 def extra_cpu(pairs: list[tuple[Reading, Reading]]) -> float:
-    """Seconds of CPU per flow beyond plain, in the proxy's own process."""
-    return statistics.median((b.cpu - b.beside) / b.flows - a.cpu / a.flows for a, b in pairs)
-
-
-def cpu_beside(pairs: list[tuple[Reading, Reading]]) -> float:
-    """Seconds of CPU per flow in processes that the proxy has started."""
-    return statistics.median(b.beside / b.flows for _, b in pairs)
+    """Seconds of CPU per flow beyond plain."""
+    return statistics.median(b.cpu / b.flows - a.cpu / a.flows for a, b in pairs)
 
 
 def bare_digests(size: int) -> float:
@@ -190,7 +185,6 @@ def small(bench: Bench) -> Iterator[Result]:
                 "rate ratio": round(throughput(pairs), 3),
                 "plain per second": round(statistics.median(a.flows / a.seconds for a, _ in pairs)),
                 "extra CPU us per flow": round(extra_cpu(pairs) * 1e6),
-                "CPU us per flow beside the proxy": round(cpu_beside(pairs) * 1e6),
             }
 
 

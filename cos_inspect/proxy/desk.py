@@ -1,6 +1,6 @@
 """What becomes of exchanges once they are over: a session that judges them, counts, files.
 
-Knows nothing of mitmproxy, so that it can work in the proxy's process or in one beside it.
+Knows nothing of mitmproxy.
 """
 
 from collections import Counter, OrderedDict
@@ -11,11 +11,10 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.exchange import Exchange
-from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import ConnectionTrouble, TransferSummary
-from cos_inspect.report.writer import ReportWriter, Written
+from cos_inspect.report.writer import ReportWriter
 from cos_inspect.session import Inspected, Session
 
 _REVISABLE = 4096
@@ -32,29 +31,12 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[str, str] = {}
 
 
-class DeskState(msgspec.Struct, frozen=True, kw_only=True):
-    """What one desk hands to another; can be pickled."""
-
-    session: Session
-    verdicts: Counter[str]
-    rules: Counter[str]
-    others: int
-    counted: OrderedDict[str, tuple[str, frozenset[str]]]
-    written: dict[str, Written]
-
-
 class Desk:
-    """Owns the session, the writer, and the count of verdicts.
+    """Owns the session, the writer, and the count of verdicts."""
 
-    ``threaded``: files are written by a thread; else by ``pump``.
-    """
-
-    def __init__(
-        self, settings: DeskSettings, session: Session | None = None, *, threaded: bool = True
-    ) -> None:
+    def __init__(self, settings: DeskSettings) -> None:
         self._settings = settings
-        self._threaded = threaded
-        self.session = session or _new_session(settings)
+        self.session = _new_session(settings)
         self.verdicts: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
         """Flows by the rules that they broke."""
@@ -98,53 +80,12 @@ class Desk:
         self.revise(inspected.revised)
         return inspected
 
-    def take_kept(self, kept: Kept) -> Inspected | None:
-        """The same for a flow that nobody has read before."""
-        read = kept.read(self._settings.hosts)
-        if read is None:
-            self.count_other()
-            return None
-        exchange, recognised = read
-        return self.take(exchange, recognised=recognised)
-
     def revise(self, reports: Iterable[FlowReport]) -> None:
         """Puts later knowledge in the place of what this desk said of earlier flows."""
         for report in reports:
-            if not self.has_counted(report.flow_id):
-                continue
             self._count(report)
             if self._writer is not None:
                 self._writer.revise(report)
-
-    def has_counted(self, flow_id: str) -> bool:
-        """Whether the flow is a recent one of this desk's own."""
-        return flow_id in self._counted
-
-    def state(self) -> "DeskState":
-        """All that is known, once everything is on disk; the desk is to be used no more."""
-        written = self._writer.close() if self._writer is not None else {}
-        self._writer = None
-        return DeskState(
-            session=self.session,
-            verdicts=self.verdicts,
-            rules=self.rules,
-            others=self.others,
-            counted=self._counted,
-            written=written,
-        )
-
-    def adopt(self, state: "DeskState") -> None:
-        """Goes on where another desk has ended, which went on with this one's session."""
-        self.session = state.session
-        self.verdicts.update(state.verdicts)
-        self.rules.update(state.rules)
-        self.others += state.others
-        self._counted.update(state.counted)
-        while len(self._counted) > _REVISABLE:
-            self._counted.popitem(last=False)
-        writer = self._open_writer()
-        if writer is not None:
-            writer.adopt(state.written)
 
     def count_other(self) -> None:
         """Counts a flow that was not COS traffic."""
@@ -157,11 +98,6 @@ class Desk:
         writer = self._open_writer()
         if writer is not None:
             writer.submit_connection(trouble)
-
-    def pump(self) -> None:
-        """Writes what was taken so far, where no thread does."""
-        if self._writer is not None:
-            self._writer.pump()
 
     def tell_session(self) -> None:
         """Renews the transfers in the summary; takes time that grows with the open ones."""
@@ -215,9 +151,7 @@ class Desk:
 
     def _open_writer(self) -> ReportWriter | None:
         if self._writer is None and self._settings.report_dir is not None:
-            self._writer = ReportWriter(
-                self._settings.report_dir, self._settings.formats, threaded=self._threaded
-            )
+            self._writer = ReportWriter(self._settings.report_dir, self._settings.formats)
         return self._writer
 
     def _close_writer(self) -> None:

@@ -18,12 +18,6 @@ from cos_inspect.proxy.glance import Glance
 _SECONDS = 0.05
 _MOST_FLOWS = 32
 """Some 5 ms of the event loop."""
-_PATIENT_SECONDS = 0.2
-_PATIENT_MOST = 128
-"""Where flows are only handed over to another process, which likes many at a time."""
-_MANY = 12
-_A_WHILE = 5
-"""Gatherings: a quarter of a second with more than 240 flows a second."""
 _MOST_BYTES = 4 * 1024 * 1024
 """Of the bodies that are kept for as long."""
 
@@ -36,9 +30,6 @@ class Gathering:
         self._glances: list[Glance] = []
         self._bytes = 0
         self._timer: asyncio.Handle | None = None
-        self._busy = 0
-        self.is_patient = False
-        """Whether more may be gathered, as little is done with them here."""
 
     @property
     def is_wanted(self) -> bool:
@@ -50,15 +41,10 @@ class Gathering:
         self._glances.append(glance)
         self._bytes += glance.kept_bytes
         if self._timer is None:
-            seconds = _PATIENT_SECONDS if self.is_patient else _SECONDS
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.flush)
-        elif self._is_full():
+            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self.flush)
+        elif len(self._glances) == _MOST_FLOWS or self._bytes > _MOST_BYTES:
             self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_soon(self.flush)
-
-    def _is_full(self) -> bool:
-        most = _PATIENT_MOST if self.is_patient else _MOST_FLOWS
-        return len(self._glances) == most or self._bytes > _MOST_BYTES
 
     def flush(self) -> None:
         """Hands on what has come so far."""
@@ -66,15 +52,8 @@ class Gathering:
             self._timer.cancel()
             self._timer = None
         glances, self._glances, self._bytes = self._glances, [], 0
-        self._busy = self._busy + 1 if len(glances) >= _MANY else 0
         if glances:
             self._hand_on(glances)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether so many flows came for a while that judging them takes a good part of a
-        core."""
-        return self._busy >= _A_WHILE
 
 
 def is_looked_at() -> bool:

@@ -19,7 +19,7 @@ from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connections import ConnectionWatch
 from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.flows import exchange_of
-from cos_inspect.proxy.gathering import Gathering, is_looked_at
+from cos_inspect.proxy.gathering import Gathering
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
@@ -76,7 +76,7 @@ class CosInspect:
     def __init__(self) -> None:
         self._settings = options.Settings()
         self._terminal_log = TerminalLog()
-        self._reporting = Reporting(self._terminal_log.layout)
+        self._reporting = Reporting()
         self._glances: dict[str, Glance] = {}
         """Flows under way."""
         self._is_running = False
@@ -85,7 +85,7 @@ class CosInspect:
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
         """Flows that were answered while their upload was under way."""
         self._connection_watch = ConnectionWatch(self._reporting.report_connection)
-        self._gathering = Gathering(self._report_gathered)
+        self._gathering = Gathering(self._report)
         self._again = Again(self._reporting, self._gathering.flush)
         self._live_pages = LivePages(self._pages)
         self.addons = [Commands(self._again)]
@@ -283,18 +283,12 @@ class CosInspect:
             self._gathering.put(glance)
         else:
             self._gathering.flush()
-            self._report([glance], looked_at=is_looked_at())
+            self._report([glance])
 
-    def _report_gathered(self, glances: list[Glance]) -> None:
-        self._report(glances, looked_at=False)
-        if self._gathering.is_busy:
-            self._reporting.move_out()
-        self._gathering.is_patient = self._reporting.is_far
-
-    def _report(self, glances: list[Glance], *, looked_at: bool) -> None:
+    def _report(self, glances: list[Glance]) -> None:
         for glance in glances:
             try:
-                self._report_one(glance, looked_at=looked_at)
+                self._report_one(glance)
             except Exception:
                 self._failed(glance.flow)
         try:
@@ -302,22 +296,20 @@ class CosInspect:
         except Exception:
             logger.warning("COS flows cannot be told of", exc_info=True)
 
-    def _report_one(self, glance: Glance, *, looked_at: bool) -> None:
+    def _report_one(self, glance: Glance) -> None:
         flow = glance.flow
         server = flow.server_conn
         opened = server is not None and self._connections.add(server.id)
         kept = glance.kept(opened_connection=opened)
         if kept is not None:
-            self._reporting.report_kept(flow, kept, looked_at=looked_at)
+            self._reporting.report_kept(flow, kept)
             return
         watch = glance.watch()
         if watch is None:
             self._reporting.count_other()
             return
         exchange = watch.exchange(opened_connection=opened)
-        self._reporting.report(
-            flow, exchange, recognised=watch.recognised, marks=watch.marks, looked_at=looked_at
-        )
+        self._reporting.report(flow, exchange, recognised=watch.recognised, marks=watch.marks)
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""

@@ -12,7 +12,7 @@ from cos_inspect.proxy.heads import Fields, RequestHead, headers_of, request_lin
 from cos_inspect.proxy.taps import body_of_content
 
 
-class Kept(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True, tag=True):
+class Kept(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An answered flow with both bodies."""
 
     flow_id: str

@@ -4,10 +4,9 @@ import asyncio
 import collections
 import itertools
 import logging
-import pickle
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
@@ -17,11 +16,9 @@ from cos_inspect.exchange import Exchange
 from cos_inspect.inspection import inspect
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
-from cos_inspect.proxy.desk_messages import Answer, Seen
-from cos_inspect.proxy.far_desk import LARGEST, FarDesk
 from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.terminal import level_of
-from cos_inspect.proxy.terminal_log import FlowMessage, SaidMessage
+from cos_inspect.proxy.terminal_log import FlowMessage
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import ConnectionTrouble
 from cos_inspect.session import Inspected
@@ -34,27 +31,14 @@ _LONGEST_RENEWAL = 0.05
 """Seconds of the event loop; beyond, the transfers are told at the end only."""
 _REMEMBERED = 1024
 """Newest reports that are kept to be shown; the session keeps the same."""
-_MOST_MOVED = 20_000
-"""Facts of open transfers; with more, to move them would hold the event loop up."""
-
-Layout = Callable[[], tuple[int | None, bool]]
-"""The columns of the terminal (None: no terminal), and whether it has colours."""
-
-
-def _no_layout() -> tuple[int | None, bool]:
-    return None, False
 
 
 class Reporting:
-    """Has flows judged, here or in a process beside the proxy, and leaves on each what was
-    found."""
+    """Has flows judged, and leaves on each what was found."""
 
-    def __init__(self, layout: Layout = _no_layout) -> None:
-        self._layout = layout
+    def __init__(self) -> None:
         self._settings = options.Settings()
         self._desk = Desk(_desk_settings(self._settings))
-        self._far: FarDesk | None = None
-        self._may_move = True
         self._untold: list[FlowReport] = []
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
@@ -65,7 +49,6 @@ class Reporting:
         """Goes on with other settings; what was seen so far is told first."""
         before, self._settings = self._settings, settings
         if before != settings:
-            self._come_back()
             self._show_again(self._desk.use(_desk_settings(settings)))
 
     def boundaries(self, exchange: Exchange) -> list[int]:
@@ -79,46 +62,22 @@ class Reporting:
         *,
         recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
-        looked_at: bool = True,
     ) -> None:
-        """Has a finished flow inspected; ``tell`` then says what was found. ``looked_at``:
-        somebody may look at the flow's mark and metadata at once."""
-        if self._far is not None:
-            self._far.put(Seen(exchange, tuple(marks)))
-            if exchange.response is not None and exchange.response.status == 206:
-                self._desk.session.note_range(exchange)
-            if looked_at:
-                alone = self.judge_again(exchange)
-                if alone is not None:
-                    self._leave(flow, exchange, alone)
-            return
+        """Has a finished flow inspected; ``tell`` then says what was found."""
         inspected = self._desk.take(exchange, recognised=recognised, marks=marks)
         if inspected is not None:
             self._show(flow, inspected)
 
-    def report_kept(self, flow: http.HTTPFlow, kept: Kept, *, looked_at: bool = True) -> None:
+    def report_kept(self, flow: http.HTTPFlow, kept: Kept) -> None:
         """The same for a flow that nobody has read, and that may be no COS traffic."""
-        small = len(kept.sent) + len(kept.received) <= LARGEST
-        if self._far is not None and small and not looked_at:
-            self._far.put(kept)
-            return
         read = kept.read(self._settings.hosts)
         if read is None:
             self.count_other()
             return
-        self.report(flow, read[0], recognised=read[1], looked_at=looked_at)
+        self.report(flow, read[0], recognised=read[1])
 
     def _show(self, flow: http.HTTPFlow, inspected: Inspected) -> None:
-        report = inspected.report
-        self._leave(flow, inspected.cos.exchange, report)
-        self.remember(report)
-        self._untold.append(report)
-        if inspected.revised:
-            self._show_again(inspected.revised)
-        if flow.live:
-            self._plan_renewal()
-
-    def _leave(self, flow: http.HTTPFlow, exchange: Exchange, report: FlowReport) -> None:
+        report, exchange = inspected.report, inspected.cos.exchange
         annotations.leave(
             flow,
             report,
@@ -127,62 +86,19 @@ class Reporting:
             response_body=exchange.response.body if exchange.response else None,
         )
         self._flows[flow.id] = flow
+        self.remember(report)
+        self._untold.append(report)
+        if inspected.revised:
+            self._show_again(inspected.revised)
+        if flow.live:
+            self._plan_renewal()
 
     def tell(self) -> None:
         """Logs the flows that were reported since the last call."""
-        if self._far is not None:
-            self._far.flush(*self._layout())
         untold, self._untold = self._untold, []
         for level, reports in itertools.groupby(untold, level_of):
             if logger.isEnabledFor(level):
                 logger.log(level, FlowMessage(tuple(reports)))
-
-    def move_out(self) -> None:
-        """Has what comes from now on judged in a process beside this one, if that can be."""
-        if self._far is not None or not self._may_move or not FarDesk.is_possible():
-            return
-        self._may_move = False
-        session = self._desk.session
-        if session.facts <= _MOST_MOVED:
-            self._far = FarDesk(_desk_settings(self._settings), session, self._heard)
-
-    @property
-    def is_far(self) -> bool:
-        """Whether flows are judged in another process."""
-        return self._far is not None
-
-    def _heard(self, answer: Answer) -> None:
-        """What the other process says, on the event loop."""
-        for level, plain, shown in answer.lines:
-            if logger.isEnabledFor(level):
-                logger.log(level, SaidMessage(plain, shown))
-        self._desk.revise(answer.revised)
-        self._show_again(answer.revised)
-        if answer.is_lost and self._far is not None:
-            self._far = None
-            self._lose(answer)
-
-    def _come_back(self) -> None:
-        """Ends the other process, and goes on here where it was."""
-        far = self._far
-        if far is None:
-            return
-        answer = far.finish(*self._layout())
-        if self._far is None:
-            # It was lost, as was told meanwhile.
-            return
-        self._far = None
-        self._heard(answer)
-        if answer.state is None:
-            self._lose(answer)
-        else:
-            self._desk.adopt(pickle.loads(answer.state))
-
-    def _lose(self, answer: Answer) -> None:
-        """The session of here knows all but what came since."""
-        logger.error("the process that judged COS flows has ended; some reports may be missing")
-        self._desk.verdicts.update(answer.verdicts)
-        self._desk.rules.update(answer.rules)
 
     def report_of(self, flow_id: str) -> FlowReport | None:
         """What was reported of a flow last, unless that is long ago."""
@@ -210,7 +126,6 @@ class Reporting:
 
     def summary_text(self) -> str:
         """What the run has seen so far, in a few lines."""
-        self._come_back()
         desk = self._desk
         return desk.summary_text([*desk.transfers, *desk.session.summary().transfers])
 
@@ -225,7 +140,6 @@ class Reporting:
         """Tells what only the end can tell, and returns when all of it is on disk."""
         if self._renewal is not None:
             self._renewal.cancel()
-        self._come_back()
         desk = self._desk
         self._show_again(desk.end_session())
         if desk.verdicts or desk.others:
@@ -255,8 +169,6 @@ class Reporting:
 
     def _renew(self) -> None:
         self._renewal = None
-        if self._far is not None:
-            return
         began = time.perf_counter()
         try:
             self._desk.tell_session()

@@ -7,7 +7,7 @@ have them as well; only mitmdump's own handler is given another formatter.
 import logging
 import os
 from collections.abc import Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from mitmproxy import ctx, log
 
@@ -36,17 +36,6 @@ class FlowMessage:
         )
 
 
-class SaidMessage(NamedTuple):
-    """Lines that are laid out already."""
-
-    plain: str
-    shown: str
-    """For the terminal."""
-
-    def __str__(self) -> str:
-        return self.plain
-
-
 class FlowFormatter(logging.Formatter):
     """Lays out flows for the window as it is now; all else is left to the formatter before."""
 
@@ -58,19 +47,12 @@ class FlowFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.msg
-        if isinstance(message, SaidMessage):
-            return message.shown
         if not isinstance(message, FlowMessage):
             return self.before.format(record)
-        width, colour = self.layout()
-        if width is None and not colour:
+        width = columns(self._file)
+        if width is None and not self._colour:
             return str(message)
-        return message.lines(width, colour=colour)
-
-    def layout(self) -> tuple[int | None, bool]:
-        """The window's columns as they are now, None where there is none; and whether it
-        has colours."""
-        return columns(self._file), self._colour
+        return message.lines(width, colour=self._colour)
 
 
 class TerminalLog:
@@ -88,11 +70,6 @@ class TerminalLog:
         colour = bool(getattr(handler, "has_vt_codes", False)) and not plain
         self._replaced = handler, handler.formatter
         handler.setFormatter(FlowFormatter(before, handler.file, colour=colour))
-
-    def layout(self) -> tuple[int | None, bool]:
-        """How mitmdump's own handler lays lines out."""
-        formatter = self._replaced[0].formatter if self._replaced else None
-        return formatter.layout() if isinstance(formatter, FlowFormatter) else (None, False)
 
     def done(self) -> None:
         if self._replaced is not None:

@@ -24,7 +24,7 @@ class _Revision(msgspec.Struct, frozen=True):
     report: FlowReport
 
 
-class Written(msgspec.Struct, frozen=True, gc=False):
+class _Written(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a flow that is on disk, in case that its report is revised."""
 
     sequence: int
@@ -32,7 +32,7 @@ class Written(msgspec.Struct, frozen=True, gc=False):
     rules: frozenset[str]
 
 
-_Item = FlowReport | _Revision | ConnectionTrouble | SessionSummary | dict[str, Written]
+_Item = FlowReport | _Revision | ConnectionTrouble | SessionSummary
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +49,17 @@ class ReportWriter:
     """Takes finished reports and has them on disk within a second.
 
     What cannot be written is told once a batch as a log error, and the next
-    report is tried again. Without a thread of its own somebody has to ``pump``; two
-    threads that both compute and write wait for each other more than they work.
+    report is tried again.
     """
 
-    def __init__(self, path: Path, formats: Sequence[str], *, threaded: bool = True) -> None:
+    def __init__(self, path: Path, formats: Sequence[str]) -> None:
         self.path = path
         self._directory = ReportDirectory(path)
         self._formats = frozenset(formats)
         self._pages = PagesWriter(self._directory) if "html" in self._formats else None
         self._spool = JunitSpool() if "junit" in self._formats else None
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._written: OrderedDict[str, Written] = OrderedDict()
+        self._written: OrderedDict[str, _Written] = OrderedDict()
         """The newest flows on disk, which may still be revised."""
         self._tally = Tally()
         self._others = 0
@@ -68,12 +67,8 @@ class ReportWriter:
         self._dropped = 0
         self._told = time.monotonic()
         self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
-        if threaded:
-            self._thread = threading.Thread(
-                target=self._run, name="cos-inspect-writer", daemon=True
-            )
-            self._thread.start()
+        self._thread = threading.Thread(target=self._run, name="cos-inspect-writer", daemon=True)
+        self._thread.start()
 
     def submit(self, report: FlowReport) -> None:
         """Never blocks; a report too many is dropped and counted."""
@@ -103,27 +98,12 @@ class ReportWriter:
         """Counts a flow that was not COS traffic."""
         self._others += 1
 
-    def adopt(self, written: dict[str, Written]) -> None:
-        """Takes over flows that another writer wrote into the same directory, which may be
-        revised from now on."""
-        self._queue.put(written)
-
-    def close(self) -> dict[str, Written]:
-        """Returns when everything submitted before is on disk, or given up: the newest flows,
-        for another writer to adopt."""
-        if self._thread is not None:
-            self._closing.set()
-            self._thread.join(_CLOSE_SECONDS)
-        else:
-            self._work(closing=True)
+    def close(self) -> None:
+        """Returns when everything submitted before is on disk, or given up."""
+        self._closing.set()
+        self._thread.join(_CLOSE_SECONDS)
         if self._dropped:
             logger.error("%d COS reports were dropped: the disk was too slow", self._dropped)
-        return dict(self._written)
-
-    def pump(self) -> None:
-        """Writes what was submitted so far, where no thread does."""
-        if self._thread is None:
-            self._work(closing=False)
 
     def _run(self) -> None:
         closing = False
@@ -159,8 +139,6 @@ class ReportWriter:
                 self._tally.session = item
                 if self._spool is not None:
                     self._spool.transfers = item.transfers
-            elif isinstance(item, dict):
-                self._written.update(item)
             else:
                 batch.append(item)
         return batch
@@ -248,7 +226,7 @@ class ReportWriter:
 _NO_RULES: frozenset[str] = frozenset()
 
 
-def _written(report: FlowReport) -> Written:
+def _written(report: FlowReport) -> _Written:
     findings = report.findings
     rules = frozenset([finding.rule for finding in findings]) if findings else _NO_RULES
-    return Written(report.sequence, report.verdict, rules)
+    return _Written(report.sequence, report.verdict, rules)

@@ -43,7 +43,7 @@ class _Store[S: _State]:
     def __init__(self, most: int, most_facts: int) -> None:
         self._most = most
         self._most_facts = most_facts
-        self.facts = 0
+        self._facts = 0
         self.states: OrderedDict[str, S] = OrderedDict()
         self.closed: list[S] = []
 
@@ -54,12 +54,12 @@ class _Store[S: _State]:
         """Notes that ``state`` was touched; closes others where that makes too many."""
         self.states[name] = state
         self.states.move_to_end(name)
-        self.facts += state.facts - facts_before
+        self._facts += state.facts - facts_before
         while len(self.states) > self._most or (
-            self.facts > self._most_facts and len(self.states) > 1
+            self._facts > self._most_facts and len(self.states) > 1
         ):
             _, oldest = self.states.popitem(last=False)
-            self.facts -= oldest.facts
+            self._facts -= oldest.facts
             self.closed.append(oldest)
 
     def by_age(self) -> list[tuple[str, S]]:
@@ -135,17 +135,6 @@ class Tracker:
             if seen.flow_id in chain.flows:
                 return chain
         return None
-
-    @property
-    def facts(self) -> int:
-        """How many exchanges are kept in mind."""
-        return (
-            self._uploads.facts
-            + self._readings.facts
-            + self._logs.facts
-            + self._contents.facts
-            + self._tries.facts
-        )
 
     def boundaries(self, seen: Observation) -> list[int]:
         """Offsets in the body of a ranged answer, of which only the headers came yet, at

@@ -63,20 +63,6 @@ def test_many_flows_or_large_ones_do_not_wait(size: int) -> None:
     assert asyncio.run(run())
 
 
-def test_a_load_is_one_that_lasts() -> None:
-    async def run() -> list[bool]:
-        desk, busy = Desk(), []
-        for size in [gathering._MANY] * gathering._A_WHILE + [1, gathering._MANY]:
-            for number in range(size):
-                desk.put(str(number))
-            desk.gathering.flush()
-            busy.append(desk.gathering.is_busy)
-        return busy
-
-    expected = [False] * (gathering._A_WHILE - 1) + [True, False, False]
-    assert asyncio.run(run()) == expected
-
-
 class Looker:
     def response(self, flow: Any) -> None: ...
 

@@ -1,12 +1,8 @@
 """What a run counts, also when an earlier verdict is revised."""
 
-from typing import cast
-
 import msgspec
 from mitmproxy import http
 
-from cos_inspect.proxy.desk_messages import Seen
-from cos_inspect.proxy.far_desk import LARGEST, FarDesk
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.reporting import Reporting
@@ -47,16 +43,6 @@ def _part_of_an_upload() -> http.HTTPFlow:
     return flow
 
 
-class Far:
-    """In the place of the process beside the proxy."""
-
-    def __init__(self) -> None:
-        self.got: list[Seen | Kept] = []
-
-    def put(self, flow: Seen | Kept) -> None:
-        self.got.append(flow)
-
-
 def kept(flow: http.HTTPFlow) -> Kept:
     glance = Glance(flow, ())
     glance.seal()
@@ -65,27 +51,15 @@ def kept(flow: http.HTTPFlow) -> Kept:
     return found
 
 
-def test_only_small_bodies_leave_the_process() -> None:
-    reporting, far = Reporting(), Far()
-    reporting._far = cast("FarDesk", far)
-    small, large = cos_flow(), cos_flow(content=b"x" * (LARGEST + 1))
-    for flow in (small, large, cos_flow(content=b"x" * (LARGEST + 1), host=b"www.example.com")):
-        reporting.report_kept(flow, kept(flow), looked_at=False)
-    first, second, third = far.got
-    assert isinstance(first, Kept)
-    assert isinstance(second, Seen)
-    assert isinstance(third, Seen)
-    assert second.exchange.response is not None
-    assert second.exchange.response.body.size == LARGEST + 1
-    assert not small.metadata
-    assert not large.metadata
-
-
-def test_who_looks_at_a_flow_finds_its_mark_also_under_load() -> None:
-    reporting, far = Reporting(), Far()
-    reporting._far = cast("FarDesk", far)
-    flow = cos_flow(content=b"damaged")
+def test_a_flow_that_nobody_has_read_is_judged_or_counted_as_another() -> None:
+    reporting = Reporting()
+    flow, other = cos_flow(content=b"damaged"), cos_flow(host=b"www.example.com")
+    assert other.response is not None
+    other.response.headers.clear()
+    del other.request.headers["authorization"]
+    reporting.report_kept(other, kept(other))
     reporting.report_kept(flow, kept(flow))
-    assert len(far.got) == 1
     assert flow.metadata["cos"]["verdict"] == "error"
     assert flow.marked == ":red_circle:"
+    assert "cos" not in other.metadata
+    assert reporting.summary_text().startswith("COS summary: 1 COS flows among 2: 1 error\n")
