@@ -30,6 +30,8 @@ KEYS = {
     "trust": ("platform",),
 }
 
+SOURCED = ("clients", "headers", "host_templates", "hosts", "operations", "regions")
+
 HOSTS = {
     "xml": "b-1250000000.cos.ap-beijing.myqcloud.com",
     "ci": "b-1250000000.ci.ap-beijing.myqcloud.com",
@@ -48,6 +50,11 @@ def test_keys_are_unique(name: str) -> None:
     counts = Counter(tuple(row[column] for column in KEYS[name]) for row in rows(name))
     assert counts
     assert [key for key, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", SOURCED)
+def test_every_fact_has_a_source(name: str) -> None:
+    assert [row for row in rows(name) if not row["source"].strip()] == []
 
 
 def test_regions_stand_for_regions() -> None:
