@@ -25,10 +25,10 @@ from cos_inspect.captures.source import files_of
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import Known, known_of_transfer
-from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.directory import ReportDirectory, reason_of
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.summary import SessionSummary, Tally, TransferSummary
+from cos_inspect.report.summary import Lost, SessionSummary, Summary, Tally, TransferSummary
 
 _PER_CHUNK = 500
 
@@ -47,6 +47,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     known: int
     errors: list[str]
     """Inputs that could not be read, or not to their end; reports that were not written."""
+    lost: Lost = msgspec.field(default_factory=Lost)
+    """Flows without a report."""
 
     @property
     def flows(self) -> int:
@@ -193,6 +195,8 @@ class _Writing:
         path = settings.report_dir
         self._directory = None if path is None else ReportDirectory(path)
         self._pages: PagesWriter | None = None
+        self._untold: list[Tally] = []
+        """What the summary on disk does not tell yet."""
         self.outcome = Outcome(
             verdicts=Counter(),
             rules=Counter(),
@@ -207,20 +211,33 @@ class _Writing:
     def write(self, workers: Workers, reads: Sequence[Read], revisions: _Revisions) -> None:
         outcome = self.outcome
         outcome.others = sum(read.others for read in reads)
+        for read in reads:
+            outcome.lost.merge(read.lost)
         count = sum(
             len(read.offsets) - len(dropped)
             for read, dropped in zip(reads, revisions.dropped, strict=True)
         )
         try:
             first = self._take_sequences(count)
-            for written in workers.write(_chunks(reads, first, revisions)):
-                self._add(written)
-            self._judge_transfers(outcome.session.transfers)
+        except OSError as error:
+            # What was found is told all the same.
+            self._give_up(error, count)
+            self._directory, first = None, 1
+        writes = self._directory is not None
+        for written in workers.write(_chunks(reads, first, revisions, writes=writes)):
+            self._add(written)
+        self._judge_transfers(outcome.session.transfers)
+        try:
             self._finish()
         except OSError as error:
-            outcome.errors.append(
-                f"{self._settings.report_dir}: reports cannot be written: {error.strerror or error}"
-            )
+            self._give_up(error, 0)
+
+    def _give_up(self, error: OSError, count: int) -> None:
+        """Tells what is wrong once, and counts the reports that are lost by it."""
+        text = f"{self._settings.report_dir}: reports cannot be written: {error.strerror or error}"
+        if text not in self.outcome.errors:
+            self.outcome.errors.append(text)
+        self.outcome.lost.add(reason_of(error), count)
 
     def _take_sequences(self, count: int) -> int:
         if self._directory is None:
@@ -232,8 +249,8 @@ class _Writing:
 
     def _add(self, written: Written) -> None:
         outcome = self.outcome
-        outcome.verdicts.update(written.tally.counts.verdict)
-        outcome.rules.update(written.tally.counts.rule)
+        outcome.verdicts.update(written.verdicts)
+        outcome.rules.update(written.rules)
         outcome.found.update(written.found)
         outcome.failing += written.failing
         outcome.known += written.known
@@ -241,9 +258,32 @@ class _Writing:
             outcome.errors.append(written.error)
         for line in written.lines:
             self._say(line)
-        directory = self._directory
-        if directory is None:
+        outcome.lost.merge(written.lost)
+        if self._directory is None:
             return
+        try:
+            self._write_together(self._directory, written)
+        except OSError as error:
+            self._give_up(error, written.tally.counts.flows)
+            return
+        self._untold.append(written.tally)
+        try:
+            self._renew_summary()
+        except OSError as error:
+            self._give_up(error, 0)
+
+    def _renew_summary(self) -> Summary | None:
+        """Adds what was not told yet."""
+        summary = None
+        if self._directory is not None:
+            with self._directory.exclusively():
+                while self._untold:
+                    summary = self._directory.add_to_summary(self._untold[0])
+                    del self._untold[0]
+        return summary
+
+    def _write_together(self, directory: ReportDirectory, written: Written) -> None:
+        """Files that hold many reports."""
         with directory.exclusively():
             if "jsonl" in self._settings.formats:
                 directory.append("flows.jsonl", written.encoded)
@@ -254,7 +294,6 @@ class _Writing:
                 for encoded in written.encoded:
                     self._pages.add(decoder.decode(encoded), encoded)
                 self._pages.flush()
-            directory.add_to_summary(written.tally)
 
     def _judge_transfers(self, transfers: Sequence[TransferSummary]) -> None:
         """Findings that stand on a flow as well were counted there."""
@@ -276,9 +315,11 @@ class _Writing:
         tally = Tally()
         tally.others = self.outcome.others
         tally.session = session
+        tally.lost = self.outcome.lost
+        self._untold.append(tally)
+        summary = self._renew_summary()
         with directory.exclusively():
-            summary = directory.add_to_summary(tally)
-            if self._pages is not None:
+            if self._pages is not None and summary is not None:
                 self._pages.renew_summary(summary)
             if "junit" in self._settings.formats:
                 baseline = self._settings.baseline
@@ -292,10 +333,14 @@ class _Writing:
                     )
                     for transfer in session.transfers
                 ]
+                if self.outcome.lost.count:
+                    suites.append(junit.lost_suite(self.outcome.lost))
                 junit.add_suites(directory.path / junit.NAME, suites)
 
 
-def _chunks(reads: Sequence[Read], first: int, revisions: _Revisions) -> Iterator[Chunk]:
+def _chunks(
+    reads: Sequence[Read], first: int, revisions: _Revisions, *, writes: bool
+) -> Iterator[Chunk]:
     for read, dropped in zip(reads, revisions.dropped, strict=True):
         kept = (at for index, at in enumerate(read.offsets) if index not in dropped)
         for part in batched(kept, _PER_CHUNK):
@@ -305,6 +350,7 @@ def _chunks(reads: Sequence[Read], first: int, revisions: _Revisions) -> Iterato
                 first_sequence=first,
                 revisions=revisions.path,
                 without_connect=revisions.not_first,
+                writes=writes,
             )
             first += len(part)
 
@@ -317,6 +363,7 @@ def closing_text(outcome: Outcome, settings: Settings) -> str:
         rules=outcome.rules,
         transfers=outcome.session.transfers,
         others=outcome.others,
+        lost=outcome.lost,
         reports=None if directory is None else str(directory),
     )
     if settings.baseline:

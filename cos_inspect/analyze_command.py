@@ -185,7 +185,9 @@ def _run(
             return 2
     if outcome.errors:
         return 2
-    return 1 if outcome.failing or (require_cos and not outcome.flows) else 0
+    # An error may be among the reports that are lost.
+    failing = outcome.failing or (settings.fail_on is not None and outcome.lost.count)
+    return 1 if failing or (require_cos and not outcome.flows) else 0
 
 
 def _complain(line: str) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from cos_inspect.analysis import pieces
 from cos_inspect.cli import main
+from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.schema import schema
 from tests.saved.hars import REQUEST_ID, Entry, answer_headers, as_base64, download, fields, har
 from tests.saved.test_mitm import HOST, cos_flow, saved_file
@@ -302,3 +303,29 @@ def test_standard_input_and_start_without_mitmproxy(tmp_path: Path) -> None:
     assert lines[-3] == "COS summary: 1 COS flows among 1: 1 ok"
     assert lines[-1] == "False"
     assert REQUEST_ID in next((tmp_path / "r" / "flows").iterdir()).read_text()
+
+
+def test_reports_that_cannot_be_written_are_lost(two: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/flows.jsonl").mkdir()
+    run = Run(tmp_path, *two, "--format=json", "--format=jsonl", "--format=junit", status=2)
+    assert run.summary["lost"] == {"count": 4, "reasons": {"is a directory": 4}}
+    assert run.summary["counts"]["flows"] == 0
+    assert "    lost       4 reports: 4 is a directory" in run.result.stdout
+    assert "COS summary: 4 COS flows among 5: 1 error, 3 ok" in run.result.stdout
+    suites = ElementTree.parse(run.folder / "junit.xml").getroot()
+    assert [suite.get("errors") for suite in suites] == ["1"]
+    assert "reports cannot be written: Is a directory" in run.result.stderr
+
+
+def test_everything_is_lost_where_there_is_no_directory(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: ReportDirectory, count: int) -> range:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ReportDirectory, "take_sequences", denied)
+    run = Run(tmp_path, *two, "--fail-on=error", status=2)
+    assert "    error: crc64-mismatch: " in run.result.stdout
+    assert "    lost       4 reports: 4 no permission" in run.result.stdout
+    assert not run.reports

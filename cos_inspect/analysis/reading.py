@@ -20,6 +20,7 @@ from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.saved import Note, Saved
 from cos_inspect.captures.source import Progress, Stream, recognised
 from cos_inspect.report.model import FlowReport
+from cos_inspect.report.summary import Lost
 from cos_inspect.session import Session
 
 REMEMBERED = 262_144
@@ -42,6 +43,8 @@ class Read(msgspec.Struct, kw_only=True):
     connections: dict[str, str]
     error: CaptureError | None
     notes: list[str]
+    lost: Lost = msgspec.field(default_factory=Lost)
+    """Flows that are in the piece, but could not be judged."""
 
 
 class Spool:

@@ -10,11 +10,11 @@ import msgspec
 from cos_inspect.analysis.settings import Settings
 from cos_inspect.proxy.terminal import flow_line
 from cos_inspect.report.baseline import Known, known_of
-from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.directory import ReportDirectory, reason_of
 from cos_inspect.report.flow_files import write_flow_files
 from cos_inspect.report.junit import flow_suite
 from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import Tally
+from cos_inspect.report.summary import Lost, Tally
 
 Place = tuple[str, int]
 """A spool, and an offset in it."""
@@ -30,6 +30,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """A file that holds the ``Place`` of revised reports by flow id."""
     without_connect: frozenset[str]
     """Flows on connections that were opened for an earlier flow, in another piece."""
+    writes: bool
+    """False: the reports are judged, but nothing is written."""
 
 
 class Written(msgspec.Struct, kw_only=True):
@@ -37,6 +39,10 @@ class Written(msgspec.Struct, kw_only=True):
 
     first_sequence: int
     tally: Tally
+    """Of the reports whose own files are written."""
+    verdicts: Counter[str]
+    rules: Counter[str]
+    """Flows by rule; both also of reports that could not be written."""
     lines: list[str]
     encoded: list[bytes]
     """Reports as JSON, for files that hold many."""
@@ -45,6 +51,8 @@ class Written(msgspec.Struct, kw_only=True):
     failing: int
     """Findings as bad as ``fail_on``, and not known before."""
     known: int
+    lost: Lost
+    """Reports that could not be written."""
     error: str | None = None
 
 
@@ -58,19 +66,23 @@ def read_report(place: Place) -> FlowReport:
 
 def write_chunk(chunk: Chunk, settings: Settings) -> Written:
     """A report that cannot be written is told in ``error``; the others are tried."""
-    directory = None if settings.report_dir is None else ReportDirectory(settings.report_dir)
+    path = settings.report_dir if chunk.writes else None
+    directory = None if path is None else ReportDirectory(path)
     formats = frozenset(settings.formats if directory else ())
     together = bool(formats & {"jsonl", "html"})
     revised = _revisions(chunk.revisions)
     written = Written(
         first_sequence=chunk.first_sequence,
         tally=Tally(),
+        verdicts=Counter(),
+        rules=Counter(),
         lines=[],
         encoded=[],
         suites=[],
         found=Counter(),
         failing=0,
         known=0,
+        lost=Lost(),
     )
     decoder = msgspec.json.Decoder(FlowReport)
     with Path(chunk.spool).open("rb") as file:
@@ -82,20 +94,24 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 report = read_report(revised[report.flow_id])
             report = _numbered(report, sequence, chunk.without_connect)
             encoded = msgspec.json.encode(report)
-            written.tally.add(report)
             if not settings.quiet:
                 line = flow_line(report, width=settings.width, colour=settings.colour)
                 written.lines.append(line)
-            if together:
-                written.encoded.append(encoded)
             _judge(report, settings, written)
-            if "junit" in formats:
-                written.suites.append(_suite(report, settings))
+            written.verdicts[report.verdict] += 1
+            written.rules.update({finding.rule for finding in report.findings})
             if directory is not None:
                 try:
                     write_flow_files(directory, report, encoded, formats)
                 except OSError as error:
                     written.error = f"{directory.path}: {error.strerror or error}"
+                    written.lost.add(reason_of(error))
+                    continue
+            written.tally.add(report)
+            if together:
+                written.encoded.append(encoded)
+            if "junit" in formats:
+                written.suites.append(_suite(report, settings))
     return written
 
 

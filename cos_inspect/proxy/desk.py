@@ -13,7 +13,7 @@ from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.exchange import Exchange
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import ConnectionTrouble, TransferSummary
+from cos_inspect.report.summary import ConnectionTrouble, Lost, TransferSummary
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.session import Inspected, Session
 
@@ -44,6 +44,8 @@ class Desk:
         """Flows that were not COS traffic."""
         self.transfers: list[TransferSummary] = []
         """What sessions that are over have seen."""
+        self._lost = Lost()
+        """Without what the present writer has lost."""
         self._writer: ReportWriter | None = None
         self._counted: OrderedDict[str, tuple[str, frozenset[str]]] = OrderedDict()
         """Verdicts and rules of the flows that may still be revised."""
@@ -94,6 +96,23 @@ class Desk:
         if writer is not None:
             writer.count_other()
 
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Counts flows of COS that have no report, and why, in a few plain words."""
+        writer = self._open_writer()
+        if writer is None:
+            self._lost.add(reason, count)
+        else:
+            writer.lose(reason, count)
+
+    @property
+    def lost(self) -> Lost:
+        """Flows of COS without a report."""
+        lost = Lost()
+        lost.merge(self._lost)
+        if self._writer is not None:
+            lost.merge(self._writer.lost)
+        return lost
+
     def report_connection(self, trouble: ConnectionTrouble) -> None:
         writer = self._open_writer()
         if writer is not None:
@@ -132,6 +151,7 @@ class Desk:
             rules=self.rules,
             transfers=transfers,
             others=self.others,
+            lost=self.lost,
             reports=None if directory is None else str(directory),
         )
 
@@ -157,6 +177,7 @@ class Desk:
     def _close_writer(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._lost.merge(self._writer.lost)
             self._writer = None
 
 

@@ -133,6 +133,10 @@ class Reporting:
         """Counts a flow that was not COS traffic."""
         self._desk.count_other()
 
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Counts flows of COS that have no report, and why, in a few plain words."""
+        self._desk.lose(reason, count)
+
     def report_connection(self, trouble: ConnectionTrouble) -> None:
         self._desk.report_connection(trouble)
 
@@ -142,13 +146,17 @@ class Reporting:
             self._renewal.cancel()
         desk = self._desk
         self._show_again(desk.end_session())
-        if desk.verdicts or desk.others:
-            logger.info(desk.summary_text(desk.transfers))
+        # Only then it is known what could not be written.
         desk.close()
+        if desk.verdicts or desk.others or desk.lost.count:
+            logger.info(desk.summary_text(desk.transfers))
 
     def reaches(self, fail_on: str) -> bool:
-        """A finding of this severity or a higher one was made."""
-        return options.reaches(self._desk.verdicts, fail_on)
+        """A finding of this severity or a higher one was made, or one may have been: a
+        report is lost."""
+        return options.reaches(self._desk.verdicts, fail_on) or (
+            fail_on != "never" and self._desk.lost.count > 0
+        )
 
     def _show_again(self, reports: Iterable[FlowReport]) -> None:
         """Puts later knowledge in the place of what earlier flows show."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import ConnectionTrouble, TransferSummary
+from cos_inspect.report.summary import ConnectionTrouble, Lost, TransferSummary
 
 _LAST_PARENTHESIS = re.compile(r"\(([^()]{1,200})\)\.?$")
 _COLOURS = {"ok": "32", "notice": "36", "warning": "33;1", "error": "31;1"}
@@ -100,10 +100,11 @@ def closing_lines(
     rules: Mapping[str, int],
     transfers: Iterable[TransferSummary] = (),
     others: int = 0,
+    lost: Lost | None = None,
     reports: str | None = None,
 ) -> str:
     """What a run has seen: ``verdicts`` of flows, flows by rule, ``others`` that were not
-    COS, and where the reports lie."""
+    COS, flows without a report, and where the reports lie."""
     total = sum(verdicts.values())
     counted = [f"{verdicts[name]} {name}" for name in _SEVERITIES if verdicts.get(name)]
     line = f"COS summary: {total} COS flows among {total + others}"
@@ -116,6 +117,9 @@ def closing_lines(
         of_kind[transfer.state] = of_kind.get(transfer.state, 0) + 1
     for number, (kind, of_kind) in enumerate(sorted(states.items())):
         lines.append(f"{'' if number else 'transfers':9}  {kind}: {_counts(of_kind)}")
+    if lost is not None and lost.count:
+        what = "report" if lost.count == 1 else "reports"
+        lines.append(f"lost       {lost.count} {what}: {one_line(_counts(lost.reasons))}")
     if reports is not None:
         lines.append(f"reports    {one_line(reports)}")
     return "\n    ".join(lines)

@@ -5,6 +5,7 @@ counting: numbers are handed out under a lock, a file is written to a
 temporary name and renamed, and ``summary.json`` is added to, never replaced.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,17 @@ from cos_inspect.report.summary import Summary, Tally, merged
 _LOCK_SECONDS = 10.0
 _BLOCK = 4096
 _NUMBERED = re.compile(r"^(\d{6,})_")
+_REASONS = {
+    errno.ENOSPC: "disk full",
+    errno.EDQUOT: "disk quota reached",
+    errno.EROFS: "read-only file system",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
+    errno.ENOENT: "directory gone",
+    errno.EIO: "input/output error",
+}
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
 
@@ -34,6 +46,12 @@ def flow_file_stem(report: FlowReport) -> str:
 @lru_cache(maxsize=512)
 def _operation(name: str) -> str:
     return _UNSAFE.sub("-", name)[:60]
+
+
+def reason_of(error: OSError) -> str:
+    """Why something could not be written, in a few plain words that stand in the summary."""
+    known = _REASONS.get(error.errno or 0)
+    return known or (error.strerror or type(error).__name__).lower()
 
 
 class ReportDirectory:

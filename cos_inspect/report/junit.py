@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from cos_inspect.report.model import Check, Finding, FlowReport, Severity
-from cos_inspect.report.summary import TransferSummary
+from cos_inspect.report.summary import Lost, TransferSummary
 
 NAME = "junit.xml"
 
@@ -79,6 +79,20 @@ def transfer_suite(
         fails_from=fails_from,
         is_known=is_known,
     )
+
+
+def lost_suite(lost: Lost) -> bytes:
+    """The ``<testsuite>`` of flows without a report: an error for each reason, for nobody
+    knows what the reports would have said."""
+    cases = []
+    for reason, count in sorted(lost.reasons.items()):
+        said = f"{count} {'report' if count == 1 else 'reports'} lost: {reason}"
+        cases.append(_case("cos.lost", reason, f'<error type="lost" message={_attribute(said)}/>'))
+    body = "".join(f"    {case}\n" for case in cases)
+    return (
+        f'  <testsuite name="lost reports" tests="{len(cases)}" failures="0"'
+        f' errors="{len(cases)}" skipped="0" time="0.000">\n{body}  </testsuite>\n'
+    ).encode()
 
 
 def add_suites(path: Path, suites: Sequence[bytes]) -> None:

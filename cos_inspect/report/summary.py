@@ -116,6 +116,30 @@ class ConnectionTrouble(msgspec.Struct, frozen=True, kw_only=True):
     """The flows that failed by it."""
 
 
+class Lost(msgspec.Struct, kw_only=True):
+    """Flows of COS without a report: it could not be made, or could not be written."""
+
+    count: int = 0
+    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many of them for each reason, in a few plain words such as ``disk full``."""
+
+    def add(self, reason: str, count: int = 1) -> None:
+        if count:
+            self.count += count
+            _count(self.reasons, reason, count)
+
+    def merge(self, other: "Lost") -> None:
+        for reason, count in other.reasons.items():
+            self.add(reason, count)
+
+    def since(self, earlier: "Lost") -> "Lost":
+        """What came to it after ``earlier``."""
+        lost = Lost()
+        for reason, count in self.reasons.items():
+            lost.add(reason, count - earlier.reasons.get(reason, 0))
+        return lost
+
+
 class Summary(msgspec.Struct, kw_only=True):
     schema: Literal["cos-inspect/summary/1"] = "cos-inspect/summary/1"
     counts: Counts = msgspec.field(default_factory=Counts)
@@ -125,6 +149,7 @@ class Summary(msgspec.Struct, kw_only=True):
     connections: list[ConnectionTrouble] = msgspec.field(default_factory=list)
     others: int = 0
     """Flows that were not COS traffic."""
+    lost: Lost = msgspec.field(default_factory=Lost)
 
 
 class Tally:
@@ -136,6 +161,7 @@ class Tally:
         self.connections: list[ConnectionTrouble] = []
         self.session: SessionSummary | None = None
         """What the run's flows say together; it replaces what the run said before."""
+        self.lost = Lost()
 
     def __bool__(self) -> bool:
         counts = self.counts
@@ -146,6 +172,7 @@ class Tally:
             or self.others
             or self.connections
             or self.session
+            or self.lost.count
         )
 
     def replace(
@@ -243,6 +270,7 @@ def merged(before: Summary | None, tally: Tally) -> Summary:
     """The summary on disk with a run's tally added."""
     summary = before or Summary()
     summary.others += tally.others
+    summary.lost.merge(tally.lost)
     summary.counts.flows += tally.counts.flows
     for name in ("verdict", "rule", "operation", "host", "client"):
         into: dict[str, int] = getattr(summary.counts, name)

@@ -13,11 +13,11 @@ import msgspec
 
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.flow_files import write_flow_files
-from cos_inspect.report.junit import add_suites
+from cos_inspect.report.junit import add_suites, lost_suite
 from cos_inspect.report.junit_spool import JunitSpool
 from cos_inspect.report.model import FlowReport, Verdict
 from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.summary import ConnectionTrouble, SessionSummary, Tally
+from cos_inspect.report.summary import ConnectionTrouble, Lost, SessionSummary, Tally
 
 
 class _Revision(msgspec.Struct, frozen=True):
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_QUEUE = 10_000
 """Reports that wait for a slow disk; some 10 KB each."""
+TOO_SLOW = "disk too slow"
 _LARGEST_BATCH = 256
 _REVISABLE = 2048
 _GATHER_SECONDS = 0.1
@@ -64,7 +65,9 @@ class ReportWriter:
         self._tally = Tally()
         self._others = 0
         self._others_told = 0
-        self._dropped = 0
+        self._lost = Lost()
+        self._lost_told = Lost()
+        self._lost_lock = threading.Lock()
         self._told = time.monotonic()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cos-inspect-writer", daemon=True)
@@ -73,9 +76,9 @@ class ReportWriter:
     def submit(self, report: FlowReport) -> None:
         """Never blocks; a report too many is dropped and counted."""
         if self._queue.qsize() >= _LONGEST_QUEUE:
-            self._dropped += 1
-            if self._dropped == 1:
+            if not self._lost.reasons.get(TOO_SLOW):
                 logger.error("COS reports are dropped: %s cannot keep up", self.path)
+            self.lose(TOO_SLOW)
             return
         self._queue.put(report)
 
@@ -98,12 +101,22 @@ class ReportWriter:
         """Counts a flow that was not COS traffic."""
         self._others += 1
 
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Counts flows that have no report, and why: a few plain words that stand in the
+        summary as they are. Any thread may call it."""
+        with self._lost_lock:
+            self._lost.add(reason, count)
+
+    @property
+    def lost(self) -> Lost:
+        """What this writer has lost so far."""
+        with self._lost_lock:
+            return Lost(count=self._lost.count, reasons=dict(self._lost.reasons))
+
     def close(self) -> None:
         """Returns when everything submitted before is on disk, or given up."""
         self._closing.set()
         self._thread.join(_CLOSE_SECONDS)
-        if self._dropped:
-            logger.error("%d COS reports were dropped: the disk was too slow", self._dropped)
 
     def _run(self) -> None:
         closing = False
@@ -148,6 +161,8 @@ class ReportWriter:
             if isinstance(item, FlowReport):
                 self._tally.add(item)
         self._tally.others = self._others - self._others_told
+        lost = self.lost
+        self._tally.lost = lost.since(self._lost_told)
         if not batch and not self._tally:
             return
         try:
@@ -159,6 +174,7 @@ class ReportWriter:
                     if self._pages is not None:
                         self._pages.renew_summary(whole)
                     self._others_told += self._tally.others
+                    self._lost_told = lost
                     self._tally = Tally()
         except OSError as error:
             logger.error("COS reports cannot be written to %s: %s", self.path, error)
@@ -171,6 +187,9 @@ class ReportWriter:
             return
         path = self.path / "junit.xml"
         suites = self._spool.suites()
+        lost = self.lost
+        if lost.count:
+            suites = itertools.chain(suites, (lost_suite(lost),))
         try:
             while batch := list(itertools.islice(suites, _LARGEST_BATCH)):
                 with self._directory.exclusively():

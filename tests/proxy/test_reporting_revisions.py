@@ -185,3 +185,19 @@ def test_other_settings_begin_another_session(tmp_path: Path, heard: Heard) -> N
     assert upload["state"] == "abandoned"
     assert files(tmp_path)["try-0001"]["findings"] == []
     assert summary["counts"]["flows"] == 3
+
+
+@pytest.mark.parametrize("report_dir", [True, False])
+def test_a_lost_report_may_have_been_an_error(
+    tmp_path: Path, heard: Heard, report_dir: bool
+) -> None:
+    made = reporting(tmp_path) if report_dir else Reporting()
+    made.lose("not inspected")
+    assert made.reaches("error")
+    assert not made.reaches("never")
+    made.close()
+    assert made.reaches("error")
+    assert "    lost       1 report: 1 not inspected" in made.summary_text()
+    if report_dir:
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        assert summary["lost"] == {"count": 1, "reasons": {"not inspected": 1}}

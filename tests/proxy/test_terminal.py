@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from cos_inspect.proxy.terminal import closing_lines, flow_line, size_text, table
 from cos_inspect.report.model import Finding
-from cos_inspect.report.summary import TransferSummary
+from cos_inspect.report.summary import Lost, TransferSummary
 from tests.report.build import finding, flow_report
 
 CHINESE = "年度报告/二〇二六年/腾讯云对象存储的使用情况总结与展望（最终版）.pdf"
@@ -105,12 +105,14 @@ def test_closing_lines_count_everything() -> None:
         rules={"etag-mismatch": 1, "crc64-missing": 2},
         transfers=transfers,
         others=2,
+        lost=Lost(count=3, reasons={"disk full": 2, "not inspected": 1}),
         reports="cos-reports",
     )
     assert text.splitlines() == [
         "COS summary: 4 COS flows among 6: 1 error, 3 ok",
         "    rules      2 crc64-missing, 1 etag-mismatch",
         "    transfers  multipart-upload: 2 completed, 1 open",
+        "    lost       3 reports: 2 disk full, 1 not inspected",
         "    reports    cos-reports",
     ]
 

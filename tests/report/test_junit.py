@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from cos_inspect.report.junit import add_suites, flow_suite, transfer_suite
+from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
 from cos_inspect.report.model import Check, FlowReport, Severity
-from cos_inspect.report.summary import TransferSummary
+from cos_inspect.report.summary import Lost, TransferSummary
 from tests.report.build import finding, flow_report
 
 MATCH = Check(check="crc64", body="request", status="match", expected="1", actual="1")
@@ -117,3 +117,12 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not a file of cos-inspect"):
         add_suites(path, [])
     assert path.read_text().startswith("<testsuites> ")
+
+
+def test_lost_reports_are_errors() -> None:
+    suite = ElementTree.fromstring(lost_suite(Lost(count=3, reasons={"disk full": 2, "a<b": 1})))
+    assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("2", "2", "0")
+    assert [error.get("message") for error in suite.iter("error")] == [
+        "1 report lost: a<b",
+        "2 reports lost: disk full",
+    ]

@@ -1,7 +1,7 @@
 """Counting flows, and adding one run's counts to another's."""
 
 from cos_inspect.report.model import Severity
-from cos_inspect.report.summary import ConnectionTrouble, Summary, Tally, merged
+from cos_inspect.report.summary import ConnectionTrouble, Lost, Summary, Tally, merged
 from tests.report.build import finding, flow_report
 
 
@@ -96,3 +96,17 @@ def test_trouble_is_bounded() -> None:
         100,
     )
     assert len(_with(*[_trouble(flow=str(n)) for n in range(100)]).connections[0].flows) == 20
+
+
+def test_lost_reports_are_told_as_they_come() -> None:
+    lost = Lost()
+    lost.add("disk full", 2)
+    earlier = Lost(count=lost.count, reasons=dict(lost.reasons))
+    lost.add("not inspected")
+    lost.add("disk full")
+    tally = Tally()
+    assert not tally
+    tally.lost = lost.since(earlier)
+    assert tally
+    summary = merged(Summary(lost=earlier), tally)
+    assert summary.lost == lost == Lost(count=4, reasons={"disk full": 3, "not inspected": 1})

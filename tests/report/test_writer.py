@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import defusedxml.ElementTree
+import msgspec
 import pytest
 
 from cos_inspect.report.directory import ReportDirectory
@@ -259,3 +260,18 @@ def test_junit_of_a_second_run_adds_to_the_first(tmp_path: Path) -> None:
     root = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert len(root.findall("testsuite")) == 2
     assert len(root.findall(".//failure")) == 2
+
+
+def test_what_could_not_be_judged_is_counted_as_lost(tmp_path: Path) -> None:
+    writer = ReportWriter(tmp_path, ["json", "junit"])
+    writer.submit(flow_report())
+    writer.lose("not inspected")
+    _wait_for(lambda: _is_counted(tmp_path, 1)() and _summary(tmp_path)["lost"]["count"] == 1)
+    writer.lose("not inspected", 2)
+    writer.close()
+    expected = {"count": 3, "reasons": {"not inspected": 3}}
+    assert _summary(tmp_path)["lost"] == expected
+    assert msgspec.to_builtins(writer.lost) == expected
+    root = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot()
+    (error,) = root.iter("error")
+    assert error.get("message") == "3 reports lost: not inspected"
