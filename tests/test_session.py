@@ -253,7 +253,8 @@ def test_complete_repeated_after_success_is_no_mystery() -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_parts_of_a_kms_upload_have_other_etags(late: bool) -> None:
-    first = initiate("i", answered={"x-cos-server-side-encryption": "cos/kms"})
+    kms = "x-cos-server-side-encryption"
+    first = initiate("i", answered={kms: "cos/kms", f"{kms}-cos-kms-key-id": "48ba38aa"})
     second = part(
         "p",
         1,
@@ -265,6 +266,18 @@ def test_parts_of_a_kms_upload_have_other_etags(late: bool) -> None:
     assert run.rules() == {}
     assert run.check("p", "etag").reason == "sse-kms"
     assert run.reports["p"].verdict == "ok"
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_parts_of_an_sm4_upload_may_have_other_etags(damaged: bool, late: bool) -> None:
+    first = initiate("i", answered={"x-cos-server-side-encryption": "SM4"})
+    stored = b"Body" if damaged else b"body"
+    answered = {"ETag": f'"{md5(b"sm4")}"', "x-cos-hash-crc64ecma": str(crc64(stored))}
+    second = part("p", 1, b"body", 1.0, answered=answered)
+    run = Run([second, first] if late else [first, second])
+    assert run.rules() == ({"p": ["crc64-mismatch", "etag-mismatch"]} if damaged else {})
+    assert run.check("p", "etag").reason == (None if damaged else "not-md5")
 
 
 DATA = bytes(range(256)) * 40

@@ -67,10 +67,8 @@ def plan_request(operation: Operation, headers: Headers, *, framed: bool) -> Dig
         if framed:
             # A store that leaves aws-chunked framing on answers with the framed body's CRC-64.
             return DigestPlan(md5=content_md5, crc64=is_aws_chunked(headers))
-        plain_etag = operation.etag_is_md5 and read_encryption(headers, "request").mode not in (
-            "SSE-KMS",
-            "SSE-C",
-        )
+        encryption = read_encryption(headers, "request")
+        plain_etag = operation.etag_is_md5 and encryption.etag != "other"
         return DigestPlan(md5=content_md5 or plain_etag, crc64=True)
     sample = PART_LIST_SAMPLE if operation.name == "CompleteMultipartUpload" else 0
     return DigestPlan(md5=content_md5, sample=sample)
@@ -79,7 +77,7 @@ def plan_request(operation: Operation, headers: Headers, *, framed: bool) -> Dig
 def plan_payload(operation: Operation, headers: Headers) -> DigestPlan:
     """For the bytes inside a framed body. The encryption fields of a form are not
     known before its file comes, so its MD5 is always taken."""
-    plain_etag = operation.etag_is_md5 and read_encryption(headers).mode not in ("SSE-KMS", "SSE-C")
+    plain_etag = operation.etag_is_md5 and read_encryption(headers).etag != "other"
     return DigestPlan(md5=plain_etag or "content-md5" in headers, crc64=True)
 
 
@@ -96,7 +94,7 @@ def plan_response(operation: Operation, method: str, status: int, headers: Heade
             whole
             and etag_may_be_md5(headers.get("etag"))
             and not is_appendable(headers)
-            and read_encryption(headers).mode not in ("SSE-KMS", "SSE-C")
+            and read_encryption(headers).etag != "other"
         )
         return DigestPlan(md5=md5, crc64=crc64, sample=FRAME_SAMPLE if whole else 0)
     if operation.reads_result:

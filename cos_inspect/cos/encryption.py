@@ -1,7 +1,8 @@
 """Server-side encryption as headers (or form fields) tell of it.
 
 COS documents three kinds: SSE-COS and SSE-KMS share one header that names
-``AES256`` or ``cos/kms``; SSE-C has a set of three whose key is never echoed.
+``AES256``, ``SM4`` or ``cos/kms``; SSE-C has a set of three whose key is never
+echoed. The words stand in ``tables/sse_algorithms.tsv``.
 The English page on common response headers shows SSE-KMS as a customer
 algorithm and a KMS key id without the shared header; that form is read as
 SSE-KMS too. S3 clients send the same under ``x-amz-`` names.
@@ -9,15 +10,19 @@ SSE-KMS too. S3 clients send the same under ``x-amz-`` names.
 
 import binascii
 import hashlib
-from typing import Literal
+from functools import cache
+from typing import Literal, cast
 
 import msgspec
 
+from cos_inspect.cos.tables import rows
 from cos_inspect.exchange import Headers
 
 Side = Literal["request", "response"]
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
 Anomaly = Literal["unknown-algorithm", "conflict", "incomplete", "contradictory"]
+EtagForm = Literal["md5", "other", "unknown"]
+"""Whether an encryption leaves the ETag the MD5 of the plain bytes."""
 
 _SSE = ("x-cos-server-side-encryption", "x-amz-server-side-encryption")
 _CUSTOMER = tuple(f"{name}-customer" for name in _SSE)
@@ -38,14 +43,6 @@ _NAMES = frozenset(
         *(f"{name}-{part}" for name in _CUSTOMER for part in ("algorithm", "key", "key-md5")),
     }
 )
-_MODE_OF_ALGORITHM: dict[str, SseMode] = {
-    "aes256": "SSE-COS",
-    "cos/kms": "SSE-KMS",
-    "aws:kms": "SSE-KMS",
-    "aws:kms:dsse": "SSE-KMS",
-}
-_COS_ALGORITHMS = frozenset({"aes256", "cos/kms"})
-_KMS_WORDS = frozenset({"sse-kms", "kms", "cos/kms", "aws:kms"})
 _KEY_BYTES = 32
 _MAX_KEY_TEXT = 4096
 
@@ -65,6 +62,8 @@ class Encryption(msgspec.Struct, frozen=True, kw_only=True):
     anomaly: Anomaly | None = None
     detail: str | None = None
     """The anomaly in words."""
+    etag: EtagForm = "md5"
+    """What the ETag is under this encryption."""
 
 
 NONE = Encryption()
@@ -106,11 +105,14 @@ def read_encryption(headers: Headers, side: Side = "response") -> Encryption:
         and customer.customer_key_md5 is None
         and not customer.customer_key_sent
     ):
-        kms_word = (customer.algorithm or "").lower() in _KMS_WORDS
+        kms_word = _mode(customer.algorithm, "customer") == "SSE-KMS"
         if algorithm is None and (kms_key_id is not None or kms_word):
             return Encryption(
-                mode="SSE-KMS", algorithm=customer.algorithm, kms_key_id=kms_key_id
-            )  # fmt: skip
+                mode="SSE-KMS",
+                algorithm=customer.algorithm,
+                kms_key_id=kms_key_id,
+                etag="other",
+            )
         if kms_word and _mode(algorithm) == "SSE-KMS":
             customer = None
     if algorithm is None:
@@ -164,12 +166,30 @@ def _first(headers: Headers, names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _mode(algorithm: str | None) -> SseMode:
+class _Word(msgspec.Struct, frozen=True):
+    mode: SseMode
+    etag: EtagForm
+
+
+@cache
+def _words() -> dict[tuple[str, str], _Word]:
+    """By the header that takes it, ``cos``, ``amz`` or ``customer``, and the word."""
+    return {
+        (header, row["word"]): _Word(cast(SseMode, row["mode"]), cast(EtagForm, row["etag"]))
+        for row in rows("sse_algorithms")
+        for header in row["header"].split(",")
+    }
+
+
+def _mode(algorithm: str | None, header: str = "amz") -> SseMode:
+    """The mode that an algorithm belongs to; of one that is not known the likelier one."""
     if algorithm is None:
         return "none"
-    known = _MODE_OF_ALGORITHM.get(algorithm.lower())
+    known = _words().get((header, algorithm.lower()))
     if known is not None:
-        return known
+        return known.mode
+    if header == "customer":
+        return "SSE-C"
     return "SSE-KMS" if "kms" in algorithm.lower() else "SSE-COS"
 
 
@@ -178,24 +198,35 @@ def _shared(headers: Headers, algorithm: str, kms_key_id: str | None) -> Encrypt
     mode = _mode(algorithm)
     anomaly: Anomaly | None = None
     detail = None
-    other = _first(headers, _SSE[1:])
     # The words of S3 are right under the name of S3 only.
-    documented = _COS_ALGORITHMS if _first(headers, _SSE[:1]) else _MODE_OF_ALGORITHM.keys()
-    if algorithm.lower() not in documented:
-        anomaly, detail = "unknown-algorithm", f"{algorithm[:64]!r} is no documented encryption"
-    elif other is not None and _mode(other) != mode:
+    cos, amz = _first(headers, _SSE[:1]), _first(headers, _SSE[1:])
+    known = _words().get(("cos" if cos else "amz", algorithm.lower()))
+    etag: EtagForm = known.etag if known else "unknown"
+    unknown = algorithm if known is None else None
+    if cos and amz and unknown is None and ("amz", amz.lower()) not in _words():
+        unknown = amz
+    if unknown is not None:
+        anomaly, detail = "unknown-algorithm", f"{unknown[:64]!r} is no documented encryption"
+    elif amz is not None and _mode(amz) != mode:
         anomaly, detail = "conflict", "the x-cos and the x-amz header ask for different kinds"
     elif mode == "SSE-COS" and kms_key_id is not None:
-        mode = "SSE-KMS"
+        mode, etag = "SSE-KMS", "other"
         anomaly, detail = "contradictory", f"{algorithm} (SSE-COS) with a KMS key id"
     return Encryption(
-        mode=mode, algorithm=algorithm, kms_key_id=kms_key_id, anomaly=anomaly, detail=detail
+        mode=mode,
+        algorithm=algorithm,
+        kms_key_id=kms_key_id,
+        anomaly=anomaly,
+        detail=detail,
+        etag=etag,
     )
 
 
 def _without_shared_header(kms_key_id: str | None, customer: Encryption | None) -> Encryption:
     if customer is None:
-        return NONE if kms_key_id is None else Encryption(mode="SSE-KMS", kms_key_id=kms_key_id)
+        if kms_key_id is None:
+            return NONE
+        return Encryption(mode="SSE-KMS", kms_key_id=kms_key_id, etag="other")
     if kms_key_id is None:
         return customer
     return msgspec.structs.replace(
@@ -224,7 +255,9 @@ def _customer_set(headers: Headers, names: tuple[str, ...], side: Side) -> Encry
     detail = None
     if missing:
         anomaly, detail = "incomplete", f"SSE-C without {' and '.join(missing)}"
-    elif algorithm is not None and algorithm.lower() != "aes256":
+    elif _mode(algorithm, "customer") == "SSE-KMS":
+        anomaly, detail = "conflict", f"{algorithm} (SSE-KMS) with a key of SSE-C"
+    elif algorithm is not None and ("customer", algorithm.lower()) not in _words():
         anomaly = "unknown-algorithm"
         detail = f"{algorithm[:64]!r} is no documented algorithm of SSE-C"
     return Encryption(
@@ -234,4 +267,5 @@ def _customer_set(headers: Headers, names: tuple[str, ...], side: Side) -> Encry
         customer_key_sent=key_sent,
         anomaly=anomaly,
         detail=detail,
+        etag="other",
     )

@@ -10,6 +10,7 @@ from cos_inspect.rules.error import ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
 from cos_inspect.rules.tracing import CLOCK_SKEW
 from cos_inspect.transfers.appends import judge_append
+from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import (
     judge_complete,
     part_problem,
@@ -75,17 +76,13 @@ def _of_upload(tracker: Tracker, seen: Observation, said: Said, attempt: int | N
         kind="multipart-upload", id=upload.upload_id, position=seen.part_number, attempt=attempt
     )
     if seen.operation == "UploadPart":
-        mode = upload.encryption
-        if mode in ("SSE-KMS", "SSE-C"):
-            reason: SkipReason = "sse-kms" if mode == "SSE-KMS" else "sse-c"
-            etag = f'"{seen.etag}"' if seen.etag else None
-            if seen.succeeded and etag is not None and seen.etag != seen.md5:
-                said.checks.append(
-                    Check(
-                        check="etag", body="request", status="skipped", expected=etag, reason=reason
-                    )
-                )
-                said.mute = frozenset((ETAG_MISMATCH.id,))
+        reason = _no_md5(upload, seen)
+        if reason is not None and seen.succeeded and seen.etag and seen.etag != seen.md5:
+            etag = f'"{seen.etag}"'
+            said.checks.append(
+                Check(check="etag", body="request", status="skipped", expected=etag, reason=reason)
+            )
+            said.mute = frozenset((ETAG_MISMATCH.id,))
         return
     complete = upload.completes.get(seen.flow_id)
     if complete is not None:
@@ -97,6 +94,15 @@ def _of_upload(tracker: Tracker, seen: Observation, said: Said, attempt: int | N
         said.findings.extend(rules.multipart_list_invalid(verdict))
     if seen.error_code == "NoSuchUpload" and probably_completed(upload) == seen.flow_id:
         said.findings.append(rules.upload_probably_completed(upload))
+
+
+def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
+    """Why the ETag of a part need not be an MD5, by the encryption of its upload."""
+    mode, etag_form = upload.encryption
+    if etag_form == "other":
+        return "sse-kms" if mode == "SSE-KMS" else "sse-c"
+    damaged = None not in (part.crc64, part.header_crc64) and part.crc64 != part.header_crc64
+    return "not-md5" if etag_form == "unknown" and not damaged else None
 
 
 def _of_append(tracker: Tracker, seen: Observation, said: Said, attempt: int | None) -> None:

@@ -164,16 +164,16 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
     body = cos.request.body
     response = cos.response
     append = cos.operation.name == "AppendObject"
-    crc_check: CheckName = "append-crc64" if append else "crc64"
     if response is None or not cos.succeeded:
         # A success header in front of a 200 that carries an error says nothing either.
         yield _skipped("etag", "request", "append" if append else "failed-request")
-        yield _skipped(crc_check, "request", "failed-request")
+        yield _skipped("append-crc64" if append else "crc64", "request", "failed-request")
         return
     headers = response.headers
     missing: SkipReason = "callback" if _has_callback(cos) else "no-header"
     md5, crc64, unread = _object_bytes(body, cos.request.headers)
 
+    crc = _crc_of_upload(cos, headers.get("x-cos-hash-crc64ecma"), missing, crc64, unread)
     etag = headers.get("etag")
     why: SkipReason | None = None
     if append:
@@ -189,17 +189,27 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
     if why is not None or etag is None or md5 is None:
         yield _skipped("etag", "request", why or missing, etag)
     else:
-        yield _compared("etag", "request", etag, f'"{md5}"', same=_same_etag(etag, md5))
+        compared = _compared("etag", "request", etag, f'"{md5}"', same=_same_etag(etag, md5))
+        yield _unless_no_md5(cos, compared, crc)
+    yield crc
 
-    crc = headers.get("x-cos-hash-crc64ecma")
+
+def _crc_of_upload(
+    cos: CosExchange,
+    crc: str | None,
+    missing: SkipReason,
+    crc64: int | None,
+    unread: SkipReason | None,
+) -> Check:
+    append = cos.operation.name == "AppendObject"
+    name: CheckName = "append-crc64" if append else "crc64"
     if crc is None:
-        yield _skipped(crc_check, "request", missing)
-    elif append and cos.append_position != 0:
-        yield _skipped(crc_check, "request", "unseen-parts", crc)
-    elif unread is not None or crc64 is None:
-        yield _skipped(crc_check, "request", unread or "unsupported", crc)
-    else:
-        yield _compared(crc_check, "request", crc, str(crc64), same=_same_crc(crc, crc64))
+        return _skipped(name, "request", missing)
+    if append and cos.append_position != 0:
+        return _skipped(name, "request", "unseen-parts", crc)
+    if unread is not None or crc64 is None:
+        return _skipped(name, "request", unread or "unsupported", crc)
+    return _compared(name, "request", crc, str(crc64), same=_same_crc(crc, crc64))
 
 
 def _object_bytes(body: Body, headers: Headers) -> tuple[str | None, int | None, SkipReason | None]:
@@ -223,6 +233,10 @@ def _downloaded(cos: CosExchange) -> Iterator[Check]:
     headers, body = response.headers, response.body
     ranged = response.status == 206 and not covers_whole_object(headers.get("content-range"))
     absent = _absence(body, headers)
+    told = headers.get("x-cos-hash-crc64ecma")
+    crc = _crc_of_download(
+        cos, body, told, "range" if ranged else "no-header" if told is None else absent
+    )
     etag = headers.get("etag")
     skip: SkipReason | None = None
     if ranged:
@@ -240,17 +254,21 @@ def _downloaded(cos: CosExchange) -> Iterator[Check]:
         yield _skipped("etag", "response", skip or "no-header", etag)
     else:
         same = _same_etag(etag, body.md5)
-        yield _verdict(cos, "etag", etag, f'"{body.md5}"', same=same)
+        compared = _verdict(cos, "etag", etag, f'"{body.md5}"', same=same)
+        yield _unless_no_md5(cos, compared, crc)
+    yield crc
 
-    crc = headers.get("x-cos-hash-crc64ecma")
-    skip = "range" if ranged else "no-header" if crc is None else absent
+
+def _crc_of_download(
+    cos: CosExchange, body: Body, crc: str | None, skip: SkipReason | None
+) -> Check:
+    if skip is None and crc is None:
+        skip = "no-header"
     if skip is None and body.crc64 is None:
         skip = "unsupported"
     if skip is not None or crc is None or body.crc64 is None:
-        yield _skipped("crc64", "response", skip or "no-header", crc)
-    else:
-        same = _same_crc(crc, body.crc64)
-        yield _verdict(cos, "crc64", crc, str(body.crc64), same=same)
+        return _skipped("crc64", "response", skip or "no-header", crc)
+    return _verdict(cos, "crc64", crc, str(body.crc64), same=_same_crc(crc, body.crc64))
 
 
 def _no_object_in_answer(cos: CosExchange) -> SkipReason | None:
@@ -286,13 +304,19 @@ def _verdict(
 
 def _encrypted(cos: CosExchange) -> SkipReason | None:
     """With KMS or a customer's key the ETag is no MD5 of the plain bytes."""
-    modes = (cos.confirmed.mode, cos.asked.mode)
+    modes = {each.mode for each in (cos.confirmed, cos.asked) if each.etag == "other"}
     if "SSE-KMS" in modes:
         return "sse-kms"
-    if "SSE-C" in modes:
-        return "sse-c"
-    # Whether an encryption that nobody knows leaves the ETag an MD5 is not known either.
-    return "unsupported" if cos.confirmed.anomaly == "unknown-algorithm" else None
+    return "sse-c" if "SSE-C" in modes else None
+
+
+def _unless_no_md5(cos: CosExchange, etag: Check, crc64: Check) -> Check:
+    """The comparison of an ETag, unless it differs under an encryption of which nobody
+    knows whether it leaves the ETag an MD5, and the CRC-64 does not say damage."""
+    unknown = "unknown" in (cos.confirmed.etag, cos.asked.etag)
+    if unknown and etag.status == "mismatch" and crc64.status != "mismatch":
+        return _skipped(etag.check, etag.body, "not-md5", etag.expected)
+    return etag
 
 
 def _has_callback(cos: CosExchange) -> bool:

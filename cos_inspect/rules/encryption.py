@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.encryption import Encryption
+from cos_inspect.cos.encryption import Encryption, read_copy_source_encryption
 from cos_inspect.report.model import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
@@ -79,6 +79,9 @@ def _differences(asked: Encryption, confirmed: Encryption) -> Iterator[tuple[str
 def sse_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     if not cos.succeeded or "none" in (cos.asked.mode, cos.confirmed.mode):
         return
+    if cos.confirmed.anomaly == "unknown-algorithm":
+        # Whether it is another name for what was asked for is not known.
+        return
     for what, wanted, got in _differences(cos.asked, cos.confirmed):
         yield SSE_MISMATCH.finding(
             f"Asked for {_CALLED.get(what, what)} {wanted}, confirmed was {got}.",
@@ -133,7 +136,7 @@ def sse_conflict(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
     if cos.from_cos:
         sides.append(("response", cos.confirmed))
     for side, encryption in sides:
-        if encryption.anomaly is not None:
+        if encryption.anomaly not in (None, "unknown-algorithm"):
             yield SSE_CONFLICT.finding(
                 f"In the {side}: {encryption.detail}.", side=side, anomaly=encryption.anomaly
             )
@@ -144,6 +147,88 @@ def sse_conflict(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
                 side="request",
                 anomaly="key-unusable",
             )
+
+
+SSE_ALGORITHM_UNKNOWN = Rule(
+    id="sse-algorithm-unknown",
+    group="encryption",
+    severity=Severity.NOTICE,
+    title="An encryption that is not known here",
+    when="a header of server-side encryption names an algorithm that the tables do not know",
+    cause="COS has learned an algorithm since this was written, or the word is misspelt.",
+    fix="Compare it with the document on server-side encryption (436/18145): AES256, SM4 and"
+    " cos/kms were known when this was written, and AES256 for SSE-C.",
+    example="GetObject 200 with x-cos-server-side-encryption: CHACHA20",
+)
+
+
+def sse_algorithm_unknown(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    sides = [("request", cos.asked), ("request", read_copy_source_encryption(cos.request.headers))]
+    if cos.from_cos:
+        sides.append(("response", cos.confirmed))
+    found: dict[str, list[str]] = {}
+    for side, encryption in sides:
+        if encryption.anomaly == "unknown-algorithm" and not _malformed(cos, encryption.algorithm):
+            found.setdefault(encryption.detail or "", []).append(side)
+    for detail, where in found.items():
+        yield SSE_ALGORITHM_UNKNOWN.finding(
+            f"In the {' and the '.join(dict.fromkeys(where))}: {detail}.", sides=where
+        )
+
+
+def _malformed(cos: CosExchange, value: str | None) -> bool:
+    """What is no name of an algorithm at all is told as a malformed header."""
+    headers = (*cos.request_headers, *cos.response_headers)
+    return any(
+        issues and sent.strip() == value and "algorithm" in fact.syntax
+        for _, sent, fact, issues in headers
+    )
+
+
+SSE_KEY_ID_MISSING = Rule(
+    id="sse-key-id-missing",
+    group="encryption",
+    severity=Severity.NOTICE,
+    title="SSE-KMS is confirmed without the key's id",
+    when="a success of PutObject, PostObject, PutObjectCopy, InitiateMultipartUpload, GetObject or"
+    " HeadObject confirms cos/kms and names no key",
+    cause="Something on the way took x-cos-server-side-encryption-cos-kms-key-id out of the"
+    " answer.",
+    fix="Read the object's headers with HEAD over another path: which key encrypts it can be told"
+    " by this header alone.",
+    example="PutObject 200, x-cos-server-side-encryption: cos/kms and no …-cos-kms-key-id",
+)
+
+_NAMES_THE_KEY = frozenset(
+    (
+        "PutObject",
+        "PostObject",
+        "PutObjectCopy",
+        "InitiateMultipartUpload",
+        "GetObject",
+        "HeadObject",
+    )
+)
+"""Operations whose answers name the KMS key, the default one too (COS documents, 436/7729)."""
+
+
+def sse_key_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    confirmed = cos.confirmed
+    if (
+        confirmed.mode == "SSE-KMS"
+        and confirmed.kms_key_id is None
+        and confirmed.anomaly is None
+        and cos.operation.name in _NAMES_THE_KEY
+        and cos.succeeded
+        and cos.from_cos
+        and not cos.signed.scheme.startswith("aws")
+    ):
+        asked = cos.asked.kms_key_id
+        wanted = f" Asked for was {asked}." if asked else ""
+        yield SSE_KEY_ID_MISSING.finding(
+            f"{cos.operation.name} confirms {confirmed.algorithm} and names no key.{wanted}",
+            asked=asked,
+        )
 
 
 SSE_KEY_EXPOSED = Rule(

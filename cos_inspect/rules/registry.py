@@ -33,6 +33,8 @@ FLOW_RULES: tuple[tuple[Rule, Finder, Occasion], ...] = (
         _ENCRYPTION,
     ),
     (encryption.SSE_CONFLICT, encryption.sse_conflict, _ENCRYPTION),
+    (encryption.SSE_ALGORITHM_UNKNOWN, encryption.sse_algorithm_unknown, _ENCRYPTION),
+    (encryption.SSE_KEY_ID_MISSING, encryption.sse_key_id_missing, _ENCRYPTION),
     (encryption.SSE_KEY_EXPOSED, encryption.sse_key_exposed, _ENCRYPTION),
     (error.CONNECTION_FAILED, error.connection_failed, _TROUBLE),
     (error.ERROR_RESPONSE, error.error_response, _TROUBLE),

@@ -7,7 +7,7 @@ union of them, in whatever order they come.
 import msgspec
 
 from cos_inspect.transfers.account import Fact
-from cos_inspect.transfers.observation import Observation, SseMode
+from cos_inspect.transfers.observation import EtagForm, Observation, SseMode
 
 _MOST_STEPS = 512
 """Exchanges of one upload that are not parts."""
@@ -52,6 +52,7 @@ class Step(Fact, frozen=True, kw_only=True, omit_defaults=True):
     succeeded: bool = False
     error_code: str | None = None
     encryption: SseMode = "none"
+    etag_form: EtagForm = "md5"
 
 
 class Upload(msgspec.Struct, kw_only=True):
@@ -108,12 +109,13 @@ class Upload(msgspec.Struct, kw_only=True):
         self.last = max(self.last, step.ended)
 
     @property
-    def encryption(self) -> SseMode:
-        """As Initiate settled it; the parts do not repeat it."""
+    def encryption(self) -> tuple[SseMode, EtagForm]:
+        """As Initiate settled it, and what it makes of the parts' ETags; the parts do not
+        repeat it."""
         for step in self.steps.values():
             if step.operation == "InitiateMultipartUpload" and step.encryption != "none":
-                return step.encryption
-        return "none"
+                return step.encryption, step.etag_form
+        return "none", "md5"
 
     def has_parts_of(self, complete: CompleteTry) -> bool:
         """Whether as many parts were seen as were listed: before, nothing can be joined."""
@@ -177,4 +179,5 @@ def _step(seen: Observation) -> Step:
         succeeded=seen.succeeded,
         error_code=seen.error_code,
         encryption=seen.encryption,
+        etag_form=seen.etag_form,
     )

@@ -29,7 +29,7 @@ class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
     cached: bool = False
     """It came through a CDN, which may tell of the past."""
     encrypted: bool = False
-    """The ETag is no MD5 of the bytes."""
+    """The ETag is no MD5 of the bytes, or need not be one."""
 
 
 class Copy(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -216,7 +216,7 @@ def sight_of(seen: Observation) -> Sight | None:
         wanted_version=seen.wanted_version,
         head=seen.operation == "HeadObject",
         cached=seen.through_cdn,
-        encrypted=seen.encryption in ("SSE-KMS", "SSE-C"),
+        encrypted=seen.etag_form != "md5",
     )
 
 
@@ -229,5 +229,5 @@ def copy_of(seen: Observation, source: str) -> Copy:
         source_version=seen.copy_version,
         etag=seen.result_etag or seen.etag,
         crc64=seen.result_crc64 if seen.result_crc64 is not None else seen.header_crc64,
-        encrypted=seen.encryption in ("SSE-KMS", "SSE-C"),
+        encrypted=seen.etag_form != "md5",
     )

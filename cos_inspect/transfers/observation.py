@@ -20,6 +20,7 @@ from cos_inspect.exchange import Body, BodyEnd, Exchange, Headers
 from cos_inspect.transfers.part_list import read_part_list
 
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
+EtagForm = Literal["md5", "other", "unknown"]
 
 _SPAN = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII)
 _COPY_SPAN = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
@@ -142,6 +143,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     next_position: int | None = None
     encryption: SseMode = "none"
     """As confirmed, else as asked for."""
+    etag_form: EtagForm = "md5"
+    """What this encryption makes of the ETag."""
 
     @property
     def seconds(self) -> float:
@@ -183,7 +186,7 @@ def observe(cos: CosExchange) -> Observation:
             facts["upload_id"] = _bounded(fields.get("UploadId"))
     timing = exchange.timing
     moments = (timing.request_end, timing.response_start, timing.response_end)
-    encryption = cos.confirmed.mode if cos.confirmed.mode != "none" else cos.asked.mode
+    encryption = cos.confirmed if cos.confirmed.mode != "none" else cos.asked
     limit = request.headers.get("x-cos-traffic-limit") or query.get("x-cos-traffic-limit")
     return Observation(
         flow_id=exchange.flow_id,
@@ -220,7 +223,8 @@ def observe(cos: CosExchange) -> Observation:
         has_crc64_header=crc_text is not None,
         version_id=_bounded(headers.get("x-cos-version-id")),
         wanted_version=_bounded(query.get("versionId")),
-        encryption=encryption,
+        encryption=encryption.mode,
+        etag_form=encryption.etag,
         reworked=operation.processed_upload,
         callback="x-cos-callback" in request.headers or "x-cos-return-body" in request.headers,
         **facts,  # type: ignore[arg-type]

@@ -253,7 +253,7 @@ class Tracker:
             for complete in upload.completes.values()
             if upload.has_parts_of(complete)
         }
-        if seen.operation == "InitiateMultipartUpload" and seen.encryption in ("SSE-KMS", "SSE-C"):
+        if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
         return touched | (lost ^ self._lost(upload))
 

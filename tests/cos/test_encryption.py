@@ -46,7 +46,11 @@ def test_nothing_said() -> None:
         ({"sse": "cos/kms"}, "SSE-KMS", None),
         ({"sse": "COS/KMS", "kms": "48ba38aa"}, "SSE-KMS", None),
         ({"sse": "AES256", "kms": "48ba38aa"}, "SSE-KMS", "contradictory"),
-        ({"sse": "SM4"}, "SSE-COS", "unknown-algorithm"),
+        ({"sse": "SM4"}, "SSE-COS", None),
+        ({"sse": "sm4"}, "SSE-COS", None),
+        ({"sse": "SM4", "kms": "48ba38aa"}, "SSE-KMS", "contradictory"),
+        ({"sse": "CHACHA20"}, "SSE-COS", "unknown-algorithm"),
+        ({"sse": "cos/kms-sm4", "kms": "48ba38aa"}, "SSE-KMS", "unknown-algorithm"),
         ({"sse": "aws:kms"}, "SSE-KMS", "unknown-algorithm"),
         ({"kms": "48ba38aa"}, "SSE-KMS", None),
         ({"kms": "48ba38aa", "alg": "SSE-KMS"}, "SSE-KMS", None),
@@ -55,6 +59,7 @@ def test_nothing_said() -> None:
         ({"sse": "cos/kms", "kms": "48ba38aa", "alg": "SSE-KMS"}, "SSE-KMS", None),
         ({"alg": "AES256", "md5": "m"}, "SSE-C", None),
         ({"alg": "SM4", "md5": "m"}, "SSE-C", "unknown-algorithm"),
+        ({"alg": "cos/kms", "md5": "m"}, "SSE-C", "conflict"),
         ({"alg": "AES256"}, "SSE-C", "incomplete"),
         ({"md5": "m"}, "SSE-C", "incomplete"),
         ({"key": "k"}, "SSE-C", "incomplete"),
@@ -74,12 +79,40 @@ def test_classes_of_a_response(
 
 def test_values_are_carried_over() -> None:
     assert read_encryption(headers(sse="cos/kms", kms="48ba38aa")) == Encryption(
-        mode="SSE-KMS", algorithm="cos/kms", kms_key_id="48ba38aa"
+        mode="SSE-KMS", algorithm="cos/kms", kms_key_id="48ba38aa", etag="other"
     )
     key, md5 = FIRST_KEY
     assert read_encryption(headers(alg="AES256", key=key, md5=md5), "request") == Encryption(
-        mode="SSE-C", algorithm="AES256", customer_key_md5=md5, customer_key_sent=True
+        mode="SSE-C",
+        algorithm="AES256",
+        customer_key_md5=md5,
+        customer_key_sent=True,
+        etag="other",
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "etag"),
+    [
+        ({}, "md5"),
+        ({"sse": "AES256"}, "md5"),
+        ({"sse": "SM4"}, "unknown"),
+        ({"sse": "CHACHA20"}, "unknown"),
+        ({"sse": "kms2"}, "unknown"),
+        ({"sse": "cos/kms"}, "other"),
+        ({"kms": "48ba38aa"}, "other"),
+        ({"sse": "AES256", "kms": "48ba38aa"}, "other"),
+        ({"alg": "AES256", "md5": "m"}, "other"),
+        ({"alg": "SM4", "md5": "m"}, "other"),
+    ],
+)
+def test_what_the_etag_is(fields: dict[str, str], etag: str) -> None:
+    assert read_encryption(headers(**fields)).etag == etag
+
+
+def test_an_unknown_word_of_s3_beside_a_known_one_of_cos() -> None:
+    both = [("x-cos-server-side-encryption", "AES256"), ("x-amz-server-side-encryption", "rot13")]
+    assert read_encryption(Headers(both)).anomaly == "unknown-algorithm"
 
 
 def test_a_request_needs_the_key_and_an_answer_does_not() -> None:

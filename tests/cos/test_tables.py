@@ -27,10 +27,19 @@ KEYS = {
     "signed_headers": ("name",),
     "skips": ("reason",),
     "sse": ("mode",),
+    "sse_algorithms": ("word", "header"),
     "trust": ("platform",),
 }
 
-SOURCED = ("clients", "headers", "host_templates", "hosts", "operations", "regions")
+SOURCED = (
+    "clients",
+    "headers",
+    "host_templates",
+    "hosts",
+    "operations",
+    "regions",
+    "sse_algorithms",
+)
 
 HOSTS = {
     "xml": "b-1250000000.cos.ap-beijing.myqcloud.com",

@@ -172,6 +172,7 @@ def _encrypted(proxy: Inspected) -> None:
     client = cos_client(proxy)
     ways: dict[str, dict[str, str]] = {
         "sse/cos": {"ServerSideEncryption": "AES256"},
+        "sse/sm4": {"ServerSideEncryption": "SM4"},
         "sse/kms": {"ServerSideEncryption": "cos/kms"},
         "sse/kms-key": {"ServerSideEncryption": "cos/kms", "SSEKMSKeyId": KMS_KEY},
         "sse/customer": CUSTOMER,
@@ -443,6 +444,7 @@ def test_sizes_and_digests_are_those_that_the_server_met(seen: Seen) -> None:
         ("http/generator", UPLOAD | CHUNKED),
         ("签 名/put.bin", UPLOAD),
         ("sse/cos", UPLOAD | WITH_MD5),
+        ("sse/sm4", UPLOAD | WITH_MD5),
         ("sse/kms", UPLOAD | WITH_MD5 | {("etag", "request"): "sse-kms"}),
         ("sse/kms-key", UPLOAD | WITH_MD5 | {("etag", "request"): "sse-kms"}),
         (
@@ -475,6 +477,7 @@ def test_checks_of_an_upload(seen: Seen, key: str, expected: dict[tuple[str, str
         ("multi/mixed", DOWNLOAD | {("etag", "response"): "not-md5"}),
         ("other/append", DOWNLOAD | {("etag", "response"): "append"}),
         ("sse/cos", DOWNLOAD),
+        ("sse/sm4", DOWNLOAD),
         ("sse/kms", DOWNLOAD | {("etag", "response"): "sse-kms"}),
         ("sse/kms-key", DOWNLOAD | {("etag", "response"): "sse-kms"}),
         ("sse/customer", DOWNLOAD | {("etag", "response"): "sse-c"} | CUSTOMER_KEY_CHECKS),
@@ -578,6 +581,7 @@ def test_appends_are_checked_one_after_the_other(seen: Seen) -> None:
     [
         ("put/bytes", {"mode": "none", "algorithm": None}),
         ("sse/cos", {"mode": "SSE-COS", "algorithm": "AES256"}),
+        ("sse/sm4", {"mode": "SSE-COS", "algorithm": "SM4"}),
         ("sse/kms", {"mode": "SSE-KMS", "algorithm": "cos/kms"}),
         ("sse/kms-key", {"mode": "SSE-KMS", "kms_key_id": KMS_KEY}),
         (

@@ -29,6 +29,7 @@ MD5_OF_TEXT = base64.b64encode(hashlib.md5(KEY.encode()).digest()).decode()
 COPY_PREFIX = "x-cos-copy-source-server-side-encryption"
 
 COS = {PREFIX: "AES256"}
+SM4 = {PREFIX: "SM4"}
 KMS = {PREFIX: "cos/kms", KEY_ID: "a1b2c3d4-5e6f-4a7b-8c9d-0123456789ab"}
 CUSTOMER = {
     CUSTOMER_ALGORITHM: "AES256",
@@ -65,7 +66,12 @@ CASES: list[Case] = [
     case("kms-as-aes", upload(KMS), "sse-mismatch error", sse_answered_as("AES256")),
     case("kms-other-key", upload(KMS), "sse-mismatch error", other_kms_key()),
     case("customer-other-md5", upload(CUSTOMER), "sse-mismatch error", other_customer_key_md5()),
-    case("cos-as-kms", upload(COS), "sse-mismatch error", set_header(PREFIX, "cos/kms")),
+    case(
+        "cos-as-kms",
+        upload(COS),
+        "sse-mismatch error, sse-key-id-missing notice",
+        set_header(PREFIX, "cos/kms"),
+    ),
     case(
         "key-md5-of-text",
         upload(CUSTOMER, {CUSTOMER_KEY_MD5: MD5_OF_TEXT}),
@@ -90,6 +96,12 @@ CASES: list[Case] = [
     case("half-echo", upload(CUSTOMER), "sse-conflict warning", drop_headers(CUSTOMER_KEY_MD5)),
     case("key-over-http", upload(CUSTOMER, scheme="http"), "sse-key-exposed error"),
     case("copy-key-over-http", copy_over_http, "sse-key-exposed error"),
+    case("newer", upload(COS), "sse-algorithm-unknown notice", sse_answered_as("CHACHA20")),
+    case("sm4-ignored", upload(SM4), "sse-not-applied error", sse_ignored()),
+    case("sm4-as-aes", upload(SM4), "sse-mismatch error", sse_answered_as("AES256")),
+    case("sm4-other-etag", upload(SM4), "", set_header("ETag", f'"{"9a" * 16}"')),
+    case("kms-unnamed", upload(KMS), "sse-key-id-missing notice", drop_headers(KEY_ID)),
+    case("sm4-undamaged", upload(SM4), ""),
     case("cos-undamaged", upload(COS), ""),
     case("kms-undamaged", upload(KMS), ""),
     case("customer-undamaged", upload(CUSTOMER), ""),

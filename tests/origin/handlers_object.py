@@ -26,7 +26,7 @@ def encryption(service: Service, request: OriginRequest) -> sse.Sse:
     if asked.mode == "none" and (rule := service.bucket(request).settings.get("encryption")):
         if b"KMS" in rule.upper():
             return sse.Sse("SSE-KMS", kms_key_id=sse.DEFAULT_KMS_KEY)
-        return sse.Sse("SSE-COS")
+        return sse.Sse("SSE-COS", algorithm="SM4" if b"SM4" in rule.upper() else "AES256")
     return asked
 
 

@@ -22,13 +22,15 @@ DEFAULT_KMS_KEY = "a1b2c3d4-5e6f-4a7b-8c9d-0123456789ab"
 @dataclass(frozen=True)
 class Sse:
     mode: Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"] = "none"
+    algorithm: str = "AES256"
+    """Of SSE-COS."""
     kms_key_id: str = ""
     customer_key_md5: str = ""
 
     def echo(self) -> Fields:
         """The header fields that confirm the encryption."""
         if self.mode == "SSE-COS":
-            return [(PREFIX, "AES256")]
+            return [(PREFIX, self.algorithm)]
         if self.mode == "SSE-KMS":
             return [(PREFIX, "cos/kms"), (KEY_ID, self.kms_key_id)]
         if self.mode == "SSE-C":
@@ -78,8 +80,8 @@ def asked_for(get: Callable[[str], str]) -> Sse:
         return customer
     if not algorithm:
         return NONE
-    if algorithm.upper() == "AES256":
-        return Sse("SSE-COS")
+    if algorithm.upper() in ("AES256", "SM4"):
+        return Sse("SSE-COS", algorithm=algorithm.upper())
     if algorithm in ("cos/kms", "aws:kms"):
         return Sse("SSE-KMS", kms_key_id=get(KEY_ID) or DEFAULT_KMS_KEY)
     raise OriginError("InvalidArgument", "Unknown server-side encryption.")

@@ -194,7 +194,7 @@ def test_copy_keeps_and_changes_etags(client: Client) -> None:
 @pytest.mark.parametrize(
     ("headers", "code"),
     [
-        ({"x-cos-server-side-encryption": "SM4"}, "InvalidArgument"),
+        ({"x-cos-server-side-encryption": "ROT13"}, "InvalidArgument"),
         ({"x-cos-server-side-encryption-customer-algorithm": "AES256"}, "InvalidArgument"),
     ],
 )

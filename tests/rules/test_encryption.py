@@ -13,6 +13,8 @@ MD5 = "U5L61r7jcwdNvT7frmUG8g=="
 CUSTOMER = ((ALGORITHM, "AES256"), (f"{SSE}-customer-key", KEY), (KEY_MD5, MD5))
 ECHO = ((ALGORITHM, "AES256"), (KEY_MD5, MD5))
 COS: Fields = ((SSE, "AES256"),)
+SM4: Fields = ((SSE, "SM4"),)
+NEWER: Fields = ((SSE, "CHACHA20"),)
 KMS: Fields = ((SSE, "cos/kms"),)
 KEYED: Fields = (*KMS, (KMS_ID, "48ba38aa-26c5-11ea-855c-52540085be76"))
 
@@ -29,6 +31,18 @@ KEYED: Fields = (*KMS, (KMS_ID, "48ba38aa-26c5-11ea-855c-52540085be76"))
         ((("x-amz-server-side-encryption", "aws:kms"),), KEYED, set()),
         ((), COS, set()),
         ((), KEYED, set()),
+        (SM4, SM4, set()),
+        ((), SM4, set()),
+        (SM4, COS, {"sse-mismatch"}),
+        (COS, SM4, {"sse-mismatch"}),
+        (SM4, (), {"sse-not-applied"}),
+        (NEWER, NEWER, {"sse-algorithm-unknown"}),
+        ((), NEWER, {"sse-algorithm-unknown"}),
+        (KMS, NEWER, {"sse-algorithm-unknown"}),
+        (NEWER, COS, {"sse-algorithm-unknown", "sse-mismatch"}),
+        ((*NEWER, *CUSTOMER), (), {"sse-conflict", "sse-not-applied"}),
+        (KMS, KMS, {"sse-key-id-missing"}),
+        (KEYED, KMS, {"sse-key-id-missing"}),
         (COS, (), {"sse-not-applied"}),
         (KMS, (), {"sse-not-applied"}),
         (CUSTOMER, (), {"sse-not-applied"}),

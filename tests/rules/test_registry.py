@@ -48,6 +48,8 @@ sse-not-applied error
 sse-mismatch error
 sse-customer-key-md5-mismatch error
 sse-conflict warning
+sse-algorithm-unknown notice
+sse-key-id-missing notice
 sse-key-exposed error
 error-response error
 error-in-success error
