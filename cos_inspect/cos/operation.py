@@ -65,8 +65,9 @@ class _Rule(msgspec.Struct, frozen=True):
     headers: tuple[str, ...]
     content_type: str
     path: tuple[str, ...]
-    needs_plain_query: bool
-    """No parameter may look like a sub-resource that the table does not have."""
+    other_parameters: Literal["any", "plain", "signature"]
+    """Which parameters may stand beside ``query``: ``plain``, none that looks like a
+    sub-resource that the table does not have; ``signature``, only those of a signature."""
     template: bool
     """The operation's name has a place for a parameter's value."""
 
@@ -80,6 +81,7 @@ class _Rules(msgspec.Struct, frozen=True):
 
 
 _NO_RULES = _Rules({}, {}, [])
+_BESIDE: dict[str, Literal["plain", "signature"]] = {"-": "plain", "--": "signature"}
 _LEVELS: tuple[Level, ...] = ("service", "bucket", "object")
 _UNKNOWN = {level: Operation("Unknown", level) for level in (*_LEVELS, "none")}
 
@@ -146,7 +148,9 @@ def _holds(rule: _Rule, query: Query, headers: Headers, target: str) -> bool:
             return False
     if rule.path and not _path_fits(rule.path, target):
         return False
-    return not rule.needs_plain_query or query is NO_QUERY or _is_plain(query)
+    if rule.other_parameters == "any" or query is NO_QUERY:
+        return True
+    return _is_plain(query, only_signature=rule.other_parameters == "signature")
 
 
 def _path_fits(wanted: tuple[str, ...], target: str) -> bool:
@@ -156,13 +160,15 @@ def _path_fits(wanted: tuple[str, ...], target: str) -> bool:
     )
 
 
-def _is_plain(query: Query) -> bool:
-    neutral, prefixes = _neutral()
+def _is_plain(query: Query, *, only_signature: bool) -> bool:
     for name, value in query.pairs:
-        if not value:
-            lower = name.lower()
-            if lower not in neutral and not lower.startswith(prefixes):
-                return False
+        if value and not only_signature:
+            continue
+        parameter = _parameter(name.lower())
+        if parameter is None or not (value or parameter["empty"] == "yes"):
+            return False
+        if only_signature and parameter["role"] not in ("signature", "client"):
+            return False
     return True
 
 
@@ -204,7 +210,7 @@ def _rule(order: int, row: dict[str, str], level: Level) -> _Rule:
     wanted: list[tuple[str, str | None]] = []
     for piece in row["query"].split("&"):
         name, separator, value = piece.partition("=")
-        if name and name != "-" and not name.endswith("*"):
+        if name and name not in _BESIDE and not name.endswith("*"):
             wanted.append((name, value if separator and value != "{value}" else None))
     return _Rule(
         order,
@@ -213,7 +219,7 @@ def _rule(order: int, row: dict[str, str], level: Level) -> _Rule:
         tuple(row["header"].split("|")) if row["header"] else (),
         row["content_type"],
         tuple(row["path"][1:].split("/")) if row["path"] else (),
-        row["query"] == "-",
+        _BESIDE.get(row["query"], "any"),
         template,
     )
 
@@ -251,8 +257,17 @@ def _ci_rules() -> dict[tuple[str, tuple[str, ...]], tuple[_Rule, ...]]:
     return {key: tuple(found) for key, found in table.items()}
 
 
+def _parameter(name: str) -> dict[str, str] | None:
+    """What is known of a parameter that names no operation; ``name`` in lower case."""
+    exact, prefixes = _parameters()
+    found = exact.get(name)
+    if found is not None:
+        return found
+    return next((row for prefix, row in prefixes if name.startswith(prefix)), None)
+
+
 @cache
-def _neutral() -> tuple[frozenset[str], tuple[str, ...]]:
-    names = [row["name"] for row in rows("parameters")]
-    exact = frozenset(name for name in names if not name.endswith("*"))
-    return exact, tuple(name[:-1] for name in names if name.endswith("*"))
+def _parameters() -> tuple[dict[str, dict[str, str]], tuple[tuple[str, dict[str, str]], ...]]:
+    table = rows("parameters")
+    exact = {row["name"]: row for row in table if not row["name"].endswith("*")}
+    return exact, tuple((row["name"][:-1], row) for row in table if row["name"].endswith("*"))

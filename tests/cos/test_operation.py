@@ -95,6 +95,30 @@ BUCKET_SETTINGS = {
     "q-sign-algorithm=sha1&sign=&x-cos-security-token=": ("PUT PutBucket", "HEAD HeadBucket"),
     "never-heard-of": ("PUT Unknown", "GET Unknown", "DELETE Unknown", "HEAD Unknown"),
     "style": ("PUT Unknown",),
+    "response-control": (
+        "PUT PutBucketResponseControl",
+        "GET GetBucketResponseControl",
+        "DELETE DeleteBucketResponseControl",
+        "HEAD Unknown",
+    ),
+    "response-control=": ("DELETE DeleteBucketResponseControl",),
+    "accessmonitor": ("PUT PutBucketAccessMonitor", "GET GetBucketAccessMonitor", "DELETE Unknown"),
+    "response-content-type=": ("GET GetBucket", "PUT Unknown", "DELETE Unknown"),
+    "response-content-type=text%2Fxml": ("GET GetBucket", "DELETE Unknown"),
+    "response-something": ("GET Unknown", "PUT Unknown", "DELETE Unknown"),
+    "callback": ("GET Unknown", "PUT Unknown", "DELETE Unknown"),
+    "callback-config": ("GET Unknown", "PUT Unknown", "DELETE Unknown"),
+    "callback=f": ("GET GetBucket", "DELETE Unknown"),
+    "x-cos-foo": ("GET Unknown", "PUT Unknown", "DELETE Unknown"),
+    "x-cos-foo=1": ("GET GetBucket", "PUT Unknown", "DELETE Unknown"),
+    "x-ci-foo": ("GET Unknown", "PUT Unknown", "DELETE Unknown"),
+    "x-amz-foo": ("GET Unknown", "PUT Unknown", "DELETE Unknown"),
+    "token": ("GET Unknown", "PUT Unknown", "DELETE Unknown", "HEAD Unknown"),
+    "token=t": ("GET GetBucket", "PUT PutBucket", "DELETE DeleteBucket", "HEAD HeadBucket"),
+    "never-heard-of=1": ("PUT Unknown", "DELETE Unknown"),
+    "prefix=a": ("DELETE Unknown",),
+    "X-Amz-Algorithm=a&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=1&X-Amz-SignedHeaders=h"
+    "&X-Amz-Signature=s": ("PUT PutBucket", "DELETE DeleteBucket", "GET GetBucket"),
 }
 
 
@@ -130,6 +154,7 @@ OBJECT_CALLS: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = [
     ("POST", "uploads=", (), "InitiateMultipartUpload"),
     ("POST", "uploadId=x", (), "CompleteMultipartUpload"),
     ("POST", "append&position=0", (), "AppendObject"),
+    ("POST", "append", (), "AppendObject"),
     ("POST", "restore&versionId=v", (), "PostObjectRestore"),
     ("POST", "select&select-type=2", (), "SelectObjectContent"),
     ("POST", "image_process", (), "CI image processing"),
