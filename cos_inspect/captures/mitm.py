@@ -206,7 +206,7 @@ def _feed_blobs(flow: http.HTTPFlow, watch: Watch) -> None:
             continue
         message.raw_content = None
         message.stream = True
-        tap(None)
+        tap()
         if callable(message.stream):
             for chunk in content.chunks():
                 message.stream(chunk)

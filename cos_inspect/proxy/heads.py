@@ -45,7 +45,7 @@ def announced_length(fields: Fields) -> int | None:
     if place is None:
         return None
     value = fields[place][1]
-    return int(value) if value.isdigit() and len(value) <= _LONGEST_NUMBER else None
+    return int(value) if value.isdigit() and len(value) <= LONGEST_NUMBER else None
 
 
 class RequestHead(NamedTuple):
@@ -72,7 +72,8 @@ def may_have_body(head: RequestHead) -> bool:
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_LONGEST_NUMBER = 20
+LONGEST_NUMBER = 20
+"""Digits of a length; what has more is none."""
 
 
 @lru_cache(maxsize=256)

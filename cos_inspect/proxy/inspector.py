@@ -23,8 +23,9 @@ from cos_inspect.proxy.gathering import Gathering
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.reporting import Reporting
+from cos_inspect.proxy.streaming import Streaming
 from cos_inspect.proxy.terminal_log import TerminalLog
-from cos_inspect.proxy.watch import Watch
+from cos_inspect.proxy.watch import Watch, length_is_known, take_tap_off
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class CosInspect:
         self._gathering = Gathering(self._report)
         self._again = Again(self._reporting, self._gathering.flush)
         self._live_pages = LivePages(self._pages)
+        self._streaming = Streaming(self, self._stream_request, self._stream_response)
         self.addons = [Commands(self._again)]
         """Few: mitmproxy asks each of them for every hook of every flow."""
         connections = self._connection_watch
@@ -109,6 +111,7 @@ class CosInspect:
     def running(self) -> None:
         self._is_running = True
         self._prepare_exit()
+        self._streaming.steps_back()
         self._live_pages.running()
 
     def configure(self, updated: set[str]) -> None:
@@ -156,13 +159,29 @@ class CosInspect:
         if flow.is_replay == "request":
             self._gathering.flush()
             annotations.forget(flow)
+            take_tap_off(flow.request)
             self._finished.discard(flow.id)
-        glance = self._glance(flow)
+        self._glance(flow)
+        if not self._streaming.is_behind:
+            self._stream_request(flow)
+
+    def _stream_request(self, flow: http.HTTPFlow) -> None:
+        """Where its body is large or streamed by others."""
+        glance = self._glances.get(flow.id)
         # mitmproxy crashes where a request is streamed that an addon has answered by now.
-        if flow.live and flow.response is None and glance.sends_body:
-            watch = glance.watch()
-            if watch is not None:
-                watch.tap_request(self._settings.stream_above)
+        if glance is None or not flow.live or flow.response or not glance.sends_body:
+            return
+        watch = glance.watch()
+        if watch is None:
+            return
+        wanted = bool(flow.request.stream)
+        if not wanted and not watch.is_large_request(self._settings.stream_above):
+            return
+        if self._streaming.steps_back():
+            return
+        known = length_is_known(watch.request_headers)
+        if wanted or self._streaming.may_stream(flow, "request", length_known=known):
+            watch.tap_request()
 
     def _glance(self, flow: http.HTTPFlow) -> Glance:
         glance = Glance(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
@@ -187,13 +206,29 @@ class CosInspect:
             glance = self._glance(flow)
         else:
             glance.note_answer()
-        if glance.is_kept_whole(self._settings.stream_above):
+        if not self._streaming.is_behind:
+            self._stream_response(flow)
+
+    def _stream_response(self, flow: http.HTTPFlow) -> None:
+        """The same for the answer."""
+        glance, response = self._glances.get(flow.id), flow.response
+        limit = self._settings.stream_above
+        if glance is None or response is None or glance.is_kept_whole(limit):
             return
         watch = glance.watch()
-        if watch is not None:
-            watch.marks_wanted = self._boundaries(flow, watch)
-            if flow.live:
-                watch.tap_response(self._settings.stream_above)
+        if watch is None or watch.response_headers is None:
+            return
+        wanted = bool(response.stream)
+        if flow.live and (wanted or watch.is_large_response(limit)):
+            if self._streaming.steps_back():
+                return
+            known = length_is_known(watch.response_headers)
+            wanted = wanted or self._streaming.may_stream(flow, "response", length_known=known)
+        else:
+            wanted = False
+        watch.marks_wanted = self._boundaries(flow, watch)
+        if wanted:
+            watch.tap_response()
 
     def _boundaries(self, flow: http.HTTPFlow, watch: Watch) -> list[int]:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
@@ -247,6 +282,7 @@ class CosInspect:
             self._finish(glance.flow)
         self._gathering.flush()
         self._connection_watch.finish()
+        self._streaming.done()
         self._reporting.close()
         self._terminal_log.done()
 

@@ -86,7 +86,7 @@ class Meter:
 class Tap:
     """A stream callable. ``inner`` is one that somebody else had set before."""
 
-    __slots__ = ("_feed", "_flow_id", "_inner", "_lane", "_meter", "called", "ended")
+    __slots__ = ("_feed", "_flow_id", "_lane", "_meter", "called", "ended", "inner")
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Tap:
     ) -> None:
         self._flow_id = flow_id
         self._meter: Meter | None = meter
-        self._inner = inner
+        self.inner = inner
         self._lane = hashing.lane(meter) if hashing is not None and meter.is_costly else None
         self._feed = meter.feed if self._lane is None else self._lane.put
         self.called = False
@@ -112,7 +112,7 @@ class Tap:
                 self._feed(data)
             except Exception as fault:
                 self._give_up(fault)
-        return data if self._inner is None else self._inner(data)
+        return data if self.inner is None else self.inner(data)
 
     def _give_up(self, fault: Exception) -> None:
         self._meter = None

@@ -12,9 +12,9 @@ from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers
 from cos_inspect.proxy.annotations import saved_body
 from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.hashing import HASHING
-from cos_inspect.proxy.heads import RequestLine
+from cos_inspect.proxy.heads import LONGEST_NUMBER, RequestLine
 from cos_inspect.proxy.kept import dropped_headers, object_reader, request_body
-from cos_inspect.proxy.taps import Meter, Tap, meter_of_content
+from cos_inspect.proxy.taps import Meter, StreamCallable, Tap, meter_of_content
 
 
 class Watch:
@@ -64,33 +64,37 @@ class Watch:
         """The bodies that are kept whole, of request and answer, once the flow is over; before,
         they are looked up."""
 
-    def tap_request(self, limit: int | None) -> None:
-        """Streams a request body above ``limit`` bytes or of unknown length."""
+    def is_large_request(self, limit: int | None) -> bool:
+        """Whether the request's body has more than ``limit`` bytes or an unknown length, and
+        can be streamed."""
         request = self.flow.request
-        if not _may_have_body(request.method, self.request_headers):
-            return
-        wanted = _streams(self.request_headers, limit)
-        if wanted and request.http_version.startswith(("HTTP/2", "HTTP/3")):
-            # mitmproxy passes such a body on without any framing; the server refuses it by
-            # its head, and an answer while an HTTP/2 upload streams makes mitmproxy stumble.
-            wanted = "content-length" in self.request_headers
-        if wanted or request.stream:
-            payload = object_reader(self.operation, self.request_headers)
-            plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
-            inner = request.stream if callable(request.stream) else None
-            self._request_tap = Tap(self.flow.id, Meter(plan, payload), inner, HASHING)
-            request.stream = self._request_tap
+        if not _streams(self.request_headers, limit):
+            return False
+        # mitmproxy passes such a body on without any framing; the server refuses it by
+        # its head, and an answer while an HTTP/2 upload streams makes mitmproxy stumble.
+        framed = not request.http_version.startswith(("HTTP/2", "HTTP/3"))
+        return framed or "content-length" in self.request_headers
 
-    def tap_response(self, limit: int | None) -> None:
-        """The same for the response's body."""
+    def is_large_response(self, limit: int | None) -> bool:
+        """The same of the answer's body."""
+        return self.response_headers is not None and _streams(self.response_headers, limit)
+
+    def tap_request(self) -> None:
+        """Streams the request's body past a tap."""
+        request = self.flow.request
+        payload = object_reader(self.operation, self.request_headers)
+        plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
+        self._request_tap = Tap(self.flow.id, Meter(plan, payload), _inner(request), HASHING)
+        request.stream = self._request_tap
+
+    def tap_response(self) -> None:
+        """Streams the answer's body past a tap."""
         response = self.flow.response
-        if response is None or self.response_headers is None:
+        if response is None:
             return
-        if _streams(self.response_headers, limit) or response.stream:
-            inner = response.stream if callable(response.stream) else None
-            meter = Meter(self._response_plan(), None, self.marks_wanted)
-            self._response_tap = Tap(self.flow.id, meter, inner, HASHING)
-            response.stream = self._response_tap
+        meter = Meter(self._response_plan(), None, self.marks_wanted)
+        self._response_tap = Tap(self.flow.id, meter, _inner(response), HASHING)
+        response.stream = self._response_tap
 
     @property
     def upload_under_way(self) -> bool:
@@ -164,6 +168,17 @@ class Watch:
         )
 
 
+def take_tap_off(message: http.Message) -> None:
+    """A request that is replayed has the tap of the time before."""
+    if isinstance(message.stream, Tap):
+        message.stream = message.stream.inner or False
+
+
+def _inner(message: http.Message) -> StreamCallable | None:
+    """What somebody else has set."""
+    return message.stream if callable(message.stream) else None
+
+
 def _facts(tap: Tap, message: http.Message) -> Body:
     """What a tap has met, unless a later addon put a callable of its own in its place."""
     if not tap.called and message.stream is not tap:
@@ -179,11 +194,21 @@ def _may_have_body(method: str, headers: Headers) -> bool:
     )
 
 
+def length_is_known(headers: Headers) -> bool:
+    """Whether the message announces how long its body is."""
+    return _length(headers) is not None
+
+
 def _streams(headers: Headers, limit: int | None) -> bool:
     """Whether a body is longer than ``limit`` bytes, or of unknown length."""
     if limit is None:
         return False
+    length = _length(headers)
+    return length is None or length > limit
+
+
+def _length(headers: Headers) -> int | None:
     length = headers.get("content-length")
-    if length is None or not length.isascii() or not length.isdigit():
-        return True
-    return int(length) > limit
+    if length is None or "transfer-encoding" in headers or len(length) > LONGEST_NUMBER:
+        return None
+    return int(length) if length.isascii() and length.isdigit() else None
