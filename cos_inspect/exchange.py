@@ -193,18 +193,38 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: Body = EMPTY_BODY
 
 
+_LATEST = 253_402_300_799
+"""The last second of the year 9999: what comes later cannot be printed."""
+
+
+def known_moment(value: object) -> float | None:
+    """A recorded time in seconds since the epoch; None for what can be none: no number, later
+    than the year 9999, or before 1970, as recorders write for "none"."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        return None
+    return float(value) if 0 < value < _LATEST else None
+
+
 class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Moments in seconds since the epoch, by the clock of whoever recorded
     the exchange; None where it was not seen or not recorded."""
 
-    request_start: float
+    request_start: float | None
     request_end: float | None = None
     response_start: float | None = None
     """When the response's headers were whole."""
     response_end: float | None = None
+    failed: float | None = None
+    """When it was given up, by whomever; None where it was not."""
     connect_ms: float | None = None
     """TCP connect to the server; only for the exchange that opened the connection."""
     tls_ms: float | None = None
+
+    @property
+    def end(self) -> float | None:
+        """The last moment that is known of it."""
+        known = (self.request_end, self.response_start, self.response_end, self.failed)
+        return max((moment for moment in known if moment is not None), default=None)
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):

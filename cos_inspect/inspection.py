@@ -8,7 +8,7 @@ import msgspec
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.cos.error import explain_error, explain_status
 from cos_inspect.cos.headers import AnnotatedHeader
-from cos_inspect.exchange import Body, Exchange, Headers
+from cos_inspect.exchange import Body, Exchange, Headers, known_moment
 from cos_inspect.report.model import (
     BodyReport,
     Check,
@@ -136,8 +136,12 @@ def _report(
     return report, watched
 
 
-def utc_text(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+def utc_text(seconds: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond; None where they are
+    unknown or of no year from 1970 to 9999."""
+    seconds = known_moment(seconds)
+    if seconds is None:
+        return None
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
@@ -149,13 +153,8 @@ def _between(start: float | None, end: float | None) -> float | None:
 
 def _timing(exchange: Exchange) -> TimingReport:
     timing = exchange.timing
-    ends = [
-        moment
-        for moment in (timing.request_end, timing.response_start, timing.response_end)
-        if moment is not None
-    ]
     return TimingReport(
-        total_ms=_between(timing.request_start, max(ends)) if ends else None,
+        total_ms=_between(timing.request_start, timing.end),
         connect_ms=timing.connect_ms,
         tls_ms=timing.tls_ms,
         request_ms=_between(timing.request_start, timing.request_end),

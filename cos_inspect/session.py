@@ -98,7 +98,8 @@ class Session:
             return None
         self._note_token(alone.cos)
         seen = observe(alone.cos)
-        touched = self._tracker.add(seen, marks)
+        # What has no time has no place among others.
+        touched = self._tracker.add(seen, marks) if seen.is_dated else set()
         recent = _Recent(alone.report, seen, alone.report)
         self._recent[seen.flow_id] = recent
         self._recent.move_to_end(seen.flow_id)

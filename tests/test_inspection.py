@@ -2,8 +2,12 @@
 
 import base64
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cos_inspect.exchange import Timing, known_moment
 from cos_inspect.inspection import Inspection, inspect, utc_text, verdict_of
 from cos_inspect.report.model import Check, Finding, Severity
 from tests.captures_reader import judge_crc64, judge_md5
@@ -221,6 +225,45 @@ def test_without_an_answer_only_what_was_seen_is_told() -> None:
     assert report.timing.wait_ms is None
     assert report.timing.response_ms is None
     assert report.ids.request_id is None
+
+
+NO_MOMENTS = [1e308, -1e308, float("nan"), float("inf"), 10**400, 253_402_300_800, -1e11, 0.0]
+
+
+@pytest.mark.parametrize("moment", [*NO_MOMENTS, None, True, "1577957984", b"1", [1.0]])
+def test_a_time_that_cannot_be_printed_is_unknown(moment: object) -> None:
+    assert known_moment(moment) is None
+    assert utc_text(moment) is None  # type: ignore[arg-type]
+
+
+@given(st.floats() | st.integers())
+def test_every_known_time_can_be_printed(moment: float) -> None:
+    text = utc_text(moment)
+    assert (text is None) == (known_moment(moment) is None)
+    assert text is None or len(text) == len("2020-01-02T09:39:44.000Z")
+
+
+def test_nothing_is_said_of_clocks_where_the_time_is_unknown() -> None:
+    expired = "q-sign-algorithm=sha1&q-ak=AKID&q-sign-time=1;2&q-key-time=1;2&q-header-list=&"
+    for kind, status in (("clock-skew", 200), ("signature-expired", 403)):
+        dated = exchange(
+            headers=(("Authorization", f"{expired}q-url-param-list=&q-signature={'0' * 40}"),),
+            status=status,
+            marks=(("Server", "tencent-cos"),),
+        )
+        undated = msgspec.structs.replace(dated, timing=Timing(request_start=None))
+        assert kind in {finding.rule for finding in inspected(dated).report.findings}
+        report = inspected(undated).report
+        assert kind not in {finding.rule for finding in report.findings}
+        assert report.started is None
+        assert report.timing.total_ms is None
+
+
+def test_an_exchange_without_an_answer_ends_when_it_was_given_up() -> None:
+    one = exchange("PUT", body=b"x", status=None, error="client disconnected")
+    timing = Timing(request_start=CLOCK, request_end=CLOCK + 0.1, failed=CLOCK + 32)
+    report = inspected(msgspec.structs.replace(one, timing=timing)).report
+    assert report.timing.total_ms == 32000
 
 
 def test_utc_text_to_the_millisecond() -> None:

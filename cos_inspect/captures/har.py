@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from cos_inspect.captures.saved import Note, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.cos.operation import read_operation
-from cos_inspect.exchange import Exchange, Headers, Request, Response, Timing
+from cos_inspect.exchange import Exchange, Headers, Request, Response, Timing, known_moment
 
 _PORTS = {"http": 80, "https": 443}
 _VERSIONS = {
@@ -170,27 +171,32 @@ class HarFile:
         ``connect`` is that of another moment and does not hold ``ssl``."""
         timings = entry.get("timings")
         spans = timings if isinstance(timings, dict) else {}
-        begin = _moment(entry.get("startedDateTime"), answer)
         connect, tls = _span(spans, "connect"), _span(spans, "ssl")
-        send, wait, receive = (_span(spans, name) for name in ("send", "wait", "receive"))
+        before = 0.0
         if not self._mitmproxy:
-            for name in ("blocked", "dns", "connect"):
-                begin += (_span(spans, name) or 0.0) / 1000
+            before = sum(_span(spans, name) or 0.0 for name in ("blocked", "dns", "connect"))
             if connect is not None and tls is not None:
                 connect = max(0.0, connect - tls)
-        if send is None and wait is None and receive is None:
-            total = _number(entry.get("time"))
-            return Timing(
-                request_start=begin,
-                response_end=begin + total / 1000 if total and total > 0 and answered else None,
-            )
-        sent = begin + (send or 0.0) / 1000
-        first = sent + (wait or 0.0) / 1000
+        begin = _moment(entry.get("startedDateTime"), answer)
+        phases = [_span(spans, name) for name in ("send", "wait", "receive")]
+        sent, first, end = accumulate(phase or 0.0 for phase in phases)
+        phased = any(phase is not None for phase in phases)
+        total = (_number(entry.get("time")) or 0.0) - before
+        if self._mitmproxy and not answered:
+            # There the total ends with the request, where nobody answers.
+            total = 0.0
+
+        def at(after: float) -> float | None:
+            return None if begin is None else known_moment(begin + (before + after) / 1000)
+
         return Timing(
-            request_start=begin,
-            request_end=sent,
-            response_start=first if answered else None,
-            response_end=first + (receive or 0.0) / 1000 if answered else None,
+            request_start=at(0.0),
+            request_end=at(sent) if phased else None,
+            response_start=at(first) if phased and answered else None,
+            response_end=at(end if phased else total)
+            if answered and (phased or total > 0)
+            else None,
+            failed=at(max(end, total)) if not answered and max(end, total) > 0 else None,
             connect_ms=None if connect is None else round(connect, 3),
             tls_ms=None if tls is None else round(tls, 3),
         )
@@ -292,19 +298,22 @@ def _address(value: object) -> str | None:
     return _text(value).removeprefix("[").removesuffix("]") or None
 
 
-def _moment(value: object, answer: Headers) -> float:
-    """Seconds since the epoch; where nothing says when, the answer's Date."""
+def _moment(value: object, answer: Headers) -> float | None:
+    """Seconds since the epoch; where nothing says when, the answer's Date. None for a moment
+    that can be none."""
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.strip())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            return known_moment(
+                (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            )
         except (ValueError, OverflowError):
             pass
     number = _number(value)
     if number is not None and number > 0:
-        return number / 1000 if number > 1e11 else number
+        return known_moment(number / 1000 if number > 1e11 else number)
     try:
-        return parsedate_to_datetime(answer.get("date") or "").timestamp()
+        return known_moment(parsedate_to_datetime(answer.get("date") or "").timestamp())
     except (ValueError, OverflowError):
         raise OddEntryError("it does not say when it was") from None
 

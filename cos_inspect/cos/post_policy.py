@@ -38,13 +38,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate_policy(
-    form: Headers, *, bucket: str | None, size: int | None, file_name: str | None, moment: float
+    form: Headers,
+    *,
+    bucket: str | None,
+    size: int | None,
+    file_name: str | None,
+    moment: float | None,
 ) -> Policy | None:
     """None for a form without a policy. Never raises.
 
     :param bucket: of the host; None where it is not known.
     :param size: the file's bytes; None where it was not seen whole.
-    :param moment: of the request, by the best clock at hand.
+    :param moment: of the request, by the best clock at hand; None: it is not known.
     """
     encoded = form.get("policy")
     if encoded is None:
@@ -78,11 +83,11 @@ def _malformed(words: str) -> Policy:
     return Policy(expiration=None, conditions=0, failed=(_wrong(words),))
 
 
-def _expiration(value: Any, moment: float, failed: list[Failed]) -> float | None:
+def _expiration(value: Any, moment: float | None, failed: list[Failed]) -> float | None:
     expiration = iso_date(value) if isinstance(value, str) else None
     if expiration is None:
         failed.append(_wrong("the policy's expiration is missing or no ISO 8601 time with a zone"))
-    elif expiration < moment:
+    elif moment is not None and expiration < moment:
         late = round(moment - expiration)
         failed.append(
             Failed(

@@ -73,7 +73,7 @@ def _facts(report: FlowReport) -> list[tuple[str, str]]:
         ("sent", _body(report.request.body)),
         ("received", _body(report.response.body) if report.response else ""),
         ("transfer", f"{transfer.kind} {transfer.id}" if transfer else ""),
-        ("started", report.started),
+        ("started", report.started or "unknown"),
     ]
 
 

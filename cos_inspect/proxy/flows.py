@@ -2,7 +2,15 @@
 
 from mitmproxy import http
 
-from cos_inspect.exchange import Body, Exchange, Headers, Request, Response, Timing
+from cos_inspect.exchange import (
+    Body,
+    Exchange,
+    Headers,
+    Request,
+    Response,
+    Timing,
+    known_moment,
+)
 from cos_inspect.proxy.heads import Fields, RequestHead, RequestLine, headers_of, request_line
 from cos_inspect.proxy.kept import Kept
 
@@ -113,14 +121,17 @@ def timing_of(flow: http.HTTPFlow, *, opened_connection: bool) -> Timing:
         connect_ms = _between(server.timestamp_start, server.timestamp_tcp_setup)
         tls_ms = _between(server.timestamp_tcp_setup, server.timestamp_tls_setup)
     return Timing(
-        request_start=request.timestamp_start,
-        request_end=request.timestamp_end,
-        response_start=response.timestamp_start if response else None,
-        response_end=response.timestamp_end if response else None,
+        request_start=known_moment(request.timestamp_start),
+        request_end=known_moment(request.timestamp_end),
+        response_start=known_moment(response.timestamp_start) if response else None,
+        response_end=known_moment(response.timestamp_end) if response else None,
+        failed=known_moment(flow.error.timestamp) if flow.error else None,
         connect_ms=connect_ms,
         tls_ms=tls_ms,
     )
 
 
 def _between(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else round((end - start) * 1000, 3)
+    """Milliseconds; what a saved flow says of its times may be anything."""
+    begin, stop = known_moment(start), known_moment(end)
+    return None if begin is None or stop is None else round((stop - begin) * 1000, 3)

@@ -67,7 +67,7 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
     ``width``: columns of the terminal, None: nothing is cut or wrapped.
     """
     status = str(report.response.status) if report.response else "---"
-    clock, verdict = f"{report.started[11:19]}Z", report.verdict
+    clock, verdict = f"{report.started[11:19]}Z" if report.started else "--:--:--Z", report.verdict
     operation = one_line(report.cos.operation)
     size = size_text(moved_bytes(report))
     place = one_line(place_of(report))

@@ -214,7 +214,8 @@ class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     flow_id: str
     sequence: int = 0
     verdict: Verdict
-    started: str
+    started: str | None
+    """ISO 8601 in UTC; null where the time is unknown or cannot be printed."""
     timing: TimingReport
     cos: CosReport
     request: RequestReport

@@ -28,7 +28,7 @@ class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     n: int
     verdict: Verdict
-    started: str
+    started: str | None = None
     ms: float | None = None
     op: str
     method: str

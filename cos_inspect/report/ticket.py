@@ -18,7 +18,7 @@ def ticket_line(report: FlowReport) -> str | None:
     parts = (
         ("request id", ids.request_id or "none"),
         ("trace id", ids.trace_id or "none"),
-        ("time", report.started),
+        ("time", report.started or "unknown"),
         ("method", f"{report.request.method} ({cos.operation})"),
         ("bucket", cos.bucket),
         ("region", cos.region),

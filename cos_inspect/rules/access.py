@@ -90,8 +90,9 @@ def post_policy_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[F
     said = iso_date(cos.error.server_time) if cos.error else None
     server = said or http_date(response.headers.get("date"))
     if server is not None:
-        taken = (cos.exchange.timing.response_start or moment) - moment
-        moment = server - max(0.0, taken)
+        answered = cos.exchange.timing.response_start
+        taken = 0.0 if moment is None or answered is None else max(0.0, answered - moment)
+        moment = server - taken
     policy = evaluate_policy(
         form,
         bucket=cos.endpoint.bucket,

@@ -69,7 +69,7 @@ def _server_clock(cos: CosExchange) -> tuple[str, float] | None:
 class Clocks(msgspec.Struct, frozen=True):
     start: int
     end: int
-    sent: float
+    sent: float | None
     """By the clock of whoever recorded the request."""
     server: float | None
     source: str
@@ -93,13 +93,16 @@ def clocks_of(cos: CosExchange) -> Clocks | None:
         return None
     timing = cos.exchange.timing
     sent = timing.request_start
-    answered = max(sent, timing.response_start or timing.response_end or sent)
+    answered = timing.response_start or timing.response_end
+    taken = max(0.0, answered - sent) if sent is not None and answered is not None else 0.0
     server = _server_clock(cos)
-    if server is None:
-        source, earliest, latest = "the recorded clock", sent, answered
-    else:
+    if server is not None:
         source, latest = server
-        earliest = latest - (answered - sent)
+        earliest = latest - taken
+    elif sent is not None:
+        source, earliest, latest = "the recorded clock", sent, sent + taken
+    else:
+        return None
     error = cos.error
     said = f"{error.code} {error.message}".lower() if error else ""
     return Clocks(

@@ -160,6 +160,9 @@ def _moments(cos: CosExchange) -> Iterator[tuple[str, str, float]]:
     response = cos.response
     timing = cos.exchange.timing
     began = timing.request_start
+    if began is None:
+        # How long the answer took is not known either.
+        return
     answered = timing.response_start or timing.response_end or began
     date = sent = None
     if response is not None and cos.from_cos and not cos.through_cdn:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.digest_plan import covers_whole_object
 from cos_inspect.cos.operation import read_query
@@ -27,6 +28,7 @@ _COPY_SPAN = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 _ZONES = (".myqcloud.com", ".tencentcos.cn", ".tencentci.cn")
 _RESULT = frozenset({"UploadId", "ETag", "CRC64"})
 _MAX_TEXT = 1024
+_UNDATED = 0.0
 _NO_BYTES: tuple[int | None, str | None, int | None] = (None, None, None)
 _SIGNING = frozenset({"sign", "token", "x-cos-security-token", "x-ci-security-token"})
 _WRITES = frozenset(
@@ -67,12 +69,13 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     client: str | None = None
     """The client's address."""
     started: float
+    """When it was answered, where nobody noted when it began; 0 where nothing is known."""
     sent: float | None = None
     """When the request had ended."""
     answered: float | None = None
     """When the response's headers were whole."""
     ended: float
-    """The last moment that is known of it."""
+    """When it was over: answered, or given up."""
 
     status: int | None = None
     succeeded: bool = False
@@ -150,6 +153,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     def seconds(self) -> float:
         return max(0.0, self.ended - self.started)
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether anything says when it was."""
+        return self.started != _UNDATED
+
 
 def observe(cos: CosExchange) -> Observation:
     """The facts of one exchange. Never raises on odd bytes."""
@@ -185,7 +193,7 @@ def observe(cos: CosExchange) -> Observation:
         if name == "InitiateMultipartUpload":
             facts["upload_id"] = _bounded(fields.get("UploadId"))
     timing = exchange.timing
-    moments = (timing.request_end, timing.response_start, timing.response_end)
+    started = _started(exchange)
     encryption = cos.confirmed if cos.confirmed.mode != "none" else cos.asked
     limit = request.headers.get("x-cos-traffic-limit") or query.get("x-cos-traffic-limit")
     return Observation(
@@ -196,10 +204,10 @@ def observe(cos: CosExchange) -> Observation:
         bucket=cos.endpoint.bucket,
         host=request.host,
         client=exchange.client_address,
-        started=timing.request_start,
+        started=started,
         sent=timing.request_end,
         answered=timing.response_start,
-        ended=max([timing.request_start, *(moment for moment in moments if moment is not None)]),
+        ended=max(started, timing.end or started),
         status=cos.status,
         succeeded=cos.succeeded and not cut,
         from_cos=cos.from_cos,
@@ -229,6 +237,16 @@ def observe(cos: CosExchange) -> Observation:
         callback="x-cos-callback" in request.headers or "x-cos-return-body" in request.headers,
         **facts,  # type: ignore[arg-type]
     )
+
+
+def _started(exchange: Exchange) -> float:
+    """When it began; where nobody noted that, when it was answered."""
+    timing, response = exchange.timing, exchange.response
+    moments = (timing.request_start, timing.request_end, timing.response_start)
+    known = next((moment for moment in moments if moment is not None), None)
+    if known is None and response is not None:
+        known = http_date(response.headers.get("date"))
+    return _UNDATED if known is None else known
 
 
 def writes_object(operation: str) -> bool:

@@ -43,7 +43,7 @@ def judge_pace(seen: Observation) -> Slowness | None:
     if seen.sent is not None and seen.answered is not None:
         wait = max(0.0, seen.answered - seen.sent)
     for side, size, seconds in (
-        ("request", seen.sent_size, _between(seen.started, seen.sent)),
+        ("request", seen.sent_size, _between(seen.started, _sent(seen))),
         ("response", seen.answer_size, _between(seen.answered, seen.ended)),
     ):
         if size is None or size <= LARGE or not seconds or size / seconds >= SLOWEST:
@@ -70,6 +70,11 @@ def judge_pace(seen: Observation) -> Slowness | None:
             traffic_limit=seen.traffic_limit,
         )
     return None
+
+
+def _sent(seen: Observation) -> float | None:
+    """When the request's last byte had passed; of one that nobody answered, when it broke off."""
+    return seen.ended if seen.sent is None and seen.status is None else seen.sent
 
 
 def _between(start: float | None, end: float | None) -> float | None:

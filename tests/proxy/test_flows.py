@@ -5,7 +5,7 @@ from mitmproxy.http import Request
 from mitmproxy.test import tflow, tutils
 
 from cos_inspect.exchange import Body
-from cos_inspect.proxy.flows import exchange_of, place_of
+from cos_inspect.proxy.flows import exchange_of, place_of, timing_of
 from cos_inspect.proxy.heads import headers_of
 
 
@@ -58,6 +58,18 @@ def test_an_exchange_has_times_and_addresses() -> None:
     assert exchange.timing.connect_ms == 1000
     assert exchange.client_address == "127.0.0.1"
     assert exchange.error is None
+
+
+def test_a_flow_ends_with_its_failure_and_odd_times_are_unknown() -> None:
+    flow = tflow.tflow(err=True)
+    assert flow.error is not None
+    flow.error.timestamp = 946681232.0
+    flow.server_conn.timestamp_start = float("nan")
+    timing = timing_of(flow, opened_connection=True)
+    assert (timing.request_start, timing.end) == (946681200, 946681232)
+    assert timing.connect_ms is None
+    flow.request.timestamp_start = 1e308
+    assert timing_of(flow, opened_connection=False).request_start is None
 
 
 def test_a_reused_connection_cost_nothing() -> None:

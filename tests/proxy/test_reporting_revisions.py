@@ -116,7 +116,7 @@ def clock_refused(made: Reporting) -> tuple[http.HTTPFlow, http.HTTPFlow]:
             f"&q-key-time={time}&q-header-list=host&q-url-param-list=&q-signature={'5e' * 20}"
         }
 
-    now = int(exchange("x", "GET", "/a", 0.0).timing.request_start)
+    now = int(exchange("x", "GET", "/a", 0.0).timing.request_start or 0)
     refused = failure(403, "RequestTimeTooSkewed") | TRACED
     first = tell(made, put("skewed-1", b"body", 0.0, sent=signed(now + 7200), **refused))
     second = tell(made, put("skewed-2", b"body", 0.5, sent=signed(now)))

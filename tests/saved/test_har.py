@@ -252,9 +252,35 @@ def test_timings_begin_before_the_connection_but_for_mitmproxy(tmp_path: Path) -
     entry = download(TEXT, text(TEXT), timings=timings)
     (browser,) = Reading(tmp_path / "a.har", har([entry])).exchanges
     (proxy,) = Reading(tmp_path / "b.har", har([entry], "mitmproxy")).exchanges
+    assert browser.timing.request_start is not None
+    assert proxy.timing.request_start is not None
     assert browser.timing.request_start == pytest.approx(proxy.timing.request_start + 0.06)
     assert (browser.timing.connect_ms, browser.timing.tls_ms) == (20, 30)
     assert (proxy.timing.connect_ms, proxy.timing.tls_ms) == (50, 30)
+
+
+def test_an_entry_without_an_answer_took_its_time(tmp_path: Path) -> None:
+    nothing = {"status": 0, "headers": [], "content": {}, "_error": "net::ERR_TIMED_OUT"}
+    for timings in ({"send": 1, "wait": 31999, "receive": 0}, {"blocked": 5, "send": -1}, None):
+        entry = download(TEXT, {}, time=32000, timings=timings, response=nothing)
+        (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+        assert report.timing.total_ms == pytest.approx(
+            32000 - (5 if timings and "blocked" in timings else 0)
+        )
+    (report,) = Reading(tmp_path / "a.har", har([entry], "mitmproxy")).reports
+    assert report.timing.total_ms is None, "there the time of the failure is not told"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00", "9999-12-31T23:59:59-14:00", 9e14],
+)
+def test_a_time_that_can_be_none_is_unknown(moment: object, tmp_path: Path) -> None:
+    reading = Reading(tmp_path / "a.har", har([download(TEXT, text(TEXT), startedDateTime=moment)]))
+    (report,) = reading.reports
+    assert report.started is None
+    assert report.timing.total_ms is None
+    assert report.verdict == "ok"
 
 
 def test_odd_entries_are_skipped_and_named(tmp_path: Path) -> None:

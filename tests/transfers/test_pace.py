@@ -1,7 +1,8 @@
 import msgspec
 
+from cos_inspect.exchange import Timing
 from cos_inspect.transfers.pace import judge_pace
-from tests.transfers.build import MIB, get, put, seen
+from tests.transfers.build import MIB, START, get, put, seen
 
 BIG = bytes(MIB + 1)
 
@@ -29,6 +30,16 @@ def test_wait_is_told_with_a_slow_body_too() -> None:
     assert slow is not None
     assert slow.side == "response"
     assert slow.wait == 5.0
+
+
+def test_an_upload_that_broke_off_was_slow_until_then() -> None:
+    one = put("f", BIG, 0.0, status=None, error="client disconnected")
+    timing = Timing(request_start=START, failed=START + 60.0)
+    slow = judge_pace(seen(msgspec.structs.replace(one, timing=timing)))
+    assert slow is not None
+    assert (slow.reason, slow.side) == ("client-stall", "request")
+    timing = Timing(request_start=START, failed=START + 5.0)
+    assert judge_pace(seen(msgspec.structs.replace(one, timing=timing))) is None
 
 
 def test_unknown_times_say_nothing() -> None:

@@ -1,8 +1,9 @@
+import msgspec
 import pytest
 
 from cos_inspect.exchange import Exchange
 from cos_inspect.transfers.retries import MOST_TRIES, Chain, Tries, chains_of, try_of
-from tests.transfers.build import failure, get, put, ranged, seen
+from tests.transfers.build import START, failure, get, put, ranged, seen
 
 
 def chains(*flows: Exchange) -> list[Chain]:
@@ -47,6 +48,15 @@ def test_the_mark_allows_a_longer_pause() -> None:
     failed = put("1", b"x", 0.0, status=None)
     assert chains(failed, put("2", b"x", 60.0)) == []
     assert len(chains(failed, put("2", b"x", 60.0, sent=MARK))) == 1
+
+
+def test_the_pause_is_counted_from_the_failure() -> None:
+    first = put("1", b"x", 0.0, status=None, error="client disconnected")
+    late = msgspec.structs.replace(first.timing, response_end=None, failed=START + 32.0)
+    patient = msgspec.structs.replace(first, timing=late)
+    assert chains(first, put("2", b"x", 33.0)) == []
+    assert len(chains(patient, put("2", b"x", 33.0))) == 1
+    assert chains(patient, put("2", b"x", 20.0)) == [], "it began while the first was under way"
 
 
 def test_a_user_who_stops_reading_has_not_failed() -> None:

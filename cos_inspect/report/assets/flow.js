@@ -22,7 +22,7 @@
       ["Region", cos.region ? wire(cos.region) : ""],
       ["Endpoint", cos.endpoint],
       ["Client", client ? wire(client) : ""],
-      ["Started", `${time(Date.parse(report.started), true)} UTC`],
+      ["Started", report.started ? `${time(Date.parse(report.started), true)} UTC` : "unknown"],
       ["Request id", ids.request_id ? [wire(ids.request_id, "mono"), ids.request_id_time ? el("small", null, ` made ${visible(ids.request_id_time)}`) : ""] : "none"],
       ["Trace id", ids.trace_id ? wire(ids.trace_id, "mono") : ""],
       ["Encryption", sse ? wire(sse) : ""],

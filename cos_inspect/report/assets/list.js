@@ -8,7 +8,7 @@
   const COLUMNS = [
     ["n", "#", (row) => row.n],
     ["verdict", "Verdict", (row) => WORST[row.verdict]],
-    ["time", "Time", (row) => row.at],
+    ["time", "Time", (row) => row.at ?? 0],
     ["op", "Operation", (row) => row.op],
     ["status", "Status", (row) => row.status ?? 999],
     ["key", "Key and finding", (row) => row.key || ""],

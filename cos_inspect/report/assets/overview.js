@@ -123,7 +123,10 @@
   const span = (rows) => {
     if (!rows.length) return "Reload this page when a client has sent something through the proxy.";
     const others = store.summary.others;
-    return `${time(Math.min(rows[0].at, rows.at(-1).at), true)} to ${time(Math.max(rows[0].at, rows.at(-1).at), true)} UTC`
+    const known = rows.filter((row) => row.at !== null);
+    if (!known.length) return "At a time that nobody knows" + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
+    const [first, last] = [known[0].at, known.at(-1).at];
+    return `${time(Math.min(first, last), true)} to ${time(Math.max(first, last), true)} UTC`
       + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
   };
 

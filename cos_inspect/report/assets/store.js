@@ -104,7 +104,7 @@ const cosInspect = {};
     row.groups ||= [];
     row.failed ||= [];
     row.sse ||= "none";
-    row.at = Date.parse(row.started);
+    row.at = row.started ? Date.parse(row.started) : null;
     rows.set(row.n, row);
     byFlow.set(row.flow, row);
     sorted = null;
