@@ -169,18 +169,19 @@ class Measured(Proxy):
 
     def __init__(self, origin: Origin, http_port: int | None, *arguments: str) -> None:
         super().__init__(origin, *arguments)
+        self._ports_of = origin
         self._http_port = http_port
 
     def __enter__(self) -> Self:
         if self._http_port is None:
             return super().__enter__()
         # The route script reads the server's ports from the origin.
-        ports = self._origin.http_port
-        self._origin.http_port = self._http_port
+        ports = self._ports_of.http_port
+        self._ports_of.http_port = self._http_port
         try:
             return super().__enter__()
         finally:
-            self._origin.http_port = ports
+            self._ports_of.http_port = ports
 
     def cpu(self) -> float:
         """Seconds, of the proxy and what it has started and runs still."""

@@ -21,7 +21,7 @@ from qcloud_cos import CosS3Client
 
 from tests.end_to_end.harness import _VALIDATOR, ADDON, HOST, Inspected, Report, cos_client
 from tests.origin.damage import Damage, Effect, key
-from tests.origin.proxy import ROUTE, Proxy
+from tests.origin.proxy import ROUTE, Proxy, Server
 from tests.origin.server import Origin
 
 WAIT_SECONDS = 20.0
@@ -38,6 +38,7 @@ class Lab(Inspected):
     """mitmdump with the addon, and what tests ask of it again and again.
 
     ``scripts_before`` and ``scripts_after`` are mitmproxy scripts around the addon.
+    ``server`` is what the proxy is in front of, where that is not the origin itself.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Lab(Inspected):
         *arguments: str,
         scripts_before: Sequence[Path] = (),
         scripts_after: Sequence[Path] = (),
+        server: Server | None = None,
     ) -> None:
         self.origin = origin
         self.report_dir = folder / "cos-reports"
         self.status = None
         self._proxy = Proxy(
-            origin,
+            server or origin,
             *(f"--scripts={script}" for script in (*scripts_before, ADDON, *scripts_after)),
             *(
                 ()
@@ -68,6 +70,15 @@ class Lab(Inspected):
         made = cos_client(self, VerifySSL=self.ca_pem, **settings)
         made._retry = 0
         return made
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where several modes run: by the kind of proxy, as mitmproxy names it."""
+        return self._proxy.ports
+
+    @property
+    def confdir(self) -> Path:
+        return self._proxy.confdir
 
     @property
     def pid(self) -> int:

@@ -1,4 +1,4 @@
-"""A real ``mitmdump`` whose connections all end at an ``Origin``."""
+"""A real ``mitmdump`` whose connections all end at an ``Origin``, or at a gateway to one."""
 
 import os
 import queue
@@ -10,23 +10,36 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-from tests.origin.server import Origin
+from typing import Protocol, Self
 
 ROUTE = Path(__file__).with_name("route_to_origin.py")
-_LISTENING = re.compile(r"proxy listening at \S*?:(\d+)")
+_LISTENING = re.compile(
+    r"(HTTP\(S\) proxy|SOCKS v5 proxy|reverse proxy|Transparent Proxy|WireGuard server)"
+    r"(?: \(upstream mode\)| to \S+)? listening at \S*?:(\d+)"
+)
 START_SECONDS = 60.0
+
+
+class Server(Protocol):
+    """What a proxy is in front of: an ``Origin``, a ``Gateway`` or another ``Proxy``."""
+
+    @property
+    def ca_pem(self) -> str: ...
 
 
 class Proxy:
     """``with Proxy(origin) as proxy:`` listens on ``proxy.port``. ``arguments`` go to
-    mitmdump behind the route script; ``ca_pem`` is the CA that clients have to trust."""
+    mitmdump behind the route script; ``ca_pem`` is the CA that clients have to trust.
+    Where several modes are given (``--mode=``), ``ports`` tells their ports apart."""
 
     program: Sequence[str] = ("mitmdump",)
     """What is started, from beside this Python, and what comes before all arguments."""
 
-    def __init__(self, origin: Origin, *arguments: str) -> None:
+    def __init__(
+        self,
+        origin: Server,
+        *arguments: str,
+    ) -> None:
         self._origin = origin
         self._arguments: Sequence[str] = arguments
         self._process: subprocess.Popen[str] | None = None
@@ -34,6 +47,8 @@ class Proxy:
         self.output: list[str] = []
         """Lines that mitmdump printed so far."""
         self.port = 0
+        self.ports: dict[str, int] = {}
+        """By the kind of proxy, as mitmproxy names it: ``SOCKS v5 proxy``, …"""
 
     @property
     def url(self) -> str:
@@ -47,8 +62,12 @@ class Proxy:
         return self._process.pid
 
     @property
+    def confdir(self) -> Path:
+        return Path(self._folder.name)
+
+    @property
     def ca_pem(self) -> str:
-        return str(Path(self._folder.name) / "mitmproxy-ca-cert.pem")
+        return str(self.confdir / "mitmproxy-ca-cert.pem")
 
     def __enter__(self) -> Self:
         command = [
@@ -62,12 +81,7 @@ class Proxy:
             f"--scripts={ROUTE}",
             *self._arguments,
         ]
-        environment = {
-            **os.environ,
-            "COS_TEST_ORIGIN_HTTP": str(self._origin.http_port),
-            "COS_TEST_ORIGIN_HTTPS": str(self._origin.https_port),
-            "PYTHONUNBUFFERED": "1",
-        }
+        environment = {**os.environ, **_ports_of(self._origin), "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             command,
             env=environment,
@@ -75,27 +89,30 @@ class Proxy:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        ports: queue.Queue[int] = queue.Queue()
+        ports: queue.Queue[int | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(self._process, ports), daemon=True)
         self._reader.start()
-        try:
-            self.port = ports.get(timeout=START_SECONDS)
-        except queue.Empty:
-            self.port = 0
-        if not self.port:
-            self.stop()
-            raise RuntimeError("mitmdump did not start:\n" + "".join(self.output))
+        for _ in range(max(1, sum(given.startswith("--mode=") for given in self._arguments))):
+            try:
+                port = ports.get(timeout=START_SECONDS)
+            except queue.Empty:
+                port = None
+            if port is None:
+                self.stop()
+                raise RuntimeError("mitmdump did not start:\n" + "".join(self.output))
+            self.port = self.port or port
         return self
 
-    def _read(self, process: "subprocess.Popen[str]", ports: "queue.Queue[int]") -> None:
+    def _read(self, process: "subprocess.Popen[str]", ports: "queue.Queue[int | None]") -> None:
         if process.stdout is None:
             return
         for line in process.stdout:
             self.output.append(line)
             found = _LISTENING.search(line)
             if found:
-                ports.put(int(found[1]))
-        ports.put(0)
+                self.ports[found[1]] = int(found[2])
+                ports.put(int(found[2]))
+        ports.put(None)
 
     def stop(self) -> int:
         """Ends mitmdump as SIGTERM does and returns its exit status."""
@@ -121,3 +138,11 @@ class Proxy:
     ) -> None:
         self.stop()
         self._folder.cleanup()
+
+
+def _ports_of(server: Server) -> dict[str, str]:
+    """For the route script."""
+    if isinstance(server, Proxy):
+        return {"COS_TEST_UPSTREAM_PROXY": str(server.port)}
+    names = {"http_port": "HTTP", "https_port": "HTTPS", "http3_port": "HTTP3"}
+    return {f"COS_TEST_ORIGIN_{names[name]}": str(getattr(server, name, 0)) for name in names}

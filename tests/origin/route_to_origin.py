@@ -1,9 +1,11 @@
 """A mitmproxy script that sends every connection to the server for tests.
 
-Its ports come from COS_TEST_ORIGIN_HTTP and COS_TEST_ORIGIN_HTTPS; what was
-meant for port 443 goes to the TLS one. The loopback address is there only
-while the connection is made: mitmproxy takes the URL of HTTPS requests, the
-server name, and the choice of a connection to use again from the address.
+Its ports come from COS_TEST_ORIGIN_HTTP, COS_TEST_ORIGIN_HTTPS and
+COS_TEST_ORIGIN_HTTP3; what was meant for port 443 goes to the TLS one. A
+connection to the port COS_TEST_UPSTREAM_PROXY is left alone. The loopback
+address is there only while the connection is made: mitmproxy takes the URL of
+HTTPS requests, the server name, and the choice of a connection to use again
+from the address.
 """
 
 import os
@@ -11,19 +13,24 @@ import os
 from mitmproxy.connection import Address, Server
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-HTTP_PORT = int(os.environ["COS_TEST_ORIGIN_HTTP"])
-HTTPS_PORT = int(os.environ["COS_TEST_ORIGIN_HTTPS"])
+HTTP_PORT = int(os.environ.get("COS_TEST_ORIGIN_HTTP", "0"))
+HTTPS_PORT = int(os.environ.get("COS_TEST_ORIGIN_HTTPS", "0"))
+HTTP3_PORT = int(os.environ.get("COS_TEST_ORIGIN_HTTP3", "0"))
+UPSTREAM_PROXY = ("127.0.0.1", int(os.environ.get("COS_TEST_UPSTREAM_PROXY", "0")))
 
 _meant: dict[str, Address] = {}
 
 
 def server_connect(data: ServerConnectionHookData) -> None:
     address = data.server.address
-    if address is None:
+    if address is None or address == UPSTREAM_PROXY:
         return
     _meant[data.server.id] = address
-    secure = data.server.tls or address[1] == 443
-    data.server.address = ("127.0.0.1", HTTPS_PORT if secure else HTTP_PORT)
+    if data.server.transport_protocol == "udp":
+        port = HTTP3_PORT
+    else:
+        port = HTTPS_PORT if data.server.tls or address[1] == 443 else HTTP_PORT
+    data.server.address = ("127.0.0.1", port)
 
 
 def server_connected(data: ServerConnectionHookData) -> None:
