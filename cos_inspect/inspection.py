@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.cos.error import explain_error, explain_status
 from cos_inspect.cos.headers import AnnotatedHeader
 from cos_inspect.exchange import Body, Exchange, Headers, known_moment
 from cos_inspect.report.model import (
@@ -219,13 +218,10 @@ def _error(cos: CosExchange) -> ErrorReport | None:
     if cos.error is None and not cos.failed:
         return None
     error = cos.error
-    status = cos.status or 0
-    code = error.code if error else None
-    message = error.message if error else None
-    explanation = explain_error(code, message, status) or explain_status(status)
+    explanation = cos.explanation
     return ErrorReport(
-        code=code,
-        message=message,
+        code=error.code if error else None,
+        message=error.message if error else None,
         resource=error.resource if error else None,
         request_id=error.request_id if error else None,
         trace_id=error.trace_id if error else None,

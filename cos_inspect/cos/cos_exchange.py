@@ -21,7 +21,13 @@ from cos_inspect.cos.endpoint import (
     read_endpoint,
     request_looks_like_cos,
 )
-from cos_inspect.cos.error import ErrorDocument, read_error
+from cos_inspect.cos.error import (
+    ErrorDocument,
+    ErrorExplanation,
+    explain_error,
+    explain_status,
+    read_error,
+)
 from cos_inspect.cos.headers import AnnotatedHeader, annotate
 from cos_inspect.cos.operation import Operation, read_operation, read_query
 from cos_inspect.cos.request_id import RequestId, read_request_id
@@ -101,6 +107,26 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
         """COS itself answered with an error status."""
         response = self.exchange.response
         return response is not None and response.status >= 400 and self.from_cos
+
+    @property
+    def contexts(self) -> frozenset[str]:
+        """What bears on the meaning of an error code, in the words of the error table."""
+        found: set[str] = {self.endpoint.family}
+        if self.endpoint.is_rapid:
+            found.add("rapid")
+        if self.operation.copies:
+            found.add("copy")
+        return frozenset(found)
+
+    @property
+    def explanation(self) -> ErrorExplanation | None:
+        """What is known of the error that COS answered; None for answers of others."""
+        error, status = self.error, self.status
+        if status is None or not self.from_cos:
+            return None
+        code, message = (error.code, error.message) if error else (None, None)
+        found = explain_error(code, message, status, self.contexts)
+        return found or (explain_status(status) if self.failed else None)
 
     @property
     def signature(self) -> Signature | None:

@@ -32,9 +32,9 @@ _LONGEST_HOST = 253
 _SUFFIXES = (
     ".myqcloud.com",
     ".tencentcos.cn",
+    ".tencentcos.com",
     ".tencentci.cn",
     ".coslake.com",
-    ".internal.tencentcos.com",
 )
 # An APPID has 5 to 10 digits in every published sample; one of 11 was a typing error.
 _APPID = re.compile(r"[1-9][0-9]{4,9}")
@@ -66,6 +66,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     host_form: str
     """The form's name in the host table; ``custom`` for a domain of one's own."""
     family: Family
+    lacks: frozenset[str] = frozenset()
+    """What clients cannot expect there, in the words of the host table."""
+
+    @property
+    def is_rapid(self) -> bool:
+        """A Rapid Bucket or its service."""
+        return self.host_form.startswith("rapid-")
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -78,6 +85,7 @@ class _Place(msgspec.Struct, frozen=True):
     bucket: str | None
     appid: str | None
     region: str | None
+    lacks: frozenset[str] = frozenset()
 
 
 _CUSTOM = _Place("custom", "custom", "xml", "key", None, None, None)
@@ -165,6 +173,7 @@ def _endpoint(place: _Place, target: str) -> Endpoint:
         in_path,
         place.form,
         place.family,
+        place.lacks,
     )
 
 
@@ -190,6 +199,7 @@ def _place(host: str) -> _Place | None:
             bucket,
             groups.get("appid") or bucket_appid(bucket),
             canonical_region(region) if region else None,
+            frozenset(row["lacks"].split()),
         )
     return None
 

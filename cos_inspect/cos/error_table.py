@@ -5,6 +5,7 @@ CI, batch and vector buckets, some from SDKs; ``tables/statuses.tsv`` is for
 answers that have no error body.
 """
 
+from collections.abc import Collection
 from functools import cache
 
 import msgspec
@@ -22,11 +23,15 @@ class ErrorExplanation(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str
     cause: str
     fix: str
+    source: str = ""
+    """Where it was read; empty for a bare status."""
 
 
 class _Row(msgspec.Struct, frozen=True):
     message: str
     """Lower case; the row holds only where the message contains it."""
+    context: str
+    """A word of the request's contexts; the row holds only for those."""
     explanation: ErrorExplanation
 
 
@@ -48,11 +53,16 @@ def _table() -> dict[str, tuple[_Row, ...]]:
             meaning=source["meaning"],
             cause=source["likely_cause"],
             fix=source["what_to_do"],
+            source=row["source"],
         )
-        table.setdefault(_folded(row["code"]), []).append(_Row(row["message"].lower(), explanation))
-    return {
-        code: tuple(sorted(found, key=lambda row: not row.message)) for code, found in table.items()
-    }
+        found = _Row(row["message"].lower(), row["context"], explanation)
+        table.setdefault(_folded(row["code"]), []).append(found)
+    return {code: tuple(sorted(found, key=_bound)) for code, found in table.items()}
+
+
+def _bound(row: _Row) -> tuple[bool, bool]:
+    """Those bound to a message first, then those bound to a context."""
+    return not row.message, not row.context
 
 
 @cache
@@ -71,13 +81,18 @@ def _statuses() -> dict[int, ErrorExplanation]:
 
 
 def explain_error(
-    code: str | None, message: str | None = None, status: int | None = None
+    code: str | None,
+    message: str | None = None,
+    status: int | None = None,
+    contexts: Collection[str] = (),
 ) -> ErrorExplanation | None:
     """The row for an error answer; None for a code that is not in the table.
 
     COS may put the precise name into Message under a general Code (``AccessDenied`` with
-    ``Request has expired``), so a message that is itself a code goes before. Among rows
-    of one code that of the same status is taken, else the first.
+    ``Request has expired``), so a message that is itself a code goes before. Rows that are
+    bound to one of the request's ``contexts`` go before those bound to none; those bound to
+    another one hold only where the code has no other. Among the rows that hold that of the
+    same status is taken, else the first.
     """
     table = _table()
     found = table.get(_folded(message)) if message and len(message) < 64 else None
@@ -86,8 +101,9 @@ def explain_error(
     if found is None:
         return None
     words = message.lower() if message else ""
-    candidates = [row.explanation for row in found if row.message and row.message in words]
-    candidates += [row.explanation for row in found if not row.message]
+    rows_for = [row for row in found if not row.message or row.message in words]
+    fitting = [row for row in rows_for if not row.context or row.context in contexts]
+    candidates = [row.explanation for row in fitting or rows_for]
     wanted = str(status)
     for explanation in candidates:
         if explanation.status == wanted:

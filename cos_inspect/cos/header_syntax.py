@@ -51,6 +51,10 @@ _KMS_KEY = re.compile(r"[A-Za-z0-9:/_.-]+\**")
 _VERSION = re.compile(r"\S+")
 _RESTORE = re.compile(r'ongoing-request="(?:true|false)"(?:,\s*[a-z-]+="[^"]*")*')
 _PARAMETERS = re.compile(r'[A-Za-z-]+="[^"]*"(?:[;,]\s*[A-Za-z-]+="[^"]*")*[;,]?')
+_ISO_DATE = re.compile(
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-][0-2][0-9]:?[0-5][0-9])"
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _GRANTS = re.compile(r"[A-Za-z]+=[^,]*(?:,[ \t]*[A-Za-z]+=[^,]*)*,?")
 # An algorithm that is not known is told as such (``tables/sse_algorithms.tsv``), not as malformed.
@@ -264,6 +268,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "grants": _pattern(_GRANTS, 'not of the form id="…"'),
     "host": _pattern(_HOST, "not a host"),
     "integer": _pattern(_INTEGER, "not a whole number"),
+    "iso-date": _pattern(_ISO_DATE, "not a date and time (2023-10-13T09:13:10Z)"),
     "json": _json,
     "key256": _base64_of(32, "of key"),
     "kms-context": _kms_context,

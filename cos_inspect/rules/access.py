@@ -46,7 +46,8 @@ CREDENTIALS_IN_CLEAR = Rule(
     group="access",
     severity=Severity.WARNING,
     title="A signature over plain HTTP",
-    when="a request with a signature or a security token uses http://",
+    when="a request with a signature or a security token uses http://; a notice for hosts whose"
+    " documented access is plain HTTP (Rapid Buckets)",
     cause="The client's scheme is http; some SDKs have it for a default (C++, PHP).",
     fix="Use https; whoever listens can repeat the request until the signature ends.",
     example="PUT http://… with Authorization",
@@ -59,10 +60,18 @@ def credentials_in_clear(cos: CosExchange, _checks: Sequence[Check]) -> Iterator
     what = [] if cos.signed.scheme == "none" else ["signature"]
     if cos.token_names:
         what.append("token")
-    if what:
+    if not what:
+        return
+    detail = f"The request's {' and '.join(what)} went over plain HTTP."
+    if "tls" in cos.endpoint.lacks:
         yield CREDENTIALS_IN_CLEAR.finding(
-            f"The request's {' and '.join(what)} went over plain HTTP.", exposed=what
+            f"{detail} {cos.request.host} is documented for plain HTTP inside a VPC.",
+            severity=Severity.NOTICE,
+            fix="Nothing inside the VPC; see that the request does not leave it.",
+            exposed=what,
         )
+    else:
+        yield CREDENTIALS_IN_CLEAR.finding(detail, exposed=what)
 
 
 POST_POLICY_FAILED = Rule(

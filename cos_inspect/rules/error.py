@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.error import explain_error, explain_status
 from cos_inspect.exchange import BodyEnd
 from cos_inspect.report.model import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
@@ -28,7 +27,7 @@ def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findi
     error = cos.error
     code = error.code if error else None
     message = error.message if error else None
-    explanation = explain_error(code, message, status) or explain_status(status)
+    explanation = cos.explanation
     said = " ".join(part for part in (code, f"({message})" if message else None) if part)
     detail = f"{cos.operation.name} was answered {status} {said}".rstrip(" .") + "."
     if explanation:
@@ -61,7 +60,7 @@ ERROR_IN_SUCCESS = Rule(
 
 def error_in_success(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     if cos.status == 200 and cos.error is not None:
-        explanation = explain_error(cos.error.code, cos.error.message, 200)
+        explanation = cos.explanation
         meaning = f" {explanation.meaning}" if explanation else ""
         yield ERROR_IN_SUCCESS.finding(
             f"{cos.operation.name} was answered 200 with {cos.error.code}"

@@ -31,6 +31,8 @@ def trace_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
     response = cos.response
     if response is None or not cos.failed or cos.endpoint.family in _WITHOUT_TRACE_IDS:
         return
+    if "trace-id" in cos.endpoint.lacks:
+        return
     if response.headers.get("x-cos-trace-id") or response.headers.get("x-amz-trace-id"):
         return
     if cos.error is not None and cos.error.trace_id:

@@ -56,6 +56,9 @@ CODES = """
     KmsInvalidStateException KmsNotFoundException ERROR_CMD_CORSRULE_NOT_MATCH
     ERROR_PROXY_S3_AUTH_EXPIRED ERROR_PROXY_AUTH_EXPIRED ERROR_CGI_URL_NOTMATCH NoSuchResource
     10000 10001 10002 10003 10004 20000 20001 20002 20003 20004 20005 30000 30001 40000
+    FileAlreadyExists DirAlreadyExists DirectoryObjectContainsData AnonymousPolicyFull
+    InvalidHostname BucketCreating BucketDeleting NotSymlink -47 -48 -59 -61 -63 -70 -71 -97 -121
+    -133 -175 -177 -178 -195 -196 -197 -199 -284 -4016 -4019 -4020 -5965 -5997 -5999
 """
 DOCUMENTED = frozenset(CODES.split()) | {"Request has expired"}
 
@@ -150,6 +153,27 @@ def test_unknown_code() -> None:
     assert explanations_of("NoSuchThing") == ()
 
 
+def test_a_code_that_means_something_else_to_some_requests() -> None:
+    plain = explain_error("ExpiredToken", None, 403)
+    rapid = explain_error("ExpiredToken", None, 403, {"xml", "rapid"})
+    assert plain is not None
+    assert rapid is not None
+    assert "CreateSession" not in plain.fix
+    assert "CreateSession" in rapid.fix
+    # What holds for others only is told where a code has nothing else.
+    assert explain_error("NoSuchJob", None, 404, {"xml"}) is not None
+    common = explain_error("InvalidArgument", None, 400, {"xml"})
+    batch = explain_error("InvalidArgument", None, 400, {"batch"})
+    assert common is not None
+    assert batch is not None
+    assert (common.scope, batch.scope) == ("common", "batch")
+
+
+def test_a_message_goes_before_a_context() -> None:
+    found = explain_error("AccessDenied", "Request has expired", 403, {"copy", "rapid", "xml"})
+    assert found == explain_error("AccessDenied", "Request has expired", 403)
+
+
 def test_all_rows_of_a_code() -> None:
     assert {row.scope for row in explanations_of("invalidargument")} == {"common", "batch"}
 
@@ -167,7 +191,7 @@ def test_status_that_needs_no_words() -> None:
     assert explain_status(200) is None
 
 
-@given(st.text(max_size=80), st.text(max_size=80), st.integers())
-def test_never_raises(code: str, message: str, status: int) -> None:
-    explain_error(code, message, status)
-    explain_error("AccessDenied", message, status)
+@given(st.text(max_size=80), st.text(max_size=80), st.integers(), st.sets(st.text(max_size=8)))
+def test_never_raises(code: str, message: str, status: int, contexts: set[str]) -> None:
+    explain_error(code, message, status, contexts)
+    explain_error("AccessDenied", message, status, contexts)

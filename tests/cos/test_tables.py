@@ -33,6 +33,7 @@ KEYS = {
 
 SOURCED = (
     "clients",
+    "errors",
     "headers",
     "host_templates",
     "hosts",

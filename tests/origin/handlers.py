@@ -22,6 +22,7 @@ from tests.origin.service import Handler, Service
 HANDLERS: dict[str, Handler] = {
     "GetService": handlers_list.get_service,
     "PutBucket": handlers_bucket.put_bucket,
+    "CreateSession": handlers_bucket.create_session,
     "HeadBucket": handlers_bucket.head_bucket,
     "DeleteBucket": handlers_bucket.delete_bucket,
     "GetBucket": handlers_list.get_bucket,
@@ -30,6 +31,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteMultipleObjects": handlers_list.delete_multiple,
     "PostObject": handlers_form.post_object,
     "PutObject": handlers_object.put_object,
+    "RenameObject": handlers_object.rename_object,
     "PutObjectCopy": handlers_copy.put_object_copy,
     "GetObject": handlers_object.get_object,
     "HeadObject": handlers_object.get_object,

@@ -57,6 +57,16 @@ def head_bucket(service: Service, request: OriginRequest, upload: Upload) -> Rep
     return reply.add("x-cos-bucket-region", bucket.region)
 
 
+def create_session(service: Service, request: OriginRequest, upload: Upload) -> Reply:
+    """Keys for a Rapid Bucket; nobody checks them later."""
+    keys: list[xml.Node] = [
+        ("AccessKeyId", "AKIDsession"),
+        ("SecretAccessKey", "a-secret-key-of-a-session"),
+        ("SessionToken", "a-token-of-a-session"),
+    ]
+    return xml_reply(xml.document("CreateSessionResult", ("Credentials", keys)))
+
+
 def delete_bucket(service: Service, request: OriginRequest, upload: Upload) -> Reply:
     bucket = service.bucket(request)
     if bucket.history:

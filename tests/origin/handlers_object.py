@@ -1,5 +1,7 @@
 """Put, Get, Head, Delete, Append, Restore."""
 
+import dataclasses
+
 from tests.origin import conditions, sse
 from tests.origin.checksums import combine
 from tests.origin.content import Joined, Slice
@@ -32,13 +34,16 @@ def encryption(service: Service, request: OriginRequest) -> sse.Sse:
 
 def put_object(service: Service, request: OriginRequest, upload: Upload) -> Reply:
     check_key(request.key)
+    directory = request.address.rapid and request.key.endswith("/")
+    if directory and upload.content.size:
+        raise OriginError("DirectoryObjectContainsData")
     kind = encryption(service, request)
     stored = StoredObject(
         key=request.key,
         content=upload.content,
         etag=kind.etag(upload.sums, service.ids),
         md5=upload.sums.md5,
-        crc64=upload.sums.crc64,
+        crc64=None if directory else upload.sums.crc64,
         modified=service.clock(),
         headers=metadata(request),
         sse=kind,
@@ -153,6 +158,18 @@ def append_object(service: Service, request: OriginRequest, upload: Upload) -> R
     if service.append_crc:
         reply.add("x-cos-hash-crc64ecma", stored.crc64)
     return reply.extend(kind.echo())
+
+
+def rename_object(service: Service, request: OriginRequest, upload: Upload) -> Reply:
+    bucket = service.bucket(request)
+    forbidden = request.header("x-cos-forbid-overwrite") == "true"
+    if forbidden and bucket.current(request.key) is not None:
+        raise OriginError("FileAlreadyExists", status=409)
+    source = bucket.find(request.header("x-cos-rename-source").removeprefix("/"))
+    bucket.remove(source.key, "", service.ids.version_id(), service.clock())
+    renamed = dataclasses.replace(source, key=request.key)
+    bucket.add(renamed, service.ids.version_id())
+    return Reply()
 
 
 def restore_object(service: Service, request: OriginRequest, upload: Upload) -> Reply:

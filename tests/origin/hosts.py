@@ -10,7 +10,7 @@ Style = Literal["bucket", "path", "service", "website", "none"]
 
 _MAIN = re.compile(
     r"^(?:(?P<bucket>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\.)?"
-    r"(?P<service>cos|cos-internal|cos-c-internal|cos-website|cos-dualstack|ci|pic)"
+    r"(?P<service>cos|cos-internal|cos-c-internal|cos-website|cos-dualstack|cosrapid|cos-rapid|ci|pic)"
     r"(?:\.(?P<region>accelerate|global|[a-z]{2}-[a-z0-9-]+))?"
     r"\.(?:myqcloud\.com|tencentcos\.(?:cn|com))$",
     re.IGNORECASE,
@@ -27,6 +27,8 @@ class Address:
     region: str
     key: str
     """Percent-decoded, without the leading slash."""
+    rapid: bool = False
+    """A Rapid Bucket, or the service of these."""
 
 
 def parse(host: str, path: str, custom: Mapping[str, str]) -> Address:
@@ -45,7 +47,7 @@ def parse(host: str, path: str, custom: Mapping[str, str]) -> Address:
     bucket = found["bucket"] or ""
     if bucket and bucket != "service":
         style: Style = "website" if found["service"].lower() == "cos-website" else "bucket"
-        return Address(style, bucket, region, key)
+        return Address(style, bucket, region, key, "rapid" in found["service"].lower())
     if bucket == "service" or key == "":
         return Address("service", "", region, key)
     name, _, rest = key.partition("/")

@@ -53,7 +53,7 @@ def error_reply(error: OriginError, request: OriginRequest) -> Reply:
         *error.extra,
         ("Resource", request.host + path),
         ("RequestId", request.request_id),
-        ("TraceId", request.trace_id),
+        ("TraceId", "" if request.address.rapid else request.trace_id),
     )
     reply.body = Held([document])
     return reply.add("Content-Type", "application/xml")
@@ -72,7 +72,8 @@ def finish(reply: Reply, request: OriginRequest, failure: bool = False, now: flo
     reply.set("Server", "tencent-cos")
     on_ci = ".ci." in request.host or ".pic." in request.host
     reply.set("x-ci-request-id" if on_ci else "x-cos-request-id", request.request_id)
-    if failure or (reply.status == 304 and request.method == "HEAD"):
+    traced = failure and not request.address.rapid
+    if traced or (reply.status == 304 and request.method == "HEAD"):
         reply.set("x-cos-trace-id", request.trace_id)
     reply.headers.sort(key=_place)
     if request.s3:

@@ -26,6 +26,8 @@ BUCKET_SETTINGS = {
     "inventory": "Inventory",
     "notification": "Notification",
     "object-lock": "ObjectLockConfiguration",
+    "response-control": "ResponseControl",
+    "accessmonitor": "AccessMonitor",
 }
 VERB = {"PUT": "Put", "GET": "Get", "DELETE": "Delete"}
 
@@ -72,6 +74,8 @@ def _bucket(request: OriginRequest) -> str:
             return "GetBucketObjectVersions"
         if request.has("uploads"):
             return "ListMultipartUploads"
+        if request.has("session"):
+            return "CreateSession"
     if method == "POST" and request.has("delete"):
         return "DeleteMultipleObjects"
     for name, title in BUCKET_SETTINGS.items():
@@ -90,6 +94,8 @@ def _object(request: OriginRequest) -> str:
             return f"{VERB[method]}Object{title}" if method in VERB else "Unknown"
     if method == "PUT" and copies:
         return "PutObjectCopy"
+    if method == "PUT" and request.header("x-cos-rename-source"):
+        return "RenameObject"
     for (verb, name), found in OBJECT_BY_PARAMETER.items():
         if verb == method and request.has(name):
             return found
