@@ -38,7 +38,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _ID = re.compile(r"[A-Za-z0-9+/=_.:-]+\**")
 _HEX32 = re.compile(r"[0-9A-Fa-f]{32}")
 _DIGEST_HEX = re.compile(r"(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40})")
-_TOKENS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]*)*")
+_TOKENS = re.compile(
+    r"[!#$%&'*+.^_`|~0-9A-Za-z-]++(?:[ \t]*+,[ \t]*+[!#$%&'*+.^_`|~0-9A-Za-z-]*+)*+"
+)
 _MEDIA_TYPE = re.compile(r"[^\s/;,]*/[^\s/;,]*(?:[ \t]*[;,].*)?", re.DOTALL)
 _INTEGER = re.compile(r"[0-9]{1,20}")
 _DIGITS = re.compile(r"[0-9]+")

@@ -42,7 +42,7 @@ _BY_ERRNO: tuple[tuple[frozenset[str], Failure], ...] = (
     (frozenset({"101", "113", "51", "65", "10051", "10065"}), "upstream-unreachable"),
 )
 _LEFT = ("client disconnected", "connection cancelled")
-_CERTIFICATE_ALERT = re.compile(r"alert [a-z ]*certificate|unknown ca")
+_CERTIFICATE_ALERT = re.compile(r"alert [a-z ]{0,40}certificate|unknown ca")
 
 
 class _Open(msgspec.Struct):

@@ -1,0 +1,94 @@
+"""How the time of a piece of work grows with its input, in CPU seconds, whatever else runs.
+
+Times are the least of several runs. Ratios are taken over two doublings, where linear work
+takes 4 times as long and quadratic work 16 times, so that noise decides nothing.
+"""
+
+import gc
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+TOO_FAST = 8.0
+"""More than this over two doublings is no linear growth any more."""
+_MEASURABLE = 0.004
+"""Seconds under which a time says nothing."""
+_LONGEST = 20.0
+"""Seconds of CPU after which a single run is given up."""
+
+
+class TookTooLongError(Exception):
+    """A run was given up."""
+
+
+@contextmanager
+def at_most(seconds: float = _LONGEST) -> Iterator[None]:
+    """Ends what runs inside after so many seconds of this process's own CPU time.
+
+    :raises TookTooLongError: in what runs inside, also from within ``re``.
+    """
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise TookTooLongError(f"still running after {seconds} s of CPU time")
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def cpu_seconds(work: Callable[[], object], runs: int = 3) -> float:
+    """The least CPU time of several runs."""
+    best = float("inf")
+    for _ in range(runs):
+        gc.collect(0)
+        begin = time.thread_time()
+        work()
+        best = min(best, time.thread_time() - begin)
+    return best
+
+
+def growth(
+    work_of: Callable[[int], Callable[[], object]], start: int, largest: int
+) -> tuple[int, float]:
+    """The size up to which was measured, and how many times as long the work took then as
+    at a quarter of it; 0.0 where it was too short to be measured at the largest size.
+
+    :param work_of: makes the work for a size; what it does itself is not timed.
+    :param largest: no size above is tried. Sizes double until the time at a quarter of one
+        can be measured.
+    """
+    size = start
+    times: dict[int, float] = {}
+    while True:
+        with at_most():
+            work = work_of(size)
+            times[size] = cpu_seconds(work)
+        quarter = times.get(size // 4)
+        if quarter is not None and quarter >= _MEASURABLE:
+            break
+        if size * 2 > largest:
+            if quarter is None or times[size] < 4 * _MEASURABLE:
+                return size, 0.0
+            break
+        size *= 2
+    ratio = times[size] / times[size // 4]
+    for _ in range(4):
+        if ratio < TOO_FAST:
+            break
+        # Once more, so that a moment's trouble accuses nobody.
+        with at_most():
+            whole = cpu_seconds(work_of(size), 5)
+            ratio = whole / cpu_seconds(work_of(size // 4), 5)
+    return size, ratio
+
+
+def assert_linear(work_of: Callable[[int], Callable[[], object]], start: int, largest: int) -> None:
+    """:raises AssertionError: where the work grows faster than its input."""
+    size, ratio = growth(work_of, start, largest)
+    assert ratio < TOO_FAST, f"{ratio:.1f} times as long for {size} as for {size // 4}"
