@@ -16,23 +16,30 @@ from typing import Self
 
 import msgspec
 
+MAX_VALUE = 65_536
+"""Characters of a header's value; no server sends more, and no longer one is judged."""
+MAX_FIELDS = 10_000
+"""Header fields of a message; what stands behind them is not judged either."""
+
 
 class Headers:
     """Header fields in wire order, with case-insensitive lookup by name."""
 
-    __slots__ = ("_repeated", "fields", "first", "get")
+    __slots__ = ("_repeated", "_unread", "fields", "first", "get")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self.fields: tuple[tuple[str, str], ...] = tuple(fields)
         first: dict[str, str] = {}
-        repeated: dict[str, tuple[str, ...]] = {}
+        repeated: dict[str, list[str]] = {}
         for name, value in self.fields:
             key = name.lower()
-            if key in first:
-                repeated[key] = (*repeated.get(key, (first[key],)), value)
-            else:
+            if key not in first:
                 first[key] = value
-        self._index(first, repeated)
+            elif key in repeated:
+                repeated[key].append(value)
+            else:
+                repeated[key] = [first[key], value]
+        self._index(first, {key: tuple(values) for key, values in repeated.items()})
 
     @classmethod
     def of_distinct(cls, names: Sequence[str], lower: Sequence[str], values: Sequence[str]) -> Self:
@@ -44,6 +51,7 @@ class Headers:
         return headers
 
     def _index(self, first: dict[str, str], repeated: dict[str, tuple[str, ...]]) -> None:
+        self._unread: frozenset[str] | None = None
         self.first = first
         """The first value of each name, by its lower-case name."""
         self._repeated = repeated
@@ -65,6 +73,22 @@ class Headers:
         """Some name stands more than once."""
         return bool(self._repeated)
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """Lower-case names of fields beyond ``MAX_VALUE`` or ``MAX_FIELDS``: whatever they
+        say, nothing is to be held against it."""
+        if self._unread is None:
+            fields = self.fields
+            if len(fields) <= MAX_FIELDS and all(len(value) <= MAX_VALUE for _, value in fields):
+                self._unread = _NO_NAMES
+            else:
+                self._unread = frozenset(
+                    name.lower()
+                    for place, (name, value) in enumerate(fields)
+                    if place >= MAX_FIELDS or len(value) > MAX_VALUE
+                )
+        return self._unread
+
     def __contains__(self, name: object) -> bool:
         return name in self.first
 
@@ -85,6 +109,7 @@ class Headers:
 
 
 _NO_REPEATS: dict[str, tuple[str, ...]] = {}
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class BodyEnd(StrEnum):

@@ -166,11 +166,11 @@ def _headers(
     side: Side, headers: tuple[AnnotatedHeader, ...], watched: Watched
 ) -> list[HeaderReport]:
     described = []
-    for place, (name, value, fact, issues) in enumerate(headers):
+    for place, (name, value, fact, issues, remarks) in enumerate(headers):
         # A secret parameter may stand in any value: a URL in Referer or Location.
         if fact.secret or "=" in value or "%3" in value:
             watched.add(side, place, fact.secret)
-        described.append(HeaderReport(name, value, fact.category, fact.meaning, issues))
+        described.append(HeaderReport(name, value, fact.category, fact.meaning, issues + remarks))
     return described
 
 

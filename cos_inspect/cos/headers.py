@@ -12,7 +12,7 @@ import msgspec
 
 from cos_inspect.cos.header_syntax import CHECKERS, text
 from cos_inspect.cos.tables import rows
-from cos_inspect.exchange import Headers
+from cos_inspect.exchange import MAX_FIELDS, MAX_VALUE, Headers
 
 Category = Literal["common", "sse", "object", "auth", "http", "other"]
 Side = Literal["request", "response"]
@@ -27,8 +27,11 @@ _CATEGORIES: dict[str, Category] = {
     "other": "other",
 }
 _SECRECIES: dict[str, Secrecy] = {"": "", "1": "1", "part": "part"}
-_MAX_CACHED_NAME = 128
+_MAX_CACHED = 128
+_MAX_CACHED_FIELD = 192
 _NO_ISSUES: tuple[str, ...] = ()
+_TOO_LONG = ("longer than 64 KiB: not inspected",)
+_TOO_MANY = ("behind the first 10,000 fields: not inspected",)
 
 
 class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +104,7 @@ def describe(name: str, side: Side) -> HeaderFact:
     fact = _EXACT[side].get(name)
     if fact is not None:
         return fact
-    if len(name) > _MAX_CACHED_NAME:
+    if len(name) > _MAX_CACHED:
         return _of_family(name, side)
     return _of_family_cached(name, side)
 
@@ -141,22 +144,33 @@ class AnnotatedHeader(NamedTuple):
     value: str
     fact: HeaderFact
     issues: tuple[str, ...]
+    """What is wrong with the value."""
+    remarks: tuple[str, ...] = ()
+    """What is worth a word and no fault."""
 
 
 def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
-    """Every field in wire order, described and checked."""
-    return tuple(
-        [
-            _annotated_cached(side, name, value)
-            if len(value) <= _MAX_CACHED_NAME
-            else _annotated(side, name, value)
-            for name, value in headers.fields
+    """Every field in wire order, described and checked; what is beyond ``MAX_VALUE`` and
+    ``MAX_FIELDS`` is described alone."""
+    fields = headers.fields
+    found = [
+        _annotated_cached(side, name, value)
+        if len(name) + len(value) <= _MAX_CACHED_FIELD
+        else _annotated(side, name, value)
+        for name, value in (fields if len(fields) <= MAX_FIELDS else fields[:MAX_FIELDS])
+    ]
+    if len(fields) > MAX_FIELDS:
+        found += [
+            AnnotatedHeader(name, value, describe(name.lower(), side), _NO_ISSUES, _TOO_MANY)
+            for name, value in fields[MAX_FIELDS:]
         ]
-    )
+    return tuple(found)
 
 
 def _annotated(side: Side, name: str, value: str) -> AnnotatedHeader:
     fact = describe(name.lower(), side)
+    if len(value) > MAX_VALUE:
+        return AnnotatedHeader(name, value, fact, _NO_ISSUES, _TOO_LONG)
     return AnnotatedHeader(name, value, fact, issues(fact, value))
 
 
@@ -173,6 +187,11 @@ def duplicates(headers: Headers, side: Side) -> tuple[tuple[str, tuple[str, ...]
     found = []
     for name in names:
         values = headers.all(name)
-        if len(values) > 1 and len(set(values)) > 1 and describe(name, side).single:
+        if (
+            len(values) > 1
+            and len(set(values)) > 1
+            and describe(name, side).single
+            and name not in headers.unread
+        ):
             found.append((name, values))
     return tuple(found)
