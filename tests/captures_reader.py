@@ -33,7 +33,9 @@ CAPTURES = Path(__file__).parent / "captures"
 _SEPARATOR = "=== response ===\n"
 _DIRECTIVE = re.compile(r"# ([a-z-]+): *(.*)")
 _ONCE = frozenset({"verdict", "clock", "took", "scheme", "operation", "encryption", "error"})
-_REPEATED = frozenset({"finding", "check", "evidence", "secret", "hosts", "body", "dropped"})
+_REPEATED = frozenset(
+    {"finding", "check", "evidence", "secret", "hosts", "body", "dropped", "padded"}
+)
 _ENDS = {
     "cut": BodyEnd.CUT,
     "not-captured": BodyEnd.NOT_CAPTURED,
@@ -83,10 +85,12 @@ def read_capture(path: Path) -> Capture:
     hosts = tuple(repeated["hosts"])
 
     first, headers, content = _message(request_text, bodies.get("request", ""))
+    headers = _padded(headers, "request", repeated["padded"])
     method, target, version = first.split()
     response = None
     if answered:
         status_line, response_headers, answer = _message(response_text, bodies.get("response", ""))
+        response_headers = _padded(response_headers, "response", repeated["padded"])
         answer_version, status, *reason = status_line.split(maxsplit=2)
         response = (answer_version, int(status), "".join(reason), response_headers, answer)
     exchange = build_exchange(
@@ -154,6 +158,17 @@ def _field(line: str) -> tuple[str, str]:
     if not colon:
         raise ValueError(f"no header: {line!r}")
     return name, value.removeprefix(" ")
+
+
+def _padded(headers: Headers, side: str, said: list[str]) -> Headers:
+    """With values made as long as the comments say; they would fill pages."""
+    lengths = {
+        name: int(length) for at, name, length in (line.split() for line in said) if at == side
+    }
+    return Headers(
+        (name, value.ljust(lengths.get(name, 0), value[-1:] or " "))
+        for name, value in headers.fields
+    )
 
 
 def _end(how: str) -> BodyEnd:

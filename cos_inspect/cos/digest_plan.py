@@ -4,12 +4,11 @@ Decided from the headers, before the body comes: an ETag that cannot be an MD5
 needs no MD5, and MD5 costs fifteen times as much as CRC-64.
 """
 
-import re
-
 import msgspec
 
 from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.encryption import read_encryption
+from cos_inspect.cos.header_values import read_content_range, read_etag
 from cos_inspect.cos.operation import Operation
 from cos_inspect.exchange import Headers
 
@@ -19,8 +18,6 @@ FRAME_SAMPLE = 128
 """Enough for the size line of a chunk that was stored inside an object."""
 PART_LIST_SAMPLE = 4 * 1024 * 1024
 """A CompleteMultipartUpload request lists up to 10,000 parts."""
-
-_MD5_ETAG = re.compile(r'^(?:W/)?"?[0-9a-fA-F]{32}"?$')
 
 
 class DigestPlan(msgspec.Struct, frozen=True):
@@ -36,20 +33,14 @@ class DigestPlan(msgspec.Struct, frozen=True):
 
 def etag_may_be_md5(etag: str | None) -> bool:
     """32 hex digits; a multipart ETag (``…-N``) and the 40 digits of the legacy API are not."""
-    return etag is not None and _MD5_ETAG.match(etag) is not None
+    read = read_etag(etag)
+    return read is not None and read.kind == "md5"
 
 
 def covers_whole_object(content_range: str | None) -> bool:
     """Whether a 206's Content-Range spans the object from its first byte to its last."""
-    if content_range is None:
-        return False
-    span, _, total = content_range.removeprefix("bytes").strip().partition("/")
-    first, _, last = span.partition("-")
-    return first == "0" and _is_number(last) and _is_number(total) and int(last) + 1 == int(total)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 20
+    read = read_content_range(content_range)
+    return read is not None and read.is_whole
 
 
 def is_appendable(headers: Headers) -> bool:

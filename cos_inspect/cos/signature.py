@@ -120,6 +120,11 @@ def signature_of(key: str | bytes, text: str) -> str:
     return hmac.digest(_bytes(key) if isinstance(key, str) else key, _bytes(text), "sha1").hex()
 
 
+def is_signature(value: str) -> bool:
+    """Whether a value is 40 lower-case hex digits."""
+    return _VALUE.fullmatch(value) is not None
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass" if _has_high_surrogate(text) else "surrogateescape")
 

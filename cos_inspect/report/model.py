@@ -57,6 +57,8 @@ SkipReason = Literal[
     "re-encoded",
     "callback",
     "not-captured",
+    "malformed",
+    "not-inspected",
     "no-credentials",
     "unsupported",
 ]

@@ -9,6 +9,7 @@ from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.error import ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
 from cos_inspect.rules.tracing import CLOCK_SKEW
+from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import (
@@ -135,7 +136,10 @@ def _of_read(tracker: Tracker, seen: Observation, said: Said, attempt: int | Non
             )
         coverage = reading.coverages.get(name)
         if coverage is not None and coverage.closer == seen.flow_id and seen.span is not None:
-            said.checks.append(rules.check_of("range-crc64", "response", coverage.check))
+            check = coverage.check
+            if check.reason == "no-header" and seen.crc64_unread is not None:
+                check = skipped(seen.crc64_unread)
+            said.checks.append(rules.check_of("range-crc64", "response", check))
             said.findings.extend(rules.range_crc64_mismatch(coverage))
         change = reading.changes.get(name)
         if change is not None and change.flow_id == seen.flow_id:
@@ -154,9 +158,13 @@ def _of_copy(tracker: Tracker, seen: Observation, said: Said) -> None:
     if copy is None:
         return
     verdict = judge_copy(copy, tracker.source_of(seen))
-    if verdict.crc64.reason is None:
+    if seen.crc64_unread is not None:
+        said.checks.append(rules.check_of("crc64", "request", skipped(seen.crc64_unread)))
+    elif verdict.crc64.reason is None:
         said.checks.append(rules.check_of("crc64", "request", verdict.crc64))
-    if verdict.etag.reason is None:
+    if seen.etag_unread:
+        said.checks.append(rules.check_of("etag", "request", skipped("malformed")))
+    elif verdict.etag.reason is None:
         said.checks.append(rules.check_of("etag", "request", verdict.etag))
     said.findings.extend(rules.copy_mismatch(verdict))
 

@@ -5,13 +5,30 @@ trust silence. Nothing here decides how bad a mismatch is.
 """
 
 import base64
-import binascii
 from collections.abc import Iterator
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.digest_plan import covers_whole_object, etag_may_be_md5, is_appendable
+from cos_inspect.cos.digest_plan import covers_whole_object, is_appendable
+from cos_inspect.cos.header_values import (
+    announced_length,
+    read_content_range,
+    read_crc64,
+    read_etag,
+    read_md5,
+)
+from cos_inspect.cos.operation import read_query
+from cos_inspect.cos.signature import is_signature
 from cos_inspect.exchange import Body, BodyEnd, Headers, PayloadKind
 from cos_inspect.report.model import Check, CheckName, Side, SkipReason
+from cos_inspect.rules.check_basics import (
+    absence,
+    compared,
+    same_crc,
+    same_etag,
+    short,
+    skipped,
+    why_unread,
+)
 
 
 def run_checks(cos: CosExchange) -> list[Check]:
@@ -26,44 +43,6 @@ def run_checks(cos: CosExchange) -> list[Check]:
     ]
 
 
-def _skipped(
-    check: CheckName, body: Side, reason: SkipReason, expected: str | None = None
-) -> Check:
-    return Check(check=check, body=body, status="skipped", expected=expected, reason=reason)
-
-
-def _compared(check: CheckName, body: Side, expected: str, actual: str, *, same: bool) -> Check:
-    return Check(
-        check=check,
-        body=body,
-        status="match" if same else "mismatch",
-        expected=expected,
-        actual=actual,
-    )
-
-
-def _announced(headers: Headers) -> int | None:
-    """Content-Length, where it is a number that a body could have."""
-    length = (headers.get("content-length") or "").strip()
-    return int(length) if length.isascii() and length.isdigit() and len(length) <= 20 else None
-
-
-def _absence(body: Body, headers: Headers) -> SkipReason | None:
-    """Why a body cannot be compared at all."""
-    match body.end:
-        case BodyEnd.NOT_CAPTURED:
-            return "not-captured"
-        case BodyEnd.RE_ENCODED:
-            return "re-encoded"
-        case BodyEnd.CUT:
-            return "incomplete"
-        case BodyEnd.COMPLETE:
-            # A record may be shorter than what went over the wire without saying so.
-            announced = _announced(headers)
-            short = announced is not None and announced > (body.size or 0)
-            return "incomplete" if short else None
-
-
 def _content_length(cos: CosExchange) -> Iterator[Check]:
     request = cos.request
     if (
@@ -76,35 +55,30 @@ def _content_length(cos: CosExchange) -> Iterator[Check]:
     if response is None:
         return
     if request.method == "HEAD":
-        yield _skipped("content-length", "response", "head")
+        yield skipped("content-length", "response", "head")
     elif response.status == 304:
-        yield _skipped("content-length", "response", "not-modified")
+        yield skipped("content-length", "response", "not-modified")
     elif response.status == 204 or response.status < 200:
-        yield _skipped("content-length", "response", "no-body")
+        yield skipped("content-length", "response", "no-body")
     else:
         yield _length(response.headers, response.body, "response")
 
 
 def _length(headers: Headers, body: Body, side: Side) -> Check:
-    announced = _announced(headers)
+    announced = announced_length(headers)
     if announced is None:
-        return _skipped("content-length", side, "incomplete" if not body.complete else "no-header")
+        if "content-length" in headers:
+            inspected = "content-length" not in headers.unread
+            return skipped("content-length", side, "malformed" if inspected else "not-inspected")
+        return skipped("content-length", side, "incomplete" if not body.complete else "no-header")
     expected = str(announced)
     if body.size is None or body.end in (BodyEnd.NOT_CAPTURED, BodyEnd.RE_ENCODED):
-        absent = _absence(body, headers) or "not-captured"
-        return _skipped("content-length", side, absent, expected)
+        absent = absence(body, headers) or "not-captured"
+        return skipped("content-length", side, absent, expected)
     same = announced == body.size
     if same and body.end is BodyEnd.CUT:
-        return _skipped("content-length", side, "incomplete", expected)
-    return _compared("content-length", side, expected, str(body.size), same=same)
-
-
-def _hex_of_base64(value: str) -> str | None:
-    try:
-        digest = base64.b64decode(value.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return digest.hex() if len(digest) == 16 else None
+        return skipped("content-length", side, "incomplete", expected)
+    return compared("content-length", side, expected, str(body.size), same=same)
 
 
 def _content_md5(cos: CosExchange) -> Iterator[Check]:
@@ -121,19 +95,20 @@ def _content_md5(cos: CosExchange) -> Iterator[Check]:
         digests = (body.md5, body.payload.md5)
     if value is None:
         if body.size or request.method in ("PUT", "POST"):
-            yield _skipped("content-md5", "request", "no-header")
+            yield skipped("content-md5", "request", "no-header")
         return
-    absent = _absence(body, request.headers)
-    if absent is not None:
-        yield _skipped("content-md5", "request", absent, value)
+    expected = read_md5(value)
+    unread: SkipReason | None = "not-inspected" if "content-md5" in request.headers.unread else None
+    absent = unread or ("malformed" if expected is None else absence(body, request.headers))
+    if absent is not None or expected is None:
+        yield skipped("content-md5", "request", absent or "malformed", short(value))
         return
     known = [digest for digest in digests if digest is not None]
     if not known:
-        yield _skipped("content-md5", "request", "client-encoded", value)
+        yield skipped("content-md5", "request", "client-encoded", value)
         return
-    expected = _hex_of_base64(value)
     actual = expected if expected in known else known[-1]
-    yield _compared(
+    yield compared(
         "content-md5",
         "request",
         value,
@@ -148,10 +123,10 @@ def _object_digests(cos: CosExchange) -> Iterator[Check]:
     if operation.uploads_object:
         yield from _uploaded(cos)
     elif operation.copies:
-        yield _skipped("etag", "request", "copy")
-        yield _skipped("crc64", "request", "copy")
+        yield skipped("etag", "request", "copy")
+        yield skipped("crc64", "request", "copy")
     elif operation.name == "CompleteMultipartUpload":
-        yield _skipped("etag", "request", _failed(cos) or "not-md5")
+        yield skipped("etag", "request", _failed(cos) or "not-md5")
     elif cos.describes_object:
         yield from _downloaded(cos)
 
@@ -166,14 +141,14 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
     append = cos.operation.name == "AppendObject"
     if response is None or not cos.succeeded:
         # A success header in front of a 200 that carries an error says nothing either.
-        yield _skipped("etag", "request", "append" if append else "failed-request")
-        yield _skipped("append-crc64" if append else "crc64", "request", "failed-request")
+        yield skipped("etag", "request", "append" if append else "failed-request")
+        yield skipped("append-crc64" if append else "crc64", "request", "failed-request")
         return
     headers = response.headers
     missing: SkipReason = "callback" if _has_callback(cos) else "no-header"
     md5, crc64, unread = _object_bytes(body, cos.request.headers)
 
-    crc = _crc_of_upload(cos, headers.get("x-cos-hash-crc64ecma"), missing, crc64, unread)
+    crc = _crc_of_upload(cos, headers, missing, crc64, unread)
     etag = headers.get("etag")
     why: SkipReason | None = None
     if append:
@@ -183,38 +158,44 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
     elif etag is None:
         why = missing
     else:
-        why = _encrypted(cos) or (None if etag_may_be_md5(etag) else "not-md5") or unread
+        why = _not_the_md5(cos, headers) or unread
     if why is None and md5 is None:
         why = "unsupported"
     if why is not None or etag is None or md5 is None:
-        yield _skipped("etag", "request", why or missing, etag)
+        yield skipped("etag", "request", why or missing, short(etag))
     else:
-        compared = _compared("etag", "request", etag, f'"{md5}"', same=_same_etag(etag, md5))
-        yield _unless_no_md5(cos, compared, crc)
+        made = compared("etag", "request", etag, f'"{md5}"', same=same_etag(etag, md5))
+        yield _unless_no_md5(cos, made, crc)
     yield crc
 
 
 def _crc_of_upload(
     cos: CosExchange,
-    crc: str | None,
+    headers: Headers,
     missing: SkipReason,
     crc64: int | None,
     unread: SkipReason | None,
 ) -> Check:
     append = cos.operation.name == "AppendObject"
     name: CheckName = "append-crc64" if append else "crc64"
+    crc = headers.get("x-cos-hash-crc64ecma")
     if crc is None:
-        return _skipped(name, "request", missing)
+        return skipped(name, "request", missing)
+    unreadable = why_unread(headers, "x-cos-hash-crc64ecma", read_crc64)
+    if append and cos.append_position is None and "position" in read_query(cos.request.target):
+        unreadable = unreadable or "malformed"
+    if unreadable is not None:
+        return skipped(name, "request", unreadable, short(crc))
     if append and cos.append_position != 0:
-        return _skipped(name, "request", "unseen-parts", crc)
+        return skipped(name, "request", "unseen-parts", crc)
     if unread is not None or crc64 is None:
-        return _skipped(name, "request", unread or "unsupported", crc)
-    return _compared(name, "request", crc, str(crc64), same=_same_crc(crc, crc64))
+        return skipped(name, "request", unread or "unsupported", crc)
+    return compared(name, "request", crc, str(crc64), same=same_crc(crc, crc64))
 
 
 def _object_bytes(body: Body, headers: Headers) -> tuple[str | None, int | None, SkipReason | None]:
     """MD5 and CRC-64 of the object's bytes in a request body, or why they are unknown."""
-    absent = _absence(body, headers)
+    absent = absence(body, headers)
     payload = body.payload
     if payload is None or absent is not None:
         return body.md5, body.crc64, absent
@@ -227,48 +208,65 @@ def _downloaded(cos: CosExchange) -> Iterator[Check]:
     why = _no_object_in_answer(cos)
     response = cos.response
     if why is not None or response is None:
-        yield _skipped("etag", "response", why or "failed-request")
-        yield _skipped("crc64", "response", why or "failed-request")
+        yield skipped("etag", "response", why or "failed-request")
+        yield skipped("crc64", "response", why or "failed-request")
         return
     headers, body = response.headers, response.body
-    ranged = response.status == 206 and not covers_whole_object(headers.get("content-range"))
-    absent = _absence(body, headers)
-    told = headers.get("x-cos-hash-crc64ecma")
-    crc = _crc_of_download(
-        cos, body, told, "range" if ranged else "no-header" if told is None else absent
-    )
+    partial = _partial(response.status, headers)
+    absent = absence(body, headers)
+    crc = _crc_of_download(cos, body, headers, partial or absent)
     etag = headers.get("etag")
-    skip: SkipReason | None = None
-    if ranged:
-        skip = "range"
-    elif etag is None:
-        skip = "no-header"
-    elif is_appendable(headers):
-        skip = "append"
-    else:
-        not_md5: SkipReason | None = None if etag_may_be_md5(etag) else "not-md5"
-        skip = _encrypted(cos) or not_md5 or absent
+    skip: SkipReason | None = partial
+    if skip is None:
+        if etag is None:
+            skip = "no-header"
+        elif is_appendable(headers):
+            skip = "append"
+        else:
+            skip = _not_the_md5(cos, headers) or absent
     if skip is None and body.md5 is None:
         skip = "unsupported"
     if skip is not None or etag is None or body.md5 is None:
-        yield _skipped("etag", "response", skip or "no-header", etag)
+        yield skipped("etag", "response", skip or "no-header", short(etag))
     else:
-        same = _same_etag(etag, body.md5)
-        compared = _verdict(cos, "etag", etag, f'"{body.md5}"', same=same)
-        yield _unless_no_md5(cos, compared, crc)
+        same = same_etag(etag, body.md5)
+        made = _verdict(cos, "etag", etag, f'"{body.md5}"', same=same)
+        yield _unless_no_md5(cos, made, crc)
     yield crc
 
 
 def _crc_of_download(
-    cos: CosExchange, body: Body, crc: str | None, skip: SkipReason | None
+    cos: CosExchange, body: Body, headers: Headers, skip: SkipReason | None
 ) -> Check:
-    if skip is None and crc is None:
+    crc = headers.get("x-cos-hash-crc64ecma")
+    if crc is None and skip != "range":
         skip = "no-header"
+    skip = why_unread(headers, "x-cos-hash-crc64ecma", read_crc64) or skip
     if skip is None and body.crc64 is None:
         skip = "unsupported"
     if skip is not None or crc is None or body.crc64 is None:
-        return _skipped("crc64", "response", skip or "no-header", crc)
-    return _verdict(cos, "crc64", crc, str(body.crc64), same=_same_crc(crc, body.crc64))
+        return skipped("crc64", "response", skip or "no-header", short(crc))
+    return _verdict(cos, "crc64", crc, str(body.crc64), same=same_crc(crc, body.crc64))
+
+
+def _partial(status: int, headers: Headers) -> SkipReason | None:
+    """Why the body is not, or perhaps not, the whole object that the headers describe."""
+    if status != 206:
+        return None
+    unreadable = why_unread(headers, "content-range", read_content_range)
+    return unreadable or (None if covers_whole_object(headers.get("content-range")) else "range")
+
+
+def _not_the_md5(cos: CosExchange, headers: Headers) -> SkipReason | None:
+    """Why an ETag that is there is no MD5 of the body."""
+    unreadable = why_unread(headers, "etag", read_etag)
+    if unreadable is not None:
+        return unreadable
+    encrypted = _encrypted(cos)
+    if encrypted is not None:
+        return encrypted
+    read = read_etag(headers.get("etag"))
+    return "not-md5" if read is not None and read.kind != "md5" else None
 
 
 def _no_object_in_answer(cos: CosExchange) -> SkipReason | None:
@@ -296,10 +294,10 @@ def _verdict(
     if not same:
         headers = cos.response.headers if cos.response else Headers()
         if cos.through_cdn and headers.get("content-encoding"):
-            return _skipped(check, "response", "re-encoded", expected)
+            return skipped(check, "response", "re-encoded", expected)
         if cos.styled_image:
-            return _skipped(check, "response", "processed", expected)
-    return _compared(check, "response", expected, actual, same=same)
+            return skipped(check, "response", "processed", expected)
+    return compared(check, "response", expected, actual, same=same)
 
 
 def _encrypted(cos: CosExchange) -> SkipReason | None:
@@ -315,7 +313,7 @@ def _unless_no_md5(cos: CosExchange, etag: Check, crc64: Check) -> Check:
     knows whether it leaves the ETag an MD5, and the CRC-64 does not say damage."""
     unknown = "unknown" in (cos.confirmed.etag, cos.asked.etag)
     if unknown and etag.status == "mismatch" and crc64.status != "mismatch":
-        return _skipped(etag.check, etag.body, "not-md5", etag.expected)
+        return skipped(etag.check, etag.body, "not-md5", etag.expected)
     return etag
 
 
@@ -324,24 +322,19 @@ def _has_callback(cos: CosExchange) -> bool:
     return "x-cos-callback" in headers or "x-cos-return-body" in headers
 
 
-def _same_etag(etag: str, md5: str) -> bool:
-    return etag.removeprefix("W/").strip('"').lower() == md5
-
-
-def _same_crc(header: str, crc64: int) -> bool:
-    text = header.strip()
-    return text.isascii() and text.isdigit() and len(text) <= 20 and int(text) == crc64
-
-
 def _several_flows(cos: CosExchange) -> Iterator[Check]:
     """Checks that need other flows; alone, a flow can only say so."""
     response = cos.response
+    headers = response.headers if response else Headers()
+    crc = headers.get("x-cos-hash-crc64ecma")
+    unreadable = why_unread(headers, "x-cos-hash-crc64ecma", read_crc64)
     if cos.operation.name == "CompleteMultipartUpload":
         reason: SkipReason = _failed(cos) or "unseen-parts"
-        has_crc = response is not None and "x-cos-hash-crc64ecma" in response.headers
-        crc_reason = reason if has_crc or reason == "failed-request" else "no-header"
-        yield _skipped("multipart-crc64", "request", crc_reason)
-        yield _skipped(
+        crc_reason = reason
+        if reason != "failed-request":
+            crc_reason = "no-header" if crc is None else unreadable or reason
+        yield skipped("multipart-crc64", "request", crc_reason, short(crc))
+        yield skipped(
             "multipart-etags",
             "request",
             "callback" if reason == "unseen-parts" and _has_callback(cos) else reason,
@@ -352,45 +345,64 @@ def _several_flows(cos: CosExchange) -> Iterator[Check]:
         and response.status == 206
         and not cos.operation.processed
         and cos.endpoint.kind != "website"
-        and not covers_whole_object(response.headers.get("content-range"))
+        and not covers_whole_object(headers.get("content-range"))
     ):
-        crc = response.headers.get("x-cos-hash-crc64ecma")
-        absent = _absence(response.body, response.headers)
-        reason = "no-header" if crc is None else absent or "unseen-parts"
-        yield _skipped("range-crc64", "response", reason, crc)
+        absent = absence(response.body, headers)
+        unreadable = unreadable or why_unread(headers, "content-range", read_content_range)
+        reason = unreadable or ("no-header" if crc is None else absent or "unseen-parts")
+        yield skipped("range-crc64", "response", reason, short(crc))
 
 
 def _customer_key(cos: CosExchange) -> Iterator[Check]:
-    for key in (cos.customer_key, cos.copy_source_key):
+    unread = {name for name in cos.request.headers.unread if "-customer-key" in name}
+    for key, of_source in ((cos.customer_key, False), (cos.copy_source_key, True)):
         if key is None:
             continue
-        if key.sent_md5 is None or key.computed_md5 is None:
-            reason: SkipReason = "no-header" if key.sent_md5 is None else "unsupported"
-            yield _skipped("sse-customer-key-md5", "request", reason, key.sent_md5)
+        reason: SkipReason | None = None
+        if any(("copy-source" in name) is of_source for name in unread):
+            reason = "not-inspected"
+        elif key.sent_md5 is None:
+            reason = "no-header"
+        elif key.computed_md5 is None or read_md5(key.sent_md5) is None:
+            reason = "malformed"
+        if reason is not None or key.sent_md5 is None or key.computed_md5 is None:
+            shown = short(key.sent_md5)
+            yield skipped("sse-customer-key-md5", "request", reason or "no-header", shown)
             continue
-        yield _compared(
+        yield compared(
             "sse-customer-key-md5",
             "request",
             key.sent_md5,
             key.computed_md5,
-            same=key.sent_md5 == key.computed_md5,
+            same=read_md5(key.sent_md5) == read_md5(key.computed_md5),
         )
     key, echo = cos.customer_key, cos.confirmed.customer_key_md5
-    if key is not None and key.sent_md5 is not None and echo is not None and cos.succeeded:
-        yield _compared(
-            "sse-customer-key-md5", "response", key.sent_md5, echo, same=key.sent_md5 == echo
-        )
+    if key is None or key.sent_md5 is None or echo is None or not cos.succeeded:
+        return
+    unread |= cos.response.headers.unread if cos.response else frozenset()
+    if any(name.endswith("-customer-key-md5") for name in unread):
+        yield skipped("sse-customer-key-md5", "response", "not-inspected")
+    elif read_md5(echo) is None or read_md5(key.sent_md5) is None:
+        yield skipped("sse-customer-key-md5", "response", "malformed", short(key.sent_md5))
+    else:
+        same = read_md5(key.sent_md5) == read_md5(echo)
+        yield compared("sse-customer-key-md5", "response", key.sent_md5, echo, same=same)
 
 
 def _signature(cos: CosExchange) -> Iterator[Check]:
     match cos.signed.scheme:
         case "none":
             return
+        case _ if cos.signed.place == "header" and "authorization" in cos.request.headers.unread:
+            yield skipped("signature", "request", "not-inspected")
         case "cos" if not cos.key_at_hand:
-            yield _skipped("signature", "request", "no-credentials")
+            yield skipped("signature", "request", "no-credentials")
         case "cos" if cos.recomputed is not None:
-            sent = cos.signature.value if cos.signature else None
+            sent = (cos.signature.value if cos.signature else None) or ""
             made = cos.recomputed
-            yield _compared("signature", "request", sent or "", made.value, same=made.same)
+            if is_signature(sent):
+                yield compared("signature", "request", sent, made.value, same=made.same)
+            else:
+                yield skipped("signature", "request", "malformed")
         case _:
-            yield _skipped("signature", "request", "unsupported")
+            yield skipped("signature", "request", "unsupported")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.encryption import Encryption, read_copy_source_encryption
+from cos_inspect.cos.header_values import read_md5
 from cos_inspect.report.model import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
@@ -71,8 +72,13 @@ def _differences(asked: Encryption, confirmed: Encryption) -> Iterator[tuple[str
         if what == "algorithm" and asked.mode == "SSE-KMS":
             # Said as cos/kms, as aws:kms by S3 clients, and as AES256 on the English page.
             continue
-        # Base64 has upper and lower case, the names of algorithms and keys do not.
-        if wanted != got if what == "customer_key_md5" else wanted.lower() != got.lower():
+        if what == "customer_key_md5":
+            # What cannot be read is no other key.
+            one, other = read_md5(wanted), read_md5(got)
+            differ = one is not None and other is not None and one != other
+        else:
+            differ = wanted.lower() != got.lower()
+        if differ:
             yield what, wanted, got
 
 
@@ -180,8 +186,8 @@ def _malformed(cos: CosExchange, value: str | None) -> bool:
     """What is no name of an algorithm at all is told as a malformed header."""
     headers = (*cos.request_headers, *cos.response_headers)
     return any(
-        issues and sent.strip() == value and "algorithm" in fact.syntax
-        for _, sent, fact, issues in headers
+        header.issues and header.value.strip() == value and "algorithm" in header.fact.syntax
+        for header in headers
     )
 
 

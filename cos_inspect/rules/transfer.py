@@ -117,8 +117,8 @@ MULTIPART_PART_INVALID = Rule(
     group="transfer",
     severity=Severity.ERROR,
     title="A part breaks the rules of multipart uploads",
-    when="a part number is outside 1-10000, parts are listed out of order or twice, a part is"
-    " under 1 MiB and not the last, or over 5 GiB",
+    when="a part number is outside 1-10000 or none, parts are listed out of order, twice or with"
+    " an ETag that is none, a part is under 1 MiB and not the last, or over 5 GiB",
     cause="A client that counts from 0, sorts part numbers as text, or cuts parts too small.",
     fix="Number parts from 1, list each once in ascending order, and make all but the last"
     " between 1 MiB and 5 GiB.",

@@ -14,6 +14,8 @@ Reason = Literal[
     "incomplete",
     "unseen-parts",
     "not-captured",
+    "malformed",
+    "not-inspected",
     "callback",
     "copy",
 ]

@@ -4,6 +4,8 @@ The state is a set of facts by flow id, so that joining two states is the
 union of them, in whatever order they come.
 """
 
+from typing import Literal
+
 import msgspec
 
 from cos_inspect.transfers.account import Fact
@@ -39,14 +41,17 @@ class CompleteTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     answer_cut: bool = False
     error_code: str | None = None
     listed: tuple[tuple[int, str], ...] | None = None
+    no_numbers: tuple[str, ...] = ()
+    """What stands in the list where numbers of parts belong."""
     crc64: int | None = None
-    has_crc64: bool = False
+    crc64_unread: Literal["malformed", "not-inspected"] | None = None
     etag: str | None = None
+    etag_unread: bool = False
     callback: bool = False
 
 
 class Step(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """Another exchange of the upload: Initiate, Abort, ListParts."""
+    """Another exchange of the upload: Initiate, Abort, ListParts, a part without a number."""
 
     operation: str
     succeeded: bool = False
@@ -74,7 +79,7 @@ class Upload(msgspec.Struct, kw_only=True):
             self.left_out += 1
             return False
         before = self.facts
-        if seen.operation in ("UploadPart", "UploadPartCopy"):
+        if seen.operation in ("UploadPart", "UploadPartCopy") and seen.no_part_number is None:
             self._add_part(_part_try(seen))
         elif seen.operation == "CompleteMultipartUpload":
             self._add_complete(_complete_try(seen))
@@ -164,8 +169,10 @@ def _complete_try(seen: Observation) -> CompleteTry:
         error_code=seen.error_code,
         listed=seen.listed,
         crc64=crc64,
-        has_crc64=crc64 is not None,
+        no_numbers=seen.no_numbers,
+        crc64_unread=seen.crc64_unread,
         etag=seen.result_etag,
+        etag_unread=seen.etag_unread,
         callback=seen.callback,
     )
 

@@ -4,12 +4,13 @@ Of every part number the last upload that COS stored counts.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 
+from cos_inspect.cos.header_values import read_etag
 from cos_inspect.digests import combine_crc64
 from cos_inspect.transfers.account import (
     Account,
@@ -54,8 +55,10 @@ def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
     refused = not complete.succeeded
     if listed is None:
         reason = skipped("failed-request" if refused else "not-captured", complete.crc64)
-        if not refused and not complete.has_crc64:
-            return CompleteVerdict(crc64=skipped("no-header"), etags=reason)
+        if not refused and complete.crc64 is None:
+            return CompleteVerdict(
+                crc64=skipped(complete.crc64_unread or "no-header"), etags=reason
+            )
         return CompleteVerdict(crc64=reason, etags=reason)
     chosen = {
         number: counting_try(upload.parts.get(number, {}), complete, plain_etag(etag))
@@ -71,7 +74,7 @@ def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
         etags=etags,
         wrong_etags=tuple(number for number, _ in wrong),
         replaced=replaced,
-        invalid=tuple(_invalid(listed, chosen)),
+        invalid=tuple(_invalid(listed, complete.no_numbers, chosen)),
         order_as_listed=as_listed,
         parts=len(listed),
     )
@@ -109,22 +112,31 @@ def _compare_etags(
     listed = complete.listed or ()
     wrong: list[tuple[int, str]] = []
     unknown = False
+    unread = bool(complete.no_numbers) or complete.etag_unread
     first: tuple[str, str] | None = None
     for number, sent in listed:
         part = chosen.get(number)
         etag = plain_etag(sent)
-        if part is None or part.etag is None or not etag:
+        if read_etag(etag) is None:
+            unread = True
+        elif part is None or part.etag is None:
             unknown = True
-        elif part.etag != etag:
+        elif part.etag == etag:
+            continue
+        elif read_etag(part.etag) is None:
+            unread = True
+        else:
             wrong.append((number, etag))
             first = first or (f'part {number} "{etag}"', f'part {number} "{part.etag}"')
     if first is not None:
         return Comparison(*first), wrong
     if not complete.succeeded:
         return skipped("incomplete" if complete.answer_cut else "failed-request"), wrong
-    _, dash, count = (complete.etag or "").rpartition("-")
-    if dash and count.isdigit() and int(count) != len(listed):
-        return Comparison(_counted(len(listed)), _counted(int(count))), wrong
+    if unread:
+        return skipped("malformed"), wrong
+    made = read_etag(complete.etag)
+    if made is not None and made.parts not in (None, len(listed)):
+        return Comparison(_counted(len(listed)), _counted(made.parts or 0)), wrong
     if unknown:
         return skipped("unseen-parts"), wrong
     if complete.etag is None and complete.callback:
@@ -146,7 +158,9 @@ def _compare_crc64(
     if not complete.succeeded:
         return skipped("incomplete" if complete.answer_cut else "failed-request"), False
     if complete.crc64 is None:
-        return skipped("no-header"), False
+        return skipped(complete.crc64_unread or "no-header"), False
+    if complete.no_numbers:
+        return skipped("malformed", complete.crc64), False
     if upload.left_out:
         return skipped("unseen-parts", complete.crc64), False
     joined = _joined(chosen[number] for number in sorted(chosen))
@@ -172,9 +186,16 @@ def _joined(parts: Iterator[PartTry | None]) -> int | None:
 
 
 def _invalid(
-    listed: tuple[tuple[int, str], ...], chosen: dict[int, PartTry | None]
+    listed: tuple[tuple[int, str], ...],
+    no_numbers: tuple[str, ...],
+    chosen: dict[int, PartTry | None],
 ) -> Iterator[str]:
     numbers = [number for number, _ in listed]
+    if no_numbers:
+        yield f"listed without a number: {_few([repr(text) for text in no_numbers])}"
+    no_etags = [number for number, etag in listed if read_etag(plain_etag(etag)) is None]
+    if no_etags:
+        yield f"listed with an ETag that is none: {_few(no_etags)}"
     if len(set(numbers)) < len(numbers):
         twice = sorted(number for number, count in Counter(numbers).items() if count > 1)
         yield f"listed more than once: {_few(twice)}"
@@ -201,6 +222,8 @@ def _invalid(
 def part_problem(seen: Observation) -> str | None:
     """What breaks the rules for parts in one upload of a part, in words."""
     number = seen.part_number
+    if seen.no_part_number is not None:
+        return f"part number {seen.no_part_number!r} is none"
     if number is not None and not 1 <= number <= LAST_NUMBER:
         return f"part number {number} is outside 1-{LAST_NUMBER}"
     if seen.size is not None and seen.size > LARGEST_PART:
@@ -212,7 +235,7 @@ def _size(part: PartTry | None, unknown: int) -> int:
     return unknown if part is None or part.size is None else part.size
 
 
-def _few(numbers: list[int]) -> str:
+def _few(numbers: Sequence[object]) -> str:
     shown = ", ".join(str(number) for number in numbers[:10])
     return f"{shown} and {len(numbers) - 10} more" if len(numbers) > 10 else shown
 

@@ -13,7 +13,12 @@ import msgspec
 
 from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.digest_plan import covers_whole_object
+from cos_inspect.cos.header_values import (
+    announced_length,
+    read_content_range,
+    read_crc64,
+    read_etag,
+)
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
@@ -23,12 +28,13 @@ from cos_inspect.transfers.part_list import read_part_list
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
 EtagForm = Literal["md5", "other", "unknown"]
 
-_SPAN = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII)
 _COPY_SPAN = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 _ZONES = (".myqcloud.com", ".tencentcos.cn", ".tencentci.cn")
 _RESULT = frozenset({"UploadId", "ETag", "CRC64"})
 _MAX_TEXT = 1024
 _UNDATED = 0.0
+_MAX_SHOWN = 64
+_MOST_SHOWN = 20
 _NO_BYTES: tuple[int | None, str | None, int | None] = (None, None, None)
 _SIGNING = frozenset({"sign", "token", "x-cos-security-token", "x-ci-security-token"})
 _WRITES = frozenset(
@@ -131,15 +137,22 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     upload_id: str | None = None
     part_number: int | None = None
+    no_part_number: str | None = None
+    """What stands in ``partNumber`` and is no number."""
     listed: tuple[tuple[int, str], ...] | None = None
     """Of a Complete: number and ETag of its parts in the order listed."""
+    no_numbers: tuple[str, ...] = ()
+    """What stands in that list where numbers belong."""
     result_etag: str | None = None
     result_crc64: int | None = None
     copy_place: str | None = None
     copy_key: str | None = None
     copy_version: str | None = None
     copy_span: tuple[int, int] | None = None
-    has_crc64_header: bool = False
+    crc64_unread: Literal["malformed", "not-inspected"] | None = None
+    """Why the answer tells a CRC-64 that cannot be compared."""
+    etag_unread: bool = False
+    """The ETag in the answer's body is none."""
     callback: bool = False
 
     append_position: int | None = None
@@ -167,10 +180,15 @@ def observe(cos: CosExchange) -> Observation:
     name = operation.name
     headers = response.headers if response else Headers()
     query = read_query(request.target)
-    etag = _etag(headers.get("etag"))
+    etag = _etag(headers.get("etag")) if "etag" not in headers.unread else None
     crc_text = headers.get("x-cos-hash-crc64ecma")
     body = request.body
-    told = _crc(crc_text)
+    unread: Literal["malformed", "not-inspected"] | None = None
+    told = read_crc64(crc_text)
+    if "x-cos-hash-crc64ecma" in headers.unread:
+        told, unread = None, "not-inspected"
+    elif crc_text is not None and told is None:
+        unread = "malformed"
     size, md5, crc64 = _object_bytes(body, told) if operation.uploads_object else _NO_BYTES
     facts: dict[str, object] = {}
     cut = response is not None and response.body.end is BodyEnd.CUT
@@ -178,9 +196,15 @@ def observe(cos: CosExchange) -> Observation:
         _read_answer(cos, facts, headers)
     if name in _MULTIPART:
         facts["upload_id"] = _bounded(query.get("uploadId"))
-        facts["part_number"] = _number(query.get("partNumber"))
+        number = query.get("partNumber")
+        facts["part_number"] = _number(number)
+        if number is not None and facts["part_number"] is None:
+            facts["no_part_number"] = number[:_MAX_SHOWN]
         if name == "CompleteMultipartUpload":
-            facts["listed"] = read_part_list(body.text)
+            listed = read_part_list(body.text)
+            if listed is not None:
+                facts["listed"] = listed.parts
+                facts["no_numbers"] = listed.no_numbers[:_MOST_SHOWN]
     elif name == "AppendObject":
         facts["append_position"] = cos.append_position
         facts["next_position"] = _number(headers.get("x-cos-next-append-position"))
@@ -189,7 +213,10 @@ def observe(cos: CosExchange) -> Observation:
     if operation.reads_result and cos.succeeded and response is not None:
         fields = read_xml_fields(response.body.text, _RESULT)
         facts["result_etag"] = _etag(fields.get("ETag"))
-        facts["result_crc64"] = _crc(fields.get("CRC64"))
+        facts["etag_unread"] = "ETag" in fields and read_etag(fields["ETag"].strip()) is None
+        facts["result_crc64"] = read_crc64((fields.get("CRC64") or "").strip())
+        if "CRC64" in fields and facts["result_crc64"] is None:
+            unread = unread or "malformed"
         if name == "InitiateMultipartUpload":
             facts["upload_id"] = _bounded(fields.get("UploadId"))
     timing = exchange.timing
@@ -228,7 +255,7 @@ def observe(cos: CosExchange) -> Observation:
         crc64=crc64,
         etag=etag,
         header_crc64=told,
-        has_crc64_header=crc_text is not None,
+        crc64_unread=unread,
         version_id=_bounded(headers.get("x-cos-version-id")),
         wanted_version=_bounded(query.get("versionId")),
         encryption=encryption.mode,
@@ -264,7 +291,7 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
         return
     body, status = response.body, response.status
     facts["answer_size"] = body.size
-    length = _number(headers.get("content-length"))
+    length = announced_length(headers)
     facts["content_length"] = length
     plain = (
         cos.describes_object
@@ -284,17 +311,13 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
     if status == 200:
         facts["total"] = None if coded else length
         return
-    content_range = headers.get("content-range")
-    found = _SPAN.fullmatch((content_range or "").strip())
-    if found is None:
+    found = read_content_range(headers.get("content-range"))
+    if found is None or "content-range" in headers.unread:
         return
-    first, last = int(found[1]), int(found[2])
-    total = int(found[3]) if found[3] != "*" else None
-    if first <= last and (total is None or last < total):
-        facts["total"] = total
-        if not covers_whole_object(content_range):
-            facts["span"] = (first, last)
-            facts["from_end"] = "=-" in (cos.request.headers.get("range") or "")
+    facts["total"] = found.total
+    if not found.is_whole:
+        facts["span"] = (found.first, found.last)
+        facts["from_end"] = "=-" in (cos.request.headers.get("range") or "")
 
 
 def _read_copy_source(cos: CosExchange, facts: dict[str, object]) -> None:
@@ -374,14 +397,6 @@ def _etag(value: str | None) -> str | None:
 def plain_etag(value: str) -> str:
     """An ETag as listed by a client, in the form that observations have."""
     return _etag(value) or ""
-
-
-def _crc(value: str | None) -> int | None:
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= 20:
-        number = int(text)
-        return number if number < 1 << 64 else None
-    return None
 
 
 def _number(value: str | None) -> int | None:

@@ -1,5 +1,6 @@
 """The list of parts in the body of a CompleteMultipartUpload, read without trust in it."""
 
+from typing import NamedTuple
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -9,6 +10,13 @@ MAX_PARTS = 10_000
 _MAX_LISTED = 3 * MAX_PARTS
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_FIELD = 128
+
+
+class PartList(NamedTuple):
+    parts: tuple[tuple[int, str], ...]
+    """Number and ETag (as sent) in the order listed."""
+    no_numbers: tuple[str, ...] = ()
+    """What stands where the number of a part belongs and is none; empty texts too."""
 
 
 class _TooManyError(ValueError):
@@ -23,6 +31,7 @@ class _Walk:
         self._name: str | None = None
         self._fields: dict[str, str] = {}
         self.parts: list[tuple[int, str]] = []
+        self.no_numbers: list[str] = []
 
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -41,7 +50,9 @@ class _Walk:
             number = self._fields.get("PartNumber", "").strip()
             if number.isascii() and number.isdigit() and len(number) < 10:
                 self.parts.append((int(number), self._fields.get("ETag", "").strip()))
-            if len(self.parts) > _MAX_LISTED:
+            else:
+                self.no_numbers.append(number)
+            if len(self.parts) + len(self.no_numbers) > _MAX_LISTED:
                 raise _TooManyError
         self._name = None
         self._depth -= 1
@@ -50,9 +61,8 @@ class _Walk:
         return None
 
 
-def read_part_list(body: bytes | None) -> tuple[tuple[int, str], ...] | None:
-    """Number and ETag (as sent) of the parts in the order listed; None when the body is
-    absent, too large, or cannot be read."""
+def read_part_list(body: bytes | None) -> PartList | None:
+    """None when the body is absent, too large, or cannot be read."""
     if not body or len(body) > _MAX_BYTES:
         return None
     walk = _Walk()
@@ -62,4 +72,4 @@ def read_part_list(body: bytes | None) -> tuple[tuple[int, str], ...] | None:
         parser.close()
     except (DefusedXmlException, ParseError, ValueError, LookupError):
         return None
-    return tuple(walk.parts)
+    return PartList(tuple(walk.parts), tuple(walk.no_numbers))

@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.transfers.part_list import read_part_list
+from cos_inspect.transfers.part_list import PartList, read_part_list
 from tests.transfers.build import part_list
 
 
 def test_reads_numbers_and_etags_in_their_order() -> None:
     body = part_list([(2, "b"), (1, "a"), (2, "c")])
-    assert read_part_list(body) == ((2, '"b"'), (1, '"a"'), (2, '"c"'))
+    assert read_part_list(body) == PartList(((2, '"b"'), (1, '"a"'), (2, '"c"')))
 
 
 def test_namespaces_and_blanks() -> None:
@@ -16,7 +16,7 @@ def test_namespaces_and_blanks() -> None:
         b'<?xml version="1.0"?>\n<C xmlns="urn:x"> <Part>\n <ETag> "a" </ETag>'
         b"<PartNumber> 7\n</PartNumber> <Size>3</Size></Part> </C>"
     )
-    assert read_part_list(body) == ((7, '"a"'),)
+    assert read_part_list(body) == PartList(((7, '"a"'),))
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,11 @@ def test_unreadable(body: bytes | None) -> None:
     assert read_part_list(body) is None
 
 
-def test_parts_without_a_number_are_left_out() -> None:
-    body = b"<C><Part><PartNumber>x</PartNumber></Part><Part><ETag>e</ETag></Part></C>"
-    assert read_part_list(body) == ()
+def test_parts_without_a_number_are_told() -> None:
+    numbers = ["x", "-1", "1_0", "+1", "१", "9" * 50]
+    listed = "".join(f"<Part><PartNumber>{number}</PartNumber></Part>" for number in numbers)
+    body = f"<C>{listed}<Part><ETag>e</ETag></Part></C>".encode()
+    assert read_part_list(body) == PartList((), (*numbers, ""))
 
 
 @given(st.binary(max_size=300))
