@@ -214,7 +214,11 @@ def recognise(
     endpoint = find_endpoint(host, target, request_headers, response_headers, patterns)
     if endpoint is None:
         return None
-    return Recognised(endpoint, read_operation(endpoint, method, target, request_headers))
+    operation = read_operation(endpoint, method, target, request_headers)
+    if endpoint.family == "ci" and operation.level != "object" and endpoint.key is not None:
+        # Only the operation tells a call of CI that is not known from an object.
+        endpoint = msgspec.structs.replace(endpoint, key=None)
+    return Recognised(endpoint, operation)
 
 
 def read_exchange(

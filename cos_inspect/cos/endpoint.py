@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 import msgspec
 
-from cos_inspect.cos.ci_paths import find_ci_path
+from cos_inspect.cos.ci_paths import is_ci_path
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import decode, split_target
 from cos_inspect.exchange import Headers
@@ -25,7 +25,7 @@ EndpointKind = Literal[
     "control",
     "legacy",
 ]
-Family = Literal["xml", "ci", "website", "batch", "fetch", "vectors", "json-legacy"]
+Family = Literal["xml", "ci", "pic", "website", "batch", "fetch", "vectors", "json-legacy"]
 """The API that a host speaks; it chooses the part of the operation table."""
 
 _LONGEST_HOST = 253
@@ -147,7 +147,7 @@ def _endpoint(place: _Place, target: str) -> Endpoint:
             key = path[1:]
         case "ci":
             # An object may be called like a service, but a service takes no ci-process.
-            if find_ci_path(path) is None or "ci-process=" in query:
+            if "ci-process=" in query or not is_ci_path(path):
                 key = path[1:]
         case "bucket" | "fetch":
             bucket, _, rest = path[1:].partition("/")

@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 import msgspec
 
-from cos_inspect.cos.ci_paths import CiPath, find_ci_path
+from cos_inspect.cos.ci_paths import CiPath, find_ci_path, path_fits, path_segments
 from cos_inspect.cos.endpoint import Endpoint
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import NO_QUERY, Query, parse_query, read_query, split_target
@@ -93,8 +93,12 @@ def read_operation(endpoint: Endpoint, method: str, target: str, headers: Header
     if level == "bucket" and endpoint.bucket is None and endpoint.kind != "custom":
         level = "service"
     query = read_query(target)
-    if family == "ci" and endpoint.key is None:
-        ci = find_ci_path(split_target(target)[0])
+    if family in ("ci", "pic") and endpoint.key is None:
+        path = split_target(target)[0]
+        written_out = _read_written_out(path, method, level)
+        if written_out is not None:
+            return written_out
+        ci = find_ci_path(path)
         if ci is not None:
             return _read_ci(ci, method, query, headers, level)
     rules = _rules().get((family, level, method), _NO_RULES)
@@ -106,7 +110,12 @@ def read_operation(endpoint: Endpoint, method: str, target: str, headers: Header
         ci = find_ci_path(split_target(target)[0])
         if ci is not None:
             return _read_ci(ci, method, query, headers, "bucket")
-    return _UNKNOWN["none" if family in ("batch", "vectors") else level]
+    if family in ("batch", "vectors"):
+        level = "none"
+    elif family == "ci" and level == "object":
+        # What CI has learned since, rather than an object that would have to have digests.
+        level = "bucket" if endpoint.bucket is not None else "service"
+    return _UNKNOWN[level]
 
 
 def _first(rules: _Rules, query: Query, headers: Headers, target: str) -> _Rule | None:
@@ -154,10 +163,7 @@ def _holds(rule: _Rule, query: Query, headers: Headers, target: str) -> bool:
 
 
 def _path_fits(wanted: tuple[str, ...], target: str) -> bool:
-    path = split_target(target)[0].strip("/").split("/", len(wanted))
-    return len(path) == len(wanted) and all(
-        part in ("*", segment) and segment for part, segment in zip(wanted, path, strict=True)
-    )
+    return path_fits(wanted, path_segments(split_target(target)[0]))
 
 
 def _is_plain(query: Query, *, only_signature: bool) -> bool:
@@ -180,6 +186,15 @@ def _named(rule: _Rule, query: Query) -> Operation:
         return msgspec.structs.replace(rule.operation, name="Unknown")
     name = rule.operation.name.replace("{value}", value)
     return msgspec.structs.replace(rule.operation, name=name)
+
+
+def _read_written_out(path: str, method: str, level: Level) -> Operation | None:
+    """The call of CI whose path stands in the table as it is."""
+    segments = path_segments(path)
+    for rule in _written_out().get(method, ()):
+        if path_fits(rule.path, segments):
+            return msgspec.structs.replace(rule.operation, level=level)
+    return None
 
 
 def _read_ci(ci: CiPath, method: str, query: Query, headers: Headers, level: Level) -> Operation:
@@ -247,10 +262,19 @@ def _rules() -> dict[tuple[str, str, str], _Rules]:
 
 
 @cache
+def _written_out() -> dict[str, list[_Rule]]:
+    table: dict[str, list[_Rule]] = {}
+    for order, row in enumerate(rows("operations")):
+        if row["family"] == "ci-path" and "{ci}" not in row["path"]:
+            table.setdefault(row["method"], []).append(_rule(order, row, "bucket"))
+    return table
+
+
+@cache
 def _ci_rules() -> dict[tuple[str, tuple[str, ...]], tuple[_Rule, ...]]:
     table: dict[tuple[str, tuple[str, ...]], list[_Rule]] = {}
     for order, row in enumerate(rows("operations")):
-        if row["family"] == "ci-path":
+        if row["family"] == "ci-path" and "{ci}" in row["path"]:
             path = tuple(row["path"][1:].split("/"))
             rule = msgspec.structs.replace(_rule(order, row, "bucket"), path=())
             table.setdefault((row["method"], path), []).append(rule)

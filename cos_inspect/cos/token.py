@@ -25,7 +25,7 @@ def wanted_token_name(scheme: str, family: str) -> str:
     """The name that the host reads: S3 signatures and CI have their own."""
     if scheme in ("aws4", "aws2"):
         return "x-amz-security-token"
-    return "x-ci-security-token" if family == "ci" else "x-cos-security-token"
+    return "x-ci-security-token" if family in ("ci", "pic") else "x-cos-security-token"
 
 
 def looks_permanent(secret_id: str | None) -> bool:

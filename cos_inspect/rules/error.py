@@ -93,7 +93,7 @@ def error_body_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator
         or not cos.failed
         or cos.request.method == "HEAD"
         or cos.endpoint.kind == "website"
-        or cos.endpoint.family not in ("xml", "ci", "batch")
+        or cos.endpoint.family not in ("xml", "ci", "pic", "batch")
         or response.body.end is not BodyEnd.COMPLETE
         or not response.body.size
     ):

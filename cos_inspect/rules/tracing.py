@@ -238,7 +238,7 @@ def not_from_cos(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
     response = cos.response
     if response is None or cos.from_cos or response.status < 200:
         return
-    own = cos.endpoint.kind in _OWN_HOSTS and cos.endpoint.family in ("xml", "ci", "batch")
+    own = cos.endpoint.kind in _OWN_HOSTS and cos.endpoint.family in ("xml", "ci", "pic", "batch")
     if not own and response.status < 400:
         # A CDN or a custom domain may hide COS's headers from what it delivers.
         return

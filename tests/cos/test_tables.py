@@ -32,6 +32,7 @@ KEYS = {
 }
 
 SOURCED = (
+    "ci_paths",
     "clients",
     "errors",
     "headers",
@@ -47,6 +48,7 @@ HOSTS = {
     "xml": "b-1250000000.cos.ap-beijing.myqcloud.com",
     "ci": "b-1250000000.ci.ap-beijing.myqcloud.com",
     "ci-path": "b-1250000000.ci.ap-beijing.myqcloud.com",
+    "pic": "b-1250000000.pic.ap-beijing.myqcloud.com",
     "website": "b-1250000000.cos-website.ap-beijing.myqcloud.com",
     "batch": "100000000001.cos-control.ap-beijing.myqcloud.com",
     "fetch": "ap-beijing.migration.myqcloud.com",
