@@ -121,6 +121,8 @@ class BodyEnd(StrEnum):
     """The connection ended, or the flow was given up, inside the body."""
     NOT_CAPTURED = "not-captured"
     """There was a body, but whoever recorded the exchange did not keep it."""
+    NOT_INSPECTED = "not-inspected"
+    """All of it passed and was counted; what was to compute its digests has failed."""
     RE_ENCODED = "re-encoded"
     """The bytes at hand are not those of the wire (an exporter decoded them)."""
 
@@ -177,7 +179,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def complete(self) -> bool:
-        return self.end is BodyEnd.COMPLETE
+        return self.end in (BodyEnd.COMPLETE, BodyEnd.NOT_INSPECTED)
 
     @property
     def text(self) -> bytes | None:

@@ -44,6 +44,11 @@ class Meter:
         """Whether hashing takes longer than passing on does."""
         return self._plan.md5 or self._payload is not None
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether there is more to do with the bytes than to hash them."""
+        return self._payload is not None
+
     def feed(self, data: Bytes) -> None:
         if self._wanted:
             self._feed_to_marks(data)
@@ -86,7 +91,7 @@ class Meter:
 class Tap:
     """A stream callable. ``inner`` is one that somebody else had set before."""
 
-    __slots__ = ("_feed", "_flow_id", "_lane", "_meter", "called", "ended", "inner")
+    __slots__ = ("_feed", "_flow_id", "_lane", "_meter", "called", "ended", "inner", "size")
 
     def __init__(
         self,
@@ -102,21 +107,26 @@ class Tap:
         self._feed = meter.feed if self._lane is None else self._lane.put
         self.called = False
         self.ended = False
+        self.size = 0
+        """Bytes that passed."""
 
     def __call__(self, data: bytes) -> Chunks:
         self.called = True
         if not data:
             self.ended = True
-        elif self._meter is not None:
-            try:
-                self._feed(data)
-            except Exception as fault:
-                self._give_up(fault)
+        else:
+            self.size += len(data)
+            if self._meter is not None:
+                try:
+                    self._feed(data)
+                except Exception as fault:
+                    self._give_up(fault)
         return data if self.inner is None else self.inner(data)
 
-    def _give_up(self, fault: Exception) -> None:
+    def _give_up(self, fault: BaseException) -> None:
+        """No error in the log: while mitmdump starts, one would end it."""
         self._meter = None
-        logger.error("flow %s: its body is passed on unchecked", self._flow_id, exc_info=fault)
+        logger.warning("flow %s: its body is passed on unchecked", self._flow_id, exc_info=fault)
 
     def _settle(self) -> None:
         """Has all bytes hashed that passed."""
@@ -134,7 +144,8 @@ class Tap:
         """What passed so far; complete when the end was seen."""
         self._settle()
         if self._meter is None:
-            return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+            end = BodyEnd.NOT_INSPECTED if self.ended else BodyEnd.CUT
+            return Body(end=end, size=self.size)
         return self._meter.body(complete=self.ended)
 
 

@@ -38,6 +38,8 @@ def absence(body: Body, headers: Headers) -> SkipReason | None:
     match body.end:
         case BodyEnd.NOT_CAPTURED:
             return "not-captured"
+        case BodyEnd.NOT_INSPECTED:
+            return "not-inspected"
         case BodyEnd.RE_ENCODED:
             return "re-encoded"
         case BodyEnd.CUT:
