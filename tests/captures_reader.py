@@ -39,6 +39,7 @@ _REPEATED = frozenset(
 _ENDS = {
     "cut": BodyEnd.CUT,
     "not-captured": BodyEnd.NOT_CAPTURED,
+    "not-inspected": BodyEnd.NOT_INSPECTED,
     "re-encoded": BodyEnd.RE_ENCODED,
 }
 _NO_OPERATION = Operation("Unknown", "none")
@@ -256,7 +257,7 @@ def build_exchange(
 
 
 def _body(meter: Meter, content: bytes, end: BodyEnd) -> Body:
-    if end in (BodyEnd.NOT_CAPTURED, BodyEnd.RE_ENCODED):
+    if end not in (BodyEnd.COMPLETE, BodyEnd.CUT):
         return Body(end=end, size=None if end is BodyEnd.NOT_CAPTURED else len(content))
     if content:
         meter.feed(content)
