@@ -25,7 +25,8 @@ from cos_inspect.captures.source import files_of
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import Known, known_of_transfer
-from cos_inspect.report.directory import ReportDirectory, reason_of
+from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.pages import PagesWriter
 from cos_inspect.report.summary import Lost, SessionSummary, Summary, Tally, TransferSummary
@@ -195,6 +196,8 @@ class _Writing:
         path = settings.report_dir
         self._directory = None if path is None else ReportDirectory(path)
         self._pages: PagesWriter | None = None
+        self._suites = SuiteSpool() if "junit" in settings.formats else None
+        self._kept_suites = 0
         self._untold: list[Tally] = []
         """What the summary on disk does not tell yet."""
         self.outcome = Outcome(
@@ -234,7 +237,8 @@ class _Writing:
 
     def _give_up(self, error: OSError, count: int) -> None:
         """Tells what is wrong once, and counts the reports that are lost by it."""
-        text = f"{self._settings.report_dir}: reports cannot be written: {error.strerror or error}"
+        path = self._settings.report_dir or Path()
+        text = f"reports cannot be written: {line_of(error, path)}"
         if text not in self.outcome.errors:
             self.outcome.errors.append(text)
         self.outcome.lost.add(reason_of(error), count)
@@ -284,11 +288,13 @@ class _Writing:
 
     def _write_together(self, directory: ReportDirectory, written: Written) -> None:
         """Files that hold many reports."""
+        if self._suites is not None:
+            for suite in written.suites:
+                self._suites.add(suite)
+            self._kept_suites += len(written.suites)
         with directory.exclusively():
             if "jsonl" in self._settings.formats:
                 directory.append("flows.jsonl", written.encoded)
-            if written.suites:
-                junit.add_suites(directory.path / junit.NAME, written.suites)
             if self._pages is not None:
                 decoder = msgspec.json.Decoder(FlowReport)
                 for encoded in written.encoded:
@@ -312,30 +318,39 @@ class _Writing:
         directory, session = self._directory, self.outcome.session
         if directory is None:
             return
+        if self._suites is not None:
+            try:
+                self._write_suites(directory, self._suites, session.transfers)
+            except OSError as error:
+                self._give_up(error, self._kept_suites)
+            finally:
+                self._suites.close()
         tally = Tally()
         tally.others = self.outcome.others
-        tally.session = session
+        tally.sessions = [session]
         tally.lost = self.outcome.lost
         self._untold.append(tally)
         summary = self._renew_summary()
-        with directory.exclusively():
-            if self._pages is not None and summary is not None:
+        if self._pages is not None and summary is not None:
+            with directory.exclusively():
                 self._pages.renew_summary(summary)
-            if "junit" in self._settings.formats:
-                baseline = self._settings.baseline
-                suites = [
-                    junit.transfer_suite(
-                        transfer,
-                        fails_from=self._settings.fails_from,
-                        is_known=lambda finding, of=transfer: baseline.knows(  # type: ignore[misc]
-                            known_of_transfer(of, finding)
-                        ),
-                    )
-                    for transfer in session.transfers
-                ]
-                if self.outcome.lost.count:
-                    suites.append(junit.lost_suite(self.outcome.lost))
-                junit.add_suites(directory.path / junit.NAME, suites)
+
+    def _write_suites(
+        self, directory: ReportDirectory, suites: SuiteSpool, transfers: Sequence[TransferSummary]
+    ) -> None:
+        baseline = self._settings.baseline
+        for transfer in transfers:
+            suite = junit.transfer_suite(
+                transfer,
+                fails_from=self._settings.fails_from,
+                is_known=lambda finding, of=transfer: baseline.knows(  # type: ignore[misc]
+                    known_of_transfer(of, finding)
+                ),
+            )
+            suites.add(suite)
+        suites.add_lost(self.outcome.lost)
+        with directory.exclusively():
+            junit.add_suites(directory, suites.content())
 
 
 def _chunks(

@@ -16,6 +16,7 @@ from cos_inspect.report.baseline import (
     read_baseline,
     write_baseline,
 )
+from cos_inspect.report.directory import refusal_of
 from cos_inspect.report.model import Severity
 from cos_inspect.rules.registry import RULE_IDS
 
@@ -37,6 +38,8 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
         nearest = nearest.parent
     if value and not nearest.is_dir():
         raise click.BadParameter(f"{value!r}: {nearest} is not a directory")
+    if value and (why := refusal_of(path)):
+        raise click.BadParameter(why)
     return path if value else None
 
 

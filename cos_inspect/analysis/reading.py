@@ -20,6 +20,7 @@ from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.saved import Note, Saved
 from cos_inspect.captures.source import Progress, Stream, recognised
 from cos_inspect.report.model import FlowReport
+from cos_inspect.report.plain_text import encoded
 from cos_inspect.report.summary import Lost
 from cos_inspect.session import Session
 
@@ -56,7 +57,7 @@ class Spool:
 
     def add(self, report: FlowReport) -> int:
         """Where it begins."""
-        data = msgspec.json.encode(report)
+        data = encoded(report)
         at = self._at
         self._file.write(len(data).to_bytes(4, "little") + data)
         self._at += 4 + len(data)

@@ -10,10 +10,11 @@ import msgspec
 from cos_inspect.analysis.settings import Settings
 from cos_inspect.proxy.terminal import flow_line
 from cos_inspect.report.baseline import Known, known_of
-from cos_inspect.report.directory import ReportDirectory, reason_of
+from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.flow_files import write_flow_files
 from cos_inspect.report.junit import flow_suite
 from cos_inspect.report.model import FlowReport
+from cos_inspect.report.plain_text import encoded
 from cos_inspect.report.summary import Lost, Tally
 
 Place = tuple[str, int]
@@ -93,7 +94,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
             if report.flow_id in revised:
                 report = read_report(revised[report.flow_id])
             report = _numbered(report, sequence, chunk.without_connect)
-            encoded = msgspec.json.encode(report)
+            content = encoded(report)
             if not settings.quiet:
                 line = flow_line(report, width=settings.width, colour=settings.colour)
                 written.lines.append(line)
@@ -102,14 +103,14 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
             written.rules.update({finding.rule for finding in report.findings})
             if directory is not None:
                 try:
-                    write_flow_files(directory, report, encoded, formats)
+                    write_flow_files(directory, report, content, formats)
                 except OSError as error:
-                    written.error = f"{directory.path}: {error.strerror or error}"
+                    written.error = f"reports cannot be written: {line_of(error, directory.path)}"
                     written.lost.add(reason_of(error))
                     continue
             written.tally.add(report)
             if together:
-                written.encoded.append(encoded)
+                written.encoded.append(content)
             if "junit" in formats:
                 written.suites.append(_suite(report, settings))
     return written

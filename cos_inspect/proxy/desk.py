@@ -45,8 +45,10 @@ class Desk:
         self.transfers: list[TransferSummary] = []
         """What sessions that are over have seen."""
         self._lost = Lost()
-        """Without what the present writer has lost."""
+        """Without what the writers below have lost."""
         self._writer: ReportWriter | None = None
+        self._retired: list[ReportWriter] = []
+        """Writers of other settings, which may not be done yet."""
         self._counted: OrderedDict[str, tuple[str, frozenset[str]]] = OrderedDict()
         """Verdicts and rules of the flows that may still be revised."""
 
@@ -58,7 +60,7 @@ class Desk:
             return []
         revised = self.end_session()
         if (settings.report_dir, settings.formats) != (before.report_dir, before.formats):
-            self._close_writer()
+            self._retire_writer()
         self.session = _new_session(settings)
         return revised
 
@@ -109,8 +111,9 @@ class Desk:
         """Flows of COS without a report."""
         lost = Lost()
         lost.merge(self._lost)
-        if self._writer is not None:
-            lost.merge(self._writer.lost)
+        for writer in (*self._retired, self._writer):
+            if writer is not None:
+                lost.merge(writer.lost)
         return lost
 
     def report_connection(self, trouble: ConnectionTrouble) -> None:
@@ -134,12 +137,16 @@ class Desk:
         told = self.session.close()
         self.transfers += told.transfers
         if self._writer is not None:
-            self._writer.submit_session(told)
+            self._writer.submit_session(told, is_over=True)
         return revised
 
     def close(self) -> None:
-        """Returns when all that was taken is on disk."""
-        self._close_writer()
+        """Returns when all that was taken is on disk, or is lost."""
+        self._retire_writer()
+        while self._retired:
+            writer = self._retired.pop()
+            writer.close()
+            self._lost.merge(writer.lost)
 
     def summary_text(self, transfers: Sequence[TransferSummary]) -> str:
         """What was seen, in a few lines."""
@@ -174,10 +181,11 @@ class Desk:
             self._writer = ReportWriter(self._settings.report_dir, self._settings.formats)
         return self._writer
 
-    def _close_writer(self) -> None:
+    def _retire_writer(self) -> None:
+        """Has the writer end by itself: the event loop does not wait for a disk."""
         if self._writer is not None:
-            self._writer.close()
-            self._lost.merge(self._writer.lost)
+            self._writer.retire()
+            self._retired.append(self._writer)
             self._writer = None
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from mitmproxy import ctx
 
+from cos_inspect.report.folder import read_below
+
 logger = logging.getLogger(__name__)
 
 _FILE = (
@@ -95,7 +97,7 @@ def _handlers() -> list[tuple[str, type]]:
             folder, has_pages = self.settings[_SETTING]()
             content = None
             if folder is not None:
-                content = await asyncio.to_thread(_read, folder, name)
+                content = await asyncio.to_thread(read_below, folder, name)
             if content is not None:
                 kind = mimetypes.guess_type(name)[0] or "text/plain"
                 charset = "" if kind == "image/svg+xml" else "; charset=utf-8"
@@ -107,17 +109,6 @@ def _handlers() -> list[tuple[str, type]]:
                 self.set_status(404)
 
     return [(r"/cos/?", Start), (_FILE, File)]
-
-
-def _read(folder: Path, name: str) -> bytes | None:
-    path = folder / name
-    try:
-        # No link leads out of the directory.
-        if not path.resolve().is_relative_to(folder.resolve()):
-            return None
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _why_not(folder: Path | None, has_pages: bool) -> str:

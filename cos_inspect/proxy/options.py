@@ -14,6 +14,7 @@ from mitmproxy.options import Options
 from mitmproxy.utils import human
 
 from cos_inspect.proxy.credentials import CredentialsError, read_credentials
+from cos_inspect.report.directory import refusal_of
 from cos_inspect.rules.registry import RULE_IDS
 
 FORMATS = ("json", "jsonl", "html", "markdown", "junit")
@@ -151,6 +152,8 @@ def _directory(value: str) -> Path:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise _refused("cos_report_dir", value, f"a directory ({nearest} is not one)")
+    if why := refusal_of(path):
+        raise _error(f"cos_report_dir: {why}")
     return path
 
 

@@ -3,25 +3,40 @@
 Several processes may write into one directory, and a later run goes on
 counting: numbers are handed out under a lock, a file is written to a
 temporary name and renamed, and ``summary.json`` is added to, never replaced.
+Descriptors of directories and growing files are kept, and looked at anew each
+time the lock is taken: what was moved away, removed or swapped meanwhile is
+opened again.
 """
 
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import msgspec
-from filelock import FileLock
 
+from cos_inspect.report.folder import Folder, RefusedError, pieces, write_all
 from cos_inspect.report.model import FlowReport
+from cos_inspect.report.plain_text import encoded
+from cos_inspect.report.sequence_file import SequenceFile
 from cos_inspect.report.summary import Summary, Tally, merged
 
 _LOCK_SECONDS = 10.0
 _BLOCK = 4096
-_NUMBERED = re.compile(r"^(\d{6,})_")
+_MOST_GROWING = 8
+"""Files to which lines are added that are kept open."""
+_FLOWS = "flows"
+_NUMBERED = re.compile(r"^(\d{6,18})_")
+_ROWS = re.compile(r"^rows-\d+\.js$")
+_NUMBER_OF_ROW = re.compile(rb"""^cosInspect\.row\('\{"n":(\d{1,18})\b""", re.MULTILINE)
+_NUMBER_OF_LINE = re.compile(rb'"sequence":(\d{1,18})\b')
+_LONGEST_NUMBER = 64
 _REASONS = {
     errno.ENOSPC: "disk full",
     errno.EDQUOT: "disk quota reached",
@@ -31,6 +46,7 @@ _REASONS = {
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
     errno.ENOENT: "directory gone",
+    errno.ENOTDIR: "no directory",
     errno.EIO: "input/output error",
 }
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
@@ -50,116 +66,266 @@ def _operation(name: str) -> str:
 
 def reason_of(error: OSError) -> str:
     """Why something could not be written, in a few plain words that stand in the summary."""
+    if isinstance(error, RefusedError):
+        return error.reason
+    if isinstance(error, TimeoutError):
+        return "directory locked"
     known = _REASONS.get(error.errno or 0)
     return known or (error.strerror or type(error).__name__).lower()
 
 
+def line_of(error: OSError, path: Path) -> str:
+    """What could not be done in the directory ``path``, in one line that names it."""
+    text = str(error) if isinstance(error, RefusedError) else error.strerror or str(error)
+    return text if str(path) in text else f"{path}: {text}"
+
+
+def refusal_of(path: Path) -> str | None:
+    """Why reports are not to be written to a directory, in one line; None where they may, and
+    where it is not there yet."""
+    try:
+        Folder.open(path, make=False).close()
+    except RefusedError as error:
+        return str(error)
+    except OSError:
+        return None
+    return None
+
+
 class ReportDirectory:
-    """Files below one directory; made if missing, also when it went missing meanwhile."""
+    """Files below one directory; made if missing, also when it went missing meanwhile.
+
+    To be used by one thread at a time. All methods raise OSError when something cannot be
+    done: ``RefusedError`` with a line that says why where the directory is not safe to
+    write to.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._flows = path / "flows"
-        self._flows_text = str(self._flows)
-        self._counter = path / ".sequence"
-        self._serial = 0
+        self._root: Folder | None = None
+        self._folders: dict[str, Folder] = {}
+        self._sequence: SequenceFile | None = None
+        self._last = 0
+        """The highest number that was handed out here."""
+        self._growing: OrderedDict[str, tuple[int, tuple[int, int]]] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the descriptors back; the next use opens them again."""
+        while self._growing:
+            os.close(self._growing.popitem()[1][0])
+        if self._sequence is not None:
+            self._sequence.close()
+            self._sequence = None
+        while self._folders:
+            self._folders.popitem()[1].close()
+        if self._root is not None:
+            self._root.close()
+            self._root = None
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Holds the directory's lock. OSError or ``filelock.Timeout`` (an OSError)
-        when it cannot be had."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._flows.mkdir(mode=0o700, exist_ok=True)
-        with FileLock(self.path / ".lock", timeout=_LOCK_SECONDS, mode=0o600):
+        """Holds the directory's lock, which other processes wait for. TimeoutError when it
+        cannot be had."""
+        self._look()
+        self._folder(_FLOWS)
+        if self._sequence is None:
+            self._sequence = SequenceFile(self._top())
+        sequence = self._sequence
+        sequence.acquire(_LOCK_SECONDS)
+        try:
             yield
+        finally:
+            sequence.release()
+
+    def _look(self) -> None:
+        """Gives up what is kept of directories that are no longer there under their names."""
+        root = self._root
+        if root is None:
+            return
+        if not root.is_still(None):
+            self.close()
+            return
+        for name, folder in list(self._folders.items()):
+            if not folder.is_still(root, name):
+                del self._folders[name]
+                folder.close()
+                for kept in [each for each in self._growing if each.startswith(f"{name}/")]:
+                    os.close(self._growing.pop(kept)[0])
+
+    def _top(self) -> Folder:
+        if self._root is None:
+            self._root = Folder.open(self.path)
+        return self._root
+
+    def _folder(self, name: str) -> Folder:
+        """Below the directory; ``""``: the directory itself."""
+        if not name:
+            return self._top()
+        folder = self._folders.get(name)
+        if folder is None:
+            folder = self._folders[name] = self._top().folder(name)
+        return folder
+
+    def _split(self, name: str) -> tuple[Folder, str]:
+        folder, _, last = name.rpartition("/")
+        return self._folder(folder), last
 
     def take_sequences(self, count: int) -> range:
         """The next ``count`` sequence numbers; to be called while holding the lock."""
-        try:
-            last = int(self._counter.read_text())
-        except (OSError, ValueError):
-            last = self._last_written()
-        self._replace(self._counter, str(last + count).encode())
+        assert self._sequence is not None
+        last = self._sequence.read()
+        if last is None:
+            last = max(self._last, self._last_written())
+        self._sequence.write(last + count)
+        self._last = last + count
         return range(last + 1, last + count + 1)
 
     def _last_written(self) -> int:
-        numbers = (
-            int(found[1]) for path in self._flows.iterdir() if (found := _NUMBERED.match(path.name))
-        )
+        """The highest number that any file holds."""
+        numbers = [
+            int(found[1])
+            for name in self._folder(_FLOWS).names()
+            if (found := _NUMBERED.match(name))
+        ]
+        rows = [name for name in self.names("data") if _ROWS.match(name)]
+        if rows:
+            numbers.append(self._greatest(f"data/{max(rows)}", _NUMBER_OF_ROW))
+        numbers.append(self._greatest("flows.jsonl", _NUMBER_OF_LINE))
         return max(numbers, default=0)
+
+    def _greatest(self, name: str, number: re.Pattern[bytes]) -> int:
+        folder, last = self._split(name)
+        descriptor = folder.open_to_read(last)
+        if descriptor is None:
+            return 0
+        greatest, rest = 0, b""
+        try:
+            for piece in pieces(descriptor):
+                text = rest + piece
+                found = [int(each) for each in number.findall(text)]
+                greatest = max([greatest, *found])
+                # A number that stands across two pieces is seen whole the next time.
+                rest = text[-_LONGEST_NUMBER:]
+        finally:
+            os.close(descriptor)
+        return greatest
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder below the directory; none where there is no such folder."""
+        try:
+            if folder not in self._folders:
+                self._top().status(folder)
+            return self._folder(folder).names()
+        except FileNotFoundError:
+            return []
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file; ``name`` may have a folder before it."""
+        folder, last = self._split(name)
+        try:
+            folder.status(last)
+        except FileNotFoundError:
+            return False
+        return True
 
     def write_flow(self, report: FlowReport, suffix: str, content: bytes) -> str:
         """The new file's path."""
-        # As text: pathlib would cost as much as the writing does.
-        return self._replace_in(self._flows_text, f"{flow_file_stem(report)}{suffix}", content)
+        name = f"{flow_file_stem(report)}{suffix}"
+        folder = self._folder(_FLOWS)
+        folder.replace(name, (content,))
+        return f"{folder.path}/{name}"
 
     def append(self, name: str, lines: Sequence[bytes]) -> bool:
         """Adds lines to a file in one write, or none of them; to be called holding the lock.
         True when the file is new. A line that a crash has cut short is taken away first."""
-        descriptor = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = self._opened_to_grow(name)
+        size = _whole_lines(descriptor)
         try:
-            size = _whole_lines(descriptor)
-            try:
-                _write_all(descriptor, b"".join(line + b"\n" for line in lines))
-            except OSError:
-                os.ftruncate(descriptor, size)
-                raise
-            return size == 0
-        finally:
-            os.close(descriptor)
+            write_all(descriptor, b"".join(line + b"\n" for line in lines))
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+        return size == 0
 
-    def write(self, name: str, content: bytes) -> None:
+    def _opened_to_grow(self, name: str) -> int:
+        folder, last = self._split(name)
+        kept = self._growing.get(name)
+        if kept is not None:
+            descriptor, identity = kept
+            try:
+                status = folder.status(last)
+            except FileNotFoundError:
+                status = None
+            if (
+                status is not None
+                and (status.st_dev, status.st_ino) == identity
+                and status.st_nlink == 1
+            ):
+                self._growing.move_to_end(name)
+                return descriptor
+            del self._growing[name]
+            os.close(descriptor)
+        descriptor = folder.open_to_change(last, os.O_APPEND)
+        status = os.fstat(descriptor)
+        self._growing[name] = descriptor, (status.st_dev, status.st_ino)
+        if len(self._growing) > _MOST_GROWING:
+            os.close(self._growing.popitem(last=False)[1][0])
+        return descriptor
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where there is none, or a link or something else that
+        is no file."""
+        folder, last = self._split(name)
+        return folder.read(last)
+
+    def open_to_read(self, name: str) -> int | None:
+        """The same as a descriptor, which is the caller's to close."""
+        folder, last = self._split(name)
+        return folder.open_to_read(last)
+
+    def write(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Writes or replaces a file; ``name`` may have a folder before it."""
-        path = self.path / name
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._replace(path, content)
+        folder, last = self._split(name)
+        folder.replace(last, (content,) if isinstance(content, bytes) else content)
 
     def add_to_summary(self, tally: Tally) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
-        path = self.path / "summary.json"
         before = None
         try:
-            before = msgspec.json.decode(path.read_bytes(), type=Summary)
-        except (OSError, msgspec.DecodeError):
+            content = self.read("summary.json")
+            if content is not None:
+                before = msgspec.json.decode(content, type=Summary)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             before = None
         summary = merged(before, tally)
-        self._replace(path, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+        readable = msgspec.json.format(encoded(summary), indent=2)
+        self.write("summary.json", readable + b"\n")
         return summary
-
-    def _replace(self, path: Path, content: bytes) -> None:
-        self._replace_in(str(path.parent), path.name, content)
-
-    def _replace_in(self, folder: str, name: str, content: bytes) -> str:
-        """Writes to a temporary name, then renames, so that nobody sees half a file."""
-        self._serial += 1
-        temporary = f"{folder}/.{os.getpid()}-{self._serial}.tmp"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            try:
-                _write_all(descriptor, content)
-            finally:
-                os.close(descriptor)
-            path = f"{folder}/{name}"
-            os.replace(temporary, path)  # noqa: PTH105
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return path
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)[os.write(descriptor, content) :]
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _whole_lines(descriptor: int) -> int:
     """The size of a file of lines, after a last line without an end was cut off."""
-    size = end = os.fstat(descriptor).st_size
+    size = end = os.lseek(descriptor, 0, os.SEEK_END)
+    if not end or _part(descriptor, end - 1, 1) == b"\n":
+        return end
     while end > 0:
         start = max(0, end - _BLOCK)
-        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        found = _part(descriptor, start, end - start).rfind(b"\n")
         if found >= 0:
             end = start + found + 1
             break
@@ -167,3 +333,8 @@ def _whole_lines(descriptor: int) -> int:
     if end != size:
         os.ftruncate(descriptor, end)
     return end
+
+
+def _part(descriptor: int, start: int, size: int) -> bytes:
+    os.lseek(descriptor, start, os.SEEK_SET)
+    return os.read(descriptor, size)

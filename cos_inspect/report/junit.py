@@ -5,11 +5,14 @@ severity that counts, and known ones, do not fail: they are told as output or
 as skipped. The file can be added to, and is whole after each addition.
 """
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from xml.sax.saxutils import escape, quoteattr
 
+from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.folder import RefusedError, pieces
 from cos_inspect.report.model import Check, Finding, FlowReport, Severity
 from cos_inspect.report.summary import Lost, TransferSummary
 
@@ -95,18 +98,31 @@ def lost_suite(lost: Lost) -> bytes:
     ).encode()
 
 
-def add_suites(path: Path, suites: Sequence[bytes]) -> None:
-    """Adds to the file, or begins it; to be called while holding the directory's lock."""
-    if not path.exists() or path.stat().st_size < len(_HEAD) + len(_TAIL):
-        path.touch(mode=0o600)
-        path.write_bytes(_HEAD + b"".join(suites) + _TAIL)
+def add_suites(directory: ReportDirectory, suites: Iterable[bytes]) -> None:
+    """Adds to the file, or begins it; readers see it as it was before, or whole. To be called
+    while holding the directory's lock. OSError when it cannot be written, or is not ours."""
+    descriptor = directory.open_to_read(NAME)
+    try:
+        directory.write(NAME, chain(_so_far(descriptor, directory), suites, (_TAIL,)))
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _so_far(descriptor: int | None, directory: ReportDirectory) -> Iterator[bytes]:
+    """What the file holds without its end."""
+    size = 0 if descriptor is None else os.fstat(descriptor).st_size
+    if descriptor is None or not size:
+        yield _HEAD
         return
-    with path.open("r+b") as file:
-        file.seek(-len(_TAIL), 2)
-        if file.read() != _TAIL:
-            raise OSError(f"{path} is not a file of cos-inspect, or was cut")
-        file.seek(-len(_TAIL), 2)
-        file.write(b"".join(suites) + _TAIL)
+    left = size - len(_TAIL)
+    if left >= len(_HEAD):
+        os.lseek(descriptor, left, os.SEEK_SET)
+    if left < len(_HEAD) or os.read(descriptor, len(_TAIL)) != _TAIL:
+        why = "is not a file of cos-inspect, or was cut; move it away"
+        raise RefusedError(directory.path / NAME, "not a file of cos-inspect", why)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    yield from pieces(descriptor, left)
 
 
 def _suite(

@@ -1,36 +1,98 @@
-"""Keeps a run's reports for ``junit.xml`` until its end, since a report may be revised."""
+"""Keeps what goes into ``junit.xml`` until the end of a run, since a report may be revised.
 
+It lies in files without a name, so that nobody else can reach it. OSError when they cannot
+be written.
+"""
+
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import IO
 
 import msgspec
 
-from cos_inspect.report.junit import flow_suite, transfer_suite
+from cos_inspect.report.folder import pieces, write_all
+from cos_inspect.report.junit import flow_suite, lost_suite, transfer_suite
 from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import TransferSummary
+from cos_inspect.report.summary import Lost, TransferSummary
+
+
+class _Unnamed:
+    """A file that is made when it is first written to."""
+
+    @cached_property
+    def _file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(prefix="cos-inspect-", buffering=0)
+
+    def add(self, content: bytes) -> int:
+        """All of it or nothing; where it begins."""
+        descriptor = self._file.fileno()
+        start = os.lseek(descriptor, 0, os.SEEK_END)
+        try:
+            write_all(descriptor, content)
+        except OSError:
+            os.ftruncate(descriptor, start)
+            raise
+        return start
+
+    def read(self, start: int, size: int | None = None) -> Iterator[bytes]:
+        os.lseek(self._file.fileno(), start, os.SEEK_SET)
+        yield from pieces(self._file.fileno(), size)
+
+    def close(self) -> None:
+        if "_file" in self.__dict__:
+            self._file.close()
+
+
+class SuiteSpool:
+    """Suites in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._file = _Unnamed()
+
+    def add(self, suite: bytes) -> None:
+        self._file.add(suite)
+
+    def add_lost(self, lost: Lost) -> None:
+        """A suite of lost reports, where there are any."""
+        if lost.count:
+            self.add(lost_suite(lost))
+
+    def content(self) -> Iterator[bytes]:
+        """All of them, in pieces of any size."""
+        return self._file.read(0)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class JunitSpool:
-    """The reports lie in an unnamed file; a place of some 100 bytes is kept of each."""
+    """The reports of a run; a place of some 100 bytes is kept of each."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="cos-inspect-")  # noqa: SIM115
+        self._file = _Unnamed()
         self._places: dict[str, tuple[int, int]] = {}
-        self.transfers: list[TransferSummary] = []
 
     def add(self, report: FlowReport, encoded: bytes) -> None:
         """``encoded`` is the report as JSON; a later one of the same flow counts."""
-        start = self._file.seek(0, 2)
-        self._file.write(encoded)
-        self._places[report.flow_id] = (start, len(encoded))
+        self._places[report.flow_id] = self._file.add(encoded), len(encoded)
 
-    def suites(self) -> Iterator[bytes]:
-        """A suite per flow, then one per transfer."""
+    @property
+    def flows(self) -> int:
+        return len(self._places)
+
+    def put_suites(
+        self, into: SuiteSpool, transfers: Sequence[TransferSummary], sign: Callable[[], None]
+    ) -> None:
+        """A suite per flow, then one per transfer. ``sign`` is called after each."""
+        decoder = msgspec.json.Decoder(FlowReport)
         for start, length in self._places.values():
-            self._file.seek(start)
-            yield flow_suite(msgspec.json.decode(self._file.read(length), type=FlowReport))
-        for transfer in self.transfers:
-            yield transfer_suite(transfer)
+            into.add(flow_suite(decoder.decode(b"".join(self._file.read(start, length)))))
+            sign()
+        for transfer in transfers:
+            into.add(transfer_suite(transfer))
+            sign()
 
     def close(self) -> None:
         self._file.close()

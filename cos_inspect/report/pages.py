@@ -7,6 +7,7 @@ for the list in ``data/rows-…``, its whole report in ``data/flows-…``. The l
 line of a number wins, so that a report can be revised by appending it again.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -15,12 +16,14 @@ import msgspec
 
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.model import FlowReport, Severity, Verdict
+from cos_inspect.report.plain_text import encoded as encode
 from cos_inspect.report.summary import Summary
 
 ROWS_PER_FILE = 2000
 FLOWS_PER_FILE = 100
 """Opening a flow loads one such file: some 500 KB."""
 _LONGEST_TEXT = 400
+_ROWS = re.compile(r"^rows-\d+\.js$")
 
 
 class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -79,7 +82,7 @@ class PagesWriter:
         self._lines.setdefault(flows, []).append(
             b"cosInspect.flow(%d,%b)" % (number, _text(encoded))
         )
-        row = msgspec.json.encode(row_of(report))
+        row = encode(row_of(report))
         self._lines.setdefault(rows, []).append(b"cosInspect.row(%b)" % _text(row))
 
     def flush(self) -> None:
@@ -98,22 +101,21 @@ class PagesWriter:
     def renew_summary(self, summary: Summary) -> None:
         """Replaces what the pages know of transfers, retries and connections."""
         self._prepare()
-        self._directory.write("data/summary.js", _call("summary", msgspec.json.encode(summary)))
+        self._directory.write("data/summary.js", _call("summary", encode(summary)))
 
     def _prepare(self) -> None:
         """Puts the static files in place: once, and again where the directory went missing."""
-        path = self._directory.path
-        if self._prepared and (path / "index.html").exists():
+        if self._prepared and self._directory.exists("index.html"):
             return
         for name, content in _static_files():
             self._directory.write(name, content)
         self._write_index()
-        if not (path / "data/summary.js").exists():
+        if not self._directory.exists("data/summary.js"):
             self._directory.write("data/summary.js", _call("summary", b"{}"))
         self._prepared = True
 
     def _write_index(self) -> None:
-        names = sorted(path.name for path in (self._directory.path / "data").glob("rows-*.js"))
+        names = sorted(name for name in self._directory.names("data") if _ROWS.match(name))
         index = {"rows": names, "flows_per_file": FLOWS_PER_FILE}
         self._directory.write("data/index.js", _call("index", msgspec.json.encode(index)))
 

@@ -159,8 +159,9 @@ class Tally:
         self.counts = Counts()
         self.others = 0
         self.connections: list[ConnectionTrouble] = []
-        self.session: SessionSummary | None = None
-        """What the run's flows say together; it replaces what the run said before."""
+        self.sessions: list[SessionSummary] = []
+        """What the run's flows say together; each replaces what the run said before of the
+        same transfers."""
         self.lost = Lost()
 
     def __bool__(self) -> bool:
@@ -171,7 +172,7 @@ class Tally:
             or counts.rule
             or self.others
             or self.connections
-            or self.session
+            or self.sessions
             or self.lost.count
         )
 
@@ -277,8 +278,8 @@ def merged(before: Summary | None, tally: Tally) -> Summary:
         added: dict[str, Any] = getattr(tally.counts, name)
         for key, number in added.items():
             _count(into, key, number)
-    if tally.session is not None:
-        _replace_session(summary, tally.session)
+    for session in tally.sessions:
+        _replace_session(summary, session)
     for trouble in tally.connections:
         _add_trouble(summary.connections, trouble)
     summary.connections = [trouble for trouble in summary.connections if trouble.count > 0]

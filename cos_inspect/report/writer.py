@@ -1,251 +1,128 @@
-"""Writes reports from a thread of its own, so that no disk stalls a transfer."""
+"""Writes reports from a thread of its own, so that no disk stalls a transfer.
 
-import itertools
+What cannot be written is kept, up to a bound, and tried again; what is given up is counted
+as lost, with the reason. Whoever hands a report over waits for nothing, and the end of a run
+waits only as long as the disk makes progress.
+"""
+
 import logging
-import queue
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.flow_files import write_flow_files
-from cos_inspect.report.junit import add_suites, lost_suite
-from cos_inspect.report.junit_spool import JunitSpool
-from cos_inspect.report.model import FlowReport, Verdict
-from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.summary import ConnectionTrouble, Lost, SessionSummary, Tally
-
-
-class _Revision(msgspec.Struct, frozen=True):
-    report: FlowReport
-
-
-class _Written(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a flow that is on disk, in case that its report is revised."""
-
-    sequence: int
-    verdict: Verdict
-    rules: frozenset[str]
-
-
-_Item = FlowReport | _Revision | ConnectionTrouble | SessionSummary
+from cos_inspect.report.model import FlowReport
+from cos_inspect.report.summary import ConnectionTrouble, Lost, SessionSummary
+from cos_inspect.report.writer_thread import Writing
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_QUEUE = 10_000
-"""Reports that wait for a slow disk; some 10 KB each."""
 TOO_SLOW = "disk too slow"
-_LARGEST_BATCH = 256
-_REVISABLE = 2048
-_GATHER_SECONDS = 0.1
-_SUMMARY_SECONDS = 0.5
+NO_ANSWER = "disk does not answer"
+NO_THREAD = "no thread could be started"
+
+_STALLED_SECONDS = 8.0
+"""Without a sign of the disk, at the end of a run; longer than a lock is waited for."""
 _CLOSE_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+_START_SECONDS = 1.0
 
 
 class ReportWriter:
-    """Takes finished reports and has them on disk within a second.
-
-    What cannot be written is told once a batch as a log error, and the next
-    report is tried again.
-    """
+    """Takes finished reports and has them on disk within a second, where the disk can."""
 
     def __init__(self, path: Path, formats: Sequence[str]) -> None:
         self.path = path
-        self._directory = ReportDirectory(path)
-        self._formats = frozenset(formats)
-        self._pages = PagesWriter(self._directory) if "html" in self._formats else None
-        self._spool = JunitSpool() if "junit" in self._formats else None
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._written: OrderedDict[str, _Written] = OrderedDict()
-        """The newest flows on disk, which may still be revised."""
-        self._tally = Tally()
-        self._others = 0
-        self._others_told = 0
-        self._lost = Lost()
-        self._lost_told = Lost()
-        self._lost_lock = threading.Lock()
-        self._told = time.monotonic()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cos-inspect-writer", daemon=True)
-        self._thread.start()
+        self._writing = Writing(path, formats)
+        self._thread: threading.Thread | None = None
+        self._start_again_at = 0.0
+        self._is_full = False
+        self._start()
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        if self._thread is not None or now < self._start_again_at:
+            return
+        thread = threading.Thread(target=self._writing.run, name="cos-inspect-writer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._start_again_at:
+                logger.error("COS reports cannot be written to %s yet: %s", self.path, error)
+            self._start_again_at = now + _START_SECONDS
+            return
+        self._thread = thread
 
     def submit(self, report: FlowReport) -> None:
         """Never blocks; a report too many is dropped and counted."""
-        if self._queue.qsize() >= _LONGEST_QUEUE:
-            if not self._lost.reasons.get(TOO_SLOW):
-                logger.error("COS reports are dropped: %s cannot keep up", self.path)
-            self.lose(TOO_SLOW)
-            return
-        self._queue.put(report)
+        self._put(report, is_new=True)
 
     def revise(self, report: FlowReport) -> None:
         """Replaces the report of a flow that was submitted before; in ``flows.jsonl`` the
         last line of a flow counts."""
-        if self._queue.qsize() < _LONGEST_QUEUE:
-            self._queue.put(_Revision(report))
+        self._put(report, is_new=False)
 
-    def submit_session(self, summary: SessionSummary) -> None:
-        """For the summary: what several flows of this run say together, so far or in the end."""
-        self._queue.put(summary)
+    def _put(self, report: FlowReport, *, is_new: bool) -> None:
+        if self._thread is None:
+            self._start()
+        if self._writing.waiting.put(report, is_new=is_new):
+            return
+        if not self._is_full:
+            self._is_full = True
+            logger.error("COS reports are lost: %s cannot keep up", self.path)
+        self.lose(TOO_SLOW)
+
+    def submit_session(self, summary: SessionSummary, *, is_over: bool = False) -> None:
+        """For the summary: what several flows of this run say together, so far or in the end.
+        Of what is said so far the last counts."""
+        writing = self._writing
+        if is_over:
+            writing.renewal.clear()
+            writing.over.append(summary)
+        else:
+            writing.renewal.append(summary)
 
     def submit_connection(self, trouble: ConnectionTrouble) -> None:
         """For the summary: adds to what is known of its host, client and failure."""
-        if self._queue.qsize() < _LONGEST_QUEUE:
-            self._queue.put(trouble)
+        with self._writing.lock:
+            self._writing.connections.add_connection(trouble)
 
     def count_other(self) -> None:
         """Counts a flow that was not COS traffic."""
-        self._others += 1
+        self._writing.others += 1
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows that have no report, and why: a few plain words that stand in the
         summary as they are. Any thread may call it."""
-        with self._lost_lock:
-            self._lost.add(reason, count)
+        self._writing.lose(reason, count)
 
     @property
     def lost(self) -> Lost:
         """What this writer has lost so far."""
-        with self._lost_lock:
-            return Lost(count=self._lost.count, reasons=dict(self._lost.reasons))
+        return self._writing.lost()
+
+    def retire(self) -> None:
+        """Has everything submitted before written, without waiting for it; ``close`` does."""
+        self._writing.closing.set()
 
     def close(self) -> None:
-        """Returns when everything submitted before is on disk, or given up."""
-        self._closing.set()
-        self._thread.join(_CLOSE_SECONDS)
-
-    def _run(self) -> None:
-        closing = False
-        while not closing:
-            # Waking for each report would cost more than writing it does.
-            closing = self._closing.wait(_GATHER_SECONDS)
-            self._work(closing=closing)
-
-    def _work(self, *, closing: bool) -> None:
-        while True:
-            batch = self._gathered()
-            due = closing or time.monotonic() - self._told >= _SUMMARY_SECONDS
-            if batch or due:
-                self._write(batch, summary=due)
-                if due:
-                    self._told = time.monotonic()
-            if len(batch) < _LARGEST_BATCH:
-                break
-        if closing:
-            self._write_suites()
-
-    def _gathered(self) -> list[FlowReport | _Revision]:
-        """What waits to be written, up to a batch; the rest of the queue is for the summary."""
-        batch: list[FlowReport | _Revision] = []
-        while len(batch) < _LARGEST_BATCH:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if isinstance(item, ConnectionTrouble):
-                self._tally.add_connection(item)
-            elif isinstance(item, SessionSummary):
-                self._tally.session = item
-                if self._spool is not None:
-                    self._spool.transfers = item.transfers
-            else:
-                batch.append(item)
-        return batch
-
-    def _write(self, batch: list[FlowReport | _Revision], *, summary: bool) -> None:
-        for item in batch:
-            if isinstance(item, FlowReport):
-                self._tally.add(item)
-        self._tally.others = self._others - self._others_told
-        lost = self.lost
-        self._tally.lost = lost.since(self._lost_told)
-        if not batch and not self._tally:
-            return
-        try:
-            with self._directory.exclusively():
-                if batch:
-                    self._write_flows(batch)
-                if summary and self._tally:
-                    whole = self._directory.add_to_summary(self._tally)
-                    if self._pages is not None:
-                        self._pages.renew_summary(whole)
-                    self._others_told += self._tally.others
-                    self._lost_told = lost
-                    self._tally = Tally()
-        except OSError as error:
-            logger.error("COS reports cannot be written to %s: %s", self.path, error)
-        except Exception:
-            logger.exception("COS reports cannot be written to %s", self.path)
-
-    def _write_suites(self) -> None:
-        """``junit.xml`` takes suites that nothing will change any more."""
-        if self._spool is None:
-            return
-        path = self.path / "junit.xml"
-        suites = self._spool.suites()
-        lost = self.lost
-        if lost.count:
-            suites = itertools.chain(suites, (lost_suite(lost),))
-        try:
-            while batch := list(itertools.islice(suites, _LARGEST_BATCH)):
-                with self._directory.exclusively():
-                    add_suites(path, batch)
-        except OSError as error:
-            logger.error("%s cannot be written: %s", path, error)
-        finally:
-            self._spool.close()
-
-    def _write_flows(self, batch: list[FlowReport | _Revision]) -> None:
-        lines: list[bytes] = []
-        failure: OSError | None = None
-        for report in self._numbered(batch):
-            encoded = msgspec.json.encode(report)
-            try:
-                write_flow_files(self._directory, report, encoded, self._formats)
-            except OSError as error:
-                failure = error
-            if "jsonl" in self._formats:
-                lines.append(encoded)
-            if self._pages is not None:
-                self._pages.add(report, encoded)
-            if self._spool is not None:
-                self._spool.add(report, encoded)
-        if lines:
-            self._directory.append("flows.jsonl", lines)
-        if self._pages is not None:
-            self._pages.flush()
-        if failure is not None:
-            raise failure
-
-    def _numbered(self, batch: list[FlowReport | _Revision]) -> Iterator[FlowReport]:
-        """The reports with their sequences; a revised one keeps its own."""
-        new = sum(1 for item in batch if isinstance(item, FlowReport))
-        sequences = iter(self._directory.take_sequences(new) if new else ())
-        for item in batch:
-            if isinstance(item, FlowReport):
-                report = msgspec.structs.replace(item, sequence=next(sequences))
-                written = _written(report)
-            else:
-                before = self._written.get(item.report.flow_id)
-                if before is None:
-                    continue
-                report = msgspec.structs.replace(item.report, sequence=before.sequence)
-                written = _written(report)
-                self._tally.replace(before.verdict, before.rules, written.verdict, written.rules)
-            self._written[report.flow_id] = written
-            if len(self._written) > _REVISABLE:
-                self._written.popitem(last=False)
-            yield report
-
-
-_NO_RULES: frozenset[str] = frozenset()
-
-
-def _written(report: FlowReport) -> _Written:
-    findings = report.findings
-    rules = frozenset([finding.rule for finding in findings]) if findings else _NO_RULES
-    return _Written(report.sequence, report.verdict, rules)
+        """Returns when everything submitted before is on disk, or is lost."""
+        writing = self._writing
+        writing.closing.set()
+        self._start_again_at = 0.0
+        self._start()
+        thread = self._thread
+        reason = NO_THREAD
+        if thread is not None:
+            ends = time.monotonic() + _CLOSE_SECONDS
+            signs, stalls = -1, 0.0
+            while thread.is_alive() and (now := time.monotonic()) < ends:
+                if writing.signs != signs:
+                    signs, stalls = writing.signs, now + _STALLED_SECONDS
+                if now >= stalls:
+                    break
+                thread.join(_LOOK_SECONDS)
+            if not thread.is_alive():
+                return
+            reason = TOO_SLOW if time.monotonic() >= ends else NO_ANSWER
+        writing.give_up(reason)

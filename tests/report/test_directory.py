@@ -1,14 +1,25 @@
 """Numbers, names, modes, and what stands in them when two write at once."""
 
+import errno
 import json
 import multiprocessing
 import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from cos_inspect.report.directory import ReportDirectory, flow_file_stem
+from cos_inspect.report import folder as folders
+from cos_inspect.report.directory import (
+    ReportDirectory,
+    flow_file_stem,
+    line_of,
+    reason_of,
+    refusal_of,
+)
+from cos_inspect.report.folder import RefusedError
+from cos_inspect.report.pages import PagesWriter
 from cos_inspect.report.summary import Tally
 from tests.report.build import flow_report
 
@@ -108,12 +119,37 @@ def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 100
 
 
-@pytest.mark.parametrize("content", ["", "abc", "-5x"])
-def test_an_unreadable_counter_is_replaced(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "abc", "-5x", "0000000000"])
+@pytest.mark.parametrize("form", ["json", "jsonl", "html"])
+def test_an_unreadable_number_follows_from_the_files(
+    tmp_path: Path, content: str, form: str
+) -> None:
+    directory = ReportDirectory(tmp_path)
+    report = flow_report(sequence=2304, key='"sequence":9999')
+    encoded = msgspec.json.encode(report)
+    with directory.exclusively():
+        if form == "json":
+            directory.write_flow(report, ".json", encoded)
+        elif form == "jsonl":
+            earlier = msgspec.structs.replace(report, sequence=17)
+            directory.append("flows.jsonl", [encoded, *[msgspec.json.encode(earlier)] * 3000])
+        else:
+            pages = PagesWriter(directory)
+            for number in (1, 2304):
+                pages.add(msgspec.structs.replace(report, sequence=number), encoded)
+            pages.flush()
+    (tmp_path / ".sequence").write_text(content)
+    for used in (directory, ReportDirectory(tmp_path)):
+        with used.exclusively():
+            (tmp_path / ".sequence").write_text(content)
+            assert list(used.take_sequences(1)) == [2305]
+
+
+def test_numbers_that_are_not_written_yet_are_not_given_twice(tmp_path: Path) -> None:
     directory = ReportDirectory(tmp_path)
     with directory.exclusively():
-        directory.write_flow(flow_report(sequence=3), ".json", b"{}")
-        (tmp_path / ".sequence").write_text(content)
+        assert list(directory.take_sequences(3)) == [1, 2, 3]
+        (tmp_path / ".sequence").write_text("")
         assert list(directory.take_sequences(1)) == [4]
 
 
@@ -145,3 +181,217 @@ def test_lines_are_added_whole_or_not_at_all(
         directory.append("flows.jsonl", [b"second", b"third"])
     monkeypatch.undo()
     assert (tmp_path / "flows.jsonl").read_bytes() == b"1\n"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    path = tmp_path / "outside"
+    path.mkdir()
+    (path / "precious").write_text("precious")
+    return path
+
+
+def _is_untouched(outside: Path) -> bool:
+    return [path.name for path in outside.iterdir()] == ["precious"] and (
+        outside / "precious"
+    ).read_text() == "precious"
+
+
+def _write_all_of_it(directory: ReportDirectory) -> None:
+    with directory.exclusively():
+        (number,) = directory.take_sequences(1)
+        report = flow_report(sequence=number)
+        encoded = msgspec.json.encode(report)
+        directory.write_flow(report, ".json", encoded)
+        directory.append("flows.jsonl", [encoded])
+        pages = PagesWriter(directory)
+        pages.add(report, encoded)
+        pages.flush()
+        tally = Tally()
+        tally.add(report)
+        pages.renew_summary(directory.add_to_summary(tally))
+
+
+@pytest.mark.parametrize(
+    "name", ["flows", "data", "assets", "flows.jsonl", "data/rows-0001.js", ".sequence"]
+)
+@pytest.mark.parametrize("target", ["precious", "new", "."])
+def test_a_link_in_the_directory_is_refused(
+    tmp_path: Path, outside: Path, name: str, target: str
+) -> None:
+    (tmp_path / "r/data").mkdir(parents=True) if "/" in name else (tmp_path / "r").mkdir()
+    (tmp_path / "r" / name).symlink_to(outside / target)
+    with pytest.raises(RefusedError, match=f"r/{name}: is a symbolic link"):
+        _write_all_of_it(ReportDirectory(tmp_path / "r"))
+    assert _is_untouched(outside)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "summary.json",
+        "index.html",
+        "assets/app.js",
+        "data/index.js",
+        "data/summary.js",
+        "flows/000002_PutObject_200_3f2a9c1b.json",
+    ],
+)
+@pytest.mark.parametrize("target", ["precious", "new", "."])
+def test_a_link_in_the_place_of_a_whole_file_is_replaced(
+    tmp_path: Path, outside: Path, name: str, target: str
+) -> None:
+    path = tmp_path / "r" / name
+    path.parent.mkdir(parents=True)
+    (tmp_path / "r/.sequence").write_text("1")
+    path.symlink_to(outside / target)
+    _write_all_of_it(ReportDirectory(tmp_path / "r"))
+    assert _is_untouched(outside)
+    assert stat.S_ISREG(path.lstat().st_mode)
+
+
+def test_a_link_that_comes_while_we_write_is_refused(tmp_path: Path, outside: Path) -> None:
+    """Directories and growing files are kept open, and looked at before each use."""
+    directory = ReportDirectory(tmp_path / "r")
+    _write_all_of_it(directory)
+    for name in ("flows.jsonl", "data", "flows", ".sequence"):
+        path = tmp_path / "r" / name
+        path.rename(tmp_path / "r/moved")
+        path.symlink_to(outside)
+        before = sorted((tmp_path / "r/moved").rglob("*"))
+        with pytest.raises(RefusedError, match=f"r/{name}: is a symbolic link"):
+            _write_all_of_it(directory)
+        assert sorted((tmp_path / "r/moved").rglob("*")) == before
+        path.unlink()
+        (tmp_path / "r/moved").rename(path)
+        _write_all_of_it(directory)
+    assert _is_untouched(outside)
+
+
+def test_the_whole_directory_may_be_swapped(tmp_path: Path, outside: Path) -> None:
+    """A link in the path itself is the user's to set."""
+    directory = ReportDirectory(tmp_path / "r")
+    _write_all_of_it(directory)
+    (tmp_path / "r").rename(tmp_path / "old")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "r").symlink_to(tmp_path / "other")
+    _write_all_of_it(directory)
+    assert len(list((tmp_path / "old/flows").iterdir())) == 1
+    assert len(list((tmp_path / "other/flows").iterdir())) == 1
+    assert _is_untouched(outside)
+
+
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r").chmod(0o777)
+    with pytest.raises(RefusedError, match="others may write"):
+        _write_all_of_it(ReportDirectory(tmp_path / "r"))
+    assert list((tmp_path / "r").iterdir()) == []
+    said = refusal_of(tmp_path / "r")
+    assert said is not None
+    assert said.startswith(f"{tmp_path / 'r'}: ")
+    assert refusal_of(tmp_path) is None
+    assert refusal_of(tmp_path / "missing") is None
+    (tmp_path / "r").chmod(0o1777)
+    _write_all_of_it(ReportDirectory(tmp_path / "r"))
+    assert stat.S_IMODE((tmp_path / "r").stat().st_mode) == 0o1777
+    assert stat.S_IMODE((tmp_path / "r/flows").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["flows", "data", "assets"])
+def test_a_strangers_folder_in_a_shared_directory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / name).mkdir(mode=0o755)
+    (tmp_path / "r").chmod(0o1777)
+    opened = folders.Folder.folder
+
+    def of_another(self: folders.Folder, wanted: str, *, make: bool = True) -> folders.Folder:
+        # As if it were theirs, without the right to give files away.
+        with monkeypatch.context() as patch:
+            if wanted == name:
+                patch.setattr(folders, "_own_id", lambda: os.geteuid() + 1)
+            return opened(self, wanted, make=make)
+
+    monkeypatch.setattr(folders.Folder, "folder", of_another)
+    with pytest.raises(RefusedError, match=f"r/{name}: belongs to another user"):
+        _write_all_of_it(ReportDirectory(tmp_path / "r"))
+    assert list((tmp_path / "r" / name).iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files can be given away by root alone")
+@pytest.mark.parametrize("name", ["flows", "data", "assets"])
+def test_a_folder_that_was_given_away_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "r" / name).mkdir(parents=True, mode=0o755)
+    (tmp_path / "r").chmod(0o1777)
+    os.chown(tmp_path / "r" / name, 65534, 65534)
+    with pytest.raises(RefusedError, match=rf"r/{name}: belongs to another user \(id 65534\)"):
+        _write_all_of_it(ReportDirectory(tmp_path / "r"))
+
+
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("only Linux lists them")
+    before = len(list(descriptors.iterdir()))
+    with ReportDirectory(tmp_path / "r") as directory:
+        for _ in range(3):
+            _write_all_of_it(directory)
+            (tmp_path / "r").rename(tmp_path / f"{len(list(tmp_path.iterdir()))}")
+        for number in range(20):
+            directory.append(f"{number}.jsonl", [b"x"])
+        assert len(list(descriptors.iterdir())) > before
+    assert len(list(descriptors.iterdir())) == before
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/.sequence").symlink_to("x")
+    with ReportDirectory(tmp_path / "r") as directory, pytest.raises(RefusedError):
+        _write_all_of_it(directory)
+    assert len(list(descriptors.iterdir())) == before
+
+
+def test_what_cannot_be_read_is_not_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counts of earlier runs are not lost because descriptors ran out for a moment."""
+    directory = ReportDirectory(tmp_path)
+    _write_all_of_it(directory)
+    before = (tmp_path / "summary.json").read_bytes()
+    opened = os.open
+
+    def none_left(path: str, flags: int, *rest: int, **more: int) -> int:
+        if path == "summary.json":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, flags, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", none_left)
+        with pytest.raises(OSError, match="Too many open files"):
+            _write_all_of_it(directory)
+    assert (tmp_path / "summary.json").read_bytes() == before
+    _write_all_of_it(directory)
+    assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "x"), "disk full"),
+        (OSError(errno.EROFS, "x"), "read-only file system"),
+        (OSError(errno.EMFILE, "x"), "too many open files"),
+        (PermissionError(errno.EACCES, "x"), "no permission"),
+        (TimeoutError(None, "x"), "directory locked"),
+        (RefusedError(Path("x"), "hard link", "y"), "hard link"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), "file name too long"),
+        (OSError("no number"), "oserror"),
+    ],
+)
+def test_a_reason_is_a_few_plain_words(error: OSError, reason: str) -> None:
+    assert reason_of(error) == reason
+
+
+def test_a_failure_names_the_directory_once() -> None:
+    path = Path("cos-reports")
+    assert line_of(OSError(28, "No space left", "x"), path) == "cos-reports: No space left"
+    refused = RefusedError(path / "flows", "symbolic link", "is a symbolic link")
+    assert line_of(refused, path) == "cos-reports/flows: is a symbolic link"

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
 from cos_inspect.report.model import Check, FlowReport, Severity
 from cos_inspect.report.summary import Lost, TransferSummary
@@ -106,7 +107,7 @@ def test_transfers() -> None:
 def test_the_file_is_whole_after_each_addition(tmp_path: Path) -> None:
     path = tmp_path / "junit.xml"
     for count in range(1, 4):
-        add_suites(path, [flow_suite(flow_report(sequence=count))])
+        add_suites(ReportDirectory(tmp_path), [flow_suite(flow_report(sequence=count))])
         assert len(ElementTree.parse(path).getroot()) == count
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -115,7 +116,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "junit.xml"
     path.write_text("<testsuites>" + " " * 100 + "</testsuites>")
     with pytest.raises(OSError, match="not a file of cos-inspect"):
-        add_suites(path, [])
+        add_suites(ReportDirectory(tmp_path), [])
     assert path.read_text().startswith("<testsuites> ")
 
 

@@ -1,0 +1,50 @@
+"""What must not stand in text that is written or shown: signs that are seen as something else.
+
+Control characters can end a line or steer a terminal, bidirectional ones turn the order of
+what follows, others cannot be seen at all; halves of surrogate pairs are no text, and have no
+UTF-8.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+UNSEEN = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+    "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+)
+"""Control characters (line ends and tabs among them), separators of lines and paragraphs,
+marks of direction, signs without width, halves of surrogate pairs."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def escaped(text: str) -> str:
+    r"""With ``\u202e`` in the place of each of these signs."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def whole(text: str) -> str:
+    """With a replacement character in the place of each half of a surrogate pair."""
+    return _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def encoded(value: msgspec.Struct) -> bytes:
+    """As JSON, whatever its texts hold."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return whole(value)
+        case dict():
+            return {_whole(key): _whole(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_whole(item) for item in value]
+        case _:
+            return value

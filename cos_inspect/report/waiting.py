@@ -1,0 +1,119 @@
+"""Reports that wait to be written: bounded, and revised where they wait.
+
+One thread puts reports in and waits for nothing; another one gathers and settles them.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from itertools import islice
+
+from cos_inspect.report.model import FlowReport
+from cos_inspect.report.outlets import Pending
+
+_MOST_AT_ONCE = 1000
+_ROUGHLY = 4096
+"""Bytes of a report beside its headers, and of a header beside its value."""
+_HEADER = 200
+
+
+class Waiting:
+    """``most`` reports, which take about ``heaviest`` bytes."""
+
+    def __init__(self, most: int, heaviest: int) -> None:
+        self._most = most
+        self._heaviest = heaviest
+        self._inbox: deque[Pending] = deque()
+        self._gathered: OrderedDict[int, Pending] = OrderedDict()
+        self._newest: dict[str, int] = {}
+        """Of each flow, the last of its reports in ``_gathered``."""
+        self._lock = threading.Lock()
+        """Held for moments only, never while something is written."""
+        # Each of these grows, and one thread alone writes it.
+        self._put_in = self._put_in_weight = 0
+        self._settled = self._settled_weight = 0
+
+    def put(self, report: FlowReport, *, is_new: bool) -> bool:
+        """``is_new`` False: it takes the place of an earlier report of its flow. False when
+        there is no room."""
+        weight = _weight(report)
+        if (
+            self._put_in - self._settled >= self._most
+            or self._put_in_weight - self._settled_weight + weight > self._heaviest
+        ):
+            return False
+        self._put_in += 1
+        self._put_in_weight += weight
+        self._inbox.append(Pending(report, is_new, weight=weight, number=self._put_in))
+        return True
+
+    def __len__(self) -> int:
+        """Reports, each flow's revisions counted with it where they are gathered."""
+        return self._put_in - self._settled
+
+    def unsettled(self) -> int:
+        """How many reports are lost when nothing more is written."""
+        with self._lock:
+            waiting = [*self._gathered.values(), *self._inbox]
+        new = [each.report.flow_id for each in waiting if each.is_new]
+        revised = {each.report.flow_id for each in waiting}
+        return len(new) + len(revised.difference(new))
+
+    def gather(self) -> None:
+        """Takes what was put in; a revision goes to the report that waits, where one does."""
+        left = len(self._inbox)
+        while left > 0:
+            with self._lock:
+                for _ in range(min(left, _MOST_AT_ONCE)):
+                    self._gather_one(self._inbox.popleft())
+            left -= _MOST_AT_ONCE
+
+    def _gather_one(self, pending: Pending) -> None:
+        flow_id = pending.report.flow_id
+        waiting = self._gathered.get(self._newest.get(flow_id, 0))
+        if waiting is not None and not pending.is_new:
+            waiting.revise(pending.report)
+            self._count(pending)
+            return
+        self._gathered[pending.number] = pending
+        self._newest[flow_id] = pending.number
+
+    def batches(self, size: int) -> Iterator[list[Pending]]:
+        """Each report that is gathered now, once; those that stay are last in the next turn."""
+        left = len(self._gathered)
+        while left > 0:
+            batch = list(islice(self._gathered.values(), min(size, left)))
+            yield batch
+            left -= len(batch)
+            for each in batch:
+                if each.number in self._gathered:
+                    self._gathered.move_to_end(each.number)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is gathered."""
+        return not self._gathered
+
+    def settle(self, pending: Pending) -> None:
+        """It is written, or given up."""
+        with self._lock:
+            del self._gathered[pending.number]
+        flow_id = pending.report.flow_id
+        if self._newest.get(flow_id) == pending.number:
+            del self._newest[flow_id]
+        self._count(pending)
+
+    def _count(self, pending: Pending) -> None:
+        self._settled += 1
+        self._settled_weight += pending.weight
+
+
+def _weight(report: FlowReport) -> int:
+    """About how many bytes a report takes; what a stranger can make large is in it."""
+    size = _ROUGHLY + len(report.request.url)
+    for header in report.request.headers:
+        size += _HEADER + len(header.value)
+    if report.response is not None:
+        for header in report.response.headers:
+            size += _HEADER + len(header.value)
+    return size

@@ -1,0 +1,315 @@
+"""What the writer's thread does: batches of reports, the summary, and the end of the run."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.junit import add_suites
+from cos_inspect.report.junit_spool import SuiteSpool
+from cos_inspect.report.model import Verdict
+from cos_inspect.report.outlets import Outlets, Pending
+from cos_inspect.report.summary import Lost, SessionSummary, Summary, Tally, TransferSummary
+from cos_inspect.report.waiting import Waiting
+
+logger = logging.getLogger(__name__)
+
+FAULT = "fault of cos-inspect"
+
+_MOST_WAITING = 10_000
+_HEAVIEST = 128 * 1024 * 1024
+_MOST_SESSIONS = 100
+_LARGEST_BATCH = 256
+_REVISABLE = 2048
+_GATHER_SECONDS = 0.1
+_RETRY_SECONDS = 0.5
+_SUMMARY_SECONDS = 0.5
+
+
+class _Written(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a flow that is on disk, in case that its report is revised."""
+
+    sequence: int
+    verdict: Verdict
+    rules: frozenset[str]
+
+
+class _GivenUpError(Exception):
+    """What waits is counted as lost, so it must not be written any more."""
+
+
+class Writing:
+    """``run`` is the thread. The public attributes are for others to fill meanwhile."""
+
+    def __init__(self, path: Path, formats: Sequence[str]) -> None:
+        self.waiting = Waiting(_MOST_WAITING, _HEAVIEST)
+        self.renewal: deque[SessionSummary] = deque(maxlen=1)
+        self.over: deque[SessionSummary] = deque(maxlen=_MOST_SESSIONS)
+        self.connections = Tally()
+        self.others = 0
+        self.lock = threading.Lock()
+        """For ``connections`` and what is lost; held for moments only."""
+        self.closing = threading.Event()
+        self.signs = 0
+        """Grows while the disk answers."""
+        self._path = path
+        self._directory = ReportDirectory(path)
+        self._outlets = Outlets(self._directory, formats, self._sign)
+        self._written: OrderedDict[str, _Written] = OrderedDict()
+        """The newest flows on disk, which may still be revised."""
+        self._transfers: list[TransferSummary] = []
+        """Of sessions that are over; for JUnit."""
+        self._sessions: list[SessionSummary] = []
+        self._latest: SessionSummary | None = None
+        """What the summary does not say yet: of sessions that are over, and the last word of
+        the one under way."""
+        self._tally = Tally()
+        self._whole: Summary | None = None
+        """The summary on disk, where the pages do not have it yet."""
+        self._lost = Lost()
+        self._lost_told = Lost()
+        self._others_told = 0
+        self._summary_at = 0.0
+        self._trouble = _Trouble(path)
+        self._is_given_up = False
+
+    def lose(self, reason: str, count: int = 1) -> None:
+        with self.lock:
+            self._lost.add(reason, count)
+
+    def lost(self) -> Lost:
+        """As it is now."""
+        with self.lock:
+            return Lost(count=self._lost.count, reasons=dict(self._lost.reasons))
+
+    def give_up(self, reason: str) -> None:
+        """From another thread: what waits is lost, and nothing more is to be written."""
+        self._is_given_up = True
+        count = self.waiting.unsettled()
+        self.lose(reason, count)
+        logger.error("%d COS reports are not written to %s: %s", count, self._path, reason)
+
+    def run(self) -> None:
+        is_closing = False
+        try:
+            while not is_closing and not self._is_given_up:
+                # Waking for each report would cost more than writing it does.
+                pause = _RETRY_SECONDS if self._trouble.is_on else _GATHER_SECONDS
+                is_closing = self.closing.wait(pause)
+                self._guarded_turn(is_closing=is_closing)
+        finally:
+            if not self._is_given_up:
+                self._lose_waiting()
+            self._directory.close()
+
+    def _guarded_turn(self, *, is_closing: bool) -> None:
+        try:
+            self._turn(is_closing=is_closing)
+        except _GivenUpError:
+            logger.debug("the disk answers again, too late")
+        except Exception as error:
+            self._trouble.note_fault(error, self.lost().count)
+
+    def _turn(self, *, is_closing: bool) -> None:
+        self.waiting.gather()
+        is_reached = self._write_waiting(all_of_it=is_closing)
+        if is_closing:
+            self._lose_waiting()
+            self._write_suites()
+        if is_closing or time.monotonic() - self._summary_at >= _SUMMARY_SECONDS:
+            is_reached = self._renew_summary() and is_reached
+            self._summary_at = time.monotonic()
+        if is_reached and self.waiting.is_empty:
+            self._trouble.end(self.lost().count)
+
+    def _write_waiting(self, *, all_of_it: bool) -> bool:
+        """Tries what waits once; while nothing can be written, only a batch of it, unless
+        ``all_of_it`` is wanted. False when the directory could not be reached."""
+        is_reached = True
+        for batch in self.waiting.batches(_LARGEST_BATCH):
+            is_reached, written = self._write(batch)
+            if not is_reached or (not written and not all_of_it):
+                break
+        return is_reached
+
+    def _write(self, batch: list[Pending]) -> tuple[bool, int]:
+        """Whether the directory could be reached, and how many reports are off the list."""
+        is_reached = True
+        try:
+            with self._directory.exclusively():
+                self._outlets.write(self._numbered(batch))
+        except OSError as error:
+            is_reached = False
+            for each in batch:
+                each.failure = error
+        self._sign()
+        settled = 0
+        for each in batch:
+            if each.failure is not None:
+                each.is_late = True
+                self._trouble.note(each.failure, self._lost.count)
+                continue
+            if each.is_faulty:
+                self.lose(FAULT)
+            elif each.sequence:
+                self._count(each)
+            self.waiting.settle(each)
+            settled += 1
+        return is_reached, settled
+
+    def _sign(self) -> None:
+        if self._is_given_up:
+            raise _GivenUpError
+        self.signs += 1
+
+    def _numbered(self, batch: list[Pending]) -> list[Pending]:
+        """Those that have a number now. A revision has that of its flow, and none when the
+        flow is forgotten."""
+        for each in batch:
+            each.failure = None
+        new = [each for each in batch if each.is_new and not each.sequence]
+        if new:
+            numbers = self._directory.take_sequences(len(new))
+            for each, number in zip(new, numbers, strict=True):
+                each.sequence = number
+        for each in batch:
+            if not each.is_new:
+                before = self._written.get(each.report.flow_id)
+                each.sequence = before.sequence if before else 0
+        return [each for each in batch if each.sequence]
+
+    def _count(self, written: Pending) -> None:
+        report = written.report
+        rules = frozenset([finding.rule for finding in report.findings])
+        now = _Written(report.sequence, report.verdict, rules)
+        if written.is_new:
+            self._tally.add(report)
+        else:
+            before = self._written[report.flow_id]
+            self._tally.replace(before.verdict, before.rules, now.verdict, now.rules)
+        self._trouble.late += written.is_late
+        self._written[report.flow_id] = now
+        if len(self._written) > _REVISABLE:
+            self._written.popitem(last=False)
+
+    def _lose_waiting(self) -> None:
+        """At the end: what waits is lost, for the reason that it waits for."""
+        count = 0
+        for batch in self.waiting.batches(_LARGEST_BATCH):
+            for each in batch:
+                failure = each.failure or self._trouble.failure
+                self.lose(FAULT if failure is None else reason_of(failure))
+                self.waiting.settle(each)
+                count += 1
+        if count:
+            logger.error("%d COS reports were not written to %s and are lost", count, self._path)
+
+    def _renew_summary(self) -> bool:
+        """Whether summary and pages say all that is known."""
+        tally = self._tally
+        self._take_sessions(tally)
+        with self.lock:
+            connections, self.connections = self.connections, Tally()
+        for trouble in connections.connections:
+            tally.add_connection(trouble)
+        others, lost = self.others, self.lost()
+        tally.others = others - self._others_told
+        tally.lost = lost.since(self._lost_told)
+        if not tally and self._whole is None:
+            return True
+        pages = self._outlets.pages
+        try:
+            with self._directory.exclusively():
+                if tally:
+                    self._whole = self._directory.add_to_summary(tally)
+                    self._tally, self._sessions, self._latest = Tally(), [], None
+                    self._others_told, self._lost_told = others, lost
+                if pages is not None and self._whole is not None:
+                    pages.renew_summary(self._whole)
+                self._whole = None
+        except OSError as error:
+            self._trouble.note(error, lost.count)
+            return False
+        self._sign()
+        return True
+
+    def _take_sessions(self, tally: Tally) -> None:
+        while self.over:
+            session = self.over.popleft()
+            self._sessions.append(session)
+            self._transfers += session.transfers
+            self._latest = None
+        if self.renewal:
+            self._latest = self.renewal.popleft()
+        tally.sessions = [*self._sessions, *([self._latest] if self._latest else ())]
+
+    def _write_suites(self) -> None:
+        """``junit.xml`` takes suites that nothing will change any more."""
+        spool = self._outlets.spool
+        if spool is None:
+            return
+        self._take_sessions(self._tally)
+        suites = SuiteSpool()
+        lost = self.lost()
+        if not spool.flows and not self._transfers and not lost.count:
+            return
+        try:
+            # Under the lock they are copied only.
+            spool.put_suites(suites, self._transfers, self._sign)
+            suites.add_lost(lost)
+            with self._directory.exclusively():
+                add_suites(self._directory, suites.content())
+        except OSError as error:
+            self._trouble.note(error, lost.count)
+            self.lose(reason_of(error), spool.flows)
+        finally:
+            suites.close()
+            spool.close()
+
+
+class _Trouble:
+    """Says once that reports cannot be written, and once that they can again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told: set[str] = set()
+        self._lost_before = 0
+        self.is_on = False
+        self.late = 0
+        """Reports that were written after all."""
+        self.failure: OSError | None = None
+        """The last one."""
+
+    def note(self, error: OSError, lost: int) -> None:
+        self.failure = error
+        if self._is_new(reason_of(error), lost):
+            text = "COS reports cannot be written, and are kept to be tried again: %s"
+            logger.error(text, line_of(error, self._path))
+
+    def note_fault(self, error: Exception, lost: int) -> None:
+        if self._is_new(f"{type(error).__name__}: {error}", lost):
+            logger.error("COS reports cannot be written to %s", self._path, exc_info=error)
+
+    def _is_new(self, what: str, lost: int) -> bool:
+        if not self.is_on:
+            self.is_on, self.late, self._lost_before = True, 0, lost
+        is_new = what not in self._told
+        self._told.add(what)
+        return is_new
+
+    def end(self, lost: int) -> None:
+        if not self.is_on:
+            return
+        self.is_on, self.failure = False, None
+        self._told.clear()
+        logger.info(
+            "COS reports are written to %s again: %d came late, %d are lost",
+            self._path,
+            self.late,
+            lost - self._lost_before,
+        )
