@@ -4,6 +4,8 @@ Decided from the headers, before the body comes: an ETag that cannot be an MD5
 needs no MD5, and MD5 costs fifteen times as much as CRC-64.
 """
 
+import re
+
 import msgspec
 
 from cos_inspect.cos.aws_chunked import is_aws_chunked
@@ -18,6 +20,9 @@ FRAME_SAMPLE = 128
 """Enough for the size line of a chunk that was stored inside an object."""
 PART_LIST_SAMPLE = 4 * 1024 * 1024
 """A CompleteMultipartUpload request lists up to 10,000 parts."""
+
+
+_DOCUMENT = re.compile(r"[^;]*[/+](?:xml|json)\s*(?:;|\Z)", re.IGNORECASE)
 
 
 class DigestPlan(msgspec.Struct, frozen=True):
@@ -91,3 +96,24 @@ def plan_response(operation: Operation, method: str, status: int, headers: Heade
     if operation.reads_result:
         return DigestPlan(sample=XML_SAMPLE)
     return DigestPlan()
+
+
+def is_control_request(operation: Operation, headers: Headers) -> bool:
+    """Whether the body is XML or JSON that says what to do, and no object's bytes."""
+    if operation.uploads_object:
+        return False
+    return operation.sends in ("xml", "json") or _is_document(headers)
+
+
+def is_control_answer(operation: Operation, status: int, headers: Headers) -> bool:
+    """Whether the body is no object's bytes: all from 300 on, and XML or JSON of operations
+    that download no object."""
+    if status >= 300:
+        return True
+    if operation.downloads_object or operation.answer == "events":
+        return False
+    return operation.answer in ("xml", "json") or _is_document(headers)
+
+
+def _is_document(headers: Headers) -> bool:
+    return _DOCUMENT.match(headers.get("content-type") or "") is not None

@@ -59,6 +59,8 @@ class Glance:
     def seal(self) -> None:
         """Keeps the bodies as they are now; to be called when the flow is over."""
         response = self.flow.response
+        if self.known is not None:
+            self.known.put_copies_back()
         self._contents = (self.flow.request.raw_content, response.raw_content if response else None)
         if self.known is not None:
             self.known.contents = self._contents

@@ -181,7 +181,7 @@ class CosInspect:
             return
         known = length_is_known(watch.request_headers)
         if wanted or self._streaming.may_stream(flow, "request", length_known=known):
-            watch.tap_request()
+            watch.tap_request(self._settings.most_copied)
 
     def _glance(self, flow: http.HTTPFlow) -> Glance:
         glance = Glance(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
@@ -228,7 +228,7 @@ class CosInspect:
             wanted = False
         watch.marks_wanted = self._boundaries(flow, watch)
         if wanted:
-            watch.tap_response()
+            watch.tap_response(self._settings.most_copied)
 
     def _boundaries(self, flow: http.HTTPFlow, watch: Watch) -> list[int]:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
@@ -251,6 +251,7 @@ class CosInspect:
         watch = glance.known if glance else None
         if flow.live and watch is not None and watch.upload_under_way:
             # The upload may go on, end, or be cut; no hook of the flow tells of the last.
+            watch.put_copies_back()
             self._pending[flow.id] = None
             if flow.response is not None and flow.response.status_code >= 300:
                 loop = asyncio.get_running_loop()

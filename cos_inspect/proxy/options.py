@@ -97,6 +97,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fail_on: str = "never"
     keys: Keys = Keys()
 
+    @property
+    def most_copied(self) -> int:
+        """Bytes up to which a body is kept although it is streamed, where it is no object's."""
+        return self.stream_above or 1024 * 1024
+
 
 def declare(loader: Loader) -> None:
     for name, kind, default, text in _OPTIONS:

@@ -89,9 +89,21 @@ class Meter:
 
 
 class Tap:
-    """A stream callable. ``inner`` is one that somebody else had set before."""
+    """A stream callable. ``inner`` is one that somebody else had set before. Of a body of up
+    to ``most_copied`` bytes it makes a copy."""
 
-    __slots__ = ("_feed", "_flow_id", "_lane", "_meter", "called", "ended", "inner", "size")
+    __slots__ = (
+        "_copy",
+        "_feed",
+        "_flow_id",
+        "_lane",
+        "_meter",
+        "_most_copied",
+        "called",
+        "ended",
+        "inner",
+        "size",
+    )
 
     def __init__(
         self,
@@ -99,8 +111,12 @@ class Tap:
         meter: Meter,
         inner: StreamCallable | None = None,
         hashing: Hashing | None = None,
+        *,
+        most_copied: int = 0,
     ) -> None:
         self._flow_id = flow_id
+        self._most_copied = most_copied
+        self._copy: list[bytes] = []
         self._meter: Meter | None = meter
         self.inner = inner
         self._lane = hashing.lane(meter) if hashing is not None and meter.is_costly else None
@@ -116,6 +132,10 @@ class Tap:
             self.ended = True
         else:
             self.size += len(data)
+            if self.size <= self._most_copied:
+                self._copy.append(data)
+            elif self._copy:
+                self._copy = []
             if self._meter is not None:
                 try:
                     self._feed(data)
@@ -139,6 +159,13 @@ class Tap:
     def marks(self) -> list[tuple[int, int]]:
         self._settle()
         return [] if self._meter is None else self._meter.marks
+
+    @property
+    def copied(self) -> bytes | None:
+        """All that passed so far; None where nothing was called for, or where it was more."""
+        if not self.called or self.size > self._most_copied or not self._most_copied:
+            return None
+        return b"".join(self._copy)
 
     def body(self) -> Body:
         """What passed so far; complete when the end was seen."""

@@ -5,6 +5,8 @@ from mitmproxy import http
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.cos.digest_plan import (
     DigestPlan,
+    is_control_answer,
+    is_control_request,
     plan_request,
     plan_response,
 )
@@ -14,7 +16,7 @@ from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.hashing import HASHING
 from cos_inspect.proxy.heads import LONGEST_NUMBER, RequestLine
 from cos_inspect.proxy.kept import dropped_headers, object_reader, request_body
-from cos_inspect.proxy.taps import Meter, StreamCallable, Tap, meter_of_content
+from cos_inspect.proxy.taps import Meter, Tap, meter_of_content
 
 
 class Watch:
@@ -79,22 +81,45 @@ class Watch:
         """The same of the answer's body."""
         return self.response_headers is not None and _streams(self.response_headers, limit)
 
-    def tap_request(self) -> None:
-        """Streams the request's body past a tap."""
-        request = self.flow.request
-        payload = object_reader(self.operation, self.request_headers)
-        plan = plan_request(self.operation, self.request_headers, framed=payload is not None)
-        self._request_tap = Tap(self.flow.id, Meter(plan, payload), _inner(request), HASHING)
+    def tap_request(self, most_copied: int = 0) -> None:
+        """Streams the request's body past a tap. Where it is no object's, the tap makes a copy
+        of so many bytes, and of as many as are read of one."""
+        request, headers = self.flow.request, self.request_headers
+        payload = object_reader(self.operation, headers)
+        plan = plan_request(self.operation, headers, framed=payload is not None)
+        copied = is_control_request(self.operation, headers)
+        most_copied = max(most_copied, plan.sample) if copied else 0
+        self._request_tap = self._tap(request, Meter(plan, payload), most_copied)
         request.stream = self._request_tap
 
-    def tap_response(self) -> None:
-        """Streams the answer's body past a tap."""
-        response = self.flow.response
-        if response is None:
+    def tap_response(self, most_copied: int = 0) -> None:
+        """The same for the answer's body."""
+        response, headers = self.flow.response, self.response_headers
+        if response is None or headers is None:
             return
-        meter = Meter(self._response_plan(), None, self.marks_wanted)
-        self._response_tap = Tap(self.flow.id, meter, _inner(response), HASHING)
+        plan = self._response_plan()
+        copied = is_control_answer(self.operation, response.status_code, headers)
+        most_copied = max(most_copied, plan.sample) if copied else 0
+        meter = Meter(plan, None, self.marks_wanted)
+        self._response_tap = self._tap(response, meter, most_copied)
         response.stream = self._response_tap
+
+    def _tap(self, message: http.Message, meter: Meter, most_copied: int) -> Tap:
+        inner = message.stream if callable(message.stream) else None
+        # What somebody else makes of the bytes is not what came.
+        most_copied = 0 if inner is not None else most_copied
+        return Tap(self.flow.id, meter, inner, HASHING, most_copied=most_copied)
+
+    def put_copies_back(self) -> None:
+        """Gives the flow the bodies that passed and were copied, as if they had been kept:
+        the answer's as far as it came."""
+        request, response = self.flow.request, self.flow.response
+        tap = self._request_tap
+        if tap is not None and tap.ended and request.raw_content is None:
+            request.raw_content = tap.copied
+        tap = self._response_tap
+        if tap is not None and response is not None and response.raw_content is None:
+            response.raw_content = tap.copied
 
     @property
     def upload_under_way(self) -> bool:
@@ -122,7 +147,7 @@ class Watch:
         flow = self.flow
         content = self.contents[0] if self.contents else flow.request.raw_content
         tap = self._request_tap
-        if tap is not None and (tap.ended or content is None):
+        if tap is not None and (tap.called or content is None):
             return _facts(tap, flow.request)
         if content is not None:
             return request_body(content, self.operation, self.request_headers)
@@ -142,14 +167,16 @@ class Watch:
             return None
         content = self.contents[1] if self.contents else response.raw_content
         tap = self._response_tap
-        # A tap that never ended although there is content was never called.
-        if tap is not None and (tap.ended or content is None):
+        # A tap that was not called although there is content: another addon has answered.
+        if tap is not None and (tap.called or content is None):
             self.marks = tap.marks
             return _facts(tap, response)
         if content is not None:
             meter = meter_of_content(content, self._response_plan(), None, self.marks_wanted)
             self.marks = meter.marks
-            return meter.body(complete=True)
+            # What had come of a body that was streamed, when the flow failed.
+            cut = flow.error is not None and response.timestamp_end is None
+            return meter.body(complete=not cut)
         stored = saved_body(flow, "response")
         if stored is not None:
             return stored
@@ -172,11 +199,6 @@ def take_tap_off(message: http.Message) -> None:
     """A request that is replayed has the tap of the time before."""
     if isinstance(message.stream, Tap):
         message.stream = message.stream.inner or False
-
-
-def _inner(message: http.Message) -> StreamCallable | None:
-    """What somebody else has set."""
-    return message.stream if callable(message.stream) else None
 
 
 def _facts(tap: Tap, message: http.Message) -> Body:

@@ -10,6 +10,8 @@ from cos_inspect.cos.digest_plan import (
     covers_whole_object,
     etag_may_be_md5,
     is_appendable,
+    is_control_answer,
+    is_control_request,
     plan_payload,
     plan_request,
     plan_response,
@@ -158,3 +160,49 @@ def test_a_plan_says_whether_the_body_matters() -> None:
     assert DigestPlan(md5=True).reads_body
     assert DigestPlan(crc64=True).reads_body
     assert DigestPlan(sample=1).reads_body
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "content_type", "is_control"),
+    [
+        ("GET", "/?prefix=a", 200, None, True),
+        ("POST", "/a?uploadId=1", 200, None, True),
+        ("POST", "/?delete", 200, "text/plain", True),
+        ("PUT", "/a", 200, "application/json; charset=utf-8", True),
+        ("PUT", "/a", 200, "application/vnd.x+JSON", True),
+        ("PUT", "/a", 200, "application/octet-stream", False),
+        ("PUT", "/a", 200, None, False),
+        ("PUT", "/a", 200, "text/x-xml-json", False),
+        ("GET", "/a.xml", 200, "application/xml", False),
+        ("GET", "/a.json", 206, "application/json", False),
+        ("GET", "/a.json", 404, "application/octet-stream", True),
+        ("GET", "/a", 302, None, True),
+        ("GET", "/a.jpg?imageMogr2/thumbnail/50x", 200, "image/jpeg", False),
+        ("POST", "/a?select&select-type=2", 200, "application/xml", False),
+    ],
+)
+def test_answers_that_are_no_object(
+    method: str, target: str, status: int, content_type: str | None, is_control: bool
+) -> None:
+    headers = Headers([] if content_type is None else [("Content-Type", content_type)])
+    asked = operation(method, target, Headers())
+    assert is_control_answer(asked, status, headers) is is_control
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "content_type", "is_control"),
+    [
+        ("POST", "/a?uploadId=1", None, True),
+        ("PUT", "/?cors", None, True),
+        ("PUT", "/a.xml", "application/xml", False),
+        ("PUT", "/a?partNumber=1&uploadId=1", "application/json", False),
+        ("POST", "/", "multipart/form-data; boundary=a", False),
+        ("POST", "/a?append&position=0", "text/xml", False),
+        ("GET", "/a", None, False),
+    ],
+)
+def test_requests_that_are_no_object(
+    method: str, target: str, content_type: str | None, is_control: bool
+) -> None:
+    headers = Headers([] if content_type is None else [("Content-Type", content_type)])
+    assert is_control_request(operation(method, target, headers), headers) is is_control

@@ -108,3 +108,13 @@ def test_a_fault_of_ours_leaves_no_marks() -> None:
     for chunk in (b"a", b"b", b""):
         tap(chunk)
     assert tap.marks == []
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50)), st.integers(0, 200), st.booleans())
+def test_a_copy_is_whole_or_not_there(chunks: list[bytes], most: int, ended: bool) -> None:
+    tap = Tap("id", Meter(ALL), most_copied=most)
+    for chunk in [*chunks, *([b""] if ended else [])]:
+        tap(chunk)
+    whole = b"".join(chunks)
+    called = bool(chunks) or ended
+    assert tap.copied == (whole if called and 0 < most >= len(whole) else None)
