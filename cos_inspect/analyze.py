@@ -29,6 +29,7 @@ from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.pages import PagesWriter
+from cos_inspect.report.plain_text import encoded
 from cos_inspect.report.summary import Lost, SessionSummary, Summary, Tally, TransferSummary
 
 _PER_CHUNK = 500
@@ -73,9 +74,10 @@ def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -
         for read in reads:
             for line in read.notes:
                 warn(line)
+            errors += read.faults
             if read.error is not None:
                 errors.append(str(read.error))
-        session, revised = _merged(reads, str(Path(folder) / "revised.reports"))
+        session, revised = _merged(reads, str(Path(folder) / "revised.reports"), errors)
         writing = _Writing(settings, session, errors, say)
         writing.write(workers, reads, _revisions_file(reads, revised, folder))
     return writing.outcome
@@ -102,23 +104,40 @@ def _pieces(paths: Sequence[str], jobs: int, errors: list[str]) -> list[Piece]:
     return pieces
 
 
-def _merged(reads: Sequence[Read], spool_path: str) -> tuple[SessionSummary, dict[str, Place]]:
-    """What the sessions say together, and where the reports stand that changes."""
+def _merged(
+    reads: Sequence[Read], spool_path: str, errors: list[str]
+) -> tuple[SessionSummary, dict[str, Place]]:
+    """What the sessions say together, and where the reports stand that changes. Where that
+    cannot be said, each flow's own report stays."""
     spool = Spool(spool_path)
     revised: dict[str, Place] = {}
+    summary = SessionSummary()
 
     def replace(reports: Iterable[FlowReport]) -> None:
         for report in reports:
-            revised[report.flow_id] = (spool_path, spool.add(report))
+            revised[report.flow_id] = (spool_path, spool.add(encoded(report)))
 
-    if not reads:
-        spool.close()
-        return SessionSummary(), revised
-    whole = reads[0].session
-    for read in reads[1:]:
-        replace(whole.merge(read.session))
-    replace(whole.settle())
-    summary = whole.close()
+    def guarded(file: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OSError:
+            raise
+        except Exception as error:
+            errors.append(f"{file}: what its flows say together cannot be told ({error!r:.200})")
+
+    def close() -> None:
+        nonlocal summary
+        replace(whole.settle())
+        told = whole.close()
+        # What cannot be written is met here, where it costs nothing else.
+        encoded(told)
+        summary = told
+
+    if reads:
+        whole = reads[0].session
+        for read in reads[1:]:
+            guarded(read.capture, lambda other=read.session: replace(whole.merge(other)))  # type: ignore[misc]
+        guarded("all captures", close)
     spool.close()
     return summary, revised
 
@@ -258,6 +277,7 @@ class _Writing:
         outcome.found.update(written.found)
         outcome.failing += written.failing
         outcome.known += written.known
+        outcome.errors += written.faults
         if written.error is not None and written.error not in outcome.errors:
             outcome.errors.append(written.error)
         for line in written.lines:
@@ -357,11 +377,13 @@ def _chunks(
     reads: Sequence[Read], first: int, revisions: _Revisions, *, writes: bool
 ) -> Iterator[Chunk]:
     for read, dropped in zip(reads, revisions.dropped, strict=True):
-        kept = (at for index, at in enumerate(read.offsets) if index not in dropped)
+        kept = (index for index in range(len(read.offsets)) if index not in dropped)
         for part in batched(kept, _PER_CHUNK):
             yield Chunk(
                 spool=read.spool,
-                offsets=list(part),
+                offsets=[read.offsets[index] for index in part],
+                capture=read.capture,
+                places=[read.places[index] for index in part],
                 first_sequence=first,
                 revisions=revisions.path,
                 without_connect=revisions.not_first,

@@ -127,7 +127,8 @@ def analyze(
     """Reports on saved captures: FILE may be a flow file of mitmproxy, a HAR (either may be
     packed), a folder of them, or - for standard input.
 
-    Exit status 1: --fail-on or --require-cos was reached; 2: an input could not be read.
+    Exit status 1: --fail-on or --require-cos was reached; 2: an input could not be read, or a
+    flow in it not inspected.
     """
     try:
         known = Baseline() if baseline is None else read_baseline(baseline)
@@ -194,4 +195,6 @@ def _run(
 
 
 def _complain(line: str) -> None:
-    click.echo(f"cos-inspect: {line}", err=True)
+    from cos_inspect.proxy.terminal import one_line  # noqa: PLC0415 - starts quickly without
+
+    click.echo(f"cos-inspect: {one_line(line)}", err=True)

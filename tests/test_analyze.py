@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,13 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
-from cos_inspect.analysis import pieces
+from cos_inspect.analysis import pieces, writing
 from cos_inspect.cli import main
+from cos_inspect.exchange import Exchange
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.model import FlowReport
 from cos_inspect.report.schema import schema
+from cos_inspect.session import Session
 from tests.saved.hars import REQUEST_ID, Entry, answer_headers, as_base64, download, fields, har
 from tests.saved.test_mitm import HOST, cos_flow, saved_file
 
@@ -179,9 +183,10 @@ def test_pieces_give_what_the_whole_gives(tmp_path: Path) -> None:
     capture = saved_file(tmp_path / "a.mitm", *flows, flows[3])
     entries = tmp_path / "b.har"
     entries.write_bytes(har([good(number) for number in range(40)] + [{}, bad()]))
-    one = Run(tmp_path / "one", capture, entries, "--jobs=1")
-    several = Run(tmp_path / "several", capture, entries, "--jobs=3")
+    one = Run(tmp_path / "one", capture, entries, "--jobs=1", status=2)
+    several = Run(tmp_path / "several", capture, entries, "--jobs=3", status=2)
     assert len(one.reports) == 81
+    assert one.summary["lost"] == {"count": 1, "reasons": {"cannot be read": 1}}
     assert several.reports == one.reports
     assert several.summary == one.summary
     assert several.result.stdout == one.result.stdout.replace("/one/", "/several/")
@@ -276,6 +281,56 @@ def test_broken_files(name: str, case: tuple[bytes, int, str], tmp_path: Path) -
     assert what in line
     assert "at byte " in line
     assert len(run.reports) == flows + 1
+
+
+def test_a_flow_that_cannot_be_inspected_costs_its_own_report(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspect = Session.inspect
+
+    def odd(session: Session, exchange: Exchange, **more: Any) -> Any:
+        if exchange.request.method == "PUT":
+            raise RuntimeError("a fault of ours")
+        return inspect(session, exchange, **more)
+
+    monkeypatch.setattr(Session, "inspect", odd)
+    saved_file(two[1], cos_flow(), cos_flow(method="PUT"), cos_flow())
+    begin = len(saved_file(tmp_path / "one", cos_flow()).read_bytes())
+    run = Run(tmp_path, *two, status=2)
+    assert [report["verdict"] for report in run.reports] == ["ok", "error", "ok", "ok"]
+    assert run.summary["lost"] == {"count": 1, "reasons": {"cannot be inspected": 1}}
+    (line,) = run.result.stderr.splitlines()
+    assert line.startswith(f"cos-inspect: {two[1]}: a flow that cannot be inspected")
+    assert line.endswith(f"a fault of ours')), at byte {begin}")
+
+
+def test_a_report_that_cannot_be_made_costs_itself_alone(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(report: FlowReport, **_more: Any) -> str:
+        if report.verdict == "error":
+            raise ValueError("a fault of ours")
+        return "line"
+
+    monkeypatch.setattr(writing, "flow_line", odd)
+    run = Run(tmp_path, *two, status=2)
+    assert [report["verdict"] for report in run.reports] == ["ok", "ok", "ok"]
+    assert run.summary["lost"] == {"count": 1, "reasons": {"cannot be inspected": 1}}
+    (line,) = run.result.stderr.splitlines()
+    assert f"{two[0]}: a flow whose report cannot be made" in line
+    assert re.search(r"at byte [1-9][0-9]*$", line)
+
+
+def test_reports_stay_where_nothing_can_be_said_of_all_together(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(session: Session, other: Session) -> Any:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Session, "merge", odd)
+    run = Run(tmp_path, *two, status=2)
+    assert len(run.reports) == 4
+    assert f"{two[1]}: what its flows say together cannot be told" in run.result.stderr
 
 
 def test_wrong_usage(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cos_inspect.analysis.settings import Settings
+from cos_inspect.captures.saved import UNINSPECTED, Remarks
 from cos_inspect.proxy.terminal import flow_line
 from cos_inspect.report.baseline import Known, known_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
@@ -26,6 +27,9 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
     spool: str
     offsets: list[int]
+    capture: str
+    places: list[int]
+    """Where their flows begin in the capture."""
     first_sequence: int
     revisions: str
     """A file that holds the ``Place`` of revised reports by flow id."""
@@ -53,8 +57,10 @@ class Written(msgspec.Struct, kw_only=True):
     """Findings as bad as ``fail_on``, and not known before."""
     known: int
     lost: Lost
-    """Reports that could not be written."""
+    """Reports that could not be made or written."""
     error: str | None = None
+    faults: list[str] = []
+    """A line for each that could not be made."""
 
 
 def read_report(place: Place) -> FlowReport:
@@ -85,18 +91,27 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         known=0,
         lost=Lost(),
     )
+    remarks = Remarks(chunk.capture)
     decoder = msgspec.json.Decoder(FlowReport)
     with Path(chunk.spool).open("rb") as file:
-        for sequence, at in enumerate(chunk.offsets, start=chunk.first_sequence):
-            file.seek(at)
-            size = int.from_bytes(file.read(4), "little")
-            report = decoder.decode(file.read(size))
-            if report.flow_id in revised:
-                report = read_report(revised[report.flow_id])
-            report = _numbered(report, sequence, chunk.without_connect)
-            content = encoded(report)
-            if not settings.quiet:
+        for sequence, (at, begin) in enumerate(
+            zip(chunk.offsets, chunk.places, strict=True), start=chunk.first_sequence
+        ):
+            try:
+                file.seek(at)
+                size = int.from_bytes(file.read(4), "little")
+                report = decoder.decode(file.read(size))
+                if report.flow_id in revised:
+                    report = read_report(revised[report.flow_id])
+                report = _numbered(report, sequence, chunk.without_connect)
+                content = encoded(report)
                 line = flow_line(report, width=settings.width, colour=settings.colour)
+                suite = _suite(report, settings) if "junit" in formats else None
+            except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+                what = f"a flow whose report cannot be made ({error!r:.200})"
+                remarks.lose(what, begin, reason=UNINSPECTED)
+                continue
+            if not settings.quiet:
                 written.lines.append(line)
             _judge(report, settings, written)
             written.verdicts[report.verdict] += 1
@@ -111,8 +126,11 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
             written.tally.add(report)
             if together:
                 written.encoded.append(content)
-            if "junit" in formats:
-                written.suites.append(_suite(report, settings))
+            if suite is not None:
+                written.suites.append(suite)
+    written.faults = remarks.faults
+    for reason, count in remarks.lost.items():
+        written.lost.add(reason, count)
     return written
 
 

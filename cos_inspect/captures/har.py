@@ -6,7 +6,8 @@ who wrote the file, but for mitmproxy's timings: what an entry says is taken
 as far as it agrees with itself.
 """
 
-import math
+import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cos_inspect.captures.har_body import har_request_body, har_response_body
-from cos_inspect.captures.har_entries import HarEntries, RawEntry, decode
-from cos_inspect.captures.saved import Note, Saved
+from cos_inspect.captures.har_entries import HarEntries, RawEntry, blob_of, decode, unescaped
+from cos_inspect.captures.saved import Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.cos.operation import read_operation
@@ -34,6 +35,7 @@ _VERSIONS = {
     "http/1.1": "HTTP/1.1",
     "http/1.0": "HTTP/1.0",
 }
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 _FROM_CACHE = frozenset({"memory cache", "disk cache", "memory", "disk"})
 _REFUSED_BY_CORS = "net::ERR_FAILED"
 """Chromium withheld the answer from the page, or sent nothing after a refused preflight;
@@ -59,6 +61,10 @@ class OddEntryError(ValueError):
     """An entry that cannot be an exchange, and why."""
 
 
+class _NeverSentError(ValueError):
+    """An entry that tells of no exchange."""
+
+
 class HarFile:
     """Reads one file."""
 
@@ -78,9 +84,10 @@ class HarFile:
         self._creator = creator
         self._mitmproxy = False
 
-    def saved(self, note: Note) -> Iterator[Saved]:
+    def saved(self, remarks: Remarks) -> Iterator[Saved]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         reader = HarEntries(self._stream, creator=self._creator)
+        name = self._stream.name
         cached = 0
         for number, raw in enumerate(reader.entries(self._end), start=self._first):
             self._mitmproxy = reader.creator == "mitmproxy"
@@ -89,39 +96,45 @@ class HarFile:
                 if _from_cache(entry):
                     cached += 1
                     continue
-                yield self._one(entry, raw)
-            except ValueError as error:
-                note(
-                    f"{self._stream.name}: entry {number}, at byte {raw.offset}:"
-                    f" skipped, {error or 'it cannot be read'}"
-                )
+                found = self._one(entry, raw, number)
+            except _NeverSentError as error:
+                remarks.note(f"{name}: entry {number}, at byte {raw.offset}: skipped, {error}")
+            except Exception as error:
+                # Anything may stand in an entry; the next one may be whole again.
+                known = isinstance(error, OddEntryError)
+                what = str(error) if known else f"it cannot be read ({error!r:.200})"
+                remarks.lose(f"skipped, {what}", raw.offset, number)
+            else:
+                yield found
         if cached:
-            note(f"{self._stream.name}: {cached} entries came out of a cache and are not counted")
+            remarks.note(f"{name}: {cached} entries came out of a cache and are not counted")
 
-    def _one(self, entry: dict[str, Any], raw: RawEntry) -> Saved:
+    def _one(self, entry: dict[str, Any], raw: RawEntry, number: int) -> Saved:
         flow_id = _identity(raw)
         asked = _object(entry.get("request"), "its request")
         url = asked.get("url")
         if not isinstance(url, str) or ":" not in url:
             raise OddEntryError("it has no URL")
+        if blob_of(raw, url) is not None:
+            raise OddEntryError("its URL is longer than any")
         scheme = url.partition(":")[0].lower()
         if scheme not in _PORTS:
-            return Saved(flow_id, None)
-        headers, pseudo = _headers(asked.get("headers"))
+            return Saved(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
+        headers, pseudo = _headers(asked.get("headers"), raw)
         host, port, target = _place(url, scheme, headers, pseudo)
         answered = entry.get("response")
-        answer = answered if isinstance(answered, dict) else {}
-        answer_headers, _ = _headers(answer.get("headers"))
+        answer = {} if answered is None else _object(answered, "its response")
+        answer_headers, _ = _headers(answer.get("headers"), raw)
         endpoint = find_endpoint(host, target, headers, answer_headers, self._hosts)
         if endpoint is None:
-            return Saved(flow_id, None)
-        method = _text(asked.get("method")).upper() or "GET"
+            return Saved(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number, host=host)
+        method = _method(asked.get("method"))
         operation = read_operation(endpoint, method, target, headers)
-        status = _whole(answer.get("status"))
-        error = _failure(entry, answer)
+        status = _status(answer.get("status"))
+        error = _failure(entry, answer, status)
         given_up = error is not None and error.startswith(_GIVEN_UP)
         response = None
-        if status is not None and status >= 100:
+        if status is not None:
             response = Response(
                 status=status,
                 reason=_text(answer.get("statusText")),
@@ -139,7 +152,7 @@ class HarFile:
                 ),
             )
         if response is None and error is not None and error.startswith(_NEVER_SENT):
-            raise OddEntryError(f"it was never sent ({error})")
+            raise _NeverSentError(f"it was never sent ({error})")
         exchange = Exchange(
             flow_id=flow_id,
             request=Request(
@@ -164,7 +177,7 @@ class HarFile:
             error=None if given_up and response is not None else error,
             server_address=_address(entry.get("serverIPAddress")),
         )
-        return Saved(flow_id, exchange)
+        return Saved(flow_id=flow_id, exchange=exchange, offset=raw.offset, entry=number)
 
     def _timing(self, entry: dict[str, Any], answer: Headers, *, answered: bool) -> Timing:
         """An entry begins before the connection is made, but in mitmproxy's files, whose
@@ -221,23 +234,34 @@ def _text(value: object) -> str:
     """Lone surrogates, which cannot be written, become U+FFFD."""
     if not isinstance(value, str):
         return ""
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
+    """None for what is no number, or none that a time, a size or a status has."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and abs(value) < 1e15 else None
+    return float(value) if -1e15 < value < 1e15 else None
 
 
-def _whole(value: object) -> int | None:
+def _method(value: object) -> str:
+    if value is not None and not isinstance(value, str):
+        raise OddEntryError("its method is no text")
+    return _text(value).upper() or "GET"
+
+
+def _status(value: object) -> int | None:
+    """None where there was no answer, for which exporters write 0, -1 or nothing."""
     number = _number(value)
-    return None if number is None else int(number)
+    if (number is None and value is None) or value == "":
+        return None
+    if number is None or number >= 1000 or 0 < number < 100:
+        raise OddEntryError("its status is none")
+    return int(number) if number >= 100 else None
 
 
 def _span(timings: dict[str, Any], name: str) -> float | None:
@@ -246,28 +270,44 @@ def _span(timings: dict[str, Any], name: str) -> float | None:
     return number if number is not None and number >= 0 else None
 
 
-def _headers(fields: object) -> tuple[Headers, dict[str, str]]:
+def _headers(fields: object, raw: RawEntry) -> tuple[Headers, dict[str, str]]:
     """Header fields, and the pseudo header fields of HTTP/2 by name. A list of objects or
     of pairs, or one object."""
     plain: list[tuple[str, str]] = []
     pseudo: dict[str, str] = {}
     items = list(fields.items()) if isinstance(fields, dict) else fields
-    for item in items if isinstance(items, list) else ():
+    if items is not None and not isinstance(items, list):
+        raise OddEntryError("its headers are no list")
+    for item in items or ():
         if isinstance(item, dict):
             name, value = item.get("name"), item.get("value")
         elif isinstance(item, list | tuple) and len(item) == 2:
             name, value = item
         else:
             continue
-        if not isinstance(name, str) or not name:
+        name = _text(name)
+        if not name:
             continue
-        value = _text(value) if isinstance(value, str) else "" if value is None else str(value)
+        value = _beginning(_text(value), raw) if isinstance(value, str) else _shown(value)
         if name.startswith(":"):
             pseudo[name] = value
             continue
         # Chromium joins repeated fields by line ends.
-        plain += [(_text(name), each) for each in value.split("\n")]
+        plain += [(name, each) for each in value.split("\n")]
     return Headers(plain), pseudo
+
+
+def _beginning(value: str, raw: RawEntry) -> str:
+    """The value itself, but for one that is too long to be kept."""
+    blob = blob_of(raw, value)
+    if blob is None:
+        return value
+    return next(unescaped(blob), b"").decode("utf-8", "replace")
+
+
+def _shown(value: object) -> str:
+    """Of a header whose value is no text: a number or a word, as it stands in JSON."""
+    return json.dumps(value) if isinstance(value, bool) or _number(value) is not None else ""
 
 
 def _place(url: str, scheme: str, headers: Headers, pseudo: dict[str, str]) -> tuple[str, int, str]:
@@ -318,15 +358,14 @@ def _moment(value: object, answer: Headers) -> float | None:
         raise OddEntryError("it does not say when it was") from None
 
 
-def _failure(entry: dict[str, Any], answer: dict[str, Any]) -> str | None:
+def _failure(entry: dict[str, Any], answer: dict[str, Any], status: int | None) -> str | None:
     """What ended the exchange early, in the exporter's words."""
     for holder in (answer, entry):
         for name in ("_error", "error"):
             value = holder.get(name)
             if isinstance(value, str) and value:
                 return _text(value)
-    status = _whole(answer.get("status"))
-    if status is not None and status >= 100:
+    if status is not None:
         return None
     said = _text(answer.get("statusText")) or _text(answer.get("comment"))
     return said or "no answer is recorded"

@@ -19,6 +19,7 @@ from cos_inspect.captures.source import Stream
 _AHEAD = 1024 * 1024
 _LARGEST_ENTRY = 64 * LARGE
 """What an entry may hold besides its long strings."""
+_LONGEST_NUMBER = 40
 _BLOB = "\0blob:"
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]"])', re.DOTALL)
 """The next bracket that stands in no string, or the quote of a string without end."""
@@ -173,12 +174,18 @@ def decode(entry: RawEntry) -> Any:
     """
     try:
         return msgspec.json.decode(entry.data)
-    except (msgspec.DecodeError, RecursionError):
-        # Lone surrogates, control characters, NaN, bytes that are no UTF-8.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Lone surrogates, control characters, NaN, endless numbers, bytes that are no UTF-8.
+        text = entry.data.decode("utf-8", "surrogateescape")
         try:
-            return json.loads(entry.data.decode("utf-8", "replace"), strict=False)
+            return json.loads(text, strict=False, parse_int=_integer)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
+
+
+def _integer(digits: str) -> int | None:
+    """None for what is longer than any number that a HAR has."""
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else None
 
 
 def blob_of(entry: RawEntry, text: str) -> Blob | None:
@@ -186,8 +193,8 @@ def blob_of(entry: RawEntry, text: str) -> Blob | None:
     if not text.startswith(_BLOB):
         return None
     number = text.removeprefix(_BLOB)
-    known = number.isdigit() and int(number) < len(entry.blobs)
-    return entry.blobs[int(number)] if known else None
+    known = number.isascii() and number.isdigit() and len(number) < _LONGEST_NUMBER
+    return entry.blobs[int(number)] if known and int(number) < len(entry.blobs) else None
 
 
 def unescaped(blob: Blob) -> Iterator[bytes]:

@@ -1,9 +1,10 @@
 """mitmproxy's flow files to exchanges, by the same steps that a flow takes live."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from types import NoneType
+from hashlib import blake2b
 from typing import Any
+from uuid import UUID
 
 from mitmproxy import connection, http, version
 from mitmproxy.flow import Error
@@ -11,7 +12,7 @@ from mitmproxy.io import compat
 
 from cos_inspect.captures.blob import Blob
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.saved import Marks, Note, Saved
+from cos_inspect.captures.saved import Marks, Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import (
     BadFlowError,
@@ -21,7 +22,9 @@ from cos_inspect.captures.tnetstring import (
     read_state,
 )
 from cos_inspect.digests import crc64
+from cos_inspect.exchange import known_moment
 from cos_inspect.proxy import annotations
+from cos_inspect.proxy.flows import place_of
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.watch import Watch
 
@@ -39,43 +42,52 @@ class FlowFile:
         self.connections: dict[str, str] = {}
         """Server connections, and the first flow on each; the last ones."""
 
-    def saved(self, note: Note) -> Iterator[Saved]:
-        """:raises CaptureError: where the file is cut or broken, after what came before,
-        and at the end when single flows in it could not be read."""
-        broken: CaptureError | None = None
-        name = self._stream.name
+    def saved(self, remarks: Remarks) -> Iterator[Saved]:
+        """:raises CaptureError: where the file is cut or broken, after what came before."""
+        first = True
         for offset, data in FlowBytes(self._stream, self._end).flows():
             try:
-                found = self._one(data)
+                if isinstance(data, BadFlowError):
+                    raise data
+                found = self._one(data, offset)
             except _TooNewError as error:
-                raise CaptureError(name, str(error), offset) from error
+                if first:
+                    raise CaptureError(self._stream.name, str(error), offset, loses=True) from None
+                remarks.lose(str(error), offset)
             except Exception as error:
                 # Anything may stand in a broken file; the next flow may be whole again.
-                what = str(error) if isinstance(error, BadFlowError) else "a flow is broken"
-                damage = CaptureError(name, what, offset)
-                broken = broken or damage
-                if broken is not damage:
-                    note(str(damage))
-                continue
-            if found is not None:
-                yield found
-        if broken is not None:
-            raise broken
+                known = isinstance(error, BadFlowError)
+                what = str(error) if known else f"a flow that cannot be read ({error!r:.200})"
+                remarks.lose(what, offset)
+            else:
+                if found is not None:
+                    yield found
+            first = False
 
-    def _one(self, data: bytes | State) -> Saved | None:
+    def _one(self, data: bytes | State, offset: int) -> Saved | None:
         flow = _flow_of(data)
         if flow is None:
             return None
+        if not flow.id:
+            place = f"{self._stream.name}:{offset}".encode("utf-8", "surrogateescape")
+            flow.id = str(UUID(bytes=blake2b(place, digest_size=16).digest()))
         watch = Glance(flow, self._hosts).watch()
         if watch is None:
-            return Saved(flow.id, None)
+            host = place_of(flow.request).host
+            return Saved(flow_id=flow.id, exchange=None, offset=offset, host=host)
         answer = flow.response.raw_content if flow.response else None
         _feed_blobs(flow, watch)
         exchange = watch.exchange(opened_connection=self._opens(flow))
         marks: Marks | None = None
         if answer and flow.response and flow.response.status_code == 206:
             marks = _marks_of(answer)
-        return Saved(flow.id, exchange, bool(annotations.saved(flow)), marks)
+        return Saved(
+            flow_id=flow.id,
+            exchange=exchange,
+            offset=offset,
+            judged=bool(annotations.saved(flow)),
+            marks=marks,
+        )
 
     def _opens(self, flow: http.HTTPFlow) -> bool:
         known = self.connections
@@ -87,8 +99,12 @@ class FlowFile:
         return True
 
 
+_OTHER_TYPES = ("tcp", "udp", "dns", "websocket")
+_WEBSOCKET = ("websocket", b"websocket")
+
+
 class _TooNewError(Exception):
-    """This mitmproxy is older than the one that wrote the file."""
+    """This mitmproxy is older than the one that wrote the flow."""
 
 
 def _flow_of(data: bytes | State) -> http.HTTPFlow | None:
@@ -97,70 +113,143 @@ def _flow_of(data: bytes | State) -> http.HTTPFlow | None:
     if state.get("version") != version.FLOW_FORMAT_VERSION:
         if isinstance(data, bytes):
             state = read_state(data, whole=True)
-        made_by = state.get("version", state.get(b"version"))
-        if made_by is None:
-            raise BadFlowError("this is no flow")
-        try:
-            state = compat.migrate_flow(state)
-        except ValueError as error:
-            if "cannot read files" in str(error):
-                raise _TooNewError(str(error).removesuffix(".")) from error
-            raise
-    if state["type"] != "http":
+        state = _migrated(state)
+    kind = state.get("type")
+    if kind in _OTHER_TYPES:
         return None
+    if kind != "http":
+        raise BadFlowError("a flow of an unknown type")
     return _http_flow(state)
 
 
+def _migrated(state: State) -> State:
+    """A flow of another version of mitmproxy in the form of this one."""
+    made_by = state.get("version", state.get(b"version"))
+    if made_by is None:
+        raise BadFlowError("this is no flow")
+    if isinstance(made_by, int) and made_by > version.FLOW_FORMAT_VERSION:
+        raise _TooNewError(
+            f"{version.MITMPROXY} cannot read the flow format version {made_by},"
+            " please update mitmproxy"
+        )
+    if state.get("type", state.get(b"type")) in _WEBSOCKET:
+        # Its handshake is a flow of its own, which mitmproxy gives out again in its place.
+        return {"type": "websocket"}
+    try:
+        return compat.migrate_flow(state)
+    except Exception as error:
+        what = f"a flow of an older mitmproxy that cannot be read ({error!r:.200})"
+        raise BadFlowError(what) from error
+
+
 def _http_flow(state: State) -> http.HTTPFlow:
-    """What ``Flow.from_state`` makes, as far as an exchange needs it."""
-    client, server = _client(state["client_conn"]), _server(state["server_conn"])
+    """What ``Flow.from_state`` makes, as far as an exchange needs it. What is of the wrong
+    type is unknown where a report can do without it."""
+    client, server = _client(state.get("client_conn")), _server(state.get("server_conn"))
     flow = http.HTTPFlow(client, server)
-    flow.id = str(state["id"])
+    identity = state.get("id")
+    flow.id = identity if isinstance(identity, str) else ""
     metadata = state.get("metadata")
     flow.metadata = metadata if isinstance(metadata, dict) else {}
     error = state.get("error")
     if error:
-        flow.error = Error(str(error["msg"]), float(error["timestamp"]))
-    flow.request = _message(http.Request, http.RequestData, state["request"])
-    if state.get("response"):
-        flow.response = _message(http.Response, http.ResponseData, state["response"])
+        flow.error = _error(error)
+    request = state.get("request")
+    flow.request = _message(http.Request, http.RequestData, request, _REQUEST)
+    data = flow.request.data
+    if not data.port:
+        data.port = 80 if data.scheme == b"http" else 443
+    if not data.host and not data.authority and "host" not in data.headers:
+        raise BadFlowError("a flow that does not say who was asked")
+    answer = state.get("response")
+    if answer is not None:
+        flow.response = _message(http.Response, http.ResponseData, answer, _RESPONSE)
     return flow
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "host": (str,),
-    "port": (int,),
-    "method": (bytes,),
-    "scheme": (bytes,),
-    "authority": (bytes,),
-    "path": (bytes,),
-    "http_version": (bytes,),
-    "status_code": (int,),
-    "reason": (bytes,),
-    "content": (bytes, Blob, NoneType),
-    "timestamp_start": (float, int),
-    "timestamp_end": (float, int, NoneType),
+def _error(state: object) -> Error:
+    held = state if isinstance(state, dict) else {}
+    message, moment = held.get("msg"), known_moment(held.get("timestamp"))
+    return Error(message if isinstance(message, str) else "unknown", moment or 0.0)
+
+
+def _host(value: object) -> str | None:
+    """mitmproxy 6 and older saved the name's bytes."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("idna")
+        except UnicodeError:
+            return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""
+
+
+def _port(value: object) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535
+    return value if fits and isinstance(value, int) else 0
+
+
+def _needed(value: object) -> bytes | None:
+    return value if isinstance(value, bytes) else None
+
+
+def _optional(value: object) -> bytes | None:
+    return value if isinstance(value, bytes) else b""
+
+
+def _status(value: object) -> int | None:
+    return value if isinstance(value, int) and 100 <= value <= 999 else None
+
+
+def _content(value: object) -> bytes | Blob | None:
+    return value if isinstance(value, bytes | Blob) else None
+
+
+def _headers(value: object) -> http.Headers | None:
+    if not isinstance(value, list | tuple):
+        return None
+    for field in value:
+        if not isinstance(field, list | tuple) or list(map(type, field)) != [bytes, bytes]:
+            return None
+    headers = http.Headers()
+    headers.fields = tuple(map(tuple, value))
+    return headers
+
+
+_BOTH: dict[str, Callable[[object], object]] = {
+    "http_version": _optional,
+    "headers": _headers,
+    "timestamp_start": known_moment,
+    "timestamp_end": known_moment,
 }
-_REQUEST = ("host", "port", "method", "scheme", "authority", "path")
-_RESPONSE = ("status_code", "reason")
-_BOTH = ("http_version", "content", "timestamp_start", "timestamp_end")
+_REQUEST = _BOTH | {
+    "host": _host,
+    "port": _port,
+    "method": _needed,
+    "scheme": _needed,
+    "authority": _optional,
+    "path": _needed,
+}
+_RESPONSE = _BOTH | {"status_code": _status, "reason": _optional}
+_MAY_BE_NONE = frozenset({"timestamp_start", "timestamp_end"})
 
 
 def _message[M: (http.Request, http.Response)](
-    kind: type[M], data_kind: type[http.RequestData | http.ResponseData], state: State
+    kind: type[M],
+    data_kind: type[http.RequestData | http.ResponseData],
+    state: object,
+    members: dict[str, Callable[[object], object]],
 ) -> M:
     """A message without mitmproxy's own checks, which take longer than all else here."""
+    side = kind.__name__.lower()
+    if not isinstance(state, dict):
+        raise BadFlowError(f"a flow whose {side} is {'missing' if state is None else 'none'}")
     data = data_kind.__new__(data_kind)
-    for name in (*(_REQUEST if kind is http.Request else _RESPONSE), *_BOTH):
-        value = state[name]
-        if not isinstance(value, _KINDS[name]):
-            raise BadFlowError(f"a flow whose {name} is of the wrong type")
+    for name, read in members.items():
+        value = read(state.get(name))
+        if value is None and name not in _MAY_BE_NONE:
+            raise BadFlowError(f"a flow whose {side} has no {name} that can be read")
         setattr(data, name, value)
-    fields = [(name, value) for name, value in state["headers"]]
-    if not all(isinstance(name, bytes) and isinstance(value, bytes) for name, value in fields):
-        raise BadFlowError("a flow whose headers are of the wrong type")
-    data.headers = http.Headers()
-    data.headers.fields = tuple(fields)
+    data.content = _content(state.get("content"))  # type: ignore[assignment]
     data.trailers = None
     message = kind.__new__(kind)
     message.data = data  # type: ignore[assignment]
@@ -172,30 +261,33 @@ def _read_connection(data: bytes) -> State:
     return read_connection(data)
 
 
-def _client(data: bytes | State | None) -> connection.Client:
+def _client(data: object) -> connection.Client:
     return connection.Client(peername=_peer(_connection(data)) or ("", 0), sockname=("", 0))
 
 
-def _server(data: bytes | State | None) -> connection.Server:
+def _server(data: object) -> connection.Server:
     state = _connection(data)
     server = connection.Server(address=None)
-    server.id = state.get("id") or server.id
+    identity = state.get("id")
+    server.id = identity if isinstance(identity, str) else server.id
     server.peername = _peer(state)
-    server.timestamp_start = state.get("timestamp_start")
-    server.timestamp_tcp_setup = state.get("timestamp_tcp_setup")
-    server.timestamp_tls_setup = state.get("timestamp_tls_setup")
+    server.timestamp_start = known_moment(state.get("timestamp_start"))
+    server.timestamp_tcp_setup = known_moment(state.get("timestamp_tcp_setup"))
+    server.timestamp_tls_setup = known_moment(state.get("timestamp_tls_setup"))
     return server
 
 
-def _connection(data: bytes | State | None) -> State:
+def _connection(data: object) -> State:
     if isinstance(data, bytes):
         return _read_connection(data)
-    return data or {}
+    return data if isinstance(data, dict) else {}
 
 
 def _peer(state: State) -> Any:
+    """Address and port, where they are there."""
     peer = state.get("peername")
-    return tuple(peer) if peer else None
+    known = isinstance(peer, list | tuple) and bool(peer) and isinstance(peer[0], str)
+    return tuple(peer) if known and isinstance(peer, list | tuple) else None
 
 
 def _feed_blobs(flow: http.HTTPFlow, watch: Watch) -> None:

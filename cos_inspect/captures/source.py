@@ -15,6 +15,7 @@ Progress = Callable[[int], None]
 """Told how many more bytes of the file (as it lies on the disk) were read."""
 
 STDIN = "-"
+STDIN_NAME = "standard input"
 _CHUNK = 1024 * 1024
 _HEAD = 64
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -27,7 +28,7 @@ class Stream:
 
     def __init__(self, path: str, progress: Progress | None = None, begin: int = 0) -> None:
         """:raises CaptureError: when there is no such file, or it cannot be read."""
-        self.name = "standard input" if path == STDIN else path
+        self.name = STDIN_NAME if path == STDIN else path
         self.offset = begin
         """Of the next byte that ``read`` returns."""
         self._second: BinaryIO | None = None

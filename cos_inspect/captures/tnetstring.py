@@ -4,6 +4,7 @@ Several times as fast as mitmproxy's own reader, since it copies less and steps
 over what no report needs; and a body too large for memory stays where it is.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,17 +14,28 @@ from cos_inspect.captures.source import Stream
 
 _AHEAD = 1024 * 1024
 _LONGEST_PREFIX = 13
+"""Digits and the colon, as long as mitmproxy takes them."""
 _DEEPEST = 32
 _LARGEST_IN_MEMORY = 4 * LARGE
-_LARGEST_REST = 64 * LARGE
+_LARGEST_REST = 8 * LARGE
 """What a flow may hold besides its bodies."""
+_LONGEST_NAME = 256
+_INTEGER = re.compile(rb"-?[0-9]++")
+_FLOAT = re.compile(rb"-?(?:[0-9]++(?:\.[0-9]++)?(?:e[-+]?[0-9]++)?|inf|nan)")
+"""As Python prints them. What it reads may also have blanks, underscores and more signs."""
+_LONGEST_NUMBER = 4000
+"""Digits that Python still makes a number of."""
+_BOOLEANS = {b"true": True, b"false": False}
+_TYPES = b",;#^!~]}"
 _CONNECTIONS = frozenset({"client_conn", "server_conn"})
 _PASSED_OVER = frozenset({"backup", "websocket"})
 _BODIES = frozenset({"request", "response"})
-_DROPPED_LARGE = _PASSED_OVER | _CONNECTIONS | {"metadata"}
 _CONNECTION_MEMBERS = frozenset(
     {"id", "peername", "timestamp_start", "timestamp_tcp_setup", "timestamp_tls_setup"}
 )
+
+_FAULTS = (ValueError, LookupError, TypeError, RecursionError)
+"""What bytes that are not of the form lead to."""
 
 State = dict[Any, Any]
 
@@ -41,14 +53,17 @@ class FlowBytes:
         self._buffer = b""
         self._at = 0
         self._base = stream.offset
+        self._held = 0
+        """Bytes of a large flow that are kept, bodies left out."""
 
     @property
     def offset(self) -> int:
         return self._base + self._at
 
-    def flows(self) -> Iterator[tuple[int, bytes | State]]:
+    def flows(self) -> Iterator[tuple[int, bytes | State | BadFlowError]]:
         """Offset and bytes of each flow, without length and type; a flow too large for
-        memory as its state, with ``Blob`` for bodies.
+        memory as its state, with ``Blob`` for bodies. An error stands for what is as long
+        as it says, but is no flow.
 
         :raises CaptureError: where the file is cut or broken.
         """
@@ -57,20 +72,33 @@ class FlowBytes:
             if not self._have(1):
                 return
             try:
-                length = self._prefix()
-                if length > _LARGEST_IN_MEMORY:
-                    yield begin, self._large_flow(length)
-                    continue
-                data = self._take(length)
-                if self._take(1) != b"}":
-                    raise BadFlowError("the length of this flow is wrong")
+                found = self._one()
             except EOFError:
-                raise CaptureError(
-                    self._stream.name, "the file ends inside the flow that begins", begin
-                ) from None
+                what = "the file ends inside the flow that begins"
+                raise CaptureError(self._stream.name, what, begin, loses=True) from None
             except BadFlowError as error:
-                raise CaptureError(self._stream.name, str(error), begin) from None
-            yield begin, data
+                raise CaptureError(self._stream.name, str(error), begin, loses=True) from None
+            yield begin, found
+
+    def _one(self) -> bytes | State | BadFlowError:
+        length = self._prefix()
+        end = self.offset + length
+        if length <= _LARGEST_IN_MEMORY:
+            found: bytes | State | BadFlowError = self._take(length)
+        else:
+            try:
+                found = self._large_flow(length)
+            except _FAULTS as error:
+                found = _unreadable(error)
+                if self.offset > end:
+                    raise found from error
+                self._skip(end - self.offset, None)
+        kind = self._take(1)
+        if kind == b"}":
+            return found
+        if kind in _TYPES:
+            return BadFlowError("this is no flow")
+        raise BadFlowError("the length of this flow is wrong")
 
     def _have(self, count: int) -> bool:
         """Whether so many bytes follow; they are in the buffer then."""
@@ -89,7 +117,8 @@ class FlowBytes:
         colon = buffer.find(b":", at, at + _LONGEST_PREFIX)
         digits = buffer[at:colon] if colon >= 0 else b""
         if not digits.isdigit():
-            if colon < 0 and buffer[at:].isdigit() and len(buffer) - at < _LONGEST_PREFIX:
+            rest = buffer[at : at + _LONGEST_PREFIX]
+            if colon < 0 and len(rest) < _LONGEST_PREFIX and (not rest or rest.isdigit()):
                 raise EOFError
             raise BadFlowError("there is no flow here")
         self._at = colon + 1
@@ -103,41 +132,44 @@ class FlowBytes:
 
     def _large_flow(self, length: int) -> State:
         state: State = {}
+        self._held = 0
         self._members(length, state, inside=None)
         return state
 
     def _members(self, length: int, into: State, inside: str | None) -> None:
         end = self.offset + length
         while self.offset < end:
-            begin = self.offset
-            key = self._small(self._prefix())
-            at_value = self.offset
             size = self._prefix()
-            if not isinstance(key, str) or self.offset + size >= end:
+            if size > _LONGEST_NAME:
                 raise BadFlowError("a flow holds what no flow holds")
-            if size <= LARGE:
-                into[key] = self._small(size)
-            elif inside is None and key in _DROPPED_LARGE:
-                self._skip(size + 1, None)
-                into[key] = None
-            elif inside is None and key in _BODIES:
-                inner: State = {}
-                self._members(size, inner, inside=key)
-                into[key] = inner
-            elif inside is not None and key == "content":
-                writer = BlobWriter(self._stream, self.offset)
-                self._skip(size, writer)
-                into[key] = writer.blob()
-                if self._take(1) not in (b",", b";"):
-                    raise BadFlowError("a body is of the wrong type")
-            elif size <= _LARGEST_REST:
-                into[key] = self._small(size)
-            else:
-                raise BadFlowError(f"a flow's {key} is {size} bytes long")
-            if self.offset <= begin or self.offset <= at_value:
+            key = self._small(size)
+            name = key.decode("latin-1") if isinstance(key, bytes) else key
+            size = self._prefix()
+            if not isinstance(name, str) or self.offset + size >= end:
                 raise BadFlowError("a flow holds what no flow holds")
-        if self._take(1) != b"}":
-            raise BadFlowError("the length of this flow is wrong")
+            into[key] = self._member(name, size, inside)
+
+    def _member(self, name: str, size: int, inside: str | None) -> object:
+        if inside is not None and name == "content" and size > LARGE:
+            writer = BlobWriter(self._stream, self.offset)
+            self._skip(size, writer)
+            if self._take(1) not in (b",", b";"):
+                raise BadFlowError("a body is of the wrong type")
+            return writer.blob()
+        if inside is None and name in _BODIES and size > LARGE:
+            inner: State = {}
+            self._members(size, inner, inside=name)
+            if self._take(1) != b"}":
+                raise BadFlowError(f"a flow's {name} is of the wrong type")
+            return inner
+        if inside is None and size > LARGE:
+            # Certificates, messages of other protocols: no report needs what is that long.
+            self._skip(size + 1, None)
+            return {} if name == "metadata" else None
+        self._held += size
+        if self._held > _LARGEST_REST:
+            raise BadFlowError(f"a flow holds more than {_LARGEST_REST} bytes besides its bodies")
+        return self._small(size)
 
     def _small(self, size: int) -> object:
         """The value of ``size`` bytes whose length prefix was read."""
@@ -182,19 +214,23 @@ def read_state(data: bytes, *, whole: bool = False) -> State:
     """
     try:
         return _members_of(data, 0, len(data), 0, lazy=not whole)
-    except (ValueError, IndexError, RecursionError) as error:
-        raise BadFlowError(f"a flow that cannot be read ({error})") from error
+    except _FAULTS as error:
+        raise _unreadable(error) from error
 
 
 def read_connection(data: bytes) -> State:
-    """The few members of a connection's state that are of use.
-
-    :raises BadFlowError: for bytes that are not of the form.
-    """
+    """The few members of a connection's state that are of use; none where the bytes are not
+    of the form: no report stands or falls with them."""
     try:
         return _members_of(data, 0, len(data), 1, only=_CONNECTION_MEMBERS)
-    except (ValueError, IndexError, RecursionError) as error:
-        raise BadFlowError(f"a connection that cannot be read ({error})") from error
+    except _FAULTS:
+        return {}
+
+
+def _unreadable(error: Exception) -> BadFlowError:
+    if isinstance(error, BadFlowError):
+        return error
+    return BadFlowError(f"a flow that cannot be read ({error})")
 
 
 def _members_of(
@@ -209,15 +245,18 @@ def _members_of(
     state: State = {}
     index = data.index
     while at < end:
+        # The two halves are written out: this loop is what reading costs.
         colon = index(b":", at, at + _LONGEST_PREFIX)
+        digits = data[at:colon]
         begin = colon + 1
-        stop = begin + int(data[at:colon])
-        key = _value(data, begin, stop, depth)
+        if not digits.isdigit() or (stop := begin + int(digits)) >= end:
+            raise ValueError("a length is wrong")
+        key = data[begin:stop].decode() if data[stop] == 59 else _value(data, begin, stop, depth)
         at = stop + 1
         colon = index(b":", at, at + _LONGEST_PREFIX)
+        digits = data[at:colon]
         begin = colon + 1
-        stop = begin + int(data[at:colon])
-        if stop < begin or stop >= end:
+        if not digits.isdigit() or (stop := begin + int(digits)) >= end:
             raise ValueError("a length is wrong")
         at = stop + 1
         if lazy and key in _CONNECTIONS and data[stop] == 125:  # }
@@ -236,12 +275,15 @@ def _value(data: bytes, begin: int, stop: int, depth: int) -> object:
     if kind == 59:  # ;
         return data[begin:stop].decode("utf-8")
     if kind == 94:  # ^
-        return float(data[begin:stop])
+        return float(_number(_FLOAT, data[begin:stop]))
     if kind == 35:  # #
-        return int(data[begin:stop])
+        digits = _number(_INTEGER, data[begin:stop])
+        return int(digits) if len(digits) <= _LONGEST_NUMBER else None
     if kind == 33:  # !
-        return data[begin:stop] == b"true"
+        return _BOOLEANS[data[begin:stop]]
     if kind == 126:  # ~
+        if begin != stop:
+            raise ValueError("what is nothing has a length")
         return None
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
@@ -253,10 +295,16 @@ def _value(data: bytes, begin: int, stop: int, depth: int) -> object:
     at = begin
     while at < stop:
         colon = data.index(b":", at, at + _LONGEST_PREFIX)
+        digits = data[at:colon]
         first = colon + 1
-        last = first + int(data[at:colon])
-        if last < first or last >= stop:
+        if not digits.isdigit() or (last := first + int(digits)) >= stop:
             raise ValueError("a length is wrong")
         items.append(_value(data, first, last, depth + 1))
         at = last + 1
     return items
+
+
+def _number(form: re.Pattern[bytes], digits: bytes) -> bytes:
+    if form.fullmatch(digits) is None:
+        raise ValueError("a number is none")
+    return digits

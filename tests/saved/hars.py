@@ -9,6 +9,7 @@ from typing import Any
 
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
+from cos_inspect.captures.saved import Remarks
 from cos_inspect.captures.source import Stream
 from cos_inspect.digests import crc64
 from cos_inspect.exchange import Exchange
@@ -105,13 +106,13 @@ class Reading:
 
     def __init__(self, path: Path, content: bytes) -> None:
         path.write_bytes(content)
-        self.notes: list[str] = []
+        self.remarks = Remarks(str(path))
         self.error: CaptureError | None = None
         self.exchanges: list[Exchange] = []
         self.others = 0
         stream = Stream(str(path))
         try:
-            for saved in HarFile(stream, ()).saved(self.notes.append):
+            for saved in HarFile(stream, ()).saved(self.remarks):
                 if saved.exchange is None:
                     self.others += 1
                 else:
@@ -120,6 +121,11 @@ class Reading:
             self.error = error
         finally:
             stream.close()
+
+    @property
+    def notes(self) -> list[str]:
+        """All that was said besides, losses too."""
+        return self.remarks.faults + self.remarks.notes
 
     @property
     def reports(self) -> list[FlowReport]:

@@ -18,7 +18,7 @@ from mitmproxy.test import tflow
 
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.mitm import FlowFile
-from cos_inspect.captures.saved import Saved
+from cos_inspect.captures.saved import Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import BadFlowError, boundaries, read_state
 from cos_inspect.digests import crc64
@@ -63,13 +63,13 @@ def saved_file(path: Path, *flows: Any) -> Path:
 
 class Reading:
     def __init__(self, path: Path, begin: int = 0, end: int | None = None) -> None:
-        self.notes: list[str] = []
+        self.remarks = Remarks(str(path))
         self.saved: list[Saved] = []
         self.error: CaptureError | None = None
         self.exchanges: list[Exchange] = []
         stream = Stream(str(path), begin=begin)
         try:
-            for saved in FlowFile(stream, (), end).saved(self.notes.append):
+            for saved in FlowFile(stream, (), end).saved(self.remarks):
                 self.saved.append(saved)
                 if saved.exchange is not None:
                     self.exchanges.append(saved.exchange)
@@ -227,8 +227,9 @@ def test_a_broken_flow_costs_itself_alone(tmp_path: Path) -> None:
     assert at < half
     reading = Reading(path)
     assert len(reading.exchanges) == 1
-    assert reading.error is not None
-    assert reading.error.offset == 0
+    assert reading.error is None
+    (fault,) = reading.remarks.faults
+    assert fault == f"{path}: a flow that cannot be read (a number is none), at byte 0"
 
 
 def test_types_are_looked_at(tmp_path: Path) -> None:
@@ -236,7 +237,8 @@ def test_types_are_looked_at(tmp_path: Path) -> None:
     state["response"]["status_code"] = b"200"
     path = tmp_path / "a"
     path.write_bytes(theirs.dumps(state))
-    assert "status_code is of the wrong type" in str(Reading(path).error)
+    (fault,) = Reading(path).remarks.faults
+    assert "a flow whose response has no status_code that can be read" in fault
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
