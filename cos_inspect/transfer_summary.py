@@ -29,7 +29,9 @@ _MOST_LISTED = 10_000
 _MOST_ROWS = 50_000
 _MOST_FLOWS = 500_000
 _MOST_NOTES = 50_000
-_OF_BYTES = frozenset({"crc64-mismatch", "etag-mismatch", "content-md5-mismatch"})
+_OF_BYTES = frozenset(
+    {"crc64-mismatch", "etag-mismatch", "append-md5-mismatch", "content-md5-mismatch"}
+)
 """Findings of a flow that count for its transfer when its bytes do."""
 _OF_THE_WHOLE = frozenset(rule.id for rule in (
     rules.MULTIPART_CRC64_MISMATCH,

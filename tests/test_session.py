@@ -442,6 +442,58 @@ def test_append_to_what_was_not_seen() -> None:
     assert run.check("a2", "append-crc64").reason == "unseen-parts"
 
 
+def head(flow_id: str, data: bytes, at: float) -> Exchange:
+    headers = {"x-cos-hash-crc64ecma": str(crc64(data)), "Content-Length": str(len(data))}
+    return exchange(flow_id, "HEAD", "/log", at, answered=headers | {"ETag": f'"{"9a" * 16}"'})
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_append_to_what_a_head_told(late: bool) -> None:
+    flows = [
+        head("h", b"one", 0.0),
+        append("a2", b"two", 3, 1.0, whole=b"onetwo"),
+        append("a3", b"damage", 6, 2.0, whole=b"onetwodemage"),
+    ]
+    run = Run(flows[::-1] if late else flows)
+    assert run.check("a2", "append-crc64").status == "match"
+    assert run.check("a3", "append-crc64").status == "mismatch"
+    assert run.rules() == {"a3": ["crc64-mismatch"]}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_append_to_what_a_head_told_in_another_capture(late: bool) -> None:
+    flows = [head("h", b"one", 0.0), append("a2", b"two", 3, 1.0, whole=b"onetwo")]
+    joined = Session()
+    revised: dict[str, FlowReport] = {}
+    for flow in flows[::-1] if late else flows:
+        revised |= {report.flow_id: report for report in joined.merge(Run([flow]).session)}
+    checks = {check.check: check.status for check in revised["a2"].checks}
+    assert checks["append-crc64"] == "match"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_etag_of_what_was_seen_to_be_appended_is_no_md5(late: bool) -> None:
+    etag = {"ETag": f'"{"9a" * 16}"', "x-cos-next-append-position": "3"}
+    made = append("a1", b"one", 0, 0.0, answered=etag)
+    told = {"ETag": etag["ETag"], "x-cos-hash-crc64ecma": str(crc64(b"one"))}
+    read = get("g", b"one", 1.0, key="log", answered=told)
+    run = Run([read, made] if late else [made, read])
+    assert run.rules() == {}
+    assert run.check("g", "etag").reason == "append"
+    other = get("g", b"one", 1.0, key="log", answered=told | {"ETag": f'"{"8b" * 16}"'})
+    run = Run([other, made] if late else [made, other])
+    assert run.rules() == {"g": ["etag-mismatch"]}
+    assert run.reports["g"].verdict == "warning"
+
+
+def test_append_md5_counts_for_the_transfer() -> None:
+    answered = {"x-cos-next-append-position": "3", "x-cos-content-sha1": md5(b"two")}
+    run = Run([append("a1", b"one", 0, 0.0, answered=answered)])
+    assert run.rules() == {"a1": ["append-md5-mismatch", "etag-missing"]}
+    assert run.check("a1", "append-md5").status == "mismatch"
+    assert on_transfer(run.close()) == ["append-md5-mismatch"]
+
+
 def test_wrong_next_append_position() -> None:
     answered = {"ETag": f'"{md5(b"x")}"', "x-cos-next-append-position": "4"}
     wrong = append("a1", b"one", 0, 0.0, answered=answered)

@@ -65,7 +65,7 @@ def plan_request(operation: Operation, headers: Headers, *, framed: bool) -> Dig
             return DigestPlan(md5=content_md5, crc64=is_aws_chunked(headers))
         encryption = read_encryption(headers, "request")
         plain_etag = operation.etag_is_md5 and encryption.etag != "other"
-        return DigestPlan(md5=content_md5 or plain_etag, crc64=True)
+        return DigestPlan(md5=content_md5 or plain_etag or _answers_md5(operation), crc64=True)
     sample = PART_LIST_SAMPLE if operation.name == "CompleteMultipartUpload" else 0
     return DigestPlan(md5=content_md5, sample=sample)
 
@@ -74,7 +74,13 @@ def plan_payload(operation: Operation, headers: Headers) -> DigestPlan:
     """For the bytes inside a framed body. The encryption fields of a form are not
     known before its file comes, so its MD5 is always taken."""
     plain_etag = operation.etag_is_md5 and read_encryption(headers).etag != "other"
-    return DigestPlan(md5=plain_etag or "content-md5" in headers, crc64=True)
+    md5 = plain_etag or "content-md5" in headers or _answers_md5(operation)
+    return DigestPlan(md5=md5, crc64=True)
+
+
+def _answers_md5(operation: Operation) -> bool:
+    """The MD5 of what was sent comes under another name than ETag (x-cos-content-sha1)."""
+    return operation.name == "AppendObject"
 
 
 def plan_response(operation: Operation, method: str, status: int, headers: Headers) -> DigestPlan:

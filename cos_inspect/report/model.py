@@ -31,6 +31,7 @@ CheckName = Literal[
     "crc64",
     "multipart-crc64",
     "multipart-etags",
+    "append-md5",
     "append-crc64",
     "range-crc64",
     "sse-customer-key-md5",

@@ -145,6 +145,16 @@ def _of_read(tracker: Tracker, seen: Observation, said: Said, attempt: int | Non
         if change is not None and change.flow_id == seen.flow_id:
             changed = True
             said.findings.append(rules.object_changed(change))
+    if seen.answer_md5 not in (None, seen.etag) and tracker.appended(seen):
+        skip = Check(
+            check="etag",
+            body="response",
+            status="skipped",
+            expected=f'"{seen.etag}"',
+            reason="append",
+        )
+        said.checks.append(skip)
+        said.mute = frozenset((ETAG_MISMATCH.id,))
     content = tracker.content_of(seen)
     if content is not None and not changed:
         found = read_after_write(content, seen.flow_id)

@@ -20,6 +20,7 @@ from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.signature import is_signature
 from cos_inspect.exchange import Body, BodyEnd, Headers, PayloadKind
 from cos_inspect.report.model import Check, CheckName, Side, SkipReason
+from cos_inspect.rules.append_checks import append_md5
 from cos_inspect.rules.check_basics import (
     absence,
     compared,
@@ -143,6 +144,8 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
         # A success header in front of a 200 that carries an error says nothing either.
         yield skipped("etag", "request", "append" if append else "failed-request")
         yield skipped("append-crc64" if append else "crc64", "request", "failed-request")
+        if append:
+            yield skipped("append-md5", "request", "failed-request")
         return
     headers = response.headers
     missing: SkipReason = "callback" if _has_callback(cos) else "no-header"
@@ -167,6 +170,8 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
         made = compared("etag", "request", etag, f'"{md5}"', same=same_etag(etag, md5))
         yield _unless_no_md5(cos, made, crc)
     yield crc
+    if append:
+        yield append_md5(cos, headers, md5, unread)
 
 
 def _crc_of_upload(

@@ -24,6 +24,7 @@ FLOW_RULES: tuple[tuple[Rule, Finder, Occasion], ...] = (
     (integrity.BODY_TRUNCATED, integrity.body_truncated, _TROUBLE),
     (integrity.CRC64_MISMATCH, integrity.crc64_mismatch, _TROUBLE),
     (integrity.ETAG_MISMATCH, integrity.etag_mismatch, _TROUBLE),
+    (integrity.APPEND_MD5_MISMATCH, integrity.append_md5_mismatch, _TROUBLE),
     (integrity.CONTENT_MD5_MISMATCH, integrity.content_md5_mismatch, _TROUBLE),
     (encryption.SSE_NOT_APPLIED, encryption.sse_not_applied, _ENCRYPTION),
     (encryption.SSE_MISMATCH, encryption.sse_mismatch, _ENCRYPTION),

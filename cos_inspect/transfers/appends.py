@@ -19,6 +19,17 @@ class Append(Fact, frozen=True, kw_only=True, omit_defaults=True):
     told: int | None = None
     """CRC-64 of the whole object after it, as COS told."""
     next_position: int | None = None
+    etag: str | None = None
+
+
+class LengthTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A HEAD or GET told the object's length and CRC-64: where the next append begins, and
+    what it is appended to."""
+
+    size: int
+    crc64: int
+    moment: float
+    """When it was first told."""
 
 
 class AppendVerdict(msgspec.Struct, frozen=True):
@@ -34,6 +45,8 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
     bucket: str | None
     key: str | None
     appends: dict[str, Append] = {}
+    readings: dict[str, LengthTold] = {}
+    """By size and CRC-64: what is read again and again is one fact."""
     facts: int = 0
     last: float = 0.0
     left_out: int = 0
@@ -42,6 +55,10 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         self.whole: dict[str, int | None] = {}
         """CRC-64 of the object after each stored append, by flow id; None: unknown."""
         self.end: Append | None = None
+        self.told: dict[int, dict[int, float]] = {}
+        """When each CRC-64 was first read, by the object's size."""
+        for reading in self.readings.values():
+            self._index(reading)
         self._renew()
 
     def add(self, seen: Observation, most: int) -> set[str]:
@@ -54,12 +71,37 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
             return set()
         return self._keep(append)
 
-    def join(self, other: "Log") -> set[str]:
+    def learn(self, size: int, crc64: int, moment: float, most: int) -> set[str]:
+        """Takes in what a HEAD or GET told; the flows of which something else is to be said."""
+        if not self._note(LengthTold(size=size, crc64=crc64, moment=moment), most):
+            return set()
+        # It bears on later appends alone, and mostly there is none yet.
+        return set() if self.end is None or self.end.started < moment else self._renew()
+
+    def _note(self, reading: LengthTold, most: int) -> bool:
+        name = f"{reading.size}/{reading.crc64}"
+        known = self.readings.get(name)
+        if known is not None and known.moment <= reading.moment:
+            return False
+        if known is None and self.facts >= most:
+            self.left_out += 1
+            return False
+        self.facts += known is None
+        self.readings[name] = reading
+        self._index(reading)
+        return True
+
+    def _index(self, reading: LengthTold) -> None:
+        self.told.setdefault(reading.size, {})[reading.crc64] = reading.moment
+
+    def join(self, other: "Log", most: int) -> set[str]:
         self.last = max(self.last, other.last)
         self.left_out = max(self.left_out, other.left_out)
         new = {name: each for name, each in other.appends.items() if name not in self.appends}
         self.appends.update(new)
-        self.facts = len(self.appends)
+        for reading in other.readings.values():
+            self._note(reading, most)
+        self.facts = len(self.appends) + len(self.readings)
         return self._renew() | new.keys()
 
     def _keep(self, append: Append) -> set[str]:
@@ -88,12 +130,31 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
             return None
         if append.position == 0:
             return append.crc64
+        crc64 = self._appended_before(append, before)
+        if crc64 is None:
+            crc64 = self._read_before(append)
+        return None if crc64 is None else combine_crc64(crc64, append.crc64, append.size)
+
+    def _appended_before(self, append: Append, before: Append | None) -> int | None:
         if before is None or before.position is None or before.size is None:
             return None
-        crc64 = self.whole.get(before.flow_id)
-        if crc64 is None or before.position + before.size != append.position:
+        fits = before.position + before.size == append.position
+        return self.whole.get(before.flow_id) if fits else None
+
+    def _read_before(self, append: Append) -> int | None:
+        """CRC-64 of the object of that length, where it was read and was always the same."""
+        if append.position is None:
             return None
-        return combine_crc64(crc64, append.crc64, append.size)
+        read = self.told.get(append.position, {})
+        told = [crc64 for crc64, moment in read.items() if moment <= append.started]
+        return told[0] if len(told) == 1 else None
+
+    def appended_as(self, etag: str, moment: float) -> bool:
+        """Whether an append that was over by then was answered with this ETag."""
+        return any(
+            append.stored and append.etag == etag and append.ended <= moment
+            for append in self.appends.values()
+        )
 
 
 def _moment(append: Append) -> tuple[float, str]:
@@ -160,4 +221,5 @@ def _append(seen: Observation) -> Append:
         crc64=seen.crc64,
         told=seen.header_crc64,
         next_position=seen.next_position,
+        etag=seen.etag,
     )

@@ -115,6 +115,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """Bytes of the answer's body that passed, also when it was cut."""
     answer_crc64: int | None = None
     """Of those bytes; None where they are not the object's."""
+    answer_md5: str | None = None
+    """Of a whole object that was downloaded."""
     content_length: int | None = None
     """Of the answer."""
 
@@ -310,6 +312,8 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
         facts["answer_crc64"] = body.crc64
     if status == 200:
         facts["total"] = None if coded else length
+        if reads_bytes and body.complete and not coded:
+            facts["answer_md5"] = body.md5
         return
     found = read_content_range(headers.get("content-range"))
     if found is None or "content-range" in headers.unread:

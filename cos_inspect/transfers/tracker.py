@@ -116,6 +116,11 @@ class Tracker:
     def log_of(self, seen: Observation) -> Log | None:
         return self._logs.get(object_name(seen)) if seen.operation == "AppendObject" else None
 
+    def appended(self, seen: Observation) -> bool:
+        """Whether the object that was read was made by an append that was seen."""
+        log = self._logs.get(object_name(seen))
+        return log is not None and seen.etag is not None and log.appended_as(seen.etag, seen.ended)
+
     def reading_of(self, seen: Observation) -> Reading | None:
         """The reading that has the answer for a piece."""
         reading = self._readings.get(_reading_name(seen)) if seen.describes_object else None
@@ -202,7 +207,7 @@ class Tracker:
         for name, log in state.logs.items():
             known_log = self._logs.get(name) or Log(id=log.id, bucket=log.bucket, key=log.key)
             before = known_log.facts
-            touched |= known_log.join(log)
+            touched |= known_log.join(log, self._max_parts)
             self._logs.keep(name, known_log, before)
         for name, content in state.contents.items():
             known = self._contents.get(name) or Content(bucket=content.bucket, key=content.key)
@@ -212,6 +217,8 @@ class Tracker:
             touched |= known.sights.keys()
             for sight in known.sights.values():
                 touched |= self._tell_readers(name, sight)
+        for name in state.contents.keys() | state.logs.keys():
+            touched |= self._tell_log(name)
         for name, tries in state.tries.items():
             known_tries = self._tries.get(name) or msgspec.structs.replace(tries, tries={})
             before = known_tries.facts
@@ -272,7 +279,24 @@ class Tracker:
         before = log.facts
         touched = log.add(seen, self._max_parts)
         self._logs.keep(name, log, before)
+        return touched | self._tell_log(name)
+
+    def _tell_log(self, name: str) -> set[str]:
+        """What was read of an object says what is appended to."""
+        log, content = self._logs.get(name), self._contents.get(name)
+        if log is None or content is None:
+            return set()
+        before = log.facts
+        touched: set[str] = set()
+        for sight in content.sights.values():
+            touched |= self._tell(log, sight)
+        self._logs.keep(name, log, before)
         return touched
+
+    def _tell(self, log: Log, sight: Sight) -> set[str]:
+        if sight.kind != "read" or sight.cached or sight.size is None or sight.crc64 is None:
+            return set()
+        return log.learn(sight.size, sight.crc64, sight.ended, self._max_parts)
 
     def _add_to_content(self, seen: Observation) -> set[str]:
         sight = sight_of(seen)
@@ -285,7 +309,13 @@ class Tracker:
         content.add(sight, copy_of(seen, _source_name(seen)) if copied else None)
         self._contents.keep(name, content, before)
         if sight.kind == "read":
-            return self._tell_readers(name, sight)
+            touched = self._tell_readers(name, sight)
+            log = self._logs.get(name)
+            if log is not None:
+                before = log.facts
+                touched |= self._tell(log, sight)
+                self._logs.keep(name, log, before)
+            return touched
         return {read.flow_id for read in content.sights.values() if read.started >= sight.started}
 
     def _add_to_reading(self, seen: Observation, marks: Sequence[tuple[int, int]]) -> set[str]:

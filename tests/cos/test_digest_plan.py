@@ -83,7 +83,7 @@ def test_ranges_that_cover_the_object(content_range: str | None, whole: bool) ->
         ("PUT", "/a", [KMS, MD5], DigestPlan(md5=True, crc64=True)),
         ("PUT", "/a", [("Pic-Operations", "{}")], DigestPlan(crc64=True)),
         ("PUT", "/a?partNumber=1&uploadId=1", [], DigestPlan(md5=True, crc64=True)),
-        ("POST", "/a?append&position=0", [], DigestPlan(crc64=True)),
+        ("POST", "/a?append&position=0", [], DigestPlan(md5=True, crc64=True)),
         ("PUT", "/?acl", [], DigestPlan()),
         ("PUT", "/?acl", [MD5], DigestPlan(md5=True)),
         ("POST", "/a?uploadId=1", [], DigestPlan(sample=PART_LIST_SAMPLE)),

@@ -573,6 +573,7 @@ def test_all_forty_parts_are_checked(seen: Seen) -> None:
 def test_appends_are_checked_one_after_the_other(seen: Seen) -> None:
     appends = by_operation(seen.reports, "AppendObject")
     assert [checks(report)["append-crc64", "request"] for report in appends] == ["match"] * 3
+    assert [checks(report)["append-md5", "request"] for report in appends] == ["match"] * 3
     assert {checks(report)["etag", "request"] for report in appends} == {"append"}
 
 

@@ -288,9 +288,12 @@ STORIES = [
     Story(
         "damaged-append",
         damaged_append,
-        {"AppendObject#2": "crc64-mismatch error"},
-        [("append", "appended", "crc64-mismatch")],
-        {("AppendObject#2", "append-crc64"): "mismatch"},
+        {"AppendObject#2": "crc64-mismatch error, append-md5-mismatch error"},
+        [("append", "appended", "append-md5-mismatch, crc64-mismatch")],
+        {
+            ("AppendObject#2", "append-crc64"): "mismatch",
+            ("AppendObject#2", "append-md5"): "mismatch",
+        },
     ),
     Story(
         "refused-append",

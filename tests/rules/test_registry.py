@@ -26,10 +26,12 @@ _FINDINGS = Iterator[Finding]
 _SEVERITIES = """
 crc64-mismatch error
 etag-mismatch error
+append-md5-mismatch error
 content-md5-mismatch error
 body-truncated error
 multipart-crc64-mismatch error
 multipart-etag-mismatch error
+append-md5-mismatch error
 multipart-part-invalid error
 multipart-abandoned notice
 range-crc64-mismatch error

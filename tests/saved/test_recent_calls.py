@@ -23,6 +23,17 @@ RAPID = [
     ("GetService", [CLEAR]),
     ("GetObject", [CLEAR]),
 ]
+RECENT: list[tuple[str, list[str]]] = [
+    ("PutBucketResponseControl", []),
+    ("GetBucketResponseControl", []),
+    ("DeleteBucketResponseControl", []),
+    ("CI:AuditStrategy", []),
+    ("CI:AuditTextLib", []),
+    ("CI:AuditTextLib", []),
+    ("GetObject", []),
+    ("AppendObject", []),
+    ("AppendObject", ["append-md5-mismatch error"]),
+]
 
 
 def analyzed(capture: str, folder: Path) -> list[dict[str, Any]]:
@@ -52,6 +63,13 @@ def test_a_rapid_bucket(tmp_path: Path) -> None:
     assert "as a file" in refused["error"]["meaning"]
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or "secret" not in path.read_text().lower().replace("secretid", "")
+
+
+def test_settings_moderation_sm4_and_appends(tmp_path: Path) -> None:
+    reports = analyzed("recent-calls.har", tmp_path)
+    assert said(reports) == RECENT
+    read = reports[6]
+    assert (read["encryption"]["mode"], read["encryption"]["algorithm"]) == ("SSE-COS", "SM4")
 
 
 @pytest.mark.parametrize("name", ["rapid-bucket.har", "recent-calls.har"])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.exchange import Exchange
 from cos_inspect.transfers.appends import Log, account_of, judge_append
-from tests.transfers.build import append, failure, seen
+from tests.transfers.build import START, append, crc64, failure, seen
 
 
 def log(*flows: Exchange) -> Log:
@@ -35,7 +35,7 @@ def test_any_order_and_split(shuffle: random.Random, cut: int) -> None:
     flows = list(FLOWS)
     shuffle.shuffle(flows)
     one, two = log(*flows[:cut]), log(*flows[cut:])
-    one.join(two)
+    one.join(two, 100)
     assert [status(one, flow) for flow in "abcde"] == [True] * 5
     assert status(one, "x") is None
     assert account_of(one) == account_of(log(*FLOWS))
@@ -44,6 +44,45 @@ def test_any_order_and_split(shuffle: random.Random, cut: int) -> None:
 def test_a_missing_piece_breaks_the_chain_until_it_begins_anew() -> None:
     made = log(*FLOWS[:1], *FLOWS[3:])
     assert [status(made, flow) for flow in "acde"] == [True, "unseen-parts", True, True]
+
+
+KNOWN = crc64(b"before")
+
+
+@given(st.permutations(range(4)), st.integers(0, 4))
+def test_what_was_read_before_is_what_is_appended_to(order: list[int], cut: int) -> None:
+    flows = [
+        append("a", b"one", 6, 10.0, whole=b"beforeone"),
+        append("b", b"two", 9, 11.0, whole=b"beforeonetwo"),
+        append("c", b"damage", 12, 12.0, whole=b"beforeonetwodemage"),
+    ]
+    one, two = log(), log()
+    for place, each in enumerate(order):
+        part = one if place < cut else two
+        if each == 3:
+            part.learn(6, KNOWN, START + 9.0, 100)
+        else:
+            part.add(seen(flows[each]), 100)
+    one.join(two, 100)
+    assert [status(one, flow) for flow in "abc"] == [True, True, False]
+
+
+def test_what_was_read_later_or_two_ways_says_nothing() -> None:
+    flow = append("a", b"one", 6, 10.0, whole=b"beforeone")
+    later = log(flow)
+    assert later.learn(6, KNOWN, START + 11.0, 100) == set()
+    assert status(later, "a") == "unseen-parts"
+    assert later.learn(6, KNOWN, START + 9.0, 100) == {"a"}
+    assert status(later, "a") is True
+    assert later.learn(6, KNOWN + 1, START + 8.0, 100) == {"a"}
+    assert status(later, "a") == "unseen-parts"
+
+
+def test_reading_the_same_again_and_again_is_one_fact() -> None:
+    made = log(*FLOWS[:1])
+    for at in range(50):
+        made.learn(3, crc64(b"one"), START + at, 10)
+    assert (made.facts, made.left_out) == (2, 0)
 
 
 def test_next_position() -> None:
