@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 
 MAX_VALUE = 65_536
-"""Characters of a header's value; no server sends more, and no longer one is judged."""
+"""Characters of a header's name or value; no server sends more, and none longer is judged."""
 MAX_FIELDS = 10_000
 """Header fields of a message; what stands behind them is not judged either."""
 
@@ -31,7 +31,12 @@ class Headers:
         self.fields: tuple[tuple[str, str], ...] = tuple(fields)
         first: dict[str, str] = {}
         repeated: dict[str, list[str]] = {}
-        for name, value in self.fields:
+        fields = self.fields
+        beyond = _NO_NAMES
+        if len(fields) > MAX_FIELDS:
+            beyond = frozenset({name.lower() for name, _ in fields[MAX_FIELDS:]})
+            fields = fields[:MAX_FIELDS]
+        for name, value in fields:
             key = name.lower()
             if key not in first:
                 first[key] = value
@@ -39,6 +44,8 @@ class Headers:
                 repeated[key].append(value)
             else:
                 repeated[key] = [first[key], value]
+        if beyond:
+            first = {**dict.fromkeys(beyond, ""), **first}
         self._index(first, {key: tuple(values) for key, values in repeated.items()})
 
     @classmethod
@@ -53,7 +60,8 @@ class Headers:
     def _index(self, first: dict[str, str], repeated: dict[str, tuple[str, ...]]) -> None:
         self._unread: frozenset[str] | None = None
         self.first = first
-        """The first value of each name, by its lower-case name."""
+        """The first value of each name, by its lower-case name; "" where it stands behind
+        ``MAX_FIELDS``."""
         self._repeated = repeated
         self.get: Callable[[str], str | None] = first.get
         """The first value of a header, by its lower-case name."""
@@ -63,6 +71,10 @@ class Headers:
         if name in self._repeated:
             return self._repeated[name]
         return (self.first[name],) if name in self.first else ()
+
+    def tells(self, name: str) -> bool:
+        """Whether a header has a value, be it one that is not read."""
+        return bool(self.first.get(name)) or name in self.unread
 
     def names(self) -> KeysView[str]:
         """The lower-case names, each once."""
@@ -78,15 +90,13 @@ class Headers:
         """Lower-case names of fields beyond ``MAX_VALUE`` or ``MAX_FIELDS``: whatever they
         say, nothing is to be held against it."""
         if self._unread is None:
-            fields = self.fields
-            if len(fields) <= MAX_FIELDS and all(len(value) <= MAX_VALUE for _, value in fields):
-                self._unread = _NO_NAMES
-            else:
-                self._unread = frozenset(
-                    name.lower()
-                    for place, (name, value) in enumerate(fields)
-                    if place >= MAX_FIELDS or len(value) > MAX_VALUE
-                )
+            names = [
+                name.lower()
+                for name, value in self.fields[:MAX_FIELDS]
+                if len(value) > MAX_VALUE or len(name) > MAX_VALUE
+            ]
+            names += [name.lower() for name, _ in self.fields[MAX_FIELDS:]]
+            self._unread = frozenset(names) if names else _NO_NAMES
         return self._unread
 
     def __contains__(self, name: object) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.cos.headers import AnnotatedHeader
+from cos_inspect.cos.headers import AnnotatedHeader, names_beyond
 from cos_inspect.exchange import Body, Exchange, Headers, known_moment
 from cos_inspect.report.model import (
     BodyReport,
@@ -114,14 +114,14 @@ def _report(
             method=request.method,
             url=request.url,
             http_version=request.http_version,
-            headers=_headers("request", cos.request_headers, watched),
+            headers=_headers("request", request.headers, cos.request_headers, watched),
             body=_body(request.body, request.headers),
         ),
         response=ResponseReport(
             status=response.status,
             reason=response.reason,
             http_version=response.http_version,
-            headers=_headers("response", cos.response_headers, watched),
+            headers=_headers("response", response.headers, cos.response_headers, watched),
             body=_body(response.body, response.headers),
         )
         if response
@@ -163,14 +163,20 @@ def _timing(exchange: Exchange) -> TimingReport:
 
 
 def _headers(
-    side: Side, headers: tuple[AnnotatedHeader, ...], watched: Watched
+    side: Side, headers: Headers, annotated: tuple[AnnotatedHeader, ...], watched: Watched
 ) -> list[HeaderReport]:
     described = []
-    for place, (name, value, fact, issues, remarks) in enumerate(headers):
+    for place, header in enumerate(annotated):
+        value, fact = header.value, header.fact
         # A secret parameter may stand in any value: a URL in Referer or Location.
         if fact.secret or "=" in value or "%3" in value:
             watched.add(side, place, fact.secret)
-        described.append(HeaderReport(name, value, fact.category, fact.meaning, issues + remarks))
+        notes = header.issues + header.remarks if header.remarks else header.issues
+        described.append(HeaderReport(header.name, value, fact.category, fact.meaning, notes))
+    if len(headers) > len(annotated):
+        # Their values are left out: a secret could stand in them.
+        names, notes = names_beyond(headers)
+        described += [HeaderReport(name, "", "other", "", notes) for name in names]
     return described
 
 

@@ -305,3 +305,37 @@ def test_the_verdict_is_the_highest_severity(severities: list[Severity], verdict
         for severity in severities
     ]
     assert verdict_of(findings) == verdict
+
+
+def test_headers_beyond_all_bounds_are_reported_with_the_reason() -> None:
+    many = tuple((f"x-cos-meta-{number}", "v") for number in range(10_000))
+    one = exchange(
+        headers=(("Authorization", "q-sign-algorithm=sha1&" * 5_000),),
+        answer_headers=(*many, ("Set-Cookie", "session=verysecret")),
+    )
+    report = inspected(one).report
+    assert report.response is not None
+    last = report.response.headers[-1]
+    assert (last.name, last.value) == ("Set-Cookie", "")
+    assert "10,000" in last.issues[0]
+    signature = next(found for found in report.request.headers if found.name == "Authorization")
+    assert "64 KiB" in signature.issues[0]
+    assert "header-malformed" not in [finding.rule for finding in report.findings]
+    reasons = {found.check: found.reason for found in report.checks}
+    assert reasons["signature"] == "not-inspected"
+
+
+def test_nothing_is_missing_that_is_beyond_all_bounds() -> None:
+    sse = ("x-cos-server-side-encryption", "AES256")
+    ids = (("Server", "tencent-cos"), ("x-cos-request-id", "a" * 70_000))
+    one = exchange(
+        "PUT",
+        headers=(sse,),
+        body=b"[Object Content]",
+        answer_headers=(*ids, *((f"x-a-{number}", "") for number in range(10_000)), sse),
+        marks=(),
+    )
+    assert [finding.rule for finding in inspected(one).report.findings] == [
+        "crc64-missing",
+        "etag-missing",
+    ]

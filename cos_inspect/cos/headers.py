@@ -6,7 +6,7 @@ the single operations; names that no page has were read in the SDKs.
 """
 
 from functools import cache, lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -30,8 +30,9 @@ _SECRECIES: dict[str, Secrecy] = {"": "", "1": "1", "part": "part"}
 _MAX_CACHED = 128
 _MAX_CACHED_FIELD = 192
 _NO_ISSUES: tuple[str, ...] = ()
-_TOO_LONG = ("longer than 64 KiB: not inspected",)
-_TOO_MANY = ("behind the first 10,000 fields: not inspected",)
+_SHOWN_OF_LONG = 1024
+_TOO_LONG = ("longer than 64 KiB: not inspected, and only its beginning is shown",)
+_TOO_MANY = ("behind the first 10,000 fields: not inspected, and its value is left out",)
 
 
 class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +138,7 @@ def issues(fact: HeaderFact, value: str) -> tuple[str, ...]:
     return checker(value)
 
 
-class AnnotatedHeader(NamedTuple):
+class AnnotatedHeader(msgspec.Struct, frozen=True, gc=False):
     """A header field as sent, and what is known of it."""
 
     name: str
@@ -150,27 +151,29 @@ class AnnotatedHeader(NamedTuple):
 
 
 def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
-    """Every field in wire order, described and checked; what is beyond ``MAX_VALUE`` and
-    ``MAX_FIELDS`` is described alone."""
-    fields = headers.fields
-    found = [
-        _annotated_cached(side, name, value)
-        if len(name) + len(value) <= _MAX_CACHED_FIELD
-        else _annotated(side, name, value)
-        for name, value in (fields if len(fields) <= MAX_FIELDS else fields[:MAX_FIELDS])
-    ]
-    if len(fields) > MAX_FIELDS:
-        found += [
-            AnnotatedHeader(name, value, describe(name.lower(), side), _NO_ISSUES, _TOO_MANY)
-            for name, value in fields[MAX_FIELDS:]
+    """The first ``MAX_FIELDS`` fields in wire order, described and checked. Of what is
+    beyond ``MAX_VALUE`` only the beginning is kept."""
+    return tuple(
+        [
+            _annotated_cached(side, name, value)
+            if len(name) + len(value) <= _MAX_CACHED_FIELD
+            else _annotated(side, name, value)
+            for name, value in headers.fields[:MAX_FIELDS]
         ]
-    return tuple(found)
+    )
+
+
+def names_beyond(headers: Headers) -> tuple[list[str], tuple[str, ...]]:
+    """The names of the fields behind those that ``annotate`` looks at, and what is to be
+    said of each."""
+    return [name[:_SHOWN_OF_LONG] for name, _ in headers.fields[MAX_FIELDS:]], _TOO_MANY
 
 
 def _annotated(side: Side, name: str, value: str) -> AnnotatedHeader:
     fact = describe(name.lower(), side)
-    if len(value) > MAX_VALUE:
-        return AnnotatedHeader(name, value, fact, _NO_ISSUES, _TOO_LONG)
+    if len(name) > MAX_VALUE or len(value) > MAX_VALUE:
+        begin = value[:_SHOWN_OF_LONG]
+        return AnnotatedHeader(name[:_SHOWN_OF_LONG], begin, fact, _NO_ISSUES, _TOO_LONG)
     return AnnotatedHeader(name, value, fact, issues(fact, value))
 
 

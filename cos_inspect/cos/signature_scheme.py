@@ -63,6 +63,8 @@ def read_signed(headers: Headers, target: str, form: Headers | None = None) -> S
 
     An empty Authorization header (the Python SDK's anonymous client) is no signature.
     """
+    if "authorization" in headers.unread:
+        return Signed(scheme="unknown", place="header")
     value = (headers.get("authorization") or "").strip()
     if value:
         if any(mark in value for mark in _MARKS):

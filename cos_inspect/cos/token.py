@@ -11,7 +11,7 @@ _PERMANENT_LENGTH = 36
 
 def token_names(headers: Headers, target: str, form: Headers | None = None) -> tuple[str, ...]:
     """Lower-case names under which a request carries a token that is not empty."""
-    found = [name for name in TOKEN_NAMES if headers.get(name)]
+    found = [name for name in TOKEN_NAMES if headers.tells(name)]
     if form is not None:
         found += [name for name in TOKEN_NAMES if form.get(name)]
     if "oken=" in target:

@@ -14,6 +14,13 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 def headers_of(fields: Fields) -> Headers:
     """Header fields in wire order; bytes that are no UTF-8 become surrogates' replacement."""
+    if len(fields) > _MOST_CACHED:
+        return Headers(
+            [
+                (name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+                for name, value in fields
+            ]
+        )
     names = _names(tuple([name for name, _ in fields]))
     values = [value.decode("utf-8", "replace") for _, value in fields]
     if names.distinct:
@@ -41,10 +48,9 @@ def _names(raw: tuple[bytes, ...]) -> _Names:
 
 def announced_length(fields: Fields) -> int | None:
     """Content-Length, where it is there and a number."""
-    place = _names(tuple([name for name, _ in fields])).length
-    if place is None:
+    value = _first_length(fields)
+    if value is None:
         return None
-    value = fields[place][1]
     return int(value) if value.isdigit() and len(value) <= LONGEST_NUMBER else None
 
 
@@ -65,12 +71,24 @@ def may_have_body(head: RequestHead) -> bool:
     """By the method, or by a header that frames one."""
     if head.method.upper() in (b"PUT", b"POST"):
         return True
-    names = _names(tuple([name for name, _ in head.fields]))
-    if names.length is not None and head.fields[names.length][1] != b"0":
+    length = _first_length(head.fields)
+    if length is not None and length != b"0":
         return True
-    return "transfer-encoding" in names.lower
+    if len(head.fields) > _MOST_CACHED:
+        return any(name.lower() == b"transfer-encoding" for name, _ in head.fields)
+    return "transfer-encoding" in _names(tuple([name for name, _ in head.fields])).lower
 
 
+def _first_length(fields: Fields) -> bytes | None:
+    """The value of the first Content-Length."""
+    if len(fields) > _MOST_CACHED:
+        return next((value for name, value in fields if name.lower() == b"content-length"), None)
+    place = _names(tuple([name for name, _ in fields])).length
+    return None if place is None else fields[place][1]
+
+
+_MOST_CACHED = 128
+"""Header fields of a message whose names are kept to be known again."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_NUMBER = 20
 """Digits of a length; what has more is none."""

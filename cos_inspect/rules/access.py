@@ -151,6 +151,8 @@ def cors_refused(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
         return
     wanted = _words(request.headers.all("access-control-request-headers"))
     answer = response.headers
+    if any(name.startswith("access-control-") for name in answer.unread | request.headers.unread):
+        return
     allowed = {
         "origin": answer.get("access-control-allow-origin"),
         "methods": ", ".join(answer.all("access-control-allow-methods")) or None,
@@ -206,6 +208,7 @@ def cors_etag_hidden(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         or not cos.operation.uploads_object
         or not cos.succeeded
         or not response.headers.get("etag")
+        or "access-control-expose-headers" in response.headers.unread
     ):
         return
     if origin.partition("://")[2].partition(":")[0].lower() == cos.request.host:

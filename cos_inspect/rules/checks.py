@@ -359,6 +359,8 @@ def _several_flows(cos: CosExchange) -> Iterator[Check]:
 
 
 def _customer_key(cos: CosExchange) -> Iterator[Check]:
+    if cos.customer_key is None and cos.copy_source_key is None:
+        return
     unread = {name for name in cos.request.headers.unread if "-customer-key" in name}
     for key, of_source in ((cos.customer_key, False), (cos.copy_source_key, True)):
         if key is None:

@@ -28,7 +28,17 @@ SSE_NOT_APPLIED = Rule(
 )
 
 
+def _unread(cos: CosExchange) -> bool:
+    """A header of encryption is beyond what is read, so that the others tell half of it."""
+    unread = cos.request.headers.unread
+    if cos.response is not None:
+        unread |= cos.response.headers.unread
+    return any("-server-side-encryption" in name for name in unread)
+
+
 def sse_not_applied(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if _unread(cos):
+        return
     if (
         cos.asked.mode != "none"
         and cos.confirmed.mode == "none"
@@ -83,7 +93,7 @@ def _differences(asked: Encryption, confirmed: Encryption) -> Iterator[tuple[str
 
 
 def sse_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
-    if not cos.succeeded or "none" in (cos.asked.mode, cos.confirmed.mode):
+    if not cos.succeeded or "none" in (cos.asked.mode, cos.confirmed.mode) or _unread(cos):
         return
     if cos.confirmed.anomaly == "unknown-algorithm":
         # Whether it is another name for what was asked for is not known.
@@ -138,6 +148,8 @@ SSE_CONFLICT = Rule(
 
 
 def sse_conflict(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
+    if _unread(cos):
+        return
     sides = [("request", cos.asked)]
     if cos.from_cos:
         sides.append(("response", cos.confirmed))
@@ -220,6 +232,8 @@ _NAMES_THE_KEY = frozenset(
 
 def sse_key_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     confirmed = cos.confirmed
+    if _unread(cos):
+        return
     if (
         confirmed.mode == "SSE-KMS"
         and confirmed.kms_key_id is None

@@ -292,9 +292,10 @@ def header_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
     if cos.from_cos:
         sides.append(("response", cos.response_headers))
     for side, headers in sides:
-        for name, value, fact, issues, _ in headers:
-            for issue in issues:
-                shown: dict[str, Any] = {} if fact.secret else {"value": value}
+        for header in headers:
+            for issue in header.issues:
+                name = header.name
+                shown: dict[str, Any] = {} if header.fact.secret else {"value": header.value}
                 yield HEADER_MALFORMED.finding(
                     f"{name} of the {side}: {issue}.", header=name, side=side, issue=issue, **shown
                 )

@@ -33,7 +33,7 @@ def trace_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         return
     if "trace-id" in cos.endpoint.lacks:
         return
-    if response.headers.get("x-cos-trace-id") or response.headers.get("x-amz-trace-id"):
+    if response.headers.tells("x-cos-trace-id") or response.headers.tells("x-amz-trace-id"):
         return
     if cos.error is not None and cos.error.trace_id:
         yield TRACE_ID_MISSING.finding(
@@ -95,7 +95,7 @@ def request_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[F
         return
     headers = response.headers
     if not any(
-        headers.get(name) for name in ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
+        headers.tells(name) for name in ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
     ):
         if cos.endpoint.family == "json-legacy":
             return
@@ -126,6 +126,8 @@ def request_id_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
         ("trace id", ("x-cos-trace-id", "x-amz-trace-id"), cos.error.trace_id),
     )
     for what, names, in_body in pairs:
+        if not headers.unread.isdisjoint(names):
+            continue
         in_header = next((headers.get(name) for name in names if headers.get(name)), None)
         if in_header and in_body and in_header != in_body:
             yield REQUEST_ID_MISMATCH.finding(

@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.header_syntax import CHECKERS
-from cos_inspect.cos.headers import UNKNOWN, Side, describe, duplicates, issues
+from cos_inspect.cos.headers import (
+    UNKNOWN,
+    Side,
+    annotate,
+    describe,
+    duplicates,
+    issues,
+    names_beyond,
+)
 from cos_inspect.cos.tables import rows
 from cos_inspect.exchange import Headers
 
@@ -280,3 +288,33 @@ def test_checkers_take_anything(syntax: str, value: str) -> None:
 @given(st.text(max_size=60), st.sampled_from(("request", "response")), st.text(max_size=60))
 def test_any_header_is_described(name: str, side: Side, value: str) -> None:
     assert isinstance(issues(describe(name, side), value), tuple)
+
+
+def test_a_value_beyond_all_bounds_is_not_read_and_only_begun() -> None:
+    for value in ("7" * 65_536, "7" * 65_537):
+        headers = Headers([("Content-Length", value), ("ETag", ETAG)])
+        long, etag = annotate(headers, "response")
+        assert etag.remarks == etag.issues == ()
+        if len(value) > 65_536:
+            assert headers.unread == {"content-length"}
+            assert (long.value, long.issues) == ("7" * 1024, ())
+            assert "64 KiB" in long.remarks[0]
+        else:
+            assert headers.unread == frozenset()
+            assert (long.value, long.remarks) == (value, ())
+            assert long.issues
+
+
+def test_fields_beyond_all_bounds_are_known_by_name_alone() -> None:
+    fields = [(f"X-{number}", str(number)) for number in range(10_000)]
+    assert Headers(fields).unread == frozenset()
+    headers = Headers([*fields, ("ETag", "nonsense"), ("X-1", "again")])
+    assert len(annotate(headers, "response")) == 10_000
+    assert names_beyond(headers)[0] == ["ETag", "X-1"]
+    assert headers.unread == {"etag", "x-1"}
+    assert "etag" in headers
+    assert headers.get("etag") == ""
+    assert headers.tells("etag")
+    assert not headers.tells("date")
+    assert headers.get("x-1") == "1"
+    assert duplicates(headers, "response") == ()
