@@ -4,24 +4,38 @@ Inputs are cut into pieces and read side by side; what each session learned of
 transfers is joined; then all reports are written in the order of the inputs.
 """
 
-import pickle
 import tempfile
-from array import array
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from pathlib import Path
 
 import msgspec
 
-from cos_inspect.analysis.pieces import Piece, pieces_of, size_of, step_of
+from cos_inspect.analysis.joining import (
+    Counted,
+    Joined,
+    count_flows,
+    count_said_once,
+    merge_lists,
+    partitions,
+)
 from cos_inspect.analysis.progress import ReadingProgress, on_terminal
-from cos_inspect.analysis.reading import REMEMBERED, Read, Spool
+from cos_inspect.analysis.reading import ShardRead
 from cos_inspect.analysis.settings import Settings
+from cos_inspect.analysis.shards import (
+    Piece,
+    Shard,
+    partitions_for,
+    pieces_of,
+    shards_of,
+    size_of,
+    step_of,
+)
 from cos_inspect.analysis.workers import Workers
-from cos_inspect.analysis.writing import Chunk, Place, Written, read_report
+from cos_inspect.analysis.writing import Chunk, Shown, Written
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.source import files_of
+from cos_inspect.captures.source import STDIN, files_of, keep_stdin
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import Known, known_of_transfer
@@ -29,7 +43,7 @@ from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.plain_text import encoded
+from cos_inspect.report.plain_text import packed
 from cos_inspect.report.summary import Lost, SessionSummary, Summary, Tally, TransferSummary
 
 _PER_CHUNK = 500
@@ -61,40 +75,102 @@ def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -
     """Analyses files, folders and ``-``. ``say`` takes a line per flow, ``warn`` one per
     thing that was left out. What is wrong with an input stands in the outcome."""
     errors: list[str] = []
-    paths = _paths(arguments, errors)
-    pieces = _pieces(paths, settings.jobs, errors)
-    with (
-        tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder,
-        Workers(settings, len(pieces)) as workers,
-    ):
-        shown = on_terminal() and not settings.quiet
-        with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
-            spools = [str(Path(folder) / f"{number}.reports") for number in range(len(pieces))]
-            reads = workers.read(pieces, spools, progress.at)
-        for read in reads:
-            for line in read.notes:
-                warn(line)
-            errors += read.faults
-            if read.error is not None:
-                errors.append(str(read.error))
-        session, revised = _merged(reads, str(Path(folder) / "revised.reports"), errors)
-        writing = _Writing(settings, session, errors, say)
-        writing.write(workers, reads, _revisions_file(reads, revised, folder))
+    with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
+        paths = _paths(arguments, errors, folder)
+        step = step_of(paths, settings.jobs)
+        shards = shards_of(_pieces(paths, step, errors), step)
+        with Workers(settings, len(shards)) as workers:
+            shown = on_terminal() and not settings.quiet
+            with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
+                reads = workers.read(shards, folder, partitions_for(paths), progress.at)
+            for read in reads:
+                for line in read.notes:
+                    warn(line)
+                errors += read.faults
+            joined = _join(workers, shards, reads, folder, errors)
+            writing = _Writing(settings, joined, errors, say)
+            writing.write(workers, reads)
     return writing.outcome
 
 
-def _paths(arguments: Sequence[str], errors: list[str]) -> list[str]:
+class _Joined(msgspec.Struct, frozen=True):
+    """What all flows say together."""
+
+    counted: Counted
+    session: SessionSummary
+    revisions: dict[int, list[str]]
+    """Files for each shard."""
+    shown: str
+    """A file of ``Shown``."""
+
+
+def _join(
+    workers: Workers,
+    shards: Sequence[Shard],
+    reads: Sequence[ShardRead],
+    folder: str,
+    errors: list[str],
+) -> _Joined:
+    counted = count_flows(reads)
+    found = partitions(reads, folder)
+    joined = workers.join(found, counted, {})
+    marks = _marks(workers, shards, joined)
+    if marks:
+        anew = [number for number, each in enumerate(joined) if each.overlaps]
+        again = workers.join([found[number] for number in anew], counted, marks)
+        for number, each in zip(anew, again, strict=True):
+            joined[number] = each
+    for each in joined:
+        errors += [fault for fault in each.faults if fault not in errors]
+    revisions: dict[int, list[str]] = {}
+    for each in joined:
+        for shard, path in each.revisions.items():
+            revisions.setdefault(shard, []).append(path)
+    secret_ids: dict[int, int] = {}
+    for read in reads:
+        for name, flags in read.secret_ids.items():
+            secret_ids[name] = secret_ids.get(name, 0) | flags
+    shown = Path(folder) / "shown"
+    said_once = count_said_once(reads, counted)
+    shown.write_bytes(packed(Shown(secret_ids, said_once)))
+    return _Joined(counted, merge_lists(joined).summary(), revisions, str(shown))
+
+
+def _marks(
+    workers: Workers, shards: Sequence[Shard], joined: Sequence[Joined]
+) -> dict[tuple[int, int], tuple[tuple[int, int], ...]]:
+    """Where ranges overlap, their captures are read once more: a part of a body is told apart
+    by its CRC-64, and where to part it is known only when all ranges were seen."""
+    wanted: dict[int, dict[int, list[int]]] = {}
+    for each in joined:
+        for shard, by_index in each.overlaps.items():
+            wanted.setdefault(shard, {}).update(by_index)
+    numbers = sorted(wanted)
+    found = workers.marks_of(
+        [shards[number] for number in numbers], [wanted[number] for number in numbers]
+    )
+    return {
+        (number, index): marks
+        for number, by_index in zip(numbers, found, strict=True)
+        for index, marks in by_index.items()
+    }
+
+
+def _paths(arguments: Sequence[str], errors: list[str], folder: str) -> list[str]:
     paths: dict[str, None] = {}
     for argument in arguments:
         try:
-            paths.update(dict.fromkeys(files_of(argument)))
+            if argument == STDIN:
+                # So that it can be read twice, and by another process.
+                paths[keep_stdin(folder)] = None
+            else:
+                paths.update(dict.fromkeys(files_of(argument)))
         except CaptureError as error:
             errors.append(str(error))
     return list(paths)
 
 
-def _pieces(paths: Sequence[str], jobs: int, errors: list[str]) -> list[Piece]:
-    step = step_of(paths, jobs)
+def _pieces(paths: Sequence[str], step: int, errors: list[str]) -> list[Piece]:
     pieces: list[Piece] = []
     for path in paths:
         try:
@@ -104,113 +180,12 @@ def _pieces(paths: Sequence[str], jobs: int, errors: list[str]) -> list[Piece]:
     return pieces
 
 
-def _merged(
-    reads: Sequence[Read], spool_path: str, errors: list[str]
-) -> tuple[SessionSummary, dict[str, Place]]:
-    """What the sessions say together, and where the reports stand that changes. Where that
-    cannot be said, each flow's own report stays."""
-    spool = Spool(spool_path)
-    revised: dict[str, Place] = {}
-    summary = SessionSummary()
-
-    def replace(reports: Iterable[FlowReport]) -> None:
-        for report in reports:
-            revised[report.flow_id] = (spool_path, spool.add(encoded(report)))
-
-    def guarded(file: str, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except OSError:
-            raise
-        except Exception as error:
-            errors.append(f"{file}: what its flows say together cannot be told ({error!r:.200})")
-
-    def close() -> None:
-        nonlocal summary
-        replace(whole.settle())
-        told = whole.close()
-        # What cannot be written is met here, where it costs nothing else.
-        encoded(told)
-        summary = told
-
-    if reads:
-        whole = reads[0].session
-        for read in reads[1:]:
-            guarded(read.capture, lambda other=read.session: replace(whole.merge(other)))  # type: ignore[misc]
-        guarded("all captures", close)
-    spool.close()
-    return summary, revised
-
-
-def _revisions_file(reads: Sequence[Read], revised: dict[str, Place], folder: str) -> "_Revisions":
-    places: dict[str, Place] = {}
-    for read in reads:
-        places |= {flow_id: (read.spool, at) for flow_id, at in read.revisions.items()}
-    places |= _of_copies(reads)
-    places |= revised
-    path = Path(folder) / "revisions"
-    path.write_bytes(pickle.dumps(places))
-    return _Revisions(str(path), _dropped(reads), _not_first(reads))
-
-
-class _Revisions(msgspec.Struct, frozen=True):
-    path: str
-    dropped: list[set[int]]
-    """For each piece: reports of flows that an earlier piece has."""
-    not_first: frozenset[str]
-
-
-def _dropped(reads: Sequence[Read]) -> list[set[int]]:
-    return [{index for index, _ in copies} for copies in _copies(reads)]
-
-
-def _copies(reads: Sequence[Read]) -> list[list[tuple[int, bool]]]:
-    """For each piece: its reports of flows that an earlier piece has, and whether they
-    know more than the earlier ones."""
-    found: list[list[tuple[int, bool]]] = []
-    seen: OrderedDict[int, bool] = OrderedDict()
-    for read in reads:
-        copies: list[tuple[int, bool]] = []
-        for index, marked in enumerate(read.identities if len(reads) > 1 else array("Q")):
-            identity, judged = marked & ~1, bool(marked & 1)
-            if identity in seen:
-                copies.append((index, judged or not seen[identity]))
-            seen[identity] = judged or seen.get(identity, False)
-            if len(seen) > REMEMBERED:
-                seen.popitem(last=False)
-        found.append(copies)
-    return found
-
-
-def _of_copies(reads: Sequence[Read]) -> dict[str, Place]:
-    """Of flows that were saved twice the later report counts, unless it knows less."""
-    places: dict[str, Place] = {}
-    for read, copies in zip(reads, _copies(reads), strict=True):
-        for index, better in copies:
-            place = (read.spool, read.offsets[index])
-            if better:
-                places[read_report(place).flow_id] = place
-    return places
-
-
-def _not_first(reads: Sequence[Read]) -> frozenset[str]:
-    """Flows that are the first on their connection in their piece, but not of all."""
-    seen: dict[str, str] = {}
-    later: set[str] = set()
-    for read in reads:
-        for connection, flow_id in read.connections.items():
-            if seen.setdefault(connection, flow_id) != flow_id:
-                later.add(flow_id)
-    return frozenset(later)
-
-
 class _Writing:
     """What is done in order: files that hold many reports, lines, counts."""
 
-    def __init__(
-        self, settings: Settings, session: SessionSummary, errors: list[str], say: Say
-    ) -> None:
+    def __init__(self, settings: Settings, joined: _Joined, errors: list[str], say: Say) -> None:
         self._settings = settings
+        self._joined = joined
         self._say = say
         path = settings.report_dir
         self._directory = None if path is None else ReportDirectory(path)
@@ -223,22 +198,20 @@ class _Writing:
             verdicts=Counter(),
             rules=Counter(),
             others=0,
-            session=session,
+            session=joined.session,
             found=Counter(),
             failing=0,
             known=0,
             errors=errors,
         )
 
-    def write(self, workers: Workers, reads: Sequence[Read], revisions: _Revisions) -> None:
+    def write(self, workers: Workers, reads: Sequence[ShardRead]) -> None:
         outcome = self.outcome
-        outcome.others = sum(read.others for read in reads)
+        counted = self._joined.counted
+        outcome.others = counted.others
         for read in reads:
             outcome.lost.merge(read.lost)
-        count = sum(
-            len(read.offsets) - len(dropped)
-            for read, dropped in zip(reads, revisions.dropped, strict=True)
-        )
+        count = sum(1 for read in reads for _ in counted.kept(read))
         try:
             first = self._take_sequences(count)
         except OSError as error:
@@ -246,7 +219,7 @@ class _Writing:
             self._give_up(error, count)
             self._directory, first = None, 1
         writes = self._directory is not None
-        for written in workers.write(_chunks(reads, first, revisions, writes=writes)):
+        for written in workers.write(_chunks(reads, first, self._joined, writes=writes)):
             self._add(written)
         self._judge_transfers(outcome.session.transfers)
         try:
@@ -374,19 +347,21 @@ class _Writing:
 
 
 def _chunks(
-    reads: Sequence[Read], first: int, revisions: _Revisions, *, writes: bool
+    reads: Sequence[ShardRead], first: int, joined: _Joined, *, writes: bool
 ) -> Iterator[Chunk]:
-    for read, dropped in zip(reads, revisions.dropped, strict=True):
-        kept = (index for index in range(len(read.offsets)) if index not in dropped)
-        for part in batched(kept, _PER_CHUNK):
+    counted = joined.counted
+    for read in reads:
+        revisions = joined.revisions.get(read.number, [])
+        for part in batched(counted.kept(read), _PER_CHUNK):
             yield Chunk(
                 spool=read.spool,
                 offsets=[read.offsets[index] for index in part],
-                capture=read.capture,
-                places=[read.places[index] for index in part],
+                indexes=list(part),
+                places=[read.place_of(index) for index in part],
+                not_first=[index for index in part if counted.is_not_first(read.number, index)],
                 first_sequence=first,
-                revisions=revisions.path,
-                without_connect=revisions.not_first,
+                revisions=revisions,
+                shown=joined.shown,
                 writes=writes,
             )
             first += len(part)

@@ -158,7 +158,7 @@ def analyze(
 
 
 def _processes(files: Sequence[str]) -> int:
-    from cos_inspect.analysis.pieces import size_of  # noqa: PLC0415 - starts quickly without
+    from cos_inspect.analysis.shards import size_of  # noqa: PLC0415 - starts quickly without
     from cos_inspect.analysis.workers import processors  # noqa: PLC0415
 
     total = sum(size_of(file) for file in files)

@@ -1,6 +1,6 @@
 """From an exchange to its report: the one function that live traffic and captures share."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -26,24 +26,31 @@ from cos_inspect.report.model import (
     TimingReport,
     Verdict,
 )
-from cos_inspect.report.redaction import Watched, redacted
+from cos_inspect.report.redaction import Redactor, Watched, redacted
 from cos_inspect.report.ticket import ticket_line
+from cos_inspect.rules.across import Revision, revised
 from cos_inspect.rules.checks import run_checks
 from cos_inspect.rules.occasion import occasions_of
-from cos_inspect.rules.registry import finders
+from cos_inspect.rules.registry import PENDING_RULES, finders
+from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.transfer import of_one
+from cos_inspect.transfers.observation import Observation, observe
 
 _NO_KEYS: Mapping[str, str] = {}
 
 
-class Inspection(msgspec.Struct, frozen=True):
-    """What was found out about one exchange of COS traffic."""
+class FirstLook(msgspec.Struct, frozen=True):
+    """What one exchange of COS traffic shows alone, and what it tells of everything that
+    several exchanges say together."""
 
     cos: CosExchange
     report: FlowReport
     """Free of secrets when ``redact`` was asked for."""
+    seen: Observation
+    pending: tuple[Pending, ...] = ()
 
 
-def inspect(
+def first_look(
     exchange: Exchange,
     *,
     recognised: Recognised | None = None,
@@ -51,31 +58,59 @@ def inspect(
     ignore: frozenset[str] = frozenset(),
     redact: bool = True,
     keys: Mapping[str, str] = _NO_KEYS,
-    token_ids: Container[str] = (),
-) -> Inspection | None:
+) -> FirstLook | None:
     """Reads, checks and judges one finished exchange; None when it is not COS traffic.
 
     ``recognised`` is what the request's head said, where it was read before; ``hosts`` are
     shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out, ``keys``
-    SecretKeys by SecretId to recompute signatures with (they are not kept), ``token_ids``
-    SecretIds that were seen together with a token.
+    SecretKeys by SecretId to recompute signatures with (they are not kept).
     """
-    cos = read_exchange(exchange, hosts, recognised=recognised, keys=keys, token_ids=token_ids)
+    cos = read_exchange(exchange, hosts, recognised=recognised, keys=keys)
     if cos is None:
         return None
     checks = run_checks(cos)
-    findings = [
-        finding
-        for find in finders(occasions_of(cos, checks), ignore)
-        for finding in find(cos, checks)
-    ]
+    occasions = occasions_of(cos, checks)
+    findings = [finding for find in finders(occasions, ignore) for finding in find(cos, checks)]
+    seen = observe(cos)
+    findings += [finding for finding in of_one(seen) if finding.rule not in ignore]
+    pending: tuple[Pending, ...] = ()
+    if occasions.trouble and occasions.signature:
+        pending = tuple(
+            each
+            for rule, find in PENDING_RULES
+            if rule.id not in ignore
+            for each in find(cos, checks)
+        )
     report, watched = _report(cos, checks, findings)
     ticket = ticket_line(report)
     if ticket is not None:
         report = msgspec.structs.replace(report, ticket=ticket)
     if redact:
         report = redacted(report, watched)
-    return Inspection(cos, report)
+        pending = tuple(
+            msgspec.structs.replace(each, finding=clean_finding(each.finding)) for each in pending
+        )
+    return FirstLook(cos, report, seen, pending)
+
+
+def revise(alone: FlowReport, revision: Revision) -> FlowReport:
+    """The report that an exchange alone gives, with what a second look says of it."""
+    checks, findings = revised(alone.checks, alone.findings, revision)
+    return msgspec.structs.replace(
+        alone,
+        checks=checks,
+        findings=findings,
+        transfer=revision.transfer,
+        verdict=verdict_of(findings),
+    )
+
+
+def clean_finding(finding: Finding) -> Finding:
+    """The same without secrets."""
+    redactor = Redactor()
+    return msgspec.structs.replace(
+        finding, detail=redactor.text(finding.detail), evidence=redactor.plain(finding.evidence)
+    )
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

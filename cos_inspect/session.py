@@ -1,30 +1,62 @@
-"""Inspection across exchanges: the same as one by one, and what they say together.
+"""Live traffic across exchanges: first looks as they come, second looks as they become
+possible.
 
-Pure, like the inspection of one exchange: no clock, no files. A later exchange
-may change what is to be said of an earlier one; then that one's report comes
-out again, whole and revised. Of retries with a corrected clock the first
-failure is told as a notice, and the last try says what happened.
+A later exchange may change what is to be said of an earlier one; then that one's report comes
+out again, whole and revised. What is in mind is bounded in memory; what is older lies in a
+temporary file, and what is beyond that is forgotten and counted. No clock, no log.
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import inspect, verdict_of
-from cos_inspect.report.model import Finding, FlowReport
-from cos_inspect.report.redaction import Redactor
+from cos_inspect.inspection import clean_finding, first_look, revise
+from cos_inspect.report.model import Finding, FlowReport, Verdict
 from cos_inspect.report.summary import SessionSummary
-from cos_inspect.rules.across import amended, say
-from cos_inspect.transfer_summary import Ledger
+from cos_inspect.rules.across import (
+    Revision,
+    add_copy,
+    add_pending,
+    revision_of,
+    said_once_name,
+    say_once,
+)
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.rule import Pending
+from cos_inspect.spill import SpillMap
+from cos_inspect.transfer_summary import Listing, Lists, Note, list_history, note_of
+from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.limits import LIVE, Limits
+from cos_inspect.transfers.objects import copy_of, judge_copy
 from cos_inspect.transfers.observation import Observation, observe
-from cos_inspect.transfers.tracker import Tracker
 
 _NO_KEYS: Mapping[str, str] = {}
-_REMEMBERED = 1024
-"""Newest reports that can still be revised; some 20 KB each."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is in mind at once, and in the temporary file."""
+
+    facts: int = 120_000
+    """Exchanges of all histories together, in memory."""
+    histories: int = 1_000_000
+    """On disk."""
+    reports: int = 1024
+    """That can be revised, in memory; some 20 KB each."""
+    old_reports: int = 50_000
+    """On disk."""
+    secret_ids: int = 4096
+    waiting: int = 1024
+    """Flows that wait for what another one shows of one SecretId."""
+
+
+class Revised(msgspec.Struct, frozen=True):
+    """A report that takes the place of an earlier one of the same flow."""
+
+    report: FlowReport
+    verdict_before: Verdict
+    rules_before: frozenset[str]
 
 
 class Inspected(msgspec.Struct, frozen=True):
@@ -32,24 +64,67 @@ class Inspected(msgspec.Struct, frozen=True):
 
     cos: CosExchange
     report: FlowReport
-    revised: list[FlowReport]
-    """Reports of earlier flows that must be replaced."""
+    revised: list[Revised]
+    """Of earlier flows."""
 
 
-class _Recent(msgspec.Struct):
+class _Held(msgspec.Struct):
+    """A flow that may be revised."""
+
     alone: FlowReport
     """As the exchange alone gives it."""
     seen: Observation
-    shown: FlowReport
+    pending: tuple[Pending, ...]
+    shown: FlowReport | None = None
+    """As it was reported last; None: as alone."""
+
+    @property
+    def report(self) -> FlowReport:
+        return self.shown or self.alone
+
+
+class _Tracked(msgspec.Struct):
+    """A history, and what its flows show that counts for transfers."""
+
+    history: History
+    notes: dict[str, Note] = {}
+
+
+class _SecretId(msgspec.Struct):
+    with_token: bool = False
+    accepted: bool = False
+    waiting: list[str] = []
+    """Flows of which something else is said once one of these is seen."""
+
+    def has_shown(self, pending: Pending) -> bool:
+        return self.with_token if pending.shown == "with-token" else self.accepted
+
+
+class _SaidOnce(msgspec.Struct):
+    """The flows of one client and key that break one rule."""
+
+    earliest: tuple[float, str]
+    count: int = 1
+
+
+def _is_revisable(held: _Held) -> bool:
+    """Whether an old flow may have to be revised. What is clean and whole is not: no later
+    exchange takes anything back of it."""
+    seen = held.seen
+    return bool(
+        held.report.findings
+        or held.pending
+        or not seen.succeeded
+        or seen.copy_place
+        or seen.listed is not None
+        or (seen.span is not None and seen.total is None)
+        or any(check.check == "range-crc64" for check in held.report.checks)
+    )
 
 
 class Session:
-    """All traffic of one run, or of one capture.
-
-    Sessions of several captures may be worked on side by side and joined with
-    ``merge``. ``ignore`` are rule ids to leave out, ``keys`` SecretKeys by SecretId to
-    recompute signatures with.
-    """
+    """All traffic of one run. ``ignore`` are rule ids to leave out, ``keys`` SecretKeys by
+    SecretId to recompute signatures with."""
 
     def __init__(
         self,
@@ -58,19 +133,35 @@ class Session:
         ignore: frozenset[str] = frozenset(),
         redact: bool = True,
         keys: Mapping[str, str] = _NO_KEYS,
-        tracker: Tracker | None = None,
-        remembered: int = _REMEMBERED,
+        limits: Limits = LIVE,
+        bounds: Bounds | None = None,
     ) -> None:
         self._hosts = hosts
         self._ignore = ignore
         self._redact = redact
         self._keys = keys
-        self._token_ids: OrderedDict[str, None] = OrderedDict()
-        """SecretIds that came with a token."""
-        self._tracker = tracker or Tracker()
-        self._remembered = remembered
-        self._recent: OrderedDict[str, _Recent] = OrderedDict()
-        self._ledger = Ledger()
+        self._limits = limits
+        self._bounds = bounds = bounds or Bounds()
+        self._tracked: SpillMap[_Tracked] = SpillMap(
+            _Tracked,
+            most_weight=bounds.facts,
+            most_on_disk=bounds.histories,
+            weight=lambda tracked: 1 + tracked.history.facts,
+            on_spill=self._list_spilled,
+            on_return=self._list_returned,
+        )
+        self._spilled: dict[str, Listing] = {}
+        """Of histories that are not in memory and have transfers."""
+        self._held: SpillMap[_Held] = SpillMap(
+            _Held,
+            most_weight=bounds.reports,
+            most_on_disk=bounds.old_reports,
+            is_worth_it=_is_revisable,
+        )
+        self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
+        self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
+        self._counted_anew: set[str] = set()
+        """Flows whose finding stands for more flows than it says."""
 
     def inspect(
         self,
@@ -85,114 +176,204 @@ class Session:
         ``marks`` are offsets in the answer's body, as ``boundaries`` asked for them, and
         the CRC-64 of the body up to each.
         """
-        alone = inspect(
+        look = first_look(
             exchange,
             recognised=recognised,
             hosts=self._hosts,
             ignore=self._ignore,
             redact=self._redact,
             keys=self._keys,
-            token_ids=self._token_ids,
         )
-        if alone is None:
+        if look is None:
             return None
-        self._note_token(alone.cos)
-        seen = observe(alone.cos)
-        # What has no time has no place among others.
-        touched = self._tracker.add(seen, marks) if seen.is_dated else set()
-        recent = _Recent(alone.report, seen, alone.report)
-        self._recent[seen.flow_id] = recent
-        self._recent.move_to_end(seen.flow_id)
-        if len(self._recent) > self._remembered:
-            self._recent.popitem(last=False)
-        self._revise(recent)
+        seen = look.seen
+        held = _Held(look.report, seen, look.pending)
+        touched = self._add_to_secret_id(held)
+        if seen.is_dated:
+            # What has no time has no place among others.
+            touched |= self._add_to_history(held, marks)
+            self._add_to_said_once(held)
         touched.discard(seen.flow_id)
-        revised = self._revise_all(touched) if touched else []
-        self._close_old()
-        return Inspected(alone.cos, recent.shown, revised)
-
-    def _note_token(self, cos: CosExchange) -> None:
-        secret_id = cos.signed.secret_id
-        if secret_id and secret_id not in self._token_ids and cos.token_names:
-            self._token_ids[secret_id] = None
-            if len(self._token_ids) > _REMEMBERED:
-                self._token_ids.popitem(last=False)
+        self._revise(held)
+        self._held.put(seen.flow_id, held)
+        return Inspected(look.cos, held.report, self._revise_all(touched) if touched else [])
 
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in the body of an answer at which a running CRC-64 is worth noting, so
-        that it can be joined with earlier ranges which it overlaps. To be asked when the
+        that it can be joined with other ranges which it overlaps. To be asked when the
         answer's headers have come; its body does not matter."""
         response = exchange.response
         if response is None or "content-range" not in response.headers:
             return []
         cos = read_exchange(exchange, self._hosts)
-        return [] if cos is None else self._tracker.boundaries(observe(cos))
+        if cos is None:
+            return []
+        seen = observe(cos)
+        tracked = self._tracked_of(seen)
+        found = tracked.history.boundaries(seen)
+        self._tracked.put(tracked.history.name, tracked)
+        return found
 
-    def settle(self) -> list[FlowReport]:
+    def renew(self) -> list[Revised]:
+        """Reports that must be replaced, of which that can wait for a moment."""
+        touched, self._counted_anew = self._counted_anew, set()
+        return self._revise_all(touched)
+
+    def settle(self) -> list[Revised]:
         """At the end, before ``close``: reports that must be replaced."""
-        self._tracker.settle()
-        return self._revise_all(set(self._recent))
+        touched = self._counted_anew
+        self._counted_anew = set()
+        for _, tracked in list(self._tracked.in_memory()):
+            touched |= tracked.history.settle()
+        return self._revise_all(touched)
 
     def summary(self) -> SessionSummary:
-        """What is known so far; takes time that grows with the open transfers."""
-        return self._ledger.summary(self._tracker, self._clean, self._ignore, over=False)
+        """What is known so far."""
+        return self._summary(over=False)
 
     def close(self) -> SessionSummary:
         """The same when nothing more will come."""
-        self._tracker.settle()
-        return self._ledger.summary(self._tracker, self._clean, self._ignore, over=True)
+        summary = self._summary(over=True)
+        for held in (self._tracked, self._held, self._secret_ids, self._said_once):
+            held.close()
+        return summary
 
-    def merge(self, other: "Session") -> list[FlowReport]:
-        """Joins what another session saw, which is to be used no more; the reports of
-        either that must be replaced."""
-        touched = self._tracker.merge(other._tracker)  # noqa: SLF001
-        self._ledger.merge(other._ledger)  # noqa: SLF001
-        for flow_id, recent in other._recent.items():  # noqa: SLF001
-            self._recent.setdefault(flow_id, recent)
-        revised = self._revise_all(touched | self._recent.keys())
-        while len(self._recent) > self._remembered:
-            self._recent.popitem(last=False)
-        self._close_old()
-        return revised
+    def _tracked_of(self, seen: Observation) -> _Tracked:
+        return self._tracked.get(history_name(seen)) or _Tracked(History.of(seen))
 
-    def _revise_all(self, flow_ids: set[str]) -> list[FlowReport]:
-        revised = []
-        for flow_id in sorted(flow_ids & self._recent.keys()):
-            recent = self._recent[flow_id]
-            if self._revise(recent):
-                revised.append(recent.shown)
-        return revised
+    def _add_to_history(self, held: _Held, marks: Sequence[tuple[int, int]]) -> set[str]:
+        seen = held.seen
+        tracked = self._tracked_of(seen)
+        touched = tracked.history.add(seen, marks, self._limits)
+        note = note_of(held.alone, seen)
+        if note is not None:
+            tracked.notes[seen.flow_id] = note
+        elif tracked.notes:
+            tracked.notes.pop(seen.flow_id, None)
+        self._tracked.put(tracked.history.name, tracked)
+        name = source_name(seen) if seen.operation == "PutObjectCopy" else None
+        if name is not None and seen.succeeded:
+            source = self._tracked.get(name) or _Tracked(
+                History(name=name, bucket=seen.copy_place, key=seen.copy_key)
+            )
+            source.history.add_copy(copy_of(seen), self._limits)
+            self._tracked.put(name, source)
+        return touched
 
-    def _revise(self, recent: _Recent) -> bool:
-        """Whether the report says something else than it did."""
-        alone = recent.alone
-        said = say(self._tracker, recent.seen)
-        if said.is_nothing and recent.shown is alone:
-            return False
-        said.findings = [self._clean(finding) for finding in said.findings]
-        checks, findings = amended(alone.checks, alone.findings, said, self._ignore)
-        shown = recent.shown
-        if (checks, findings, said.transfer) == (shown.checks, shown.findings, shown.transfer):
-            return False
-        recent.shown = msgspec.structs.replace(
-            alone,
-            checks=checks,
-            findings=findings,
-            transfer=said.transfer,
-            verdict=verdict_of(findings),
+    def _add_to_secret_id(self, held: _Held) -> set[str]:
+        seen = held.seen
+        secret_id = seen.secret_id
+        if secret_id is None or not (seen.with_token or seen.accepted or held.pending):
+            return set()
+        known = self._secret_ids.get(secret_id) or _SecretId()
+        is_new = (seen.with_token and not known.with_token) or (
+            seen.accepted and not known.accepted
         )
-        self._ledger.note(alone.flow_id, findings)
+        if not is_new and not held.pending:
+            return set()
+        touched = set(known.waiting) if is_new else set()
+        known.with_token |= seen.with_token
+        known.accepted |= seen.accepted
+        if held.pending and len(known.waiting) < self._bounds.waiting:
+            known.waiting.append(seen.flow_id)
+        self._secret_ids.put(secret_id, known)
+        return touched
+
+    def _add_to_said_once(self, held: _Held) -> None:
+        seen = held.seen
+        for finding in held.alone.findings:
+            if finding.rule not in SAID_ONCE:
+                continue
+            name = said_once_name(finding, seen)
+            moment = (seen.started, seen.flow_id)
+            known = self._said_once.get(name)
+            if known is None:
+                known = _SaidOnce(moment)
+            else:
+                known.count += 1
+                self._counted_anew.add(known.earliest[1])
+                if moment < known.earliest:
+                    known.earliest = moment
+            self._said_once.put(name, known)
+
+    def _revise_all(self, flow_ids: Iterable[str]) -> list[Revised]:
+        found = []
+        for flow_id in sorted(flow_ids):
+            held = self._held.get(flow_id)
+            if held is None:
+                continue
+            before = held.report
+            if self._revise(held):
+                self._held.put(flow_id, held)
+                rules = frozenset(finding.rule for finding in before.findings)
+                found.append(Revised(held.report, before.verdict, rules))
+        return found
+
+    def _revise(self, held: _Held) -> bool:
+        """Whether the report says something else than it did."""
+        alone, shown = held.alone, held.report
+        revision = self._revision(held)
+        if not revision and held.shown is None:
+            return False
+        revision.findings = [
+            self._clean(finding)
+            for finding in revision.findings
+            if finding.rule not in self._ignore
+        ]
+        report = revise(alone, revision)
+        if report == shown:
+            return False
+        held.shown = report
         return True
 
+    def _revision(self, held: _Held) -> Revision:
+        seen = held.seen
+        tracked = self._tracked.get(history_name(seen))
+        revision = revision_of(tracked.history, seen) if tracked is not None else Revision()
+        if seen.operation == "PutObjectCopy" and seen.succeeded:
+            source = self._tracked.get(source_name(seen) or "")
+            if source is not None:
+                add_copy(revision, seen, judge_copy(copy_of(seen), source.history.content))
+        if held.pending:
+            known = self._secret_ids.get(seen.secret_id or "")
+            for pending in held.pending:
+                if known is not None and known.has_shown(pending):
+                    add_pending(revision, pending)
+        for finding in held.alone.findings:
+            if finding.rule in SAID_ONCE and seen.is_dated:
+                once = self._said_once.get(said_once_name(finding, seen))
+                if once is not None:
+                    say_once(revision, finding.rule, seen, once.earliest, once.count)
+        return revision
+
     def _clean(self, finding: Finding) -> Finding:
-        if not self._redact:
-            return finding
-        redactor = Redactor()
-        return msgspec.structs.replace(
-            finding,
-            detail=redactor.text(finding.detail),
-            evidence=redactor.plain(finding.evidence),
+        return clean_finding(finding) if self._redact else finding
+
+    def _summary(self, *, over: bool) -> SessionSummary:
+        lists = Lists()
+        for _, tracked in self._tracked.in_memory():
+            lists.add(self._list(tracked, over=over))
+        for name, listing in self._spilled.items():
+            # What is open to the end was given up.
+            spilled = self._tracked.peek(name) if over else None
+            lists.add(listing if spilled is None else self._list(spilled, over=True))
+        return lists.summary(forgotten=self._tracked.forgotten)
+
+    def _list(self, tracked: _Tracked, *, over: bool) -> Listing:
+        return list_history(
+            tracked.history,
+            tracked.notes,
+            clean=self._clean,
+            ignore=self._ignore,
+            over=over,
+            is_whole=not self._tracked.forgotten,
         )
 
-    def _close_old(self) -> None:
-        self._ledger.close_early(self._tracker.take_closed(), self._clean, self._ignore)
+    def _list_spilled(self, name: str, tracked: _Tracked) -> None:
+        tracked.history.settle()
+        listing = self._list(tracked, over=False)
+        if listing:
+            self._spilled[name] = listing
+
+    def _list_returned(self, name: str, _tracked: _Tracked) -> None:
+        self._spilled.pop(name, None)

@@ -13,13 +13,12 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
-from cos_inspect.analysis import pieces, writing
+from cos_inspect.analysis import joining, reading, shards, writing
 from cos_inspect.cli import main
 from cos_inspect.exchange import Exchange
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.schema import schema
-from cos_inspect.session import Session
 from tests.saved.hars import REQUEST_ID, Entry, answer_headers, as_base64, download, fields, har
 from tests.saved.test_mitm import HOST, cos_flow, saved_file
 
@@ -171,7 +170,7 @@ def test_one_upload_in_several_captures_is_one_transfer(jobs: int, tmp_path: Pat
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "_SMALLEST", 2000)
+    monkeypatch.setattr(shards, "_SMALLEST", 2000)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -286,14 +285,14 @@ def test_broken_files(name: str, case: tuple[bytes, int, str], tmp_path: Path) -
 def test_a_flow_that_cannot_be_inspected_costs_its_own_report(
     two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inspect = Session.inspect
+    look = reading.first_look
 
-    def odd(session: Session, exchange: Exchange, **more: Any) -> Any:
+    def odd(exchange: Exchange, **more: Any) -> Any:
         if exchange.request.method == "PUT":
             raise RuntimeError("a fault of ours")
-        return inspect(session, exchange, **more)
+        return look(exchange, **more)
 
-    monkeypatch.setattr(Session, "inspect", odd)
+    monkeypatch.setattr(reading, "first_look", odd)
     saved_file(two[1], cos_flow(), cos_flow(method="PUT"), cos_flow())
     begin = len(saved_file(tmp_path / "one", cos_flow()).read_bytes())
     run = Run(tmp_path, *two, status=2)
@@ -324,13 +323,14 @@ def test_a_report_that_cannot_be_made_costs_itself_alone(
 def test_reports_stay_where_nothing_can_be_said_of_all_together(
     two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def odd(session: Session, other: Session) -> Any:
+    def odd(*_arguments: Any, **_more: Any) -> Any:
         raise ValueError("a fault of ours")
 
-    monkeypatch.setattr(Session, "merge", odd)
+    monkeypatch.setattr(joining, "list_history", odd)
     run = Run(tmp_path, *two, status=2)
     assert len(run.reports) == 4
-    assert f"{two[1]}: what its flows say together cannot be told" in run.result.stderr
+    (line,) = run.result.stderr.splitlines()
+    assert "what flows say together of one object cannot be told" in line
 
 
 def test_wrong_usage(tmp_path: Path) -> None:

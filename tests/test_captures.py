@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from cos_inspect.cos.cos_exchange import read_exchange
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.report.model import CheckName, Finding, FlowReport, SkipReason
 from cos_inspect.report.schema import schema
 from cos_inspect.rules.checks import run_checks
@@ -40,7 +40,7 @@ def _line(finding: Finding) -> str:
 @pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
 def test_capture(path: Path) -> None:
     capture = read_capture(path)
-    inspection = inspect(capture.exchange, hosts=capture.hosts)
+    inspection = first_look(capture.exchange, hosts=capture.hosts)
     if capture.verdict == "not-cos":
         assert inspection is None
         return

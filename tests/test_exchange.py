@@ -5,7 +5,7 @@ import pytest
 from mitmproxy.test import tflow
 
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.proxy.flows import exchange_of, place_of
 from cos_inspect.proxy.heads import headers_of
 from tests.rules.exchanges import HOST
@@ -72,7 +72,7 @@ def test_bytes_that_are_no_utf8_do_not_stop_a_report() -> None:
     response = flow.response
     assert response is not None
     response.data.reason = b"O\xff"
-    inspection = inspect(
+    inspection = first_look(
         exchange_of(
             flow,
             place_of(flow.request),

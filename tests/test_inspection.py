@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.exchange import Timing, known_moment
-from cos_inspect.inspection import Inspection, inspect, utc_text, verdict_of
+from cos_inspect.inspection import FirstLook, first_look, utc_text, verdict_of
 from cos_inspect.report.model import Check, Finding, Severity
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.rules.exchanges import CLOCK, HOST, Fields, check, error_xml, exchange, inspected
@@ -193,9 +193,9 @@ def test_customer_keys(key: str, md5: str) -> None:
 
 
 def test_traffic_of_others_is_not_reported() -> None:
-    assert inspect(exchange(host="www.example.com", marks=(("Server", "nginx"),))) is None
-    assert inspect(exchange(host="www.example.com", status=None)) is None
-    assert inspect(exchange(host="www.example.com", status=None), hosts=("*.example.com",))
+    assert first_look(exchange(host="www.example.com", marks=(("Server", "nginx"),))) is None
+    assert first_look(exchange(host="www.example.com", status=None)) is None
+    assert first_look(exchange(host="www.example.com", status=None), hosts=("*.example.com",))
 
 
 def test_a_failure_shows_the_encryption_that_was_asked_for() -> None:
@@ -279,13 +279,13 @@ def test_headers_keep_their_order_and_duplicates() -> None:
 def test_masking_can_be_left_out() -> None:
     one = exchange(headers=(("x-cos-security-token", "a-token-of-some-length"),))
 
-    def shown(inspection: Inspection | None) -> tuple[str, bool]:
+    def shown(inspection: FirstLook | None) -> tuple[str, bool]:
         assert inspection is not None
         header = inspection.report.request.headers[-1]
         return header.value, header.redacted
 
-    assert shown(inspect(one, redact=False)) == ("a-token-of-some-length", False)
-    value, redacted = shown(inspect(one))
+    assert shown(first_look(one, redact=False)) == ("a-token-of-some-length", False)
+    value, redacted = shown(first_look(one))
     assert redacted
     assert value.startswith("[masked:")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cos_inspect.exchange import BodyEnd, Exchange, Headers
-from cos_inspect.inspection import Inspection, inspect
+from cos_inspect.inspection import FirstLook, first_look
 from tests.captures_reader import CAPTURES, build_exchange
 from tests.samples_expected import DISAGREEMENTS, FINDINGS
 from tests.test_captures import valid
@@ -96,7 +96,7 @@ def _where(in_header: object, in_body: object) -> list[str]:
     return [place for place, found in (("header", in_header), ("body", in_body)) if found]
 
 
-def observed(inspection: Inspection) -> Sample:
+def observed(inspection: FirstLook) -> Sample:
     """What the inspector says, under the samples' own names."""
     cos, report = inspection.cos, inspection.report
     response = cos.response
@@ -165,8 +165,8 @@ def observed_names() -> tuple[str, ...]:
     )
 
 
-def _inspected(sample: Sample) -> Inspection:
-    inspection = inspect(exchange_of(sample), hosts=(_NO_HOST,))
+def _inspected(sample: Sample) -> FirstLook:
+    inspection = first_look(exchange_of(sample), hosts=(_NO_HOST,))
     assert inspection is not None
     return inspection
 

@@ -3,23 +3,35 @@
 import msgspec
 
 from cos_inspect.report.summary import SessionSummary, Summary
-from cos_inspect.session import Session
-from cos_inspect.transfers.tracker import Tracker
+from cos_inspect.session import Bounds, Session
+from cos_inspect.transfers.limits import Limits
 from tests.transfers.build import MIB, exchange, part, put, ranged
 
 
-def test_closed_early_says_so() -> None:
-    session = Session(tracker=Tracker(max_open=1))
-    session.inspect(part("a1", 1, b"x", 0.0, key="a"))
-    session.inspect(part("b1", 1, b"x", 1.0, key="b"))
-    first, second = session.close().transfers
-    assert (first.key, first.state, first.verdict) == ("a", "open", "ok")
-    assert first.notice == "closed before its end was seen: too many transfers were open"
-    assert (second.key, second.state, second.notice) == ("b", "abandoned", None)
+def test_more_than_memory_holds_is_all_in_the_summary() -> None:
+    session = Session(bounds=Bounds(facts=4))
+    for number in range(40):
+        session.inspect(part(f"p{number}", 1, b"x", float(number), key=f"k{number}"))
+    for number in range(40):
+        session.inspect(part(f"q{number}", 2, b"x", 100.0 + number, key=f"k{number}"))
+    assert {transfer.state for transfer in session.summary().transfers} == {"open"}
+    summary = session.close()
+    assert summary.left_out == 0
+    assert [transfer.key for transfer in summary.transfers] == [f"k{n}" for n in range(40)]
+    assert {(each.state, each.parts) for each in summary.transfers} == {("abandoned", 2)}
+
+
+def test_what_is_no_longer_known_is_counted_and_not_called_abandoned() -> None:
+    session = Session(bounds=Bounds(facts=2, histories=2))
+    for number in range(40):
+        session.inspect(part(f"p{number}", 1, b"x", float(number), key=f"k{number}"))
+    summary = session.close()
+    assert summary.left_out + len(summary.transfers) >= 40
+    assert {transfer.verdict for transfer in summary.transfers} == {"ok"}
 
 
 def test_too_many_flows_of_one_transfer() -> None:
-    session = Session(tracker=Tracker(max_parts=2))
+    session = Session(limits=Limits(parts=2))
     for number in range(1, 6):
         session.inspect(part(f"p{number}", number, b"x", float(number)))
     (transfer,) = session.close().transfers

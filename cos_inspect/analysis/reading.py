@@ -1,86 +1,261 @@
-"""Reads one piece: its exchanges go through a session, its reports into a file for later.
-
-A report may be revised by what follows, also in another piece, so reports wait
-on the disk until everything was read.
+"""Reads one shard: the first look at each of its flows. Reports wait in a spool on the disk,
+until what all flows say together is known; observations go to the partition of what they are
+about.
 """
 
-import hashlib
+import bisect
 from array import array
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
-from io import BufferedWriter
-from pathlib import Path
 
 import msgspec
 
-from cos_inspect.analysis.pieces import Piece, open_piece
 from cos_inspect.analysis.settings import Settings
+from cos_inspect.analysis.shards import Piece, Shard, open_piece
+from cos_inspect.analysis.spool import PartitionsWriter, SpoolWriter, hash_of
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.saved import UNINSPECTED, UNREADABLE, Remarks, Saved
-from cos_inspect.captures.source import STDIN, STDIN_NAME, Progress, Stream, recognised
-from cos_inspect.report.plain_text import encoded
+from cos_inspect.captures.source import Progress, Stream, name_of
+from cos_inspect.exchange import Exchange
+from cos_inspect.inspection import FirstLook, first_look
+from cos_inspect.report.model import FlowReport, TimingReport
+from cos_inspect.report.plain_text import packed
 from cos_inspect.report.summary import Lost
-from cos_inspect.session import Inspected, Session
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.rule import Pending
+from cos_inspect.transfer_summary import Note, note_of
+from cos_inspect.transfers.history import history_name, source_name
+from cos_inspect.transfers.observation import Observation
 
-REMEMBERED = 262_144
-"""Flows that are remembered by id, to count those once that were saved twice."""
 _MOST_HOSTS = 1000
 """Hosts that are no COS, counted by name."""
+_NO_TIMES = TimingReport(
+    total_ms=None, connect_ms=None, tls_ms=None, request_ms=None, wait_ms=None, response_ms=None
+)
+OTHER = -1
+"""In the place of an index: the flow is no COS traffic."""
 
 
-class Read(msgspec.Struct, kw_only=True):
-    """What is known of a piece that was read."""
+class SpooledReport(msgspec.Struct, frozen=True, array_like=True):
+    """A report as the exchange alone gives it."""
 
-    capture: str
+    alone: FlowReport
+    pending: tuple[Pending, ...] = ()
+    seen: Observation | None = None
+    """Where the second look needs it: something is pending, or said once for many flows."""
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """A flow that was read. Of those with the same name, the highest rank counts."""
+
+    name: int
+    rank: tuple[int, ...]
+    shard: int
+    index: int
+    """In the spool, or ``OTHER``."""
+
+
+class OnConnection(msgspec.Struct, frozen=True, array_like=True):
+    """A flow on a connection; the first one has its times."""
+
+    name: int
+    begin: tuple[float, str]
+    shard: int
+    index: int
+
+
+class Observed(msgspec.Struct, frozen=True, array_like=True):
+    """An exchange for the history that it belongs to; or, ``is_copy``, for that of what was
+    copied."""
+
+    shard: int
+    index: int
+    seen: Observation
+    marks: tuple[tuple[int, int], ...] = ()
+    note: Note | None = None
+    is_copy: bool = False
+
+
+class ShardRead(msgspec.Struct, kw_only=True):
+    """What is known of a shard that was read; all that grows with it lies in files."""
+
+    number: int
     spool: str
-    session: Session
-    others: int
     offsets: array[int]
     """Where each report begins in the spool."""
     places: array[int]
-    """Where each flow begins in the capture."""
-    identities: array[int]
-    """Of each report: a hash of its flow id; the last bit tells of saved digests."""
-    revisions: dict[str, int]
-    """Offsets in the spool of the reports that replace earlier ones, by flow id."""
-    connections: dict[str, str]
-    error: CaptureError | None = None
-    """What ended the reading early."""
+    """Where the flow of each begins in its capture."""
+    captures: list[tuple[int, str]] = []
+    """The captures, and the index of the first report of each."""
+    identities: dict[int, str] = {}
+    """Files of ``Identity`` by partition."""
+    connections: dict[int, str] = {}
+    observations: dict[int, str] = {}
+    secret_ids: dict[int, int] = {}
+    """What was seen of each SecretId, as flags."""
+    said_once: array[int]
+    """Indexes of the reports with a finding that is said once for many flows."""
     notes: list[str] = []
     faults: list[str] = []
-    """A line for each flow that is lost."""
+    """A line for each flow that is lost, and for each capture that was not read to its end."""
     lost: Lost = msgspec.field(default_factory=Lost)
-    """Flows that are in the piece, but could not be judged."""
+    """Flows that are in the shard, but could not be judged."""
     hosts: Counter[str] = msgspec.field(default_factory=Counter)
     """Who was asked in flows that are no COS traffic."""
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether it held nothing: neither a flow nor anything that is lost."""
-        return not (self.offsets or self.others or self.lost.count or self.error)
+    def place_of(self, index: int) -> tuple[str, int]:
+        """The capture of a report, and where in it its flow begins."""
+        at = bisect.bisect_right(self.captures, index, key=lambda each: each[0])
+        return self.captures[at - 1][1], self.places[index]
 
 
-class Spool:
-    """Reports one after another in a file."""
-
-    def __init__(self, path: str) -> None:
-        self._file: BufferedWriter = Path(path).open("wb")  # noqa: SIM115
-        self._at = 0
-
-    def add(self, data: bytes) -> int:
-        """Takes a report as JSON; where it begins."""
-        at = self._at
-        self._file.write(len(data).to_bytes(4, "little") + data)
-        self._at += 4 + len(data)
-        return at
-
-    def close(self) -> None:
-        self._file.close()
+WITH_TOKEN, ACCEPTED = 1, 2
 
 
-def new_session(settings: Settings) -> Session:
-    return Session(
+class ShardReader:
+    """Never raises for what is wrong with the input: that stands in ``errors``. OSError when
+    the disk is full."""
+
+    def __init__(self, shard: Shard, settings: Settings, folder: str, partitions: int) -> None:
+        self._shard = shard
+        self._settings = settings
+        prefix = f"{shard.number}"
+        self._spool = SpoolWriter(f"{folder}/{prefix}.reports")
+        self._identities = PartitionsWriter(folder, f"{prefix}.identities", partitions)
+        self._connections = PartitionsWriter(folder, f"{prefix}.connections", partitions)
+        self._observations = PartitionsWriter(folder, f"{prefix}.observations", partitions)
+        self._read = ShardRead(
+            number=shard.number,
+            spool=f"{folder}/{prefix}.reports",
+            offsets=self._spool.offsets,
+            places=array("Q"),
+            captures=[],
+            secret_ids={},
+            said_once=array("Q"),
+            notes=[],
+            faults=[],
+        )
+
+    def read(self, progress: Progress | None = None) -> ShardRead:
+        read = self._read
+        for piece in self._shard.pieces:
+            self._read_piece(piece, progress)
+        self._spool.close()
+        read.identities = self._identities.close()
+        read.connections = self._connections.close()
+        read.observations = self._observations.close()
+        return read
+
+    def _read_piece(self, piece: Piece, progress: Progress | None) -> None:
+        read = self._read
+        remarks = Remarks(name_of(piece.path))
+        read.captures.append((len(read.offsets), remarks.file))
+        ended: CaptureError | None = None
+        try:
+            for saved in saved_in(piece, self._settings, remarks, progress):
+                self._take(saved, remarks)
+        except CaptureError as error:
+            ended = error
+            if error.loses:
+                remarks.lost[UNREADABLE] += 1
+        read.notes += remarks.notes
+        read.faults += remarks.faults
+        if ended is not None:
+            read.faults.append(str(ended))
+        for reason, count in remarks.lost.items():
+            read.lost.add(reason, count)
+
+    def _take(self, saved: Saved, remarks: Remarks) -> None:
+        lost = remarks.lost.total()
+        look = _guarded_look(saved, self._settings, remarks)
+        if look is None:
+            if remarks.lost.total() == lost:
+                self._identify(saved, OTHER, ())
+                self._note_host(saved.host)
+            return
+        report, seen = look.report, look.seen
+        index = len(self._spool.offsets)
+        is_said_once = seen.is_dated and any(each.rule in SAID_ONCE for each in report.findings)
+        if is_said_once:
+            self._read.said_once.append(index)
+        joined = look.pending or is_said_once
+        self._spool.add(SpooledReport(report, look.pending, seen if joined else None))
+        self._read.places.append(saved.offset)
+        self._identify(saved, index, _rank(saved, look))
+        if saved.connection is not None:
+            self._connections.add(
+                saved.connection,
+                OnConnection(
+                    hash_of(saved.connection),
+                    (seen.started, seen.flow_id),
+                    self._shard.number,
+                    index,
+                ),
+            )
+        if seen.is_dated:
+            # What has no time has no place among others.
+            self._observe(seen, index, note_of(report, seen))
+        self._show(seen)
+
+    def _note_host(self, host: str | None) -> None:
+        hosts = self._read.hosts
+        if host is not None and (host in hosts or len(hosts) < _MOST_HOSTS):
+            hosts[host] += 1
+
+    def _observe(self, seen: Observation, index: int, note: Note | None) -> None:
+        shard = self._shard.number
+        self._observations.add(history_name(seen), Observed(shard, index, seen, (), note))
+        source = source_name(seen) if seen.operation == "PutObjectCopy" else None
+        if source is not None and seen.succeeded:
+            self._observations.add(source, Observed(shard, index, seen, is_copy=True))
+
+    def _show(self, seen: Observation) -> None:
+        if seen.secret_id is not None and (seen.with_token or seen.accepted):
+            name = hash_of(seen.secret_id)
+            flags = (WITH_TOKEN if seen.with_token else 0) | (ACCEPTED if seen.accepted else 0)
+            known = self._read.secret_ids
+            known[name] = known.get(name, 0) | flags
+
+    def _identify(self, saved: Saved, index: int, rank: tuple[int, ...]) -> None:
+        name = saved.flow_id
+        if saved.is_replay and saved.exchange is not None:
+            # The replay of a flow has its id, and is a flow of its own.
+            name = f"{name}\0{saved.exchange.timing.request_start}"
+        self._identities.add(name, Identity(hash_of(name), rank, self._shard.number, index))
+
+
+def _rank(saved: Saved, look: FirstLook) -> tuple[int, ...]:
+    """How much a capture knows of a flow; at last anything that does not depend on the order."""
+    report = look.report
+    made = sum(check.status != "skipped" for check in report.checks)
+    content = msgspec.structs.replace(report, timing=_NO_TIMES)
+    return (
+        1,
+        int(saved.judged),
+        int(report.response is not None),
+        made,
+        hash_of(packed(content).hex()) >> 1,
+    )
+
+
+def _guarded_look(saved: Saved, settings: Settings, remarks: Remarks) -> FirstLook | None:
+    """As live: one flow that cannot be inspected costs its own report alone. None for it, and
+    for what is no COS traffic."""
+    if saved.exchange is None:
+        return None
+    try:
+        return look_at(saved.exchange, settings)
+    except Exception as error:
+        what = f"a flow that cannot be inspected ({error!r:.200})"
+        remarks.lose(what, saved.offset, saved.entry, UNINSPECTED)
+        return None
+
+
+def look_at(exchange: Exchange, settings: Settings) -> FirstLook | None:
+    """None when it is no COS traffic."""
+    return first_look(
+        exchange,
         hosts=settings.hosts,
         ignore=settings.ignore,
         redact=settings.redact,
@@ -88,52 +263,22 @@ def new_session(settings: Settings) -> Session:
     )
 
 
-def read_piece(
-    piece: Piece, settings: Settings, spool_path: str, progress: Progress | None = None
-) -> Read:
-    """Never raises for what is wrong with the input: that stands in ``error``. OSError
-    when the spool cannot be written."""
-    session = new_session(settings)
-    spool = Spool(spool_path)
-    remarks = Remarks(STDIN_NAME if piece.path == STDIN else piece.path)
-    read = Read(
-        spool=spool_path,
-        session=session,
-        others=0,
-        capture=remarks.file,
-        offsets=array("Q"),
-        places=array("Q"),
-        identities=array("Q"),
-        revisions={},
-        connections={},
-    )
-    seen: OrderedDict[int, bool] = OrderedDict()
-    try:
-        stream = open_piece(piece, progress)
-        try:
-            for saved in _saved(stream, piece, settings, remarks, read):
-                _take(saved, session, spool, read, seen, remarks)
-        finally:
-            stream.close()
-    except CaptureError as error:
-        read.error = error
-        if error.loses:
-            remarks.lost[UNREADABLE] += 1
-    finally:
-        spool.close()
-    read.notes, read.faults = remarks.notes, remarks.faults
-    for reason, count in remarks.lost.items():
-        read.lost.add(reason, count)
-    return read
-
-
-def _saved(
-    stream: Stream, piece: Piece, settings: Settings, remarks: Remarks, read: Read
+def saved_in(
+    piece: Piece, settings: Settings, remarks: Remarks, progress: Progress | None = None
 ) -> Iterator[Saved]:
-    kind = piece.format
-    if kind is None:
-        kind = recognised(stream.name, stream.peek())
-    if kind == "har":
+    """The flows of a piece.
+
+    :raises CaptureError: where it cannot be read, after what came before.
+    """
+    stream = open_piece(piece, progress)
+    try:
+        yield from _saved(stream, piece, settings, remarks)
+    finally:
+        stream.close()
+
+
+def _saved(stream: Stream, piece: Piece, settings: Settings, remarks: Remarks) -> Iterator[Saved]:
+    if piece.format == "har":
         har = HarFile(
             stream,
             settings.hosts,
@@ -145,65 +290,26 @@ def _saved(
         return
     from cos_inspect.captures.mitm import FlowFile  # noqa: PLC0415 - HAR needs no mitmproxy
 
-    file = FlowFile(stream, settings.hosts, piece.end)
-    read.connections = file.connections
-    yield from file.saved(remarks)
+    yield from FlowFile(stream, settings.hosts, piece.end).saved(remarks)
 
 
-def _take(
-    saved: Saved,
-    session: Session,
-    spool: Spool,
-    read: Read,
-    seen: OrderedDict[int, bool],
-    remarks: Remarks,
-) -> None:
-    identity = identity_of(saved.flow_id)
-    again = identity in seen
-    if again and seen[identity] and not saved.judged:
-        return
-    try:
-        found = _inspected(saved, session)
-        reports = [] if found is None else [found.report, *found.revised]
-        written = [encoded(report) for report in reports]
-    except Exception as error:
-        # As live: one flow that cannot be inspected costs its own report alone.
-        what = f"a flow that cannot be inspected ({error!r:.200})"
-        remarks.lose(what, saved.offset, saved.entry, UNINSPECTED)
-        return
-    seen[identity] = saved.judged
-    if len(seen) > REMEMBERED:
-        seen.popitem(last=False)
-    if found is None:
-        if not again:
-            read.others += 1
-            _note_host(saved.host, read.hosts)
-        return
-    at, *later = map(spool.add, written)
-    if again:
-        read.revisions[saved.flow_id] = at
-    else:
-        read.offsets.append(at)
-        read.places.append(saved.offset)
-        read.identities.append(identity | saved.judged)
-    for report, place in zip(found.revised, later, strict=True):
-        read.revisions[report.flow_id] = place
-
-
-def _inspected(saved: Saved, session: Session) -> Inspected | None:
-    exchange = saved.exchange
-    if exchange is None:
-        return None
-    wanted = session.boundaries(exchange) if saved.marks is not None else []
-    marks = saved.marks(wanted) if saved.marks is not None and wanted else ()
-    return session.inspect(exchange, marks=marks)
-
-
-def _note_host(host: str | None, hosts: Counter[str]) -> None:
-    if host is not None and (host in hosts or len(hosts) < _MOST_HOSTS):
-        hosts[host] += 1
-
-
-def identity_of(flow_id: str) -> int:
-    digest = hashlib.blake2b(flow_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") & ~1
+def marks_of(
+    shard: Shard, settings: Settings, wanted: dict[int, list[int]]
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Reads a shard again for the CRC-64 of some answers' bodies up to some offsets; both by
+    the index of the flow in the spool."""
+    found: dict[int, tuple[tuple[int, int], ...]] = {}
+    index = 0
+    for piece in shard.pieces:
+        # What is wrong with it was told when it was read first.
+        remarks = Remarks(piece.path)
+        try:
+            for saved in saved_in(piece, settings, remarks):
+                if _guarded_look(saved, settings, remarks) is None:
+                    continue
+                if index in wanted and saved.marks is not None:
+                    found[index] = tuple(saved.marks(wanted[index]))
+                index += 1
+        except CaptureError:
+            continue
+    return found

@@ -9,11 +9,11 @@ from multiprocessing.sharedctypes import Synchronized
 from types import TracebackType
 from typing import Self
 
-from cos_inspect.analysis.pieces import Piece
-from cos_inspect.analysis.reading import Read, read_piece
+from cos_inspect.analysis.joining import Counted, Joined, Marks, Partition, join
+from cos_inspect.analysis.reading import ShardRead, ShardReader, marks_of
 from cos_inspect.analysis.settings import Settings
+from cos_inspect.analysis.shards import Shard
 from cos_inspect.analysis.writing import Chunk, Written, write_chunk
-from cos_inspect.captures.source import STDIN
 
 _TICK_SECONDS = 0.2
 _AHEAD = 4
@@ -33,8 +33,8 @@ def _count(size: int) -> None:
             _read_bytes.value += size
 
 
-def _read(piece: Piece, settings: Settings, spool: str) -> Read:
-    return read_piece(piece, settings, spool, _count)
+def _read(shard: Shard, settings: Settings, folder: str, partitions: int) -> ShardRead:
+    return ShardReader(shard, settings, folder, partitions).read(_count)
 
 
 class Workers:
@@ -64,40 +64,51 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def read(
-        self, pieces: Sequence[Piece], spools: Sequence[str], at: Callable[[int], None]
-    ) -> list[Read]:
-        """``at`` is told how many bytes were read so far."""
+        self,
+        shards: Sequence[Shard],
+        folder: str,
+        partitions: int,
+        at: Callable[[int], None],
+    ) -> list[ShardRead]:
+        """First looks. ``at`` is told how many bytes were read so far."""
         settings = self._settings
-        here = 0
-
-        def count(size: int) -> None:
-            nonlocal here
-            here += size
-            at(here)
-
         if self._pool is None:
+            here = 0
+
+            def count(size: int) -> None:
+                nonlocal here
+                here += size
+                at(here)
+
             return [
-                read_piece(piece, settings, spool, count)
-                for piece, spool in zip(pieces, spools, strict=True)
+                ShardReader(shard, settings, folder, partitions).read(count) for shard in shards
             ]
-        # Standard input is that of this process.
-        futures: list[Future[Read] | None] = [
-            None if piece.path == STDIN else self._pool.submit(_read, piece, settings, spool)
-            for piece, spool in zip(pieces, spools, strict=True)
+        futures = [
+            self._pool.submit(_read, shard, settings, folder, partitions) for shard in shards
         ]
-        own = {
-            index: read_piece(pieces[index], settings, spools[index], count)
-            for index, future in enumerate(futures)
-            if future is None
-        }
-        left = {future for future in futures if future is not None}
+        left = set(futures)
         while left:
             _, left = wait(left, _TICK_SECONDS, FIRST_COMPLETED)
-            at(here + int(self._counter.value))
-        return [
-            own[index] if future is None else future.result()
-            for index, future in enumerate(futures)
-        ]
+            at(int(self._counter.value))
+        return [future.result() for future in futures]
+
+    def join(self, partitions: Sequence[Partition], counted: Counted, marks: Marks) -> list[Joined]:
+        """What the flows say together."""
+        return self._map(join, [(each, counted, self._settings, marks) for each in partitions])
+
+    def marks_of(
+        self, shards: Sequence[Shard], wanted: Sequence[dict[int, list[int]]]
+    ) -> list[dict[int, tuple[tuple[int, int], ...]]]:
+        """CRC-64s of answers' bodies up to the offsets wanted, by index, of each shard."""
+        return self._map(
+            marks_of,
+            [(shard, self._settings, each) for shard, each in zip(shards, wanted, strict=True)],
+        )
+
+    def _map[R](self, task: Callable[..., R], calls: Sequence[tuple[object, ...]]) -> list[R]:
+        if self._pool is None or len(calls) < 2:
+            return [task(*call) for call in calls]
+        return [future.result() for future in [self._pool.submit(task, *call) for call in calls]]
 
     def write(self, chunks: Iterator[Chunk]) -> Iterator[Written]:
         settings = self._settings

@@ -1,14 +1,18 @@
 """Writes a run of finished reports; several processes may do so at once."""
 
-import pickle
 from collections import Counter
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 
 import msgspec
 
+from cos_inspect.analysis.joining import SaidOnce, read_revisions
+from cos_inspect.analysis.reading import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.analysis.settings import Settings
+from cos_inspect.analysis.spool import hash_of, read_at
 from cos_inspect.captures.saved import UNINSPECTED, Remarks
+from cos_inspect.inspection import revise
 from cos_inspect.proxy.terminal import flow_line
 from cos_inspect.report.baseline import Known, known_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
@@ -17,26 +21,39 @@ from cos_inspect.report.junit import flow_suite
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.plain_text import encoded
 from cos_inspect.report.summary import Lost, Tally
+from cos_inspect.rules.across import Revision, add_pending, said_once_name, say_once
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.rule import Pending
 
 Place = tuple[str, int]
-"""A spool, and an offset in it."""
+"""A capture, and an offset in it."""
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """Reports at these offsets of a spool, in order."""
+    """A run of reports of one shard, in order."""
 
     spool: str
     offsets: list[int]
-    capture: str
-    places: list[int]
-    """Where their flows begin in the capture."""
+    indexes: list[int]
+    places: list[Place]
+    """Where their flows begin in the captures."""
+    not_first: list[int]
+    """Those among ``indexes`` on a connection that another flow opened."""
     first_sequence: int
-    revisions: str
-    """A file that holds the ``Place`` of revised reports by flow id."""
-    without_connect: frozenset[str]
-    """Flows on connections that were opened for an earlier flow, in another piece."""
+    revisions: list[str]
+    """Files of revisions for the shard."""
+    shown: str
+    """A file of ``Shown``."""
     writes: bool
     """False: the reports are judged, but nothing is written."""
+
+
+class Shown(msgspec.Struct):
+    """What all flows together show."""
+
+    secret_ids: dict[int, int]
+    """What was seen of each SecretId, as flags, by hash."""
+    said_once: dict[str, SaidOnce]
 
 
 class Written(msgspec.Struct, kw_only=True):
@@ -63,21 +80,13 @@ class Written(msgspec.Struct, kw_only=True):
     """A line for each that could not be made."""
 
 
-def read_report(place: Place) -> FlowReport:
-    path, at = place
-    with Path(path).open("rb") as file:
-        file.seek(at)
-        size = int.from_bytes(file.read(4), "little")
-        return msgspec.json.decode(file.read(size), type=FlowReport)
-
-
 def write_chunk(chunk: Chunk, settings: Settings) -> Written:
     """A report that cannot be written is told in ``error``; the others are tried."""
     path = settings.report_dir if chunk.writes else None
     directory = None if path is None else ReportDirectory(path)
     formats = frozenset(settings.formats if directory else ())
     together = bool(formats & {"jsonl", "html"})
-    revised = _revisions(chunk.revisions)
+    looks = _SecondLooks(chunk, settings)
     written = Written(
         first_sequence=chunk.first_sequence,
         tally=Tally(),
@@ -90,26 +99,22 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         failing=0,
         known=0,
         lost=Lost(),
+        faults=[],
     )
-    remarks = Remarks(chunk.capture)
-    decoder = msgspec.json.Decoder(FlowReport)
+    remarks: dict[str, Remarks] = {}
     with Path(chunk.spool).open("rb") as file:
-        for sequence, (at, begin) in enumerate(
-            zip(chunk.offsets, chunk.places, strict=True), start=chunk.first_sequence
-        ):
+        for number, index in enumerate(chunk.indexes):
             try:
-                file.seek(at)
-                size = int.from_bytes(file.read(4), "little")
-                report = decoder.decode(file.read(size))
-                if report.flow_id in revised:
-                    report = read_report(revised[report.flow_id])
-                report = _numbered(report, sequence, chunk.without_connect)
+                report = looks.report(file, chunk.offsets[number], index)
+                report = msgspec.structs.replace(report, sequence=chunk.first_sequence + number)
                 content = encoded(report)
                 line = flow_line(report, width=settings.width, colour=settings.colour)
                 suite = _suite(report, settings) if "junit" in formats else None
             except (ValueError, LookupError, TypeError, ArithmeticError) as error:
                 what = f"a flow whose report cannot be made ({error!r:.200})"
-                remarks.lose(what, begin, reason=UNINSPECTED)
+                capture, begin = chunk.places[number]
+                about = remarks.setdefault(capture, Remarks(capture))
+                about.lose(what, begin, reason=UNINSPECTED)
                 continue
             if not settings.quiet:
                 written.lines.append(line)
@@ -128,17 +133,58 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 written.encoded.append(content)
             if suite is not None:
                 written.suites.append(suite)
-    written.faults = remarks.faults
-    for reason, count in remarks.lost.items():
-        written.lost.add(reason, count)
+    for about in remarks.values():
+        written.faults += about.faults
+        for reason, count in about.lost.items():
+            written.lost.add(reason, count)
     return written
 
 
-def _numbered(report: FlowReport, sequence: int, without_connect: frozenset[str]) -> FlowReport:
-    timing = report.timing
-    if report.flow_id in without_connect:
-        timing = msgspec.structs.replace(timing, connect_ms=None, tls_ms=None)
-    return msgspec.structs.replace(report, sequence=sequence, timing=timing)
+class _SecondLooks:
+    """The reports of a chunk as they are in the end."""
+
+    def __init__(self, chunk: Chunk, settings: Settings) -> None:
+        self._ignore = settings.ignore
+        self._revisions = _revisions_of(tuple(chunk.revisions))
+        self._shown = _shown(chunk.shown)
+        self._not_first = frozenset(chunk.not_first)
+        self._decoder = msgspec.msgpack.Decoder(SpooledReport)
+
+    def report(self, file: BufferedReader, offset: int, index: int) -> FlowReport:
+        held = read_at(file, offset, self._decoder)
+        report = held.alone
+        revision = self._revisions.get(index)
+        if held.seen is not None:
+            revision = revision or Revision()
+            for pending in held.pending:
+                if self._holds(pending):
+                    add_pending(revision, pending)
+            for finding in report.findings:
+                if finding.rule not in SAID_ONCE or not held.seen.is_dated:
+                    continue
+                once = self._shown.said_once.get(said_once_name(finding, held.seen))
+                if once is not None:
+                    say_once(revision, finding.rule, held.seen, once.earliest, once.count)
+        if revision:
+            report = revise(report, revision)
+        if index in self._not_first:
+            timing = msgspec.structs.replace(report.timing, connect_ms=None, tls_ms=None)
+            report = msgspec.structs.replace(report, timing=timing)
+        return report
+
+    def _holds(self, pending: Pending) -> bool:
+        flag = WITH_TOKEN if pending.shown == "with-token" else ACCEPTED
+        return bool(self._shown.secret_ids.get(hash_of(pending.secret_id), 0) & flag)
+
+
+@lru_cache(maxsize=1)
+def _revisions_of(paths: tuple[str, ...]) -> dict[int, Revision]:
+    return read_revisions(paths)
+
+
+@lru_cache(maxsize=1)
+def _shown(path: str) -> Shown:
+    return msgspec.msgpack.decode(Path(path).read_bytes(), type=Shown)
 
 
 def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
@@ -158,9 +204,3 @@ def _suite(report: FlowReport, settings: Settings) -> bytes:
         fails_from=settings.fails_from,
         is_known=lambda finding: settings.baseline.knows(known_of(report, finding)),
     )
-
-
-@lru_cache(maxsize=2)
-def _revisions(path: str) -> dict[str, Place]:
-    held: dict[str, Place] = pickle.loads(Path(path).read_bytes())
-    return held

@@ -28,9 +28,6 @@ from cos_inspect.proxy.flows import place_of
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.watch import Watch
 
-_REMEMBERED = 4096
-"""Server connections that are remembered, to know the first flow on each."""
-
 
 class FlowFile:
     """Reads one file, or a run of whole flows of it."""
@@ -39,8 +36,6 @@ class FlowFile:
         self._stream = stream
         self._hosts = hosts
         self._end = end
-        self.connections: dict[str, str] = {}
-        """Server connections, and the first flow on each; the last ones."""
 
     def saved(self, remarks: Remarks) -> Iterator[Saved]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
@@ -77,7 +72,8 @@ class FlowFile:
             return Saved(flow_id=flow.id, exchange=None, offset=offset, host=host)
         answer = flow.response.raw_content if flow.response else None
         _feed_blobs(flow, watch)
-        exchange = watch.exchange(opened_connection=self._opens(flow))
+        # Which flow opened the connection is known when all were read.
+        exchange = watch.exchange(opened_connection=True)
         marks: Marks | None = None
         if answer and flow.response and flow.response.status_code == 206:
             marks = _marks_of(answer)
@@ -86,17 +82,10 @@ class FlowFile:
             exchange=exchange,
             offset=offset,
             judged=bool(annotations.saved(flow)),
+            is_replay=flow.is_replay == "request",
+            connection=flow.server_conn.id,
             marks=marks,
         )
-
-    def _opens(self, flow: http.HTTPFlow) -> bool:
-        known = self.connections
-        identity = flow.server_conn.id
-        if known.setdefault(identity, flow.id) != flow.id:
-            return False
-        if len(known) > _REMEMBERED:
-            del known[next(iter(known))]
-        return True
 
 
 _OTHER_TYPES = ("tcp", "udp", "dns", "websocket")
@@ -151,6 +140,7 @@ def _http_flow(state: State) -> http.HTTPFlow:
     flow.id = identity if isinstance(identity, str) else ""
     metadata = state.get("metadata")
     flow.metadata = metadata if isinstance(metadata, dict) else {}
+    flow.is_replay = "request" if state.get("is_replay") == "request" else None
     error = state.get("error")
     if error:
         flow.error = _error(error)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,25 +24,45 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _ZLIB_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
+def keep_stdin(folder: str) -> str:
+    """Copies standard input into a file of this folder; its path.
+
+    :raises CaptureError: when it cannot be read, or the file not be written.
+    """
+    path = Path(folder) / STDIN_NAME
+    try:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, _CHUNK)
+    except OSError as error:
+        raise CaptureError(STDIN_NAME, error.strerror or str(error)) from error
+    return str(path)
+
+
+def name_of(path: str) -> str:
+    """As messages call an input."""
+    return STDIN_NAME if Path(path).name == STDIN_NAME else path
+
+
 class Stream:
     """The unpacked bytes of one input, read forwards in pieces of bounded size."""
 
     def __init__(self, path: str, progress: Progress | None = None, begin: int = 0) -> None:
         """:raises CaptureError: when there is no such file, or it cannot be read."""
-        self.name = STDIN_NAME if path == STDIN else path
+        self.path = path
+        self.name = name_of(path)
         self.offset = begin
         """Of the next byte that ``read`` returns."""
         self._second: BinaryIO | None = None
         try:
             self._file: BinaryIO = (
-                sys.stdin.buffer if path == STDIN else Path(path).open("rb")  # noqa: SIM115
+                Path(path).open("rb")  # noqa: SIM115
             )
             self._raw: io.BufferedIOBase = _Counted(self._file, progress)
             head = self._raw.read(_HEAD)
         except OSError as error:
             raise CaptureError(self.name, error.strerror or str(error)) from error
         self.packed = head.startswith((b"\x1f\x8b", *_ZLIB_HEADS))
-        self.seekable = not self.packed and path != STDIN and self._file.seekable()
+        self.seekable = not self.packed and self._file.seekable()
         if self.packed:
             rest = _Joined(head, self._raw)
             self._bytes: io.BufferedIOBase = (
@@ -65,24 +86,17 @@ class Stream:
         self.offset += len(data)
         return data
 
-    def peek(self) -> bytes:
-        """The first bytes; only before anything was read."""
-        head = self._bytes.read(_HEAD)
-        self._bytes = _Joined(head, self._bytes)
-        return head
-
     def at(self, offset: int, size: int) -> bytes:
         """Bytes from elsewhere in a file that is ``seekable``."""
         if self._second is None:
-            self._second = Path(self.name).open("rb")  # noqa: SIM115
+            self._second = Path(self.path).open("rb")  # noqa: SIM115
         self._second.seek(offset)
         return self._second.read(size)
 
     def close(self) -> None:
         if self._second is not None:
             self._second.close()
-        if self._file is not sys.stdin.buffer:
-            self._file.close()
+        self._file.close()
 
 
 class _Counted(io.BufferedIOBase):
@@ -180,7 +194,7 @@ def files_of(argument: str) -> Iterator[str]:
 
     :raises CaptureError: for what does not exist, or a folder without a capture.
     """
-    if argument == STDIN or not Path(argument).is_dir():
+    if not Path(argument).is_dir():
         yield argument
         return
     found = False

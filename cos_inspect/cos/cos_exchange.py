@@ -1,7 +1,7 @@
 """An exchange together with everything that COS's conventions say about it."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -75,8 +75,6 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
     """The signature computed with its SecretKey, where that is at hand."""
     key_at_hand: bool = False
     """There was a SecretKey to recompute the signature with, whether that could be done or not."""
-    seen_with_token: bool = False
-    """The same SecretId came with a token in another request."""
 
     @property
     def request(self) -> Request:
@@ -227,13 +225,11 @@ def read_exchange(
     *,
     recognised: Recognised | None = None,
     keys: Mapping[str, str] = _NO_KEYS,
-    token_ids: Container[str] = (),
 ) -> CosExchange | None:
     """What COS's conventions say about an exchange; None when it is not COS traffic.
 
     :param recognised: what ``recognise`` said of it, where it was asked before.
     :param keys: SecretKeys by SecretId, to recompute signatures with; they are not kept.
-    :param token_ids: SecretIds that were seen together with a token.
     """
     request, response = exchange.request, exchange.response
     recognised = recognised or recognise(
@@ -278,7 +274,6 @@ def read_exchange(
         error=error,
         recomputed=_recomputed(signed, exchange, form, endpoint, keys) if keys else None,
         key_at_hand=bool(keys) and signed.secret_id in keys,
-        seen_with_token=signed.secret_id is not None and signed.secret_id in token_ids,
     )
 
 

@@ -3,7 +3,7 @@
 Knows nothing of mitmproxy.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,9 +15,7 @@ from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import ConnectionTrouble, Lost, TransferSummary
 from cos_inspect.report.writer import ReportWriter
-from cos_inspect.session import Inspected, Session
-
-_REVISABLE = 4096
+from cos_inspect.session import Inspected, Revised, Session
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +47,8 @@ class Desk:
         self._writer: ReportWriter | None = None
         self._retired: list[ReportWriter] = []
         """Writers of other settings, which may not be done yet."""
-        self._counted: OrderedDict[str, tuple[str, frozenset[str]]] = OrderedDict()
-        """Verdicts and rules of the flows that may still be revised."""
 
-    def use(self, settings: DeskSettings) -> list[FlowReport]:
+    def use(self, settings: DeskSettings) -> list[Revised]:
         """Goes on with other settings; what was seen so far is told first. The reports that
         changed by it."""
         before, self._settings = self._settings, settings
@@ -84,12 +80,23 @@ class Desk:
         self.revise(inspected.revised)
         return inspected
 
-    def revise(self, reports: Iterable[FlowReport]) -> None:
-        """Puts later knowledge in the place of what this desk said of earlier flows."""
-        for report in reports:
-            self._count(report)
+    def revise(self, found: Iterable[Revised]) -> None:
+        """Puts later knowledge in the place of what was said of earlier flows."""
+        for revised in found:
+            _take_away(self.verdicts, (revised.verdict_before,))
+            _take_away(self.rules, revised.rules_before)
+            self._count(revised.report)
             if self._writer is not None:
-                self._writer.revise(report)
+                self._writer.revise(revised.report)
+
+    def renew(self) -> list[Revised]:
+        """Says what could wait for a moment, and renews the transfers in the summary; takes
+        time that grows with them. The reports that changed by it."""
+        revised = self.session.renew()
+        self.revise(revised)
+        if self._writer is not None:
+            self._writer.submit_session(self.session.summary())
+        return revised
 
     def count_other(self) -> None:
         """Counts a flow that was not COS traffic."""
@@ -121,16 +128,11 @@ class Desk:
         if writer is not None:
             writer.submit_connection(trouble)
 
-    def tell_session(self) -> None:
-        """Renews the transfers in the summary; takes time that grows with the open ones."""
-        if self._writer is not None:
-            self._writer.submit_session(self.session.summary())
-
     @property
     def is_writing(self) -> bool:
         return self._writer is not None
 
-    def end_session(self) -> list[FlowReport]:
+    def end_session(self) -> list[Revised]:
         """Tells what only the end can tell; the reports that changed by it."""
         revised = self.session.settle()
         self.revise(revised)
@@ -163,18 +165,9 @@ class Desk:
         )
 
     def _count(self, report: FlowReport) -> None:
-        before = self._counted.pop(report.flow_id, None)
-        if before is not None:
-            _take_away(self.verdicts, before[:1])
-            _take_away(self.rules, before[1])
-        findings = report.findings
-        rules = frozenset([finding.rule for finding in findings]) if findings else _NO_RULES
         self.verdicts[report.verdict] += 1
-        if rules:
-            self.rules.update(rules)
-        self._counted[report.flow_id] = report.verdict, rules
-        if len(self._counted) > _REVISABLE:
-            self._counted.popitem(last=False)
+        if report.findings:
+            self.rules.update({finding.rule for finding in report.findings})
 
     def _open_writer(self) -> ReportWriter | None:
         if self._writer is None and self._settings.report_dir is not None:
@@ -187,9 +180,6 @@ class Desk:
             self._writer.retire()
             self._retired.append(self._writer)
             self._writer = None
-
-
-_NO_RULES: frozenset[str] = frozenset()
 
 
 def _new_session(settings: DeskSettings) -> Session:

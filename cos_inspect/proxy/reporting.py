@@ -13,7 +13,7 @@ from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
 from cos_inspect.proxy.kept import Kept
@@ -21,14 +21,15 @@ from cos_inspect.proxy.terminal import level_of
 from cos_inspect.proxy.terminal_log import FlowMessage
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.summary import ConnectionTrouble
-from cos_inspect.session import Inspected
+from cos_inspect.session import Inspected, Revised
 
 logger = logging.getLogger(__name__)
 
 _RENEWAL_SECONDS = 2.0
 """How often the transfers in the summary are renewed while traffic goes on."""
-_LONGEST_RENEWAL = 0.05
-"""Seconds of the event loop; beyond, the transfers are told at the end only."""
+_RENEWAL_RARITY = 40
+"""How many times as long as a renewal takes passes before the next one: it holds up the event
+loop, and takes longer with more transfers."""
 _REMEMBERED = 1024
 """Newest reports that are kept to be shown; the session keeps the same."""
 
@@ -43,7 +44,7 @@ class Reporting:
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
         self._renewal: asyncio.TimerHandle | None = None
-        self._renews = True
+        self._renewal_seconds = _RENEWAL_SECONDS
 
     def use(self, settings: options.Settings) -> None:
         """Goes on with other settings; what was seen so far is told first."""
@@ -108,14 +109,14 @@ class Reporting:
         """A flow's report as it would be alone, from what the flow holds now; nothing is
         written or counted. None when it is not COS traffic."""
         settings = self._settings
-        inspected = inspect(
+        look = first_look(
             exchange,
             hosts=settings.hosts,
             ignore=settings.ignore,
             redact=settings.redact,
             keys=settings.keys,
         )
-        return inspected.report if inspected else None
+        return look.report if look else None
 
     def remember(self, report: FlowReport) -> None:
         """Has ``report_of`` answer with this one from now on."""
@@ -158,10 +159,11 @@ class Reporting:
             fail_on != "never" and self._desk.lost.count > 0
         )
 
-    def _show_again(self, reports: Iterable[FlowReport]) -> None:
+    def _show_again(self, found: Iterable[Revised]) -> None:
         """Puts later knowledge in the place of what earlier flows show."""
         flows = []
-        for report in reports:
+        for revised in found:
+            report = revised.report
             self.remember(report)
             flow = self._flows.get(report.flow_id)
             if flow is not None:
@@ -171,20 +173,19 @@ class Reporting:
             ctx.master.addons.trigger(UpdateHook(flows))
 
     def _plan_renewal(self) -> None:
-        if self._renewal is None and self._renews and self._desk.is_writing:
+        if self._renewal is None:
             loop = asyncio.get_running_loop()
-            self._renewal = loop.call_later(_RENEWAL_SECONDS, self._renew)
+            self._renewal = loop.call_later(self._renewal_seconds, self._renew)
 
     def _renew(self) -> None:
         self._renewal = None
         began = time.perf_counter()
         try:
-            self._desk.tell_session()
+            self._show_again(self._desk.renew())
         except Exception:
             logger.exception("the COS transfers cannot be summed up")
-            self._renews = False
-        if time.perf_counter() - began > _LONGEST_RENEWAL:
-            self._renews = False
+        took = time.perf_counter() - began
+        self._renewal_seconds = max(_RENEWAL_SECONDS, took * _RENEWAL_RARITY)
 
 
 def _desk_settings(settings: options.Settings) -> DeskSettings:

@@ -23,6 +23,7 @@ class Severity(StrEnum):
 _RANK = {Severity.NOTICE: 1, Severity.WARNING: 2, Severity.ERROR: 3}
 
 Verdict = Literal["ok", "notice", "warning", "error"]
+VERDICT_RANKS: dict[str, int] = {"ok": 0, "notice": 1, "warning": 2, "error": 3}
 Side = Literal["request", "response"]
 CheckName = Literal[
     "content-length",

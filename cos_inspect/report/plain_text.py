@@ -38,6 +38,17 @@ def encoded(value: msgspec.Struct) -> bytes:
         return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
 
 
+def packed(value: object) -> bytes:
+    """As msgpack, whatever its texts hold."""
+    try:
+        return _PACK(value)
+    except UnicodeEncodeError:
+        return _PACK(_whole(msgspec.to_builtins(value)))
+
+
+_PACK = msgspec.msgpack.Encoder().encode
+
+
 def _whole(value: Any) -> Any:
     match value:
         case str():

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cos_inspect.report.model import Check, Finding, FlowReport, Verdict
+from cos_inspect.report.model import Check, Finding, FlowReport, Severity, Verdict
 
 _MOST_NAMES = 1000
 """Different hosts or clients counted by name; further ones are counted together."""
@@ -59,7 +59,19 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges that carried bytes."""
     part_table: list[PartSummary] = []
     notice: str | None = None
-    """What was left out, to bound memory."""
+    """What is worth a word and is no finding."""
+
+    @classmethod
+    def judged(cls, *, at_least: Severity | None = None, **members: Any) -> "TransferSummary":
+        """With the verdict that follows from its state (``at_least``), checks and findings, so
+        that none is ok of which a check fails."""
+        severities = [finding.severity for finding in members["findings"]]
+        if at_least is not None:
+            severities.append(at_least)
+        if any(check.status == "mismatch" for check in members["checks"]):
+            severities.append(Severity.ERROR)
+        worst = max(severities, key=lambda severity: severity.rank, default=None)
+        return cls(verdict=worst.value if worst else "ok", **members)
 
 
 class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +107,8 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     read_back: list[ReadBackSummary] = []
     left_out: int = 0
     """Transfers and chains that are not listed, to bound the size."""
+    verdicts: dict[str, int] = {}
+    """Of all transfers, also of those that are not listed."""
 
 
 class ConnectionTrouble(msgspec.Struct, frozen=True, kw_only=True):

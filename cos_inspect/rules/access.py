@@ -19,6 +19,7 @@ PERMANENT_KEY_ON_DEVICE = Rule(
     " can read them.",
     fix="Give the device temporary keys of STS, or presigned URLs; disable the key that went out.",
     example="cos-android-sdk, q-ak=AKID… and no x-cos-security-token",
+    joins=("client-and-key",),
 )
 
 
@@ -51,6 +52,7 @@ CREDENTIALS_IN_CLEAR = Rule(
     cause="The client's scheme is http; some SDKs have it for a default (C++, PHP).",
     fix="Use https; whoever listens can repeat the request until the signature ends.",
     example="PUT http://… with Authorization",
+    joins=("client-and-key",),
 )
 
 

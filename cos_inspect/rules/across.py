@@ -1,4 +1,4 @@
-"""What the transfers known so far say of one of their exchanges."""
+"""The second look: what everything that was seen of an object says of one of its flows."""
 
 from collections.abc import Iterator
 
@@ -8,21 +8,17 @@ from cos_inspect.report.model import Check, Finding, SkipReason, TransferReport
 from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.error import ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
+from cos_inspect.rules.rule import Pending
 from cos_inspect.rules.tracing import CLOCK_SKEW
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
+from cos_inspect.transfers.history import History
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import (
-    judge_complete,
-    part_problem,
-    probably_completed,
-)
-from cos_inspect.transfers.objects import judge_copy, read_after_write
+from cos_inspect.transfers.multipart_verdict import judge_complete, probably_completed
+from cos_inspect.transfers.objects import CopyVerdict, read_after_write
 from cos_inspect.transfers.observation import Observation
-from cos_inspect.transfers.pace import judge_pace
 from cos_inspect.transfers.ranges import transfer_id, version_name
-from cos_inspect.transfers.retries import Chain
-from cos_inspect.transfers.tracker import Tracker
+from cos_inspect.transfers.retries import Place
 
 CLOCK_RULES = frozenset(
     {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
@@ -30,71 +26,94 @@ CLOCK_RULES = frozenset(
 """Findings that are no more than notices once the SDK has corrected its clock."""
 
 
-class Said(msgspec.Struct):
-    """What is to be changed in the report that the exchange alone gives."""
+class Revision(msgspec.Struct, omit_defaults=True):
+    """What is to be changed in the report that an exchange alone gives."""
 
     checks: list[Check] = []
     """In the place of those of the same name and body."""
     findings: list[Finding] = []
     transfer: TransferReport | None = None
-    mute: frozenset[str] = frozenset()
+    mutes: list[str] = []
     """Rules whose findings do not hold."""
-    soften: frozenset[str] = frozenset()
+    softens: list[str] = []
     """Rules whose findings become notices."""
+    counts: dict[str, int] = {}
+    """Rules whose findings stand for those of so many flows."""
 
-    @property
-    def is_nothing(self) -> bool:
-        return not (self.checks or self.findings or self.transfer or self.mute or self.soften)
+    def __bool__(self) -> bool:
+        return bool(
+            self.checks
+            or self.findings
+            or self.transfer
+            or self.mutes
+            or self.softens
+            or self.counts
+        )
 
 
-def say(tracker: Tracker, seen: Observation) -> Said:
-    said = Said()
-    chain = tracker.chain_of(seen)
-    attempt = chain.flows.index(seen.flow_id) + 1 if chain else None
+def revision_of(history: History, seen: Observation) -> Revision:
+    """What the history of its object says of an exchange."""
+    revision = Revision()
+    place = history.place_of(seen)
+    attempt = place.attempt if place else None
     if seen.upload_id:
-        _of_upload(tracker, seen, said, attempt)
+        _of_upload(history, seen, revision, attempt)
     elif seen.operation == "AppendObject":
-        _of_append(tracker, seen, said, attempt)
+        _of_append(history, seen, revision, attempt)
     elif seen.describes_object:
-        _of_read(tracker, seen, said, attempt)
-    elif seen.operation == "PutObjectCopy" and seen.succeeded:
-        _of_copy(tracker, seen, said)
-    slow = judge_pace(seen)
-    if slow is not None:
-        said.findings.append(rules.slow_transfer(slow))
-    if chain is not None:
-        _of_chain(seen, chain, said, attempt)
-    return said
+        _of_read(history, seen, revision, attempt)
+    if place is not None:
+        _of_tries(place, revision)
+    return revision
 
 
-def _of_upload(tracker: Tracker, seen: Observation, said: Said, attempt: int | None) -> None:
-    upload = tracker.upload_of(seen)
-    if seen.operation in ("UploadPart", "UploadPartCopy"):
-        said.findings.extend(rules.multipart_part_invalid(part_problem(seen), seen.part_number))
+def add_copy(revision: Revision, seen: Observation, verdict: CopyVerdict) -> None:
+    """What the history of its source says of a copy."""
+    if seen.crc64_unread is not None:
+        revision.checks.append(rules.check_of("crc64", "request", skipped(seen.crc64_unread)))
+    elif verdict.crc64.reason is None:
+        revision.checks.append(rules.check_of("crc64", "request", verdict.crc64))
+    if seen.etag_unread:
+        revision.checks.append(rules.check_of("etag", "request", skipped("malformed")))
+    elif verdict.etag.reason is None:
+        revision.checks.append(rules.check_of("etag", "request", verdict.etag))
+    revision.findings.extend(rules.copy_mismatch(verdict))
+
+
+def add_pending(revision: Revision, pending: Pending) -> None:
+    """A finding that holds now, since another flow has shown what it waited for."""
+    revision.findings.append(pending.finding)
+    revision.mutes.extend(pending.mutes)
+
+
+def _of_upload(
+    history: History, seen: Observation, revision: Revision, attempt: int | None
+) -> None:
+    upload = history.upload_of(seen)
     if upload is None:
         return
-    said.transfer = TransferReport(
+    revision.transfer = TransferReport(
         kind="multipart-upload", id=upload.upload_id, position=seen.part_number, attempt=attempt
     )
     if seen.operation == "UploadPart":
         reason = _no_md5(upload, seen)
         if reason is not None and seen.succeeded and seen.etag and seen.etag != seen.md5:
             etag = f'"{seen.etag}"'
-            said.checks.append(
+            revision.checks.append(
                 Check(check="etag", body="request", status="skipped", expected=etag, reason=reason)
             )
-            said.mute = frozenset((ETAG_MISMATCH.id,))
+            revision.mutes = [ETAG_MISMATCH.id]
         return
     complete = upload.completes.get(seen.flow_id)
     if complete is not None:
         verdict = judge_complete(upload, complete)
-        said.checks.append(rules.check_of("multipart-crc64", "request", verdict.crc64))
-        said.checks.append(rules.check_of("multipart-etags", "request", verdict.etags))
-        said.findings.extend(rules.multipart_crc64_mismatch(verdict))
-        said.findings.extend(rules.multipart_etag_mismatch(verdict))
-        said.findings.extend(rules.multipart_list_invalid(verdict))
+        revision.checks.append(rules.check_of("multipart-crc64", "request", verdict.crc64))
+        revision.checks.append(rules.check_of("multipart-etags", "request", verdict.etags))
+        revision.findings.extend(rules.multipart_crc64_mismatch(verdict))
+        revision.findings.extend(rules.multipart_etag_mismatch(verdict))
+        revision.findings.extend(rules.multipart_list_invalid(verdict))
     if seen.error_code == "NoSuchUpload" and probably_completed(upload) == seen.flow_id:
-        said.findings.append(rules.upload_probably_completed(upload))
+        revision.findings.append(rules.upload_probably_completed(upload))
 
 
 def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
@@ -106,11 +125,13 @@ def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
     return "not-md5" if etag_form == "unknown" and not damaged else None
 
 
-def _of_append(tracker: Tracker, seen: Observation, said: Said, attempt: int | None) -> None:
-    log = tracker.log_of(seen)
+def _of_append(
+    history: History, seen: Observation, revision: Revision, attempt: int | None
+) -> None:
+    log = history.log
     if log is None or seen.flow_id not in log.appends:
         return
-    said.transfer = TransferReport(
+    revision.transfer = TransferReport(
         kind="append", id=log.id, position=seen.append_position, attempt=attempt
     )
     verdict = judge_append(log, seen.flow_id)
@@ -118,17 +139,17 @@ def _of_append(tracker: Tracker, seen: Observation, said: Said, attempt: int | N
         return
     alone = seen.append_position == 0
     if not alone and verdict.crc64.reason is None:
-        said.checks.append(rules.check_of("append-crc64", "request", verdict.crc64))
-    said.findings.extend(rules.append_mismatch(verdict, own=alone))
+        revision.checks.append(rules.check_of("append-crc64", "request", verdict.crc64))
+    revision.findings.extend(rules.append_mismatch(verdict, own=alone))
 
 
-def _of_read(tracker: Tracker, seen: Observation, said: Said, attempt: int | None) -> None:
-    reading = tracker.reading_of(seen)
+def _of_read(history: History, seen: Observation, revision: Revision, attempt: int | None) -> None:
+    reading = history.reading_of(seen)
     changed = False
     if reading is not None:
         name = version_name(seen)
         if reading.is_ranged(name):
-            said.transfer = TransferReport(
+            revision.transfer = TransferReport(
                 kind="ranged-download",
                 id=transfer_id(reading, name),
                 position=seen.span[0] if seen.span else 0,
@@ -139,13 +160,13 @@ def _of_read(tracker: Tracker, seen: Observation, said: Said, attempt: int | Non
             check = coverage.check
             if check.reason == "no-header" and seen.crc64_unread is not None:
                 check = skipped(seen.crc64_unread)
-            said.checks.append(rules.check_of("range-crc64", "response", check))
-            said.findings.extend(rules.range_crc64_mismatch(coverage))
+            revision.checks.append(rules.check_of("range-crc64", "response", check))
+            revision.findings.extend(rules.range_crc64_mismatch(coverage))
         change = reading.changes.get(name)
         if change is not None and change.flow_id == seen.flow_id:
             changed = True
-            said.findings.append(rules.object_changed(change))
-    if seen.answer_md5 not in (None, seen.etag) and tracker.appended(seen):
+            revision.findings.append(rules.object_changed(change))
+    if seen.answer_md5 not in (None, seen.etag) and history.was_appended(seen):
         skip = Check(
             check="etag",
             body="response",
@@ -153,67 +174,76 @@ def _of_read(tracker: Tracker, seen: Observation, said: Said, attempt: int | Non
             expected=f'"{seen.etag}"',
             reason="append",
         )
-        said.checks.append(skip)
-        said.mute = frozenset((ETAG_MISMATCH.id,))
-    content = tracker.content_of(seen)
-    if content is not None and not changed:
-        found = read_after_write(content, seen.flow_id)
+        revision.checks.append(skip)
+        revision.mutes = [ETAG_MISMATCH.id]
+    if not changed:
+        found = read_after_write(history.content, seen.flow_id)
         if found is not None:
-            said.findings.extend(rules.object_rewritten(found))
+            revision.findings.extend(rules.object_rewritten(found))
 
 
-def _of_copy(tracker: Tracker, seen: Observation, said: Said) -> None:
-    content = tracker.content_of(seen)
-    copy = content.copies.get(seen.flow_id) if content else None
-    if copy is None:
-        return
-    verdict = judge_copy(copy, tracker.source_of(seen))
-    if seen.crc64_unread is not None:
-        said.checks.append(rules.check_of("crc64", "request", skipped(seen.crc64_unread)))
-    elif verdict.crc64.reason is None:
-        said.checks.append(rules.check_of("crc64", "request", verdict.crc64))
-    if seen.etag_unread:
-        said.checks.append(rules.check_of("etag", "request", skipped("malformed")))
-    elif verdict.etag.reason is None:
-        said.checks.append(rules.check_of("etag", "request", verdict.etag))
-    said.findings.extend(rules.copy_mismatch(verdict))
+def _of_tries(place: Place, revision: Revision) -> None:
+    chain = place.chain
+    if revision.transfer is None:
+        revision.transfer = TransferReport(
+            kind="retry", id=chain.id, position=place.attempt, attempt=place.attempt
+        )
+    if place.is_last:
+        revision.findings.append(rules.retried(chain))
+    if place.is_corrected:
+        revision.softens = sorted(CLOCK_RULES)
 
 
-def _of_chain(seen: Observation, chain: Chain, said: Said, attempt: int | None) -> None:
-    if said.transfer is None:
-        said.transfer = TransferReport(kind="retry", id=chain.id, position=attempt, attempt=attempt)
-    if seen.flow_id == chain.flows[-1]:
-        said.findings.append(rules.retried(chain))
-    if seen.flow_id in chain.clock_corrected:
-        said.soften = CLOCK_RULES
+def said_once_name(finding: Finding, seen: Observation) -> str:
+    """Of the flows that one client sent with one key and that break one rule as badly."""
+    return f"{finding.rule}\0{finding.severity.value}\0{seen.client}\0{seen.secret_id}"
 
 
-def amended(
-    checks: list[Check], findings: list[Finding], said: Said, ignore: frozenset[str]
+def say_once(
+    revision: Revision, rule: str, seen: Observation, earliest: tuple[float, str], count: int
+) -> None:
+    """What stands on the earliest flow (moment and id) for all of them."""
+    if (seen.started, seen.flow_id) != earliest:
+        revision.mutes.append(rule)
+    elif count > 1:
+        revision.counts[rule] = count
+
+
+def revised(
+    checks: list[Check], findings: list[Finding], revision: Revision
 ) -> tuple[list[Check], list[Finding]]:
-    """The checks and findings of an exchange with what the transfers say of it."""
-    return list(_checks(checks, said)), list(_findings(findings, said, ignore))
+    """The checks and findings of an exchange alone, with a revision."""
+    return list(_checks(checks, revision)), list(_findings(findings, revision))
 
 
-def _checks(checks: list[Check], said: Said) -> Iterator[Check]:
-    better = {(check.check, check.body): check for check in said.checks}
+def _checks(checks: list[Check], revision: Revision) -> Iterator[Check]:
+    better = {(check.check, check.body): check for check in revision.checks}
     for check in checks:
         yield better.pop((check.check, check.body), check)
     yield from better.values()
 
 
-def _findings(findings: list[Finding], said: Said, ignore: frozenset[str]) -> Iterator[Finding]:
+def _findings(findings: list[Finding], revision: Revision) -> Iterator[Finding]:
     for finding in findings:
-        if finding.rule in said.mute:
+        if finding.rule in revision.mutes:
             continue
-        if finding.rule in said.soften:
+        if finding.rule in revision.softens:
             yield msgspec.structs.replace(
                 finding,
                 severity=rules.RETRIED.severity,
                 detail=f"{finding.detail} The SDK then corrected its clock and succeeded.",
             )
+        elif finding.rule in revision.counts:
+            count = revision.counts[finding.rule]
+            yield msgspec.structs.replace(
+                finding,
+                detail=f"{finding.detail} So did {_others(count - 1)} of this client and key.",
+                evidence=finding.evidence | {"flows": count},
+            )
         else:
             yield finding
-    for finding in said.findings:
-        if finding.rule not in ignore:
-            yield finding
+    yield from revision.findings
+
+
+def _others(count: int) -> str:
+    return "1 other flow" if count == 1 else f"{count} other flows"

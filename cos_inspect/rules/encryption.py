@@ -25,6 +25,7 @@ SSE_NOT_APPLIED = Rule(
     fix="Read the object's headers with HEAD. If they show no encryption either, the object is"
     " stored in clear: upload it again over a path that leaves headers alone.",
     example="PutObject with x-cos-server-side-encryption: AES256, 200 without that header",
+    of_transfer=True,
 )
 
 
@@ -65,6 +66,7 @@ SSE_MISMATCH = Rule(
     " headers were rewritten on the way.",
     fix="Compare both sets of headers; check the bucket's default encryption and the KMS key id.",
     example="PutObject asked for cos/kms, 200 with x-cos-server-side-encryption: AES256",
+    of_transfer=True,
 )
 
 

@@ -16,6 +16,7 @@ ERROR_RESPONSE = Rule(
     cause="The error code and its message say what; see the flow's error for the meaning.",
     fix="Follow the advice for the error code.",
     example="GetObject 404 NoSuchKey",
+    of_transfer=True,
 )
 
 
@@ -55,6 +56,7 @@ ERROR_IN_SUCCESS = Rule(
     fix="Treat it as a failure and repeat the request; clients must read the body of these"
     " operations.",
     example="CompleteMultipartUpload 200 with <Code>InternalError</Code>",
+    of_transfer=True,
 )
 
 
@@ -115,6 +117,7 @@ CONNECTION_FAILED = Rule(
     " server that closed.",
     fix="Look at the error's text and at how long it took; try the same host without the proxy.",
     example="PutObject, no response: server closed the connection",
+    of_transfer=True,
 )
 
 

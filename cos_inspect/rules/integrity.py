@@ -40,6 +40,8 @@ CRC64_MISMATCH = Rule(
     " request id; for an upload, do not trust the stored object.",
     example="GetObject 200, 1,048,576 bytes, x-cos-hash-crc64ecma 16749565679157681890, but"
     " the body that passed has 7188322482464764960",
+    of_transfer=True,
+    joins=("transfer", "object"),
 )
 
 
@@ -74,6 +76,8 @@ ETAG_MISMATCH = Rule(
     " doubt; when it does not, send the transfer again.",
     example='PutObject 200, ETag "ee8de918d05640145b18f70f4c3aa602", body MD5'
     " 22e024392de860289f0baa7d6cf8a549",
+    of_transfer=True,
+    joins=("transfer", "object"),
 )
 
 
@@ -120,6 +124,7 @@ APPEND_MD5_MISMATCH = Rule(
     " SDK reports such an append as failed although it is stored.",
     example="AppendObject 200, x-cos-content-sha1: 22e024392de860289f0baa7d6cf8a549, the piece has"
     " MD5 ee8de918d05640145b18f70f4c3aa602",
+    of_transfer=True,
 )
 
 
@@ -145,6 +150,7 @@ CONTENT_MD5_MISMATCH = Rule(
     " something else: another buffer, or a text before its encoding.",
     fix="Hash exactly the bytes that are sent and encode the 16 raw bytes as Base64.",
     example="Content-MD5: 7o3pGNBWQBRbGPcPTDqmAg==, body MD5 IuAkOS3oYCifC6p9bPilSQ==",
+    of_transfer=True,
 )
 
 
@@ -169,6 +175,7 @@ BODY_TRUNCATED = Rule(
     fix="Resume or repeat the transfer; an upload that was cut is not stored. Look at who ended"
     " the connection and after how long.",
     example="GetObject 200, Content-Length 1048576, 300000 bytes came before the server closed",
+    of_transfer=True,
 )
 
 

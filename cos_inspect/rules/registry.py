@@ -15,7 +15,7 @@ from cos_inspect.rules import (
     transfer,
 )
 from cos_inspect.rules.occasion import Occasion, Occasions
-from cos_inspect.rules.rule import Finder, Rule
+from cos_inspect.rules.rule import Finder, PendingFinder, Rule
 
 _ANY, _TROUBLE = Occasion.ANY, Occasion.TROUBLE
 _ENCRYPTION, _SIGNATURE, _CHANGE = Occasion.ENCRYPTION, Occasion.SIGNATURE, Occasion.CHANGE
@@ -94,6 +94,12 @@ def finders(occasions: Occasions, ignore: frozenset[str]) -> tuple[Finder, ...]:
     )
 
 
+PENDING_RULES: tuple[tuple[Rule, PendingFinder], ...] = (
+    (signature.TOKEN_MISSING, signature.token_sent_elsewhere),
+    (signature_content.SIGNATURE_MISMATCH, signature_content.key_accepted_elsewhere),
+)
+"""Rules that wait for what other flows show of the same SecretId."""
+
 TRANSFER_RULES: tuple[Rule, ...] = (
     transfer.MULTIPART_CRC64_MISMATCH,
     transfer.MULTIPART_ETAG_MISMATCH,
@@ -116,3 +122,6 @@ RULES: tuple[Rule, ...] = (
     *CONNECTION_RULES,
 )
 RULE_IDS: frozenset[str] = frozenset(rule.id for rule in RULES)
+
+OF_TRANSFER: frozenset[str] = frozenset(rule.id for rule in RULES if rule.of_transfer)
+SAID_ONCE: frozenset[str] = frozenset(rule.id for rule in RULES if rule.said_once)

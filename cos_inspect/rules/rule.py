@@ -1,12 +1,15 @@
 """What a rule is: a record of text beside a function that finds it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.report.model import Check, Finding, Group, Severity
+
+JoinKey = Literal["transfer", "request", "object", "secret-id", "client-and-key", "connection"]
+"""What exchanges have in common of which a rule says something together."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +24,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
     fix: str
     example: str
+    joins: tuple[JoinKey, ...] = ()
+    """By what it joins exchanges; none where one exchange alone decides."""
+    of_transfer: bool = False
+    """Whether a finding on a flow counts for the transfer that the flow is part of, where no
+    later try replaced the flow."""
+
+    @property
+    def said_once(self) -> bool:
+        """Whether it stands on the earliest of the flows that one client sent with one key."""
+        return "client-and-key" in self.joins
 
     def finding(
         self,
@@ -42,5 +55,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that holds as soon as another flow shows something of the same SecretId."""
+
+    secret_id: str
+    shown: Literal["with-token", "accepted"]
+    """That it came with a token, or that COS accepted a signature of it."""
+    finding: Finding
+    mutes: tuple[str, ...] = ()
+    """Rules whose findings do not hold then."""
+
+
+PendingFinder = Callable[[CosExchange, Sequence[Check]], Iterator[Pending]]
 Finder = Callable[[CosExchange, Sequence[Check]], Iterator[Finding]]
 """Looks at one exchange and the checks made of it. Pure: no clock, no files, no options."""

@@ -18,7 +18,7 @@ from cos_inspect.rules.refusal import (
     whole_hours,
     zone_words,
 )
-from cos_inspect.rules.rule import Rule
+from cos_inspect.rules.rule import Pending, Rule
 
 _DAY = 24 * 3600
 
@@ -185,20 +185,14 @@ TOKEN_MISSING = Rule(
     fix="Send x-cos-security-token (x-ci-security-token to CI hosts, x-amz-security-token with S3"
     " signatures) with every request of a temporary key.",
     example="403 InvalidAccessKeyId, no x-cos-security-token",
+    joins=("secret-id",),
 )
 
 
 def token_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
-    if not cos.failed or cos.signed.scheme == "none":
-        return
-    code = code_of(cos)
-    if cos.status != 403 and code != "InvalidAccessKeyId":
-        return
-    if code in OTHER_REASONS:
-        return
-    wanted = wanted_token_name(cos.signed.scheme, cos.endpoint.family)
+    wanted = _wanted_token(cos)
     names = cos.token_names
-    if wanted in names or "token" in names:
+    if wanted is None:
         return
     if names:
         yield TOKEN_MISSING.finding(
@@ -206,16 +200,39 @@ def token_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findin
             wanted=wanted,
             sent=list(names),
         )
-    elif cos.seen_with_token or (
-        code == "InvalidAccessKeyId" and looks_temporary(cos.signed.secret_id)
-    ):
-        why = (
-            "was seen with a token before"
-            if cos.seen_with_token
-            else "is longer than a permanent one"
-        )
+    elif code_of(cos) == "InvalidAccessKeyId" and looks_temporary(cos.signed.secret_id):
         yield TOKEN_MISSING.finding(
-            f"There is no {wanted}, and the SecretId {why}.",
+            f"There is no {wanted}, and the SecretId is longer than a permanent one.",
             wanted=wanted,
             sent=[],
         )
+
+
+def token_sent_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Pending]:
+    """Where the request has no token: it should, if its SecretId comes with one elsewhere."""
+    wanted = _wanted_token(cos)
+    secret_id = cos.signed.secret_id
+    if wanted is None or cos.token_names or not secret_id:
+        return
+    if next(token_missing(cos, checks), None) is None:
+        yield Pending(
+            secret_id=secret_id,
+            shown="with-token",
+            finding=TOKEN_MISSING.finding(
+                f"There is no {wanted}, and the same SecretId was seen with a token.",
+                wanted=wanted,
+                sent=[],
+            ),
+        )
+
+
+def _wanted_token(cos: CosExchange) -> str | None:
+    """The name under which a refused request should have its token and does not."""
+    if not cos.failed or cos.signed.scheme == "none":
+        return None
+    code = code_of(cos)
+    if (cos.status != 403 and code != "InvalidAccessKeyId") or code in OTHER_REASONS:
+        return None
+    wanted = wanted_token_name(cos.signed.scheme, cos.endpoint.family)
+    names = cos.token_names
+    return None if wanted in names or "token" in names else wanted

@@ -35,7 +35,7 @@ from cos_inspect.rules.refusal import (
     proved_by_key,
     refused,
 )
-from cos_inspect.rules.rule import Rule
+from cos_inspect.rules.rule import Pending, Rule
 
 SIGNATURE_BROKEN_BY_PROXY = Rule(
     id="signature-broken-by-proxy",
@@ -77,6 +77,7 @@ SIGNATURE_MISMATCH = Rule(
     fix="Look at the first difference; the path is signed decoded, values percent-encoded with"
     " upper-case hex.",
     example="COS has the path /a b.txt, the wire has /a+b.txt",
+    joins=("secret-id",),
 )
 
 
@@ -238,6 +239,7 @@ SIGNATURE_WRONG_KEY = Rule(
     fix="Copy both halves of one key pair again. With cos_credentials the inspector can also tell"
     " whether the client signed other text than it sent.",
     example="403, line 3 of StringToSign is the SHA-1 of the request as sent",
+    joins=("secret-id",),
 )
 
 
@@ -265,6 +267,24 @@ def signature_wrong_key(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
     else:
         detail += " It is not the key at hand either, or the client signed other content."
     yield SIGNATURE_WRONG_KEY.finding(detail, secret_id=signature.secret_id, **_strings(content))
+
+
+def key_accepted_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Pending]:
+    """The key is right, if COS accepted it elsewhere."""
+    found = next(signature_wrong_key(cos, checks), None)
+    secret_id = cos.signed.secret_id
+    if found is not None and secret_id:
+        yield Pending(
+            secret_id=secret_id,
+            shown="accepted",
+            finding=SIGNATURE_MISMATCH.finding(
+                "What COS rebuilt is what is on the wire, and it accepted another request of the"
+                f" same SecretId {secret_id}: the key is right, so the client signed something"
+                " else than it sent.",
+                **found.evidence,
+            ),
+            mutes=(SIGNATURE_WRONG_KEY.id,),
+        )
 
 
 SIGNATURE_HEADER_UNSIGNED = Rule(

@@ -230,6 +230,7 @@ NOT_FROM_COS = Rule(
     fix="Use https, leave the network that answers in COS's name, and look at the body and the"
     " Server header to see who it was.",
     example="GET http://…cos.ap-guangzhou.myqcloud.com/a.png, 302 to a log-in page",
+    of_transfer=True,
 )
 
 _OWN_HOSTS = frozenset(("default", "internal", "accelerate", "service", "website", "ci", "control"))

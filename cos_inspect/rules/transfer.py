@@ -9,9 +9,10 @@ from cos_inspect.rules.rule import Rule
 from cos_inspect.transfers.account import Comparison
 from cos_inspect.transfers.appends import AppendVerdict
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import CompleteVerdict
+from cos_inspect.transfers.multipart_verdict import CompleteVerdict, part_problem
 from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
-from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness
+from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness, judge_pace
 from cos_inspect.transfers.pieces import Coverage
 from cos_inspect.transfers.ranges import GAP, Change
 from cos_inspect.transfers.retries import Chain
@@ -38,7 +39,8 @@ def check_of(name: CheckName, body: Side, comparison: Comparison) -> Check:
     )
 
 
-def _failed(comparison: Comparison) -> bool:
+def is_mismatch(comparison: Comparison) -> bool:
+    """Whether a comparison was made and failed."""
     return comparison.reason is None and not comparison.same
 
 
@@ -55,11 +57,12 @@ MULTIPART_CRC64_MISMATCH = Rule(
     " check fails, and give COS support the request ids of it and of the Complete.",
     example="CompleteMultipartUpload 200, x-cos-hash-crc64ecma 7188322482464764960, but the 3"
     " parts that passed join to 16749565679157681890",
+    joins=("transfer",),
 )
 
 
 def multipart_crc64_mismatch(verdict: CompleteVerdict) -> Iterator[Finding]:
-    if _failed(verdict.crc64):
+    if is_mismatch(verdict.crc64):
         hint = " It is that of the parts in the order listed." if verdict.order_as_listed else ""
         yield MULTIPART_CRC64_MISMATCH.finding(
             f"COS says CRC-64 {verdict.crc64.expected} for the object, the {verdict.parts}"
@@ -81,11 +84,12 @@ MULTIPART_ETAG_MISMATCH = Rule(
     " replaced, or computed ETags itself.",
     fix="List for each part the ETag that COS answered to its last upload.",
     example='part 2 listed with "108f528e…", but COS answered "22e02439…" for it',
+    joins=("transfer",),
 )
 
 
 def multipart_etag_mismatch(verdict: CompleteVerdict) -> Iterator[Finding]:
-    if not _failed(verdict.etags):
+    if not is_mismatch(verdict.etags):
         return
     evidence: dict[str, Any] = {
         "expected": verdict.etags.expected,
@@ -123,6 +127,8 @@ MULTIPART_PART_INVALID = Rule(
     fix="Number parts from 1, list each once in ascending order, and make all but the last"
     " between 1 MiB and 5 GiB.",
     example="CompleteMultipartUpload lists part 10 before part 2",
+    joins=("transfer",),
+    of_transfer=True,
 )
 
 
@@ -134,10 +140,13 @@ def multipart_list_invalid(verdict: CompleteVerdict) -> Iterator[Finding]:
         )
 
 
-def multipart_part_invalid(problem: str | None, number: int | None) -> Iterator[Finding]:
+def multipart_part_invalid(seen: Observation) -> Iterator[Finding]:
+    problem = part_problem(seen.part_number, seen.size)
+    if seen.no_part_number is not None:
+        problem = f"part number {seen.no_part_number!r} is none"
     if problem is not None:
         yield MULTIPART_PART_INVALID.finding(
-            f"This upload is not valid: {problem}.", problems=[problem], part=number
+            f"This upload is not valid: {problem}.", problems=[problem], part=seen.part_number
         )
 
 
@@ -152,6 +161,7 @@ MULTIPART_ABANDONED = Rule(
     fix="Resume it or abort it: its parts are stored and paid for until then. A lifecycle rule"
     " can remove such remains.",
     example="12 parts uploaded, then nothing more",
+    joins=("transfer",),
 )
 
 
@@ -178,11 +188,12 @@ RANGE_CRC64_MISMATCH = Rule(
     " between the client and COS.",
     example="4 ranges cover 4,000,000 bytes; COS says CRC-64 16749565679157681890, joined they"
     " have 7188322482464764960",
+    joins=("transfer",),
 )
 
 
 def range_crc64_mismatch(coverage: Coverage) -> Iterator[Finding]:
-    if _failed(coverage.check):
+    if is_mismatch(coverage.check):
         yield RANGE_CRC64_MISMATCH.finding(
             f"{len(coverage.flows)} ranges cover the {coverage.size} bytes of the object; COS"
             f" says CRC-64 {coverage.check.expected}, joined they have"
@@ -207,6 +218,7 @@ OBJECT_CHANGED = Rule(
     fix="Send If-Match with the first ETag, or read one version by versionId; start the download"
     " over.",
     example='bytes 0-999 with ETag "ee8de918…", then bytes 1000-1999 with "22e02439…"',
+    joins=("transfer", "object"),
 )
 
 
@@ -250,6 +262,7 @@ UPLOAD_PROBABLY_COMPLETED = Rule(
     cause="COS completed the upload, but the answer did not reach the client, which asked again.",
     fix="Send HEAD for the object and compare size and CRC-64 before anything is uploaded again.",
     example="CompleteMultipartUpload without an answer, then again: 404 NoSuchUpload",
+    joins=("transfer", "object"),
 )
 
 
@@ -272,6 +285,7 @@ RETRIED = Rule(
     cause="Each failed try has its own: see the causes in the evidence.",
     fix="Nothing where it succeeded in the end; else look at the first failure.",
     example="UploadPart: 503 SlowDown, then 200 after 1.2 s",
+    joins=("request",),
 )
 
 
@@ -329,6 +343,15 @@ _REASON_TEXTS = {
 }
 
 
+def of_one(seen: Observation) -> Iterator[Finding]:
+    """What one exchange alone tells of its transfer."""
+    if seen.operation in ("UploadPart", "UploadPartCopy"):
+        yield from multipart_part_invalid(seen)
+    slow = judge_pace(seen)
+    if slow is not None:
+        yield slow_transfer(slow)
+
+
 def slow_transfer(slow: Slowness) -> Finding:
     because = _REASON_TEXTS[slow.reason]
     evidence: dict[str, Any] = {"reason": slow.reason}
@@ -370,7 +393,7 @@ def append_mismatch(verdict: AppendVerdict, *, own: bool) -> Iterator[Finding]:
     """``own``: the exchange alone has already been found to differ."""
     said: list[str] = []
     evidence: dict[str, Any] = {"body": "request"}
-    if _failed(verdict.crc64) and not own:
+    if is_mismatch(verdict.crc64) and not own:
         said.append(
             f"COS says CRC-64 {verdict.crc64.expected} for the object after this append, what"
             f" was appended makes {verdict.crc64.actual}."
@@ -387,7 +410,7 @@ def append_mismatch(verdict: AppendVerdict, *, own: bool) -> Iterator[Finding]:
 
 
 def copy_mismatch(verdict: CopyVerdict) -> Iterator[Finding]:
-    if _failed(verdict.crc64):
+    if is_mismatch(verdict.crc64):
         yield CRC64_MISMATCH.finding(
             f"COS says CRC-64 {verdict.crc64.expected} for the copy; its source, with the same"
             f" ETag, has {verdict.crc64.actual}.",

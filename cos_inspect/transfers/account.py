@@ -33,11 +33,26 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """A total order in time, by the end."""
         return self.ended, self.flow_id
 
+    @property
+    def begin(self) -> tuple[float, str]:
+        """The same by the beginning."""
+        return self.started, self.flow_id
+
+
+def keep[F: Fact](facts: dict[str, F], fact: F) -> bool:
+    """Puts a fact in; of two that were learned of one flow the later one counts, whichever
+    comes first. Whether anything changed."""
+    known = facts.get(fact.flow_id)
+    if known is not None and (known.ended, known.started) >= (fact.ended, fact.started):
+        return False
+    facts[fact.flow_id] = fact
+    return True
+
 
 def newest[F: Fact](facts: dict[str, F], most: int) -> dict[str, F]:
     """The same facts, without the oldest ones where they are half as many again as ``most``:
     to drop them one by one would mean a look at all of them for each."""
-    if len(facts) <= most + most // 2:
+    if len(facts) - most <= most // 2:
         return facts
     kept = sorted(facts.values(), key=lambda fact: fact.order)[-most:]
     return {fact.flow_id: fact for fact in kept}
@@ -92,11 +107,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     bytes_sent_twice: int
     flows: tuple[str, ...]
     """In the order in which they began."""
-    counting: frozenset[str] = frozenset()
-    """Those among ``flows`` whose bytes make the result."""
+    replaced: frozenset[str] = frozenset()
+    """Those among ``flows`` that no longer count: others took their place."""
     table: tuple[PartRow, ...] = ()
-    closed_early: bool = False
-    """Given up to bound memory, before its end was seen."""
     left_out: int = 0
     """Flows that were not kept, to bound memory."""
 

@@ -1,9 +1,20 @@
 """Appends: the chain of positions, and the CRC-64 of what the pieces make together."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from cos_inspect.digests import combine_crc64
-from cos_inspect.transfers.account import Account, Comparison, Fact, busy_seconds, compared, skipped
+from cos_inspect.transfers.account import (
+    Account,
+    Comparison,
+    Fact,
+    busy_seconds,
+    compared,
+    keep,
+    skipped,
+)
+from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation
 
 
@@ -57,69 +68,69 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         self.end: Append | None = None
         self.told: dict[int, dict[int, float]] = {}
         """When each CRC-64 was first read, by the object's size."""
+        self.etags: dict[str, float] = {}
+        """When the first append that was answered with an ETag was over."""
         for reading in self.readings.values():
             self._index(reading)
-        self._renew()
+        for append in self.appends.values():
+            self._note_etag(append)
+        self.settle()
 
-    def add(self, seen: Observation, most: int) -> set[str]:
-        """The flows of which something else is to be said now."""
-        if self.facts >= most:
+    def add(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+        """The flows of which something else is to be said now. Where not to ``judge``,
+        ``settle`` does it later."""
+        if self.facts >= limits.parts:
             self.left_out += 1
             return set()
         append = _append(seen)
-        if append.flow_id in self.appends:
+        is_new = append.flow_id not in self.appends
+        if not keep(self.appends, append):
             return set()
-        return self._keep(append)
+        self._note_etag(append)
+        self.facts += is_new
+        self.last = max(self.last, append.ended)
+        touched = {append.flow_id}
+        if not append.stored or not judge:
+            return touched
+        if is_new and (self.end is None or append.begin > self.end.begin):
+            self.whole[append.flow_id] = self._after(append, self.end)
+            self.end = append
+            return touched
+        return self.settle() | touched
 
-    def learn(self, size: int, crc64: int, moment: float, most: int) -> set[str]:
-        """Takes in what a HEAD or GET told; the flows of which something else is to be said."""
-        if not self._note(LengthTold(size=size, crc64=crc64, moment=moment), most):
-            return set()
-        # It bears on later appends alone, and mostly there is none yet.
-        return set() if self.end is None or self.end.started < moment else self._renew()
-
-    def _note(self, reading: LengthTold, most: int) -> bool:
-        name = f"{reading.size}/{reading.crc64}"
+    def learn(
+        self, size: int, crc64: int, moment: float, limits: Limits, *, judge: bool
+    ) -> set[str]:
+        """Takes in what a HEAD or GET told of the object; as ``add``."""
+        reading = LengthTold(size=size, crc64=crc64, moment=moment)
+        name = f"{size}/{crc64}"
         known = self.readings.get(name)
-        if known is not None and known.moment <= reading.moment:
-            return False
-        if known is None and self.facts >= most:
+        if known is not None and known.moment <= moment:
+            return set()
+        if known is None and self.facts >= limits.parts:
             self.left_out += 1
-            return False
+            return set()
         self.facts += known is None
         self.readings[name] = reading
         self._index(reading)
-        return True
+        # It bears on later appends alone, and mostly there is none yet.
+        if not judge or self.end is None or self.end.started < moment:
+            return set()
+        return self.settle()
 
     def _index(self, reading: LengthTold) -> None:
         self.told.setdefault(reading.size, {})[reading.crc64] = reading.moment
 
-    def join(self, other: "Log", most: int) -> set[str]:
-        self.last = max(self.last, other.last)
-        self.left_out = max(self.left_out, other.left_out)
-        new = {name: each for name, each in other.appends.items() if name not in self.appends}
-        self.appends.update(new)
-        for reading in other.readings.values():
-            self._note(reading, most)
-        self.facts = len(self.appends) + len(self.readings)
-        return self._renew() | new.keys()
+    def _note_etag(self, append: Append) -> None:
+        if append.stored and append.etag is not None:
+            known = self.etags.get(append.etag, append.ended)
+            self.etags[append.etag] = min(known, append.ended)
 
-    def _keep(self, append: Append) -> set[str]:
-        self.appends[append.flow_id] = append
-        self.facts += 1
-        self.last = max(self.last, append.ended)
-        if not append.stored:
-            return {append.flow_id}
-        if self.end is None or _moment(append) > _moment(self.end):
-            self.whole[append.flow_id] = self._after(append, self.end)
-            self.end = append
-            return {append.flow_id}
-        return self._renew() | {append.flow_id}
-
-    def _renew(self) -> set[str]:
+    def settle(self) -> set[str]:
+        """Judges all appends anew; the flows of which something else is to be said now."""
         before = self.whole
         self.whole, self.end = {}, None
-        for append in sorted(self.appends.values(), key=_moment):
+        for append in sorted(self.appends.values(), key=lambda append: append.begin):
             if append.stored:
                 self.whole[append.flow_id] = self._after(append, self.end)
                 self.end = append
@@ -151,14 +162,8 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
 
     def appended_as(self, etag: str, moment: float) -> bool:
         """Whether an append that was over by then was answered with this ETag."""
-        return any(
-            append.stored and append.etag == etag and append.ended <= moment
-            for append in self.appends.values()
-        )
-
-
-def _moment(append: Append) -> tuple[float, str]:
-    return append.started, append.flow_id
+        ended = self.etags.get(etag)
+        return ended is not None and ended <= moment
 
 
 def judge_append(log: Log, flow_id: str) -> AppendVerdict | None:
@@ -182,8 +187,8 @@ def judge_append(log: Log, flow_id: str) -> AppendVerdict | None:
     return AppendVerdict(compared(append.told, whole), wrong)
 
 
-def account_of(log: Log, *, closed_early: bool = False) -> Account:
-    every = sorted(log.appends.values(), key=_moment)
+def account_of(log: Log) -> Account:
+    every = sorted(log.appends.values(), key=lambda append: append.begin)
     stored = [append for append in every if append.stored]
     end = log.end
     size = None
@@ -203,10 +208,20 @@ def account_of(log: Log, *, closed_early: bool = False) -> Account:
         tries=len(every),
         bytes_sent_twice=sum(append.sent for append in every if not append.stored),
         flows=tuple(append.flow_id for append in every),
-        counting=frozenset(append.flow_id for append in stored),
-        closed_early=closed_early,
+        replaced=frozenset(_replaced(every)),
         left_out=log.left_out,
     )
+
+
+def _replaced(appends: list[Append]) -> Iterator[str]:
+    """What was not stored, but was at the same position by a later try; ``appends`` in the
+    order in which they began."""
+    stored: set[int | None] = set()
+    for append in reversed(appends):
+        if append.stored:
+            stored.add(append.position)
+        elif append.position in stored:
+            yield append.flow_id
 
 
 def _append(seen: Observation) -> Append:

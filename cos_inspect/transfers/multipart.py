@@ -1,18 +1,15 @@
 """What was seen of a multipart upload.
 
-The state is a set of facts by flow id, so that joining two states is the
-union of them, in whatever order they come.
+The state is a set of facts by flow id, so that it is the same in whatever order they come.
 """
 
 from typing import Literal
 
 import msgspec
 
-from cos_inspect.transfers.account import Fact
+from cos_inspect.transfers.account import Fact, keep
+from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import EtagForm, Observation, SseMode
-
-_MOST_STEPS = 512
-"""Exchanges of one upload that are not parts."""
 
 
 class PartTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,54 +70,56 @@ class Upload(msgspec.Struct, kw_only=True):
     last: float = 0.0
     left_out: int = 0
 
-    def add(self, seen: Observation, most: int) -> bool:
-        """Takes one exchange in; False when it was there, or too much."""
-        if self.facts >= most or len(self.steps) + len(self.completes) >= _MOST_STEPS:
+    def add(self, seen: Observation, limits: Limits) -> bool:
+        """Takes one exchange in; False when it is too much."""
+        is_part = seen.operation in ("UploadPart", "UploadPartCopy")
+        steps = len(self.steps) + len(self.completes)
+        if self.facts >= limits.parts or (not is_part and steps >= limits.steps):
             self.left_out += 1
             return False
-        before = self.facts
-        if seen.operation in ("UploadPart", "UploadPartCopy") and seen.no_part_number is None:
+        if is_part and seen.no_part_number is None:
             self._add_part(_part_try(seen))
         elif seen.operation == "CompleteMultipartUpload":
             self._add_complete(_complete_try(seen))
         else:
             self._add_step(_step(seen))
-        return self.facts > before
-
-    def join(self, other: "Upload") -> None:
-        for tries in other.parts.values():
-            for part in tries.values():
-                self._add_part(part)
-        for complete in other.completes.values():
-            self._add_complete(complete)
-        for step in other.steps.values():
-            self._add_step(step)
-        self.left_out = max(self.left_out, other.left_out)
+        return True
 
     def _add_part(self, part: PartTry) -> None:
         tries = self.parts.setdefault(part.number, {})
         self.facts += part.flow_id not in tries
-        tries[part.flow_id] = part
+        keep(tries, part)
         self.last = max(self.last, part.ended)
 
     def _add_complete(self, complete: CompleteTry) -> None:
         self.facts += complete.flow_id not in self.completes
-        self.completes[complete.flow_id] = complete
+        keep(self.completes, complete)
         self.last = max(self.last, complete.ended)
 
     def _add_step(self, step: Step) -> None:
         self.facts += step.flow_id not in self.steps
-        self.steps[step.flow_id] = step
+        keep(self.steps, step)
         self.last = max(self.last, step.ended)
 
     @property
     def encryption(self) -> tuple[SseMode, EtagForm]:
         """As Initiate settled it, and what it makes of the parts' ETags; the parts do not
         repeat it."""
-        for step in self.steps.values():
-            if step.operation == "InitiateMultipartUpload" and step.encryption != "none":
-                return step.encryption, step.etag_form
-        return "none", "md5"
+        begun = [
+            step
+            for step in self.steps.values()
+            if step.operation == "InitiateMultipartUpload" and step.encryption != "none"
+        ]
+        first = min(begun, key=lambda step: step.order, default=None)
+        return (first.encryption, first.etag_form) if first else ("none", "md5")
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether its beginning was seen, so that nothing came before it."""
+        return any(
+            step.operation == "InitiateMultipartUpload" and step.succeeded
+            for step in self.steps.values()
+        )
 
     def has_parts_of(self, complete: CompleteTry) -> bool:
         """Whether as many parts were seen as were listed: before, nothing can be joined."""

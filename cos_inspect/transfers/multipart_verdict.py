@@ -22,7 +22,7 @@ from cos_inspect.transfers.account import (
     skipped,
 )
 from cos_inspect.transfers.multipart import CompleteTry, PartTry, Upload
-from cos_inspect.transfers.observation import Observation, plain_etag
+from cos_inspect.transfers.observation import plain_etag
 
 SMALLEST_PART = 1024 * 1024
 LARGEST_PART = 5 * 1024**3
@@ -219,15 +219,12 @@ def _invalid(
         yield f"smaller than 1 MiB and not the last: {_few(small)}"
 
 
-def part_problem(seen: Observation) -> str | None:
+def part_problem(number: int | None, size: int | None) -> str | None:
     """What breaks the rules for parts in one upload of a part, in words."""
-    number = seen.part_number
-    if seen.no_part_number is not None:
-        return f"part number {seen.no_part_number!r} is none"
     if number is not None and not 1 <= number <= LAST_NUMBER:
         return f"part number {number} is outside 1-{LAST_NUMBER}"
-    if seen.size is not None and seen.size > LARGEST_PART:
-        return f"part {number} has {seen.size} bytes, more than 5 GiB"
+    if size is not None and size > LARGEST_PART:
+        return f"part {number} has {size} bytes, more than 5 GiB"
     return None
 
 
@@ -261,6 +258,14 @@ def probably_completed(upload: Upload) -> str | None:
     return min(told)[1] if told else None
 
 
+def deciding_complete(upload: Upload) -> CompleteTry | None:
+    """The Complete that made the object: the first that succeeded; else the last one that was
+    tried."""
+    completes = sorted(upload.completes.values(), key=lambda each: each.order)
+    done = [complete for complete in completes if complete.succeeded]
+    return done[0] if done else completes[-1] if completes else None
+
+
 def state_of(upload: Upload, *, over: bool) -> UploadState:
     """``over``: nothing more will come."""
     completes = upload.completes.values()
@@ -281,7 +286,7 @@ def state_of(upload: Upload, *, over: bool) -> UploadState:
     return "refused" if completes else "open"
 
 
-def account_of(upload: Upload, *, over: bool, closed_early: bool = False) -> Account:
+def account_of(upload: Upload, *, over: bool) -> Account:
     done = [complete for complete in upload.completes.values() if complete.succeeded]
     complete = min(done, key=lambda each: (each.ended, each.flow_id)) if done else None
     wanted: dict[int, str] = {}
@@ -289,7 +294,9 @@ def account_of(upload: Upload, *, over: bool, closed_early: bool = False) -> Acc
         wanted = {number: plain_etag(etag) for number, etag in complete.listed}
     table: list[PartRow] = []
     twice = 0
-    counting = {each.flow_id for each in done}
+    replaced: set[str] = set()
+    if done or probably_completed(upload):
+        replaced |= {each.flow_id for each in upload.completes.values() if not each.succeeded}
     sizes: list[int | None] = []
     for number in sorted(upload.parts.keys() | wanted.keys()):
         tries = upload.parts.get(number, {})
@@ -302,8 +309,10 @@ def account_of(upload: Upload, *, over: bool, closed_early: bool = False) -> Acc
         sent = [each.sent for each in tries.values()]
         twice += sum(sent) - (part.sent if part else max(sent))
         shown = part or max(tries.values(), key=lambda each: each.order)
+        if part is not None or not counts:
+            replaced |= tries.keys()
         if part is not None and counts:
-            counting.add(part.flow_id)
+            replaced.discard(part.flow_id)
         table.append(_row(shown, len(tries)))
     every: list[Fact] = [
         *(part for tries in upload.parts.values() for part in tries.values()),
@@ -326,9 +335,8 @@ def account_of(upload: Upload, *, over: bool, closed_early: bool = False) -> Acc
         tries=sum(len(tries) for tries in upload.parts.values()),
         bytes_sent_twice=twice,
         flows=tuple(each.flow_id for each in every),
-        counting=frozenset(counting),
+        replaced=frozenset(replaced),
         table=tuple(table),
-        closed_early=closed_early,
         left_out=upload.left_out,
     )
 

@@ -1,15 +1,15 @@
 """What was seen of an object's content at one time or another: copies, and reads after writes."""
 
+import bisect
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
 
-from cos_inspect.transfers.account import Comparison, Fact, compared, newest, skipped
+from cos_inspect.transfers.account import Comparison, Fact, compared, keep, newest, skipped
+from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation
-
-MOST_SIGHTS = 32
-"""The newest of each object are kept, and half as many more."""
 
 _UNKNOWN_CONTENT = frozenset({"DeleteObject", "RenameObject", "PutSymlink"})
 
@@ -35,47 +35,91 @@ class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
 class Copy(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """A successful copy of a whole object."""
 
-    source: str
-    """The source object's name in the tracker."""
     source_version: str | None = None
     etag: str | None = None
     crc64: int | None = None
     encrypted: bool = False
 
 
-class Content(msgspec.Struct, kw_only=True):
-    """One object: what was seen of it, and the copies that made it."""
+class Content(msgspec.Struct, kw_only=True, dict=True):
+    """What was seen of one object at one time or another, and the copies made of it."""
 
-    bucket: str | None
-    key: str | None
     sights: dict[str, Sight] = {}
     copies: dict[str, Copy] = {}
-    last: float = 0.0
+    """Successful copies of this object to another one, or onto itself."""
     any_written: bool = False
     """Something else than a read was seen of it."""
+
+    def __post_init__(self) -> None:
+        self._writes: _Writes | None = None
+        self._by_end: dict[str | None, list[Sight]] | None = None
 
     @property
     def facts(self) -> int:
         return len(self.sights) + len(self.copies)
 
-    def add(self, sight: Sight | None, copy: Copy | None) -> None:
-        if sight is not None:
-            self.any_written = self.any_written or sight.kind != "read"
-            self.sights[sight.flow_id] = sight
-            self.last = max(self.last, sight.ended)
-            self.sights = newest(self.sights, MOST_SIGHTS)
-        if copy is not None:
-            self.copies[copy.flow_id] = copy
-            self.last = max(self.last, copy.ended)
-            self.copies = newest(self.copies, MOST_SIGHTS)
+    def add(self, sight: Sight, limits: Limits) -> None:
+        self.any_written = self.any_written or sight.kind != "read"
+        keep(self.sights, sight)
+        self.sights = newest(self.sights, limits.sights)
+        self._writes = self._by_end = None
 
-    def join(self, other: "Content") -> None:
-        self.sights.update(other.sights)
-        self.copies.update(other.copies)
-        self.last = max(self.last, other.last)
-        self.any_written = self.any_written or other.any_written
-        self.sights = newest(self.sights, MOST_SIGHTS)
-        self.copies = newest(self.copies, MOST_SIGHTS)
+    def add_copy(self, copy: Copy, limits: Limits) -> None:
+        keep(self.copies, copy)
+        self.copies = newest(self.copies, limits.sights)
+
+    @property
+    def writes(self) -> "_Writes":
+        if self._writes is None:
+            self._writes = _Writes(
+                [sight for sight in self.sights.values() if sight.kind != "read"]
+            )
+        return self._writes
+
+    def last_before(self, moment: float, version: str | None) -> Sight | None:
+        """The last sight that had ended by then, of this version or of none in particular."""
+        if self._by_end is None:
+            self._by_end = {}
+            for sight in sorted(self.sights.values(), key=lambda sight: sight.order):
+                self._by_end.setdefault(sight.wanted_version, []).append(sight)
+        found = None
+        for wanted in {None, version}:
+            sights = self._by_end.get(wanted, [])
+            at = bisect.bisect_right(sights, moment, key=lambda sight: sight.ended)
+            if at and (found is None or sights[at - 1].order > found.order):
+                found = sights[at - 1]
+        return found
+
+
+class _Writes:
+    """What changed an object, in the order in which it began."""
+
+    def __init__(self, writes: list[Sight]) -> None:
+        self._sorted = sorted(writes, key=lambda write: (write.started, write.flow_id))
+        self._last_two = list(accumulate(self._sorted, _last_two, initial=_NO_TWO))
+
+    def before(self, read: Sight) -> Sight | None:
+        """The last one before a read; None where that cannot be told, since another was
+        under way with the read or with that last one."""
+        at = bisect.bisect_right(self._sorted, read.ended, key=lambda write: write.started)
+        last, second = self._last_two[at]
+        if last is None or last.ended > read.started:
+            return None
+        if second is not None and second.ended >= last.started:
+            return None
+        return last
+
+
+_Two = tuple[Sight | None, Sight | None]
+_NO_TWO: _Two = (None, None)
+
+
+def _last_two(two: _Two, new: Sight) -> _Two:
+    """The two that ended last."""
+    last, second = two
+    if last is None or new.order > last.order:
+        return new, last
+    return last, new if second is None or new.order > second.order else second
 
 
 class ReadAfterWrite(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,21 +135,8 @@ def read_after_write(content: Content, flow_id: str) -> ReadAfterWrite | None:
     read = content.sights.get(flow_id) if content.any_written else None
     if read is None or read.kind != "read" or read.crc64 is None or read.cached or read.head:
         return None
-    last: Sight | None = None
-    for sight in content.sights.values():
-        if sight.kind == "read" or sight.started > read.ended:
-            continue
-        if sight.ended > read.started:
-            return None
-        if last is None or sight.order > last.order:
-            last = sight
+    last = content.writes.before(read)
     if last is None or last.kind != "write" or last.crc64 is None:
-        return None
-    if any(
-        sight is not last and sight.kind != "read" and sight.ended >= last.started
-        for sight in content.sights.values()
-        if sight.started <= read.started
-    ):
         return None
     wanted = read.wanted_version
     if wanted is not None and wanted != last.version_id:
@@ -122,20 +153,14 @@ class CopyVerdict(msgspec.Struct, frozen=True):
     """The flow that told what the source is."""
 
 
-def judge_copy(copy: Copy, source: Content | None) -> CopyVerdict:
+def judge_copy(copy: Copy, source: Content) -> CopyVerdict:
     """The copy's CRC-64 and ETag against what was last seen of its source.
 
     Only equal CRCs, or different ones under the same ETag, can be told: when
     both differ, the source may have been written meanwhile, out of sight.
     """
     nothing = skipped("copy")
-    sights = [] if source is None else [
-        sight
-        for sight in source.sights.values()
-        if sight.ended <= copy.started
-        and not (sight.wanted_version and sight.wanted_version != copy.source_version)
-    ]  # fmt: skip
-    last = max(sights, key=lambda sight: sight.order, default=None)
+    last = source.last_before(copy.started, copy.source_version)
     if last is None or last.kind not in ("write", "read") or last.cached:
         return CopyVerdict(nothing, nothing, None)
     if copy.source_version is not None and copy.source_version != last.version_id:
@@ -151,10 +176,8 @@ def judge_copy(copy: Copy, source: Content | None) -> CopyVerdict:
 
 
 class ReadBack(msgspec.Struct, frozen=True, kw_only=True):
-    """An object that was written and read within what was seen."""
+    """A write and the reads of what it wrote, within what was seen."""
 
-    bucket: str | None
-    key: str | None
     write: str
     reads: tuple[str, ...]
     same: bool
@@ -163,14 +186,14 @@ class ReadBack(msgspec.Struct, frozen=True, kw_only=True):
 def read_backs(content: Content) -> Iterator[ReadBack]:
     """One for each write that was read."""
     reads: dict[str, list[ReadAfterWrite]] = {}
+    if not content.any_written:
+        return
     for sight in sorted(content.sights.values(), key=lambda sight: sight.order):
         found = read_after_write(content, sight.flow_id)
         if found is not None:
             reads.setdefault(found.write, []).append(found)
     for write, found_reads in reads.items():
         yield ReadBack(
-            bucket=content.bucket,
-            key=content.key,
             write=write,
             reads=tuple(found.flow_id for found in found_reads),
             same=all(found.crc64.same for found in found_reads),
@@ -220,12 +243,11 @@ def sight_of(seen: Observation) -> Sight | None:
     )
 
 
-def copy_of(seen: Observation, source: str) -> Copy:
+def copy_of(seen: Observation) -> Copy:
     return Copy(
         flow_id=seen.flow_id,
         started=seen.started,
         ended=seen.ended,
-        source=source,
         source_version=seen.copy_version,
         etag=seen.result_etag or seen.etag,
         crc64=seen.result_crc64 if seen.result_crc64 is not None else seen.header_crc64,

@@ -61,14 +61,14 @@ _MULTIPART = frozenset(
 )
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """Times are seconds since the epoch; digests are of whole bodies, MD5 as lower-case
     hex; ETags are without quotes and in lower case."""
 
     flow_id: str
     operation: str
     place: str
-    """The bucket, else the host: where a key means the same object."""
+    """The bucket, else the host without the zone of COS: where a key means the same object."""
     key: str | None = None
     bucket: str | None = None
     host: str
@@ -101,6 +101,11 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     same_request: str = ""
     """Equal for requests that ask the same with the same body length."""
     sdk_retry: bool = False
+    secret_id: str | None = None
+    with_token: bool = False
+    """A security token came with the request."""
+    accepted: bool = False
+    """COS took the signature: it answered with a success."""
     sign_start: int | None = None
     traffic_limit: int | None = None
     """Bits per second."""
@@ -228,7 +233,7 @@ def observe(cos: CosExchange) -> Observation:
     return Observation(
         flow_id=exchange.flow_id,
         operation=name,
-        place=cos.endpoint.bucket or request.host,
+        place=cos.endpoint.bucket or _without_zone(request.host),
         key=cos.key,
         bucket=cos.endpoint.bucket,
         host=request.host,
@@ -249,6 +254,9 @@ def observe(cos: CosExchange) -> Observation:
         request_id=cos.request_id is not None,
         same_request=_same_request(cos, exchange),
         sdk_retry=(request.headers.get("x-cos-sdk-retry") or "").lower() == "true",
+        secret_id=_bounded(cos.signed.secret_id),
+        with_token=bool(cos.token_names),
+        accepted=cos.from_cos and cos.succeeded and cos.signed.scheme != "none",
         sign_start=cos.signed.start,
         traffic_limit=_number(limit),
         sent_size=body.size,
@@ -363,11 +371,6 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
     """Names what is asked, whoever of COS's hosts is asked and however it is signed."""
     request = exchange.request
     headers = request.headers
-    host = request.host
-    for zone in _ZONES:
-        if host.endswith(zone):
-            host = host.removesuffix(zone)
-            break
     path, query = split_target(request.target)
     if query:
         query = "&".join(
@@ -379,7 +382,7 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
         )
     parts = (
         request.method,
-        cos.endpoint.bucket or host,
+        cos.endpoint.bucket or _without_zone(request.host),
         path,
         query,
         cos.key if cos.form is not None and cos.key else "",
@@ -390,6 +393,14 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
     )
     text = "\n".join(parts).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=12).hexdigest()
+
+
+def _without_zone(host: str) -> str:
+    """SDKs switch between the zones when they try again."""
+    for zone in _ZONES:
+        if host.endswith(zone):
+            return host.removesuffix(zone)
+    return host
 
 
 def _etag(value: str | None) -> str | None:

@@ -1,18 +1,20 @@
 """Ranged downloads: the pieces of one object version that one client fetched."""
 
-from collections.abc import Iterator, Sequence
+import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 
 import msgspec
 
 from cos_inspect.transfers.account import Account, busy_seconds
+from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.pieces import Coverage, Front, Piece, cover, piece_of
 
 GAP = 60.0
 """Seconds of silence after which a range of another version is another download, not a
 change in the middle of one."""
-_MOST_VERSIONS = 16
 
 
 class Head(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,7 +36,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     version_id: tuple[str | None, str | None]
 
 
-class Version(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Version(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
     """One version of the object, told apart by everything its answers say of it."""
 
     etag: str | None = None
@@ -43,6 +45,9 @@ class Version(msgspec.Struct, kw_only=True, omit_defaults=True):
     total: int | None = None
     appendable: bool = False
     pieces: dict[str, Piece] = {}
+
+    def __post_init__(self) -> None:
+        self._times: _Times | None = None
 
     def differs(self, other: "Version") -> bool:
         """What one of the two answers leaves out is no difference."""
@@ -55,9 +60,54 @@ class Version(msgspec.Struct, kw_only=True, omit_defaults=True):
             )
         )
 
+    def add(self, piece: Piece) -> None:
+        self.pieces[piece.flow_id] = piece
+        self._times = None
+
     @property
-    def first(self) -> Piece:
-        return min(self.pieces.values(), key=lambda piece: (piece.started, piece.flow_id))
+    def times(self) -> "_Times":
+        if self._times is None:
+            self._times = _Times(self.pieces.values())
+        return self._times
+
+
+class _Times:
+    """When the pieces of a version came, and which bytes they hold together."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._sorted = sorted(pieces, key=lambda piece: (piece.started, piece.flow_id))
+        self._latest = list(accumulate((piece.ended for piece in self._sorted), max))
+        self.first = self._sorted[0]
+        self.ended = self._latest[-1]
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+        for piece in sorted(self._sorted, key=lambda piece: piece.first):
+            if self._ends and piece.first <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], piece.end)
+            else:
+                self._begins.append(piece.first)
+                self._ends.append(piece.end)
+
+    def last_before(self, moment: float) -> Piece | None:
+        """The piece that began last before this moment and did not end long before it."""
+        at = bisect.bisect_left(self._sorted, moment, key=lambda piece: piece.started)
+        while at and self._latest[at - 1] + GAP >= moment:
+            at -= 1
+            if self._sorted[at].ended + GAP >= moment:
+                return self._sorted[at]
+        return None
+
+    def are_whole(self, total: int) -> bool:
+        """Whether no byte is missing."""
+        return self._begins[0] == 0 and self._ends[0] >= total
+
+    def have(self, byte: int) -> bool:
+        at = bisect.bisect_right(self._begins, byte)
+        return at > 0 and byte < self._ends[at - 1]
+
+
+Heads = Mapping[str, Head]
+"""What is known of an object's versions, by ETag."""
 
 
 class Reading(msgspec.Struct, kw_only=True, dict=True):
@@ -67,8 +117,6 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
     bucket: str | None
     key: str | None
     versions: dict[str, Version] = {}
-    heads: dict[str, Head] = {}
-    """By ETag."""
     facts: int = 0
     last: float = 0.0
     left_out: int = 0
@@ -82,18 +130,23 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
             front = self.fronts[name] = Front()
             for piece in version.pieces.values():
                 front.add(piece)
-        for name in self.versions:
-            self._judge(name, finally_=True)
 
-    def add(self, seen: Observation, marks: Sequence[tuple[int, int]], most: int) -> set[str]:
-        """Takes one answer in; the flows of which something else is to be said now."""
+    def add(
+        self,
+        seen: Observation,
+        marks: Sequence[tuple[int, int]],
+        limits: Limits,
+        heads: Heads | None,
+    ) -> set[str]:
+        """Takes one answer in; the flows of which something else is to be said now. Where
+        ``heads`` is None nothing is judged, ``settle`` does it later."""
         self.last = max(self.last, seen.ended)
         piece = piece_of(seen, marks)
         name = version_name(seen)
         if piece is None:
             return set()
         known = self.versions.get(name)
-        if self.facts >= most or (known is None and len(self.versions) >= _MOST_VERSIONS):
+        if self.facts >= limits.parts or (known is None and len(self.versions) >= limits.versions):
             self.left_out += 1
             return set()
         if known is None:
@@ -101,61 +154,44 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
                 etag=seen.etag,
                 crc64=seen.header_crc64,
                 version_id=seen.version_id,
-                total=seen.total,
-                appendable=seen.appendable,
             )
-        elif known.total is None:
-            known.total = seen.total
-        return self._add_piece(name, known, piece)
+        known.appendable = known.appendable or seen.appendable
+        if seen.total is not None:
+            # Answers that call the same version differently long are told apart by none.
+            known.total = seen.total if known.total is None else max(known.total, seen.total)
+        return self._add_piece(name, known, piece, heads)
 
-    def join(self, other: "Reading") -> set[str]:
-        touched: set[str] = set()
-        for etag, head in other.heads.items():
-            touched |= self.learn(etag, head)
-        for name, version in other.versions.items():
-            known = self.versions.get(name)
-            if known is None:
-                known = msgspec.structs.replace(version, pieces={})
-            elif known.total is None:
-                known.total = version.total
-            for piece in version.pieces.values():
-                touched |= self._add_piece(name, known, piece)
-        self.last = max(self.last, other.last)
-        self.left_out = max(self.left_out, other.left_out)
-        return touched | self.settle()
-
-    def settle(self) -> set[str]:
+    def settle(self, heads: Heads) -> set[str]:
         """Judges anew what was put off to save time."""
         touched: set[str] = set()
         for name in self.versions:
-            touched |= self._judge(name, finally_=True)
+            touched |= self._judge(name, heads, finally_=True)
         return touched | self._find_changes()
 
-    def learn(self, etag: str, head: Head) -> set[str]:
-        """Takes in what another answer told of a version; as ``add``."""
-        known = self.heads.get(etag)
-        if known is None and len(self.heads) >= _MOST_VERSIONS:
-            return set()
-        if known is not None and _rank(head) <= _rank(known):
-            return set()
-        self.heads[etag] = head
+    def learn(self, etag: str, heads: Heads) -> set[str]:
+        """Takes in that more is known of a version; as ``add``."""
         touched: set[str] = set()
         for name, version in self.versions.items():
             if version.etag == etag:
-                touched |= self._judge(name, finally_=False)
+                touched |= self._judge(name, heads, finally_=False)
         return touched
 
-    def _add_piece(self, name: str, version: Version, piece: Piece) -> set[str]:
-        if piece.flow_id in version.pieces:
+    def _add_piece(
+        self, name: str, version: Version, piece: Piece, heads: Heads | None
+    ) -> set[str]:
+        known = version.pieces.get(piece.flow_id)
+        if known is not None and known.order >= piece.order:
             return set()
         self.versions[name] = version
-        version.pieces[piece.flow_id] = piece
-        self.facts += 1
+        version.add(piece)
+        self.facts += known is None
         front = self.fronts.get(name)
         if front is None:
             front = self.fronts[name] = Front()
         front.add(piece)
-        touched = self._judge(name, finally_=False)
+        if heads is None:
+            return set()
+        touched = self._judge(name, heads, finally_=False)
         if len(self.versions) > 1 and self._may_change(front, piece):
             touched |= self._find_changes()
         return touched
@@ -167,22 +203,16 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
             if other is not front
         )
 
-    def total_of(self, version: Version) -> int | None:
-        if version.total is not None:
-            return version.total
-        head = self.heads.get(version.etag or "")
-        return head.total if head else None
-
-    def _judge(self, name: str, *, finally_: bool) -> set[str]:
+    def _judge(self, name: str, heads: Heads, *, finally_: bool) -> set[str]:
         version, front = self.versions[name], self.fronts[name]
-        total = self.total_of(version)
+        total = total_of(version, heads)
         if total is None or not front.partial:
             return set()
         if not (total in front.reach if finally_ else front.is_due(total)):
             return set()
         front.judgements += 1
         front.judged = front.bytes
-        head = self.heads.get(version.etag or "")
+        head = heads.get(version.etag or "")
         crc64 = version.crc64 if version.crc64 is not None else head.crc64 if head else None
         found = cover(list(version.pieces.values()), total, crc64)
         before = self.coverages.get(name)
@@ -192,36 +222,43 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         return {found.closer, before.closer} if before else {found.closer}
 
     def _find_changes(self) -> set[str]:
-        touched: set[str] = set()
-        for name in self.versions:
-            before, change = self.changes.get(name), self._change_of(name)
-            if before == change:
-                continue
-            if before is not None:
-                touched.add(before.flow_id)
-                del self.changes[name]
-            if change is not None:
-                touched.add(change.flow_id)
-                self.changes[name] = change
-        return touched
+        before = self.changes
+        self.changes = dict(self._changes())
+        return {
+            change.flow_id
+            for name in before.keys() | self.changes.keys()
+            if before.get(name) != self.changes.get(name)
+            for change in (before.get(name), self.changes.get(name))
+            if change is not None
+        }
 
-    def _change_of(self, name: str) -> Change | None:
-        version = self.versions[name]
-        piece = self.fronts[name].first
-        if piece is None:
-            return None
+    def _changes(self) -> Iterator[tuple[str, Change]]:
+        """The versions with which another one was replaced, by when they were first met."""
+        names = sorted(
+            self.versions,
+            key=lambda name: (self.versions[name].times.first.begin, name),
+        )
+        recent: list[str] = []
+        for name in names:
+            version = self.versions[name]
+            begin = version.times.first.started
+            recent = [old for old in recent if self.versions[old].times.ended + GAP >= begin]
+            change = self._change_of(version, recent)
+            if change is not None:
+                yield name, change
+            recent.append(name)
+
+    def _change_of(self, version: Version, others: list[str]) -> Change | None:
+        piece = version.times.first
         latest: tuple[float, str, str] | None = None
-        for other_name, other in self.versions.items():
-            if other_name == name or not version.differs(other):
+        for name in others:
+            other = self.versions[name]
+            if not version.differs(other) or (version.appendable and other.appendable):
                 continue
-            if version.appendable and other.appendable:
-                continue
-            if self._was_over(other_name, piece):
-                continue
-            for before in other.pieces.values():
-                if before.started < piece.started <= before.ended + GAP:
-                    key = (before.started, before.flow_id, other_name)
-                    latest = max(latest, key) if latest else key
+            before = other.times.last_before(piece.started)
+            if before is not None and not self._was_over(name, piece):
+                key = (before.started, before.flow_id, name)
+                latest = max(latest, key) if latest else key
         if latest is None:
             return None
         other = self.versions[latest[2]]
@@ -238,15 +275,31 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         coverage = self.coverages.get(name)
         if coverage is not None and coverage.closed <= piece.started:
             return True
-        pieces = self.versions[name].pieces.values()
-        if any(before.ended > piece.started for before in pieces):
+        times = self.versions[name].times
+        if times.ended > piece.started:
             return False
         # A download that goes on does not ask again for what it has.
-        return (
-            piece.first == 0
-            or piece.from_end
-            or any(before.first <= piece.first < before.end for before in pieces)
-        )
+        return piece.first == 0 or piece.from_end or times.have(piece.first)
+
+    def overlaps(self, heads: Heads) -> Iterator[tuple[str, list[int]]]:
+        """Pieces of versions that are there as a whole but can be joined only where pieces
+        overlap: their flows, and the offsets in each at which another piece begins or ends.
+        A CRC-64 of the piece up to there lets them be joined."""
+        for name, version in self.versions.items():
+            total = total_of(version, heads)
+            front = self.fronts[name]
+            if not total or not front.partial or total in front.reach:
+                continue
+            if not version.times.are_whole(total):
+                continue
+            edges = sorted(
+                {at for piece in version.pieces.values() for at in (piece.first, piece.end)}
+            )
+            for piece in version.pieces.values():
+                low = bisect.bisect_right(edges, piece.first)
+                high = bisect.bisect_left(edges, piece.end)
+                if low < high:
+                    yield piece.flow_id, [at - piece.first for at in edges[low:high]]
 
     def is_ranged(self, name: str) -> bool:
         """Whether a range of a version was fetched; whole GETs alone are no such download."""
@@ -261,8 +314,21 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         return sorted(at for at in edges if first < at < end)
 
 
+def total_of(version: Version, heads: Heads) -> int | None:
+    """The object's size in bytes."""
+    if version.total is not None:
+        return version.total
+    head = heads.get(version.etag or "")
+    return head.total if head else None
+
+
+def better_head(known: Head | None, head: Head) -> Head:
+    """Of two answers that told of one version the newest with a CRC-64; the bytes of one ETag
+    do not change."""
+    return head if known is None else max(known, head, key=_rank)
+
+
 def _rank(head: Head) -> tuple[bool, float, int, int]:
-    """The newest answer with a CRC-64 counts; the bytes of one ETag do not change."""
     return head.crc64 is not None, head.when, head.total or -1, head.crc64 or -1
 
 
@@ -270,7 +336,7 @@ def version_name(seen: Observation) -> str:
     return f"{seen.etag or ''}\n{seen.header_crc64}\n{seen.version_id or ''}"
 
 
-def accounts_of(reading: Reading, *, closed_early: bool = False) -> Iterator[tuple[str, Account]]:
+def accounts_of(reading: Reading, heads: Heads) -> Iterator[tuple[str, Account]]:
     """One for each version of which a range was fetched, with the version's name."""
     for name, version in reading.versions.items():
         if not reading.fronts[name].partial:
@@ -281,7 +347,7 @@ def accounts_of(reading: Reading, *, closed_early: bool = False) -> Iterator[tup
         coverage = reading.coverages.get(name)
         spans = [(float(piece.first), float(piece.end)) for piece in pieces]
         fetched = sum(piece.end - piece.first for piece in pieces)
-        total = reading.total_of(version)
+        total = total_of(version, heads)
         yield (
             name,
             Account(
@@ -298,8 +364,8 @@ def accounts_of(reading: Reading, *, closed_early: bool = False) -> Iterator[tup
                 tries=len(pieces),
                 bytes_sent_twice=fetched - int(busy_seconds(spans)),
                 flows=tuple(piece.flow_id for piece in pieces),
-                counting=coverage.flows if coverage else frozenset(version.pieces),
-                closed_early=closed_early,
+                # What broke off or came wrong was fetched again, where all is there.
+                replaced=frozenset(version.pieces if coverage else ()),
                 left_out=reading.left_out,
             ),
         )

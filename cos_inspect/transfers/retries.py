@@ -10,15 +10,14 @@ import itertools
 
 import msgspec
 
-from cos_inspect.transfers.account import Fact, newest
+from cos_inspect.transfers.account import Fact, keep, newest
+from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation
 
 PAUSE = 30.0
 """Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""
 MARKED_PAUSE = 180.0
 """The same where x-cos-sdk-retry proves it."""
-MOST_TRIES = 64
-"""The newest of one request are kept, and half as many more."""
 _LONGEST_CAUSE = 200
 _OVERLAP = 0.05
 """A client may begin again a moment before its failure is noted."""
@@ -72,7 +71,24 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """By how many seconds the client moved its signing time."""
 
 
-class Tries(msgspec.Struct, kw_only=True):
+class Place(msgspec.Struct, frozen=True):
+    """Where a flow stands in a chain."""
+
+    chain: Chain
+    attempt: int
+    """From 1."""
+
+    @property
+    def is_last(self) -> bool:
+        return self.attempt == len(self.chain.flows)
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether it was refused for the clock, which the client then corrected."""
+        return self.chain.flows[self.attempt - 1] in self.chain.clock_corrected
+
+
+class Tries(msgspec.Struct, kw_only=True, dict=True):
     """All tries of one request."""
 
     id: str
@@ -83,27 +99,38 @@ class Tries(msgspec.Struct, kw_only=True):
     last: float = 0.0
     any_failed: bool = False
 
+    def __post_init__(self) -> None:
+        self._places: dict[str, Place] | None = None
+
     @property
     def facts(self) -> int:
         return len(self.tries)
 
-    def add(self, one: Try) -> None:
-        self.tries[one.flow_id] = one
+    def add(self, one: Try, limits: Limits) -> None:
+        keep(self.tries, one)
         self.last = max(self.last, one.ended)
         self.any_failed = self.any_failed or _may_be_retried(one)
-        self._bound()
-
-    def join(self, other: "Tries") -> None:
-        self.tries.update(other.tries)
-        self.last = max(self.last, other.last)
-        self.any_failed = self.any_failed or other.any_failed
-        self._bound()
-
-    def _bound(self) -> None:
-        kept = newest(self.tries, MOST_TRIES)
+        self._places = None
+        kept = newest(self.tries, limits.tries)
         if kept is not self.tries:
             self.tries = kept
             self.any_failed = any(map(_may_be_retried, kept.values()))
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """By flow; those alone that are part of a chain."""
+        if self._places is None:
+            self._places = {
+                flow_id: Place(chain, attempt)
+                for chain in _chains_of(self)
+                for attempt, flow_id in enumerate(chain.flows, start=1)
+            }
+        return self._places
+
+    @property
+    def chains(self) -> list[Chain]:
+        """The chains of two tries and more, by time."""
+        return [place.chain for place in self.places.values() if place.attempt == 1]
 
 
 def _may_be_retried(one: Try) -> bool:
@@ -165,8 +192,7 @@ def _cause(seen: Observation) -> tuple[str | None, str | None]:
     return None, named
 
 
-def chains_of(tries: Tries) -> list[Chain]:
-    """The chains of two tries and more, by time."""
+def _chains_of(tries: Tries) -> list[Chain]:
     if not tries.any_failed or len(tries.tries) < 2:
         return []
     ordered = sorted(tries.tries.values(), key=lambda one: (one.started, one.flow_id))

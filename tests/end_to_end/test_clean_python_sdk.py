@@ -384,7 +384,9 @@ def test_nothing_is_noticed_either(seen: Seen) -> None:
 
 
 def test_plain_http_is_accused_of_nothing_but_being_plain(seen: Seen) -> None:
-    assert {tuple(rules(report)) for report in _over("http", seen)} == {("credentials-in-clear",)}
+    found = [rules(report) for report in _over("http", seen)]
+    # Said once for all flows of one client and key, on the first of them.
+    assert sorted(found) == [*([[]] * (len(found) - 1)), ["credentials-in-clear"]]
 
 
 def test_nothing_went_wrong_inside(seen: Seen) -> None:

@@ -6,6 +6,7 @@ from mitmproxy import http
 from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.kept import Kept
 from cos_inspect.proxy.reporting import Reporting
+from cos_inspect.session import Revised
 from tests.proxy.inspected import cos_flow, inspected
 from tests.report.build import finding, flow_report
 
@@ -16,7 +17,7 @@ def test_a_revised_report_is_counted_once() -> None:
     reporting._desk._count(first)
     assert reporting.summary_text().splitlines()[1] == "    rules      1 etag-mismatch"
     better = msgspec.structs.replace(first, verdict="ok", findings=[])
-    reporting._desk._count(better)
+    reporting._desk.revise([Revised(better, "error", frozenset({"etag-mismatch"}))])
     assert reporting.summary_text().startswith("COS summary: 1 COS flows among 1: 1 ok\n")
     assert "rules" not in reporting.summary_text()
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.report.ticket import ticket_line
 from tests.rules.exchanges import REQUEST_ID, TRACE_ID, exchange
 
@@ -13,7 +13,7 @@ ERROR = (
 
 
 def ticket(**how: object) -> str | None:
-    found = inspect(exchange(**how))  # type: ignore[arg-type]
+    found = first_look(exchange(**how))  # type: ignore[arg-type]
     assert found is not None
     assert ticket_line(found.report) == found.report.ticket
     return found.report.ticket
@@ -60,6 +60,6 @@ def test_it_stays_one_line_without_secrets() -> None:
 
 
 def test_it_stands_in_the_written_report() -> None:
-    found = inspect(exchange(status=404, answer=ERROR))
+    found = first_look(exchange(status=404, answer=ERROR))
     assert found is not None
     assert msgspec.json.decode(msgspec.json.encode(found.report))["ticket"] == found.report.ticket

@@ -1,7 +1,7 @@
 """Exchanges for tests of rules: a good one, of which a test changes what it is about."""
 
 from cos_inspect.exchange import BodyEnd, Exchange, Headers
-from cos_inspect.inspection import Inspection, inspect
+from cos_inspect.inspection import FirstLook, first_look
 from cos_inspect.report.model import Check, Finding
 from tests.captures_reader import build_exchange
 
@@ -60,8 +60,8 @@ def exchange(
     )
 
 
-def inspected(one: Exchange) -> Inspection:
-    inspection = inspect(one, redact=False)
+def inspected(one: Exchange) -> FirstLook:
+    inspection = first_look(one, redact=False)
     assert inspection is not None
     return inspection
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.report.model import Finding
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.cos.signed_requests import SECRET_ID, WINDOW
@@ -34,7 +34,7 @@ def error(code: str, extra: str = "") -> bytes:
 
 
 def group(one: Exchange) -> dict[str, Finding]:
-    found = inspect(one)
+    found = first_look(one)
     assert found is not None
     return {f.rule: f for f in found.report.findings if f.group == "access"}
 

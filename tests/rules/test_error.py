@@ -3,7 +3,7 @@
 import pytest
 
 from cos_inspect.exchange import BodyEnd
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.report.model import Severity
 from tests.rules.exchanges import CONTENT, HOST, error_xml, exchange, findings, inspected
 
@@ -136,7 +136,7 @@ def test_an_error_that_echoes_a_signature_keeps_it_hidden() -> None:
         status=403,
         answer=body,
     )
-    inspection = inspect(one)
+    inspection = first_look(one)
     assert inspection is not None
     assert signature not in str(inspection.report)
     assert "AKID" in str(inspection.report)

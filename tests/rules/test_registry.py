@@ -15,7 +15,7 @@ from cos_inspect import rules
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.headers import describe
 from cos_inspect.exchange import BodyEnd, Exchange
-from cos_inspect.inspection import inspect, verdict_of
+from cos_inspect.inspection import first_look, verdict_of
 from cos_inspect.report.model import Check, Finding
 from cos_inspect.rules.registry import FLOW_RULES, RULE_IDS, RULES
 from cos_inspect.rules.rule import Rule
@@ -318,7 +318,7 @@ _exchanges: st.SearchStrategy[Exchange] = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(one=_exchanges, redact=st.booleans())
 def test_no_exchange_upsets_an_inspection(one: Exchange, redact: bool) -> None:
-    inspection = inspect(one, redact=redact)
+    inspection = first_look(one, redact=redact)
     if inspection is None:
         return
     report = inspection.report
@@ -330,7 +330,7 @@ def test_no_exchange_upsets_an_inspection(one: Exchange, redact: bool) -> None:
         if check.status != "skipped":
             assert check.expected is not None
             assert check.actual is not None
-    again = inspect(one, redact=redact)
+    again = first_look(one, redact=redact)
     assert again is not None
     assert again.report == report
 
@@ -338,11 +338,11 @@ def test_no_exchange_upsets_an_inspection(one: Exchange, redact: bool) -> None:
 @settings(max_examples=100, deadline=None)
 @given(one=_exchanges)
 def test_an_ignored_rule_is_silent_and_the_others_are_not(one: Exchange) -> None:
-    inspection = inspect(one)
+    inspection = first_look(one)
     if inspection is None or not inspection.report.findings:
         return
     left_out = inspection.report.findings[0].rule
-    other = inspect(one, ignore=frozenset({left_out}))
+    other = first_look(one, ignore=frozenset({left_out}))
     assert other is not None
     assert other.report.findings == [
         finding for finding in inspection.report.findings if finding.rule != left_out
@@ -368,6 +368,6 @@ def test_a_secret_header_stands_nowhere_in_the_report(
         status=status,
         answer=f"<Error><Code>X</Code><Message>{secret}</Message></Error>".encode(),
     )
-    inspection = inspect(one)
+    inspection = first_look(one)
     assert inspection is not None
     assert secret not in str(valid(inspection.report))

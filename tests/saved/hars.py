@@ -13,7 +13,7 @@ from cos_inspect.captures.saved import Remarks
 from cos_inspect.captures.source import Stream
 from cos_inspect.digests import crc64
 from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.report.model import FlowReport
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -129,7 +129,7 @@ class Reading:
 
     @property
     def reports(self) -> list[FlowReport]:
-        found = [inspect(exchange) for exchange in self.exchanges]
+        found = [first_look(exchange) for exchange in self.exchanges]
         return [each.report for each in found if each is not None]
 
 

@@ -23,7 +23,7 @@ from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import BadFlowError, boundaries, read_state
 from cos_inspect.digests import crc64
 from cos_inspect.exchange import BodyEnd, Exchange
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.glance import Glance
 from tests.saved.hars import answer_headers
@@ -128,12 +128,12 @@ def test_a_large_body_is_judged_and_not_kept(tmp_path: Path) -> None:
         assert (up.request.body.size, up.request.body.crc64) == (len(body), crc64(body))
         assert small.response is not None
         assert small.response.body.size == len(BODY)
-        assert all(inspect(each) for each in reading.exchanges)
+        assert all(first_look(each) for each in reading.exchanges)
 
 
 def test_saved_digests(tmp_path: Path) -> None:
     flow = cos_flow()
-    inspection = inspect(expected(flow))
+    inspection = first_look(expected(flow))
     assert inspection is not None
     exchange = expected(flow)
     assert exchange.response is not None
@@ -147,7 +147,7 @@ def test_saved_digests(tmp_path: Path) -> None:
     assert flow.response is not None
     flow.response.raw_content = None
     reading = Reading(saved_file(tmp_path / "a", flow))
-    later = inspect(reading.exchanges[0])
+    later = first_look(reading.exchanges[0])
     assert later is not None
     assert later.report == inspection.report
     assert reading.saved[0].judged
@@ -216,7 +216,7 @@ def test_a_broken_file_never_raises_anything_else(
     path = tmp_path_factory.getbasetemp() / "noise.mitm"
     path.write_bytes(WHOLE[:at] + noise + WHOLE[at + len(noise) :])
     for exchange in Reading(path).exchanges:
-        inspect(exchange)
+        first_look(exchange)
 
 
 def test_a_broken_flow_costs_itself_alone(tmp_path: Path) -> None:
@@ -280,13 +280,14 @@ def test_boundaries_lie_between_flows(tmp_path: Path) -> None:
     assert [len(Reading(path, begin, end).exchanges) for begin, end in spans] == [2] * 5
 
 
-def test_the_first_flow_on_a_connection_has_its_times(tmp_path: Path) -> None:
+def test_flows_on_one_connection_are_told(tmp_path: Path) -> None:
     flow = cos_flow()
     flow.server_conn.timestamp_start = 1.0
     flow.server_conn.timestamp_tcp_setup = 1.25
     again = flow.copy()
     path = saved_file(tmp_path / "a", flow, again)
-    first, second = Reading(path).exchanges
-    assert first.timing.connect_ms == 250
-    assert second.timing.connect_ms is None
+    reading = Reading(path)
+    first, second = reading.exchanges
+    assert first.timing.connect_ms == second.timing.connect_ms == 250
     assert msgspec.structs.replace(second, flow_id=first.flow_id, timing=first.timing) == first
+    assert {saved.connection for saved in reading.saved} == {flow.server_conn.id}

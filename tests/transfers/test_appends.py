@@ -5,13 +5,16 @@ from hypothesis import strategies as st
 
 from cos_inspect.exchange import Exchange
 from cos_inspect.transfers.appends import Log, account_of, judge_append
+from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from tests.transfers.build import START, append, crc64, failure, seen
 
 
-def log(*flows: Exchange) -> Log:
+def log(*flows: Exchange, judge: bool = True) -> Log:
     made = Log(id="x", bucket=None, key="log")
     for flow in flows:
-        made.add(seen(flow), 100)
+        made.add(seen(flow), UNBOUNDED, judge=judge)
+    if not judge:
+        made.settle()
     return made
 
 
@@ -30,12 +33,11 @@ def status(made: Log, flow_id: str) -> bool | str | None:
     return None if verdict is None else verdict.crc64.reason or verdict.crc64.same
 
 
-@given(st.randoms(use_true_random=False), st.integers(0, len(FLOWS)))
-def test_any_order_and_split(shuffle: random.Random, cut: int) -> None:
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_any_order(shuffle: random.Random, judge: bool) -> None:
     flows = list(FLOWS)
     shuffle.shuffle(flows)
-    one, two = log(*flows[:cut]), log(*flows[cut:])
-    one.join(two, 100)
+    one = log(*flows, judge=judge)
     assert [status(one, flow) for flow in "abcde"] == [True] * 5
     assert status(one, "x") is None
     assert account_of(one) == account_of(log(*FLOWS))
@@ -49,39 +51,38 @@ def test_a_missing_piece_breaks_the_chain_until_it_begins_anew() -> None:
 KNOWN = crc64(b"before")
 
 
-@given(st.permutations(range(4)), st.integers(0, 4))
-def test_what_was_read_before_is_what_is_appended_to(order: list[int], cut: int) -> None:
+@given(st.permutations(range(4)), st.booleans())
+def test_what_was_read_before_is_what_is_appended_to(order: list[int], judge: bool) -> None:
     flows = [
         append("a", b"one", 6, 10.0, whole=b"beforeone"),
         append("b", b"two", 9, 11.0, whole=b"beforeonetwo"),
         append("c", b"damage", 12, 12.0, whole=b"beforeonetwodemage"),
     ]
-    one, two = log(), log()
-    for place, each in enumerate(order):
-        part = one if place < cut else two
+    one = log()
+    for each in order:
         if each == 3:
-            part.learn(6, KNOWN, START + 9.0, 100)
+            one.learn(6, KNOWN, START + 9.0, UNBOUNDED, judge=judge)
         else:
-            part.add(seen(flows[each]), 100)
-    one.join(two, 100)
+            one.add(seen(flows[each]), UNBOUNDED, judge=judge)
+    one.settle()
     assert [status(one, flow) for flow in "abc"] == [True, True, False]
 
 
 def test_what_was_read_later_or_two_ways_says_nothing() -> None:
     flow = append("a", b"one", 6, 10.0, whole=b"beforeone")
     later = log(flow)
-    assert later.learn(6, KNOWN, START + 11.0, 100) == set()
+    assert later.learn(6, KNOWN, START + 11.0, UNBOUNDED, judge=True) == set()
     assert status(later, "a") == "unseen-parts"
-    assert later.learn(6, KNOWN, START + 9.0, 100) == {"a"}
+    assert later.learn(6, KNOWN, START + 9.0, UNBOUNDED, judge=True) == {"a"}
     assert status(later, "a") is True
-    assert later.learn(6, KNOWN + 1, START + 8.0, 100) == {"a"}
+    assert later.learn(6, KNOWN + 1, START + 8.0, UNBOUNDED, judge=True) == {"a"}
     assert status(later, "a") == "unseen-parts"
 
 
 def test_reading_the_same_again_and_again_is_one_fact() -> None:
     made = log(*FLOWS[:1])
     for at in range(50):
-        made.learn(3, crc64(b"one"), START + at, 10)
+        made.learn(3, crc64(b"one"), START + at, Limits(parts=10), judge=True)
     assert (made.facts, made.left_out) == (2, 0)
 
 
@@ -98,7 +99,7 @@ def test_next_position() -> None:
 def test_late_arrival_names_the_flows_it_changes() -> None:
     made = log(FLOWS[0], FLOWS[3])
     assert status(made, "c") == "unseen-parts"
-    assert made.add(seen(FLOWS[1]), 100) == {"b", "c"}
+    assert made.add(seen(FLOWS[1]), UNBOUNDED, judge=True) == {"b", "c"}
     assert status(made, "c") is True
 
 

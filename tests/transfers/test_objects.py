@@ -1,8 +1,8 @@
 import pytest
 
 from cos_inspect.exchange import Exchange
+from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import (
-    MOST_SIGHTS,
     Content,
     Copy,
     judge_copy,
@@ -13,10 +13,12 @@ from cos_inspect.transfers.objects import (
 from tests.transfers.build import START, crc64, exchange, failure, get, md5, put, seen
 
 
-def content(*flows: Exchange) -> Content:
-    made = Content(bucket=None, key="a")
+def content(*flows: Exchange, limits: Limits = UNBOUNDED) -> Content:
+    made = Content()
     for flow in flows:
-        made.add(sight_of(seen(flow)), None)
+        sight = sight_of(seen(flow))
+        if sight is not None:
+            made.add(sight, limits)
     return made
 
 
@@ -94,7 +96,7 @@ def test_read_backs() -> None:
 
 
 def copy(etag: str, crc: int | None) -> Copy:
-    return Copy(flow_id="c", started=START + 9, ended=START + 9.1, source="s", etag=etag, crc64=crc)
+    return Copy(flow_id="c", started=START + 9, ended=START + 9.1, etag=etag, crc64=crc)
 
 
 def test_copy() -> None:
@@ -104,13 +106,14 @@ def test_copy() -> None:
     assert not judge_copy(copy(md5(b"body"), 5), source).crc64.same
     assert judge_copy(copy(md5(b"new"), 5), source).crc64.reason == "copy"
     assert judge_copy(copy(md5(b"kms"), crc64(b"body")), source).crc64.same
-    assert judge_copy(copy(md5(b"body"), 5), None).crc64.reason == "copy"
+    assert judge_copy(copy(md5(b"body"), 5), Content()).crc64.reason == "copy"
     assert judge_copy(copy(md5(b"body"), 5), content(WRITE, DELETE)).crc64.reason == "copy"
 
 
 def test_the_newest_sights_are_kept() -> None:
-    many = MOST_SIGHTS * 2
-    made = content(*(put(f"w{n}", b"x", float(n)) for n in range(many)))
-    assert MOST_SIGHTS <= made.facts <= MOST_SIGHTS * 3 // 2
+    writes = [put(f"w{n}", b"x", float(n)) for n in range(64)]
+    made = content(*writes, limits=Limits(sights=32))
+    assert 32 <= made.facts <= 48
     assert "w0" not in made.sights
-    assert set(made.sights) >= {f"w{many - 1 - back}" for back in range(MOST_SIGHTS)}
+    assert set(made.sights) >= {f"w{63 - back}" for back in range(32)}
+    assert content(*writes).facts == 64

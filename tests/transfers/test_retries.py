@@ -2,17 +2,19 @@ import msgspec
 import pytest
 
 from cos_inspect.exchange import Exchange
-from cos_inspect.transfers.retries import MOST_TRIES, Chain, Tries, chains_of, try_of
+from cos_inspect.transfers.limits import UNBOUNDED, Limits
+from cos_inspect.transfers.retries import Chain, Tries, try_of
 from tests.transfers.build import START, failure, get, put, ranged, seen
 
 
 def chains(*flows: Exchange) -> list[Chain]:
     tries = Tries(id="x")
     for flow in flows:
-        tries.add(try_of(seen(flow)))
-    return chains_of(tries)
+        tries.add(try_of(seen(flow)), UNBOUNDED)
+    return tries.chains
 
 
+FEW = Limits(tries=64)
 MARK = {"x-cos-sdk-retry": "true"}
 
 
@@ -83,19 +85,19 @@ def test_a_chain_that_never_succeeds_names_every_cause() -> None:
 
 def test_too_many_tries_are_forgotten() -> None:
     tries = Tries(id="x")
-    for number in range(MOST_TRIES * 3):
-        tries.add(try_of(seen(get(f"{number:03}", b"x", float(number)))))
-        assert tries.facts <= MOST_TRIES * 3 // 2
+    for number in range(FEW.tries * 3):
+        tries.add(try_of(seen(get(f"{number:03}", b"x", float(number)))), FEW)
+        assert tries.facts <= FEW.tries * 3 // 2
     assert "000" not in tries.tries
-    assert set(tries.tries) >= {f"{MOST_TRIES * 3 - 1 - back:03}" for back in range(MOST_TRIES)}
+    assert set(tries.tries) >= {f"{FEW.tries * 3 - 1 - back:03}" for back in range(FEW.tries)}
 
 
 def test_a_failure_is_forgotten_with_its_try() -> None:
     tries = Tries(id="x")
-    tries.add(try_of(seen(put("000", b"x", 0.0, status=503))))
-    tries.add(try_of(seen(put("001", b"x", 1.0))))
-    assert len(chains_of(tries)) == 1
-    for number in range(2, MOST_TRIES * 2):
-        tries.add(try_of(seen(put(f"{number:03}", b"x", float(number)))))
-    assert not chains_of(tries)
+    tries.add(try_of(seen(put("000", b"x", 0.0, status=503))), FEW)
+    tries.add(try_of(seen(put("001", b"x", 1.0))), FEW)
+    assert len(tries.chains) == 1
+    for number in range(2, FEW.tries * 2):
+        tries.add(try_of(seen(put(f"{number:03}", b"x", float(number)))), FEW)
+    assert not tries.chains
     assert not tries.any_failed

@@ -7,20 +7,31 @@ import msgspec
 
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har_entries import HarEntries
-from cos_inspect.captures.source import STDIN, Format, Progress, Stream, format_of
+from cos_inspect.captures.source import Format, Progress, Stream, format_of
 from cos_inspect.captures.tnetstring import boundaries
 
 _SMALLEST = 4 * 1024 * 1024
+_LARGEST = 64 * 1024 * 1024
 _PER_JOB = 4
 """Pieces for each process, so that none waits long for the last one."""
+_PARTITION = 64 * 1024 * 1024
+"""Bytes of captures whose observations are joined at a time."""
+_MOST_PARTITIONS = 512
+_PLAIN = (".mitm", ".har", ".flow", ".flows", ".json")
+
+
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process reads in one go; many small captures together."""
+
+    number: int
+    pieces: list["Piece"]
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """A file, or a run of whole flows or entries of it."""
 
     path: str
-    format: Format | None
-    """None: to be found while it is read."""
+    format: Format
     begin: int = 0
     end: int | None = None
     first_entry: int = 1
@@ -30,7 +41,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 def size_of(path: str) -> int:
     """Bytes on the disk; 0 where nobody knows."""
     try:
-        return 0 if path == STDIN else Path(path).stat().st_size
+        return Path(path).stat().st_size
     except OSError:
         return 0
 
@@ -40,9 +51,6 @@ def pieces_of(path: str, step: int) -> Iterator[Piece]:
 
     :raises CaptureError: for what cannot be read at all.
     """
-    if path == STDIN:
-        yield Piece(path=path, format=None)
-        return
     kind = format_of(path)
     size = size_of(path)
     stream = Stream(path)
@@ -88,11 +96,32 @@ def _har_pieces(path: str, stream: Stream, step: int) -> Iterator[Piece]:
     )
 
 
+def shards_of(pieces: Sequence[Piece], step: int) -> list[Shard]:
+    """Pieces in order, in shards of about ``step`` bytes."""
+    shards: list[Shard] = []
+    size = step
+    for piece in pieces:
+        if size >= step:
+            shards.append(Shard(number=len(shards), pieces=[]))
+            size = 0
+        shards[-1].pieces.append(piece)
+        end = size_of(piece.path) if piece.end is None else piece.end
+        size += max(0, end - piece.begin)
+    return shards
+
+
 def step_of(paths: Sequence[str], jobs: int) -> int:
-    """How long a piece should be, for so many processes."""
-    if jobs == 1:
-        return 1 << 62
-    return max(_SMALLEST, sum(map(size_of, paths)) // (jobs * _PER_JOB))
+    """How many bytes a piece should have, for so many processes."""
+    total = sum(map(size_of, paths))
+    wanted = _LARGEST if jobs == 1 else total // (jobs * _PER_JOB)
+    return max(_SMALLEST, min(wanted, _LARGEST))
+
+
+def partitions_for(paths: Sequence[str]) -> int:
+    """In how many files observations are sorted, so that those of one fit into memory."""
+    # Of compressed files nobody knows how long they are; ten times is usual.
+    total = sum(size_of(path) * (1 if path.endswith(_PLAIN) else 10) for path in paths)
+    return max(1, min(_MOST_PARTITIONS, -(-total // _PARTITION)))
 
 
 def open_piece(piece: Piece, progress: Progress | None) -> Stream:

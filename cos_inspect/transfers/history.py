@@ -1,0 +1,333 @@
+"""All that was seen of one object: its uploads, appends, reads, copies, and the tries of each
+request.
+
+Whatever several exchanges say together they say of one object, so what belongs together has
+one name (``history_name``) and lies in one place, whichever captures or processes it came
+through. Nothing depends on the order of arrival. What a history says of one of its flows is
+said in ``rules.across``.
+"""
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from cos_inspect.transfers.appends import Log
+from cos_inspect.transfers.limits import UNBOUNDED, Limits
+from cos_inspect.transfers.multipart import Upload
+from cos_inspect.transfers.multipart_verdict import probably_completed
+from cos_inspect.transfers.objects import Content, Copy, Sight, sight_of
+from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
+from cos_inspect.transfers.pieces import piece_of
+from cos_inspect.transfers.ranges import Head, Reading, better_head, version_name
+from cos_inspect.transfers.retries import MARKED_PAUSE, Place, Tries, try_of
+
+_LONGEST_ID = 128
+
+
+class History(msgspec.Struct, kw_only=True):
+    """Plain data: it can be written to disk and read back. Exchanges without a key, of a bucket
+    or a service, have a history for each request."""
+
+    name: str
+    bucket: str | None
+    key: str | None
+    uploads: dict[str, Upload] = {}
+    """By upload id."""
+    readings: dict[str, Reading] = {}
+    """By the client's address."""
+    tries: dict[str, Tries] = {}
+    """By what is asked for."""
+    log: Log | None = None
+    content: Content = msgspec.field(default_factory=Content)
+    heads: dict[str, Head] = {}
+    """What HEADs and GETs told of the object's versions, by ETag."""
+    last: float = 0.0
+    """When the last of its exchanges ended."""
+    facts: int = 0
+    """Exchanges that are kept in mind; one that says several things counts for each."""
+    left_out: int = 0
+    """Exchanges that were not kept, to bound memory."""
+
+    def __post_init__(self) -> None:
+        self.settle()
+
+    @classmethod
+    def of(cls, seen: Observation) -> "History":
+        """An empty one, for an exchange of it."""
+        return cls(name=history_name(seen), bucket=seen.bucket, key=seen.key)
+
+    def add(
+        self,
+        seen: Observation,
+        marks: Sequence[tuple[int, int]] = (),
+        limits: Limits = UNBOUNDED,
+        *,
+        judge: bool = True,
+    ) -> set[str]:
+        """Takes one exchange in; the flows of which something else is to be said now, itself
+        among them. ``marks``: running CRC-64s of the answer's body by offset. Where not to
+        ``judge``, because more will come, ``settle`` does it once."""
+        self.last = max(self.last, seen.ended)
+        touched = {seen.flow_id}
+        if belongs_to_upload(seen.operation):
+            touched |= self._add_to_upload(seen, limits, judge=judge)
+        if seen.key is not None:
+            if seen.operation == "AppendObject":
+                touched |= self._add_to_log(seen, limits, judge=judge)
+            if seen.describes_object or writes_object(seen.operation):
+                touched |= self._add_to_content(seen, limits, judge=judge)
+            if seen.operation == "GetObject" and piece_of(seen) is not None:
+                touched |= self._add_to_reading(seen, marks, limits, judge=judge)
+        return touched | self._add_to_tries(seen, limits, judge=judge)
+
+    def add_copy(self, copy: Copy, limits: Limits = UNBOUNDED) -> None:
+        """Takes in that another object was made from this one."""
+        before = self.content.facts
+        self.content.add_copy(copy, limits)
+        self.facts += self.content.facts - before
+        self.last = max(self.last, copy.ended)
+
+    def settle(self) -> set[str]:
+        """Judges what was put off; the flows of which something else is to be said now."""
+        touched: set[str] = set()
+        for reading in self.readings.values():
+            touched |= reading.settle(self.heads)
+        if self.log is not None:
+            touched |= self.log.settle()
+        return touched
+
+    def upload_of(self, seen: Observation) -> Upload | None:
+        return self.uploads.get(seen.upload_id) if seen.upload_id else None
+
+    def was_appended(self, seen: Observation) -> bool:
+        """Whether the object that was read was made by an append that was seen."""
+        log = self.log
+        return log is not None and seen.etag is not None and log.appended_as(seen.etag, seen.ended)
+
+    def reading_of(self, seen: Observation) -> Reading | None:
+        """The reading that has the answer for a piece."""
+        reading = self.readings.get(seen.client or "") if seen.describes_object else None
+        version = reading.versions.get(version_name(seen)) if reading else None
+        return reading if version is not None and seen.flow_id in version.pieces else None
+
+    def place_of(self, seen: Observation) -> Place | None:
+        """Where the exchange stands among the tries of its request."""
+        tries = self.tries.get(seen.same_request)
+        return tries.places.get(seen.flow_id) if tries else None
+
+    def replaced(self) -> set[str]:
+        """Failed tries after which the same was tried again."""
+        return {
+            flow_id
+            for tries in self.tries.values()
+            for flow_id, place in tries.places.items()
+            if not place.is_last
+        }
+
+    def boundaries(self, seen: Observation) -> list[int]:
+        """Offsets in the body of a ranged answer, of which only the headers came yet, at
+        which earlier pieces begin or end: a running CRC-64 there lets overlaps be joined."""
+        reading = self.readings.get(seen.client or "")
+        if reading is None or seen.span is None:
+            return []
+        first, last = seen.span
+        found = reading.boundaries(version_name(seen), first, last + 1)
+        return [at - first for at in found]
+
+    def overlaps(self) -> Iterator[tuple[str, list[int]]]:
+        """As ``Reading.overlaps``, of all readings."""
+        for reading in self.readings.values():
+            yield from reading.overlaps(self.heads)
+
+    def _add_to_upload(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+        if not seen.upload_id:
+            return set()
+        upload = self.uploads.get(seen.upload_id)
+        if upload is None:
+            upload = self.uploads[seen.upload_id] = Upload(
+                upload_id=self._shown_id(seen.upload_id), bucket=seen.bucket, key=seen.key
+            )
+        lost = _lost(upload) if judge else set()
+        before = upload.facts
+        self.left_out += not upload.add(seen, limits)
+        self.facts += upload.facts - before
+        if not judge:
+            return set()
+        touched = {
+            complete.flow_id
+            for complete in upload.completes.values()
+            if upload.has_parts_of(complete)
+        }
+        if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
+            touched |= _flows_of(upload)
+        return touched | (lost ^ _lost(upload))
+
+    def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+        if self.log is None:
+            self.log = Log(id=f"append-{_digest(self.name)}", bucket=seen.bucket, key=seen.key)
+            for sight in self.content.sights.values():
+                self._tell_log(sight, limits, judge=judge)
+        before, left_out = self.log.facts, self.log.left_out
+        touched = self.log.add(seen, limits, judge=judge)
+        if judge and seen.etag:
+            touched |= {
+                sight.flow_id
+                for sight in self.content.sights.values()
+                if sight.etag == seen.etag and sight.ended >= seen.ended
+            }
+        self.facts += self.log.facts - before
+        self.left_out += self.log.left_out - left_out
+        return touched
+
+    def _tell_log(self, sight: Sight, limits: Limits, *, judge: bool) -> set[str]:
+        """What was read of an object says what is appended to."""
+        log = self.log
+        if log is None or sight.kind != "read" or sight.cached:
+            return set()
+        if sight.size is None or sight.crc64 is None:
+            return set()
+        before = log.facts
+        touched = log.learn(sight.size, sight.crc64, sight.ended, limits, judge=judge)
+        self.facts += log.facts - before
+        return touched
+
+    def _add_to_content(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+        sight = sight_of(seen)
+        if sight is None:
+            return set()
+        content = self.content
+        before = content.facts
+        content.add(sight, limits)
+        self.facts += content.facts - before
+        touched: set[str] = set()
+        if sight.kind == "read":
+            touched = self._learn(sight, limits, judge=judge)
+            touched |= self._tell_log(sight, limits, judge=judge)
+        elif judge:
+            touched = {
+                read.flow_id for read in content.sights.values() if read.ended >= sight.started
+            }
+        if judge and content.copies:
+            touched |= {
+                copy.flow_id for copy in content.copies.values() if copy.started >= sight.ended
+            }
+        return touched
+
+    def _learn(self, sight: Sight, limits: Limits, *, judge: bool) -> set[str]:
+        """A HEAD or GET tells size and CRC of a version to those who read parts of it."""
+        etag = sight.etag
+        if not etag or sight.size is None:
+            return set()
+        known = self.heads.get(etag)
+        if known is None and len(self.heads) >= limits.versions:
+            return set()
+        head = self.heads[etag] = better_head(known, Head(sight.ended, sight.size, sight.crc64))
+        if not judge or (known and (known.total, known.crc64) == (head.total, head.crc64)):
+            return set()
+        touched: set[str] = set()
+        for reading in self.readings.values():
+            touched |= reading.learn(etag, self.heads)
+        return touched
+
+    def _add_to_reading(
+        self, seen: Observation, marks: Sequence[tuple[int, int]], limits: Limits, *, judge: bool
+    ) -> set[str]:
+        client = seen.client or ""
+        reading = self.readings.get(client)
+        if reading is None:
+            identity = f"read-{_digest(f'{self.name}\0{client}')}"
+            reading = Reading(id=identity, bucket=seen.bucket, key=seen.key)
+            self.readings[client] = reading
+        before, left_out = reading.facts, reading.left_out
+        touched = reading.add(seen, marks, limits, self.heads if judge else None)
+        self.facts += reading.facts - before
+        self.left_out += reading.left_out - left_out
+        return touched
+
+    def _add_to_tries(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+        name = seen.same_request
+        tries = self.tries.get(name)
+        if tries is None:
+            if len(self.tries) >= limits.requests:
+                self._forget_requests(limits.requests)
+            tries = self.tries[name] = Tries(
+                id=f"retry-{name}", operation=seen.operation, bucket=seen.bucket, key=seen.key
+            )
+        before = tries.facts
+        places = tries.places if judge else {}
+        tries.add(try_of(seen), limits)
+        self.facts += tries.facts - before
+        if not judge or tries.places == places:
+            return set()
+        now = tries.places
+        touched = {
+            flow_id
+            for flow_id in places.keys() ^ now.keys()
+            if places.get(flow_id) != now.get(flow_id)
+        }
+        for flow_id in places.keys() & now.keys():
+            was, place = places[flow_id], now[flow_id]
+            # What is said of a try changes with its number, as the last one, and as one
+            # that was refused for the clock.
+            if (was.attempt, was.is_last, was.chain.id, was.is_corrected) != (
+                place.attempt,
+                place.is_last,
+                place.chain.id,
+                place.is_corrected,
+            ) or place.is_last:
+                touched.add(flow_id)
+        return touched
+
+    def _forget_requests(self, most: int) -> None:
+        """Drops requests that nobody is about to try again; where all may be, the oldest."""
+        since = self.last - MARKED_PAUSE
+        kept = {
+            name: tries
+            for name, tries in self.tries.items()
+            if tries.any_failed or tries.last >= since
+        }
+        if len(kept) > most // 2:
+            newest = sorted(kept, key=lambda name: kept[name].last)[-(most // 2 or 1) :]
+            kept = {name: kept[name] for name in newest}
+        self.facts -= sum(tries.facts for name, tries in self.tries.items() if name not in kept)
+        self.tries = kept
+
+    def _shown_id(self, upload_id: str) -> str:
+        if len(upload_id) <= _LONGEST_ID:
+            return upload_id
+        return f"upload-{_digest(f'{self.name}\0{upload_id}')}"
+
+
+def history_name(seen: Observation) -> str:
+    """Of the history that an exchange belongs to."""
+    if seen.key is None:
+        return f"{seen.place}\0\0{seen.same_request}"
+    return object_name(seen.place, seen.key)
+
+
+def source_name(seen: Observation) -> str | None:
+    """Of the history of what a copy was made from."""
+    if seen.copy_place is None or seen.copy_key is None:
+        return None
+    return object_name(seen.copy_place, seen.copy_key)
+
+
+def object_name(place: str, key: str) -> str:
+    return f"{place}\0{key}"
+
+
+def _lost(upload: Upload) -> set[str]:
+    if not upload.completes:
+        return set()
+    found = probably_completed(upload)
+    return {found} if found else set()
+
+
+def _flows_of(upload: Upload) -> set[str]:
+    parts = (flow for tries in upload.parts.values() for flow in tries)
+    return {*parts, *upload.completes, *upload.steps}
+
+
+def _digest(name: str) -> str:
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
