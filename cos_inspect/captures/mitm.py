@@ -77,6 +77,8 @@ class FlowFile:
         marks: Marks | None = None
         if answer and flow.response and flow.response.status_code == 206:
             marks = _marks_of(answer)
+        elif watch.received.marks:
+            marks = _left_marks(watch.marks)
         return Saved(
             flow_id=flow.id,
             exchange=exchange,
@@ -293,6 +295,11 @@ def _feed_blobs(flow: http.HTTPFlow, watch: Watch) -> None:
             for chunk in content.chunks():
                 message.stream(chunk)
             message.stream(b"")
+
+
+def _left_marks(left: Sequence[tuple[int, int]]) -> Marks:
+    """Of a streamed body, those that were asked for when it passed."""
+    return lambda offsets: [mark for mark in left if mark[0] in offsets]
 
 
 def _marks_of(answer: bytes | Blob) -> Marks:

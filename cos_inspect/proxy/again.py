@@ -36,7 +36,8 @@ class Again:
             return known
         if not _is_over(asked):
             return None
-        watch = Glance(asked, self.settings.hosts).watch()
+        edited = asked.modified()  # type: ignore[no-untyped-call]
+        watch = Glance(asked, self.settings.hosts, as_it_is=edited).watch()
         return None if watch is None else self._reporting.judge_again(watch.exchange())
 
     def recheck(self, asked: flow.Flow) -> FlowReport | None:
@@ -45,7 +46,7 @@ class Again:
         if not isinstance(asked, http.HTTPFlow) or not _is_over(asked):
             return None
         self._catch_up()
-        watch = Glance(asked, self.settings.hosts).watch()
+        watch = Glance(asked, self.settings.hosts, as_it_is=True).watch()
         if watch is None:
             return None
         exchange = watch.exchange()
@@ -57,6 +58,7 @@ class Again:
                 visibly=self.settings.annotate,
                 request_body=exchange.request.body,
                 response_body=exchange.response.body if exchange.response else None,
+                received=annotations.saved(asked).get("received"),
             )
             self._reporting.remember(report)
         return report

@@ -24,17 +24,19 @@ MARKERS: dict[Verdict, str] = {
 
 
 def saved(flow: http.HTTPFlow) -> dict[str, Any]:
-    """What an earlier run left on the flow; empty when nothing readable is there."""
+    """What an earlier run left on the flow; empty when nothing readable is there, or when
+    the request was sent again since."""
     data = flow.metadata.get(METADATA_KEY)
-    if isinstance(data, dict) and data.get("version") == METADATA_VERSION:
-        return data
-    return {}
+    if not isinstance(data, dict) or data.get("version") != METADATA_VERSION:
+        return {}
+    started = data.get("started")
+    return data if started is None or started == flow.request.timestamp_start else {}
 
 
 def forget(flow: http.HTTPFlow) -> None:
     """A replayed flow is the same object, with the metadata of its first run."""
-    before = saved(flow)
-    if before:
+    before = flow.metadata.get(METADATA_KEY)
+    if isinstance(before, dict):
         if flow.marked == before.get("marker"):
             flow.marked = ""
         if flow.comment == before.get("comment"):
@@ -70,12 +72,14 @@ def leave(
     visibly: bool,
     request_body: Body,
     response_body: Body | None,
+    received: dict[str, Any] | None = None,
 ) -> None:
     """Stores what was learned; ``visibly``: sets marker and comment as well, unless a
-    person did."""
+    person did. ``received``: what came and the flow does not hold."""
     before = saved(flow)
     data: dict[str, Any] = {
         "version": METADATA_VERSION,
+        "started": flow.request.timestamp_start,
         "verdict": report.verdict,
         "operation": report.cos.operation,
         "findings": [finding.rule for finding in report.findings],
@@ -83,6 +87,8 @@ def leave(
     }
     if response_body is not None:
         data["response_body"] = _plain(response_body)
+    if received is not None:
+        data["received"] = received
     if visibly:
         data |= {name: before[name] for name in ("marker", "comment") if name in before}
         _show(flow, report, data)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from mitmproxy import http
 
 from cos_inspect.cos.cos_exchange import recognise
+from cos_inspect.proxy import annotations, received
 from cos_inspect.proxy.flows import kept_of, request_head
 from cos_inspect.proxy.heads import (
     Fields,
@@ -15,6 +17,7 @@ from cos_inspect.proxy.heads import (
     request_line,
 )
 from cos_inspect.proxy.kept import Kept
+from cos_inspect.proxy.received import NOTHING
 from cos_inspect.proxy.watch import Watch
 
 _BODILESS = frozenset({204, 304})
@@ -25,27 +28,49 @@ class Glance:
 
     __slots__ = (
         "_answer",
+        "_answer_replaced",
+        "_as_it_is",
         "_contents",
         "_head",
         "_host_rewritten",
         "_patterns",
         "_read",
+        "_received",
+        "_saved",
         "flow",
         "known",
     )
 
     def __init__(
-        self, flow: http.HTTPFlow, patterns: Sequence[str], *, host_rewritten: bool = False
+        self,
+        flow: http.HTTPFlow,
+        patterns: Sequence[str],
+        *,
+        host_rewritten: bool = False,
+        as_it_is: bool = False,
     ) -> None:
+        """``as_it_is``: take what a saved flow holds now, where that was changed since it
+        was seen."""
         self.flow = flow
+        self._as_it_is = as_it_is
         self.known: Watch | None = None
         """What ``watch`` has found."""
         self._patterns = patterns
         self._host_rewritten = host_rewritten
-        self._head: RequestHead = request_head(flow.request)
+        self._saved = {} if flow.live else annotations.saved(flow)
+        """What an earlier run left on the flow."""
+        self._received = NOTHING
+        head = request_head(flow.request)
+        if self._saved:
+            left = self._saved.get("received")
+            self._received = received.of_saved(flow, left, as_it_is=as_it_is)
+            fields = received.fields_as_they_came(self._received.request, head.fields)
+            head = head._replace(fields=fields)
+        self._head: RequestHead = head
         self._answer: Fields | None = None
         self._contents: tuple[bytes | None, bytes | None] | None = None
         self._read = False
+        self._answer_replaced = False
         if flow.response is not None:
             self.note_answer()
 
@@ -53,7 +78,8 @@ class Glance:
         """To be called when the answer's headers have come."""
         response = self.flow.response
         if response is not None:
-            self._answer = response.headers.fields
+            fields = response.headers.fields
+            self._answer = received.fields_as_they_came(self._received.answer, fields)
             self._read = False
 
     def seal(self) -> None:
@@ -61,9 +87,32 @@ class Glance:
         response = self.flow.response
         if self.known is not None:
             self.known.put_copies_back()
+        if not self._saved:
+            self._note_replaced_bodies()
         self._contents = (self.flow.request.raw_content, response.raw_content if response else None)
         if self.known is not None:
             self.known.contents = self._contents
+
+    def _note_replaced_bodies(self) -> None:
+        """Another addon, or a person at a breakpoint, gave the message another body; mitmproxy
+        then corrects its length. COS got the request's new one. What came of an answer is
+        gone."""
+        request, response = self.flow.request, self.flow.response
+        fields = request.headers.fields
+        if fields is not self._head.fields and request.raw_content is not None:
+            came, now = announced_length(self._head.fields), announced_length(fields)
+            if came is not None and now is not None and came != now:
+                self._head = self._head._replace(fields=_with_length(self._head.fields, now))
+                if self.known is not None:
+                    self.known.request_headers = headers_of(self._head.fields)
+        if response is None or self._answer is None or response.raw_content is None:
+            return
+        fields = response.headers.fields
+        if fields is not self._answer:
+            came, now = announced_length(self._answer), announced_length(fields)
+            self._answer_replaced = came is not None and now is not None and came != now
+            if self.known is not None:
+                self.known.answer_replaced = self._answer_replaced
 
     @property
     def kept_bytes(self) -> int:
@@ -94,7 +143,9 @@ class Glance:
         whole, and nobody had to look into it before. To be asked after ``seal``."""
         contents = self._contents
         if (
-            self.known is not None
+            self._saved
+            or self._answer_replaced
+            or self.known is not None
             or self._answer is None
             or contents is None
             or contents[0] is None
@@ -125,6 +176,8 @@ class Glance:
     def _recognise(self) -> None:
         headers = headers_of(self._head.fields)
         line = request_line(self._head, headers)
+        if self._received.line:
+            line = msgspec.structs.replace(line, **self._received.line)
         answer = None if self._answer is None else headers_of(self._answer)
         found = recognise(line.host, line.method, line.target, headers, answer, self._patterns)
         if found is None:
@@ -133,3 +186,15 @@ class Glance:
             self.flow, line, headers, found, answer, host_rewritten=self._host_rewritten
         )
         self.known.contents = self._contents
+        self.known.received = self._received
+        self.known.as_it_is = self._as_it_is
+        self.known.answer_replaced = self._answer_replaced
+        if self._received.dropped is not None:
+            self.known.dropped_headers = tuple(self._received.dropped)
+
+
+def _with_length(fields: Fields, length: int) -> Fields:
+    value = str(length).encode()
+    return tuple(
+        (name, value if name.lower() == b"content-length" else old) for name, old in fields
+    )

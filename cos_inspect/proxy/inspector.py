@@ -158,9 +158,11 @@ class CosInspect:
     def _begin(self, flow: http.HTTPFlow) -> None:
         if flow.is_replay == "request":
             self._gathering.flush()
-            annotations.forget(flow)
-            take_tap_off(flow.request)
             self._finished.discard(flow.id)
+            # A saved flow says so as well, of what is over.
+            if flow.live:
+                annotations.forget(flow)
+                take_tap_off(flow.request)
         self._glance(flow)
         if not self._streaming.is_behind:
             self._stream_request(flow)
@@ -320,12 +322,12 @@ class CosInspect:
             self._gathering.put(glance)
         else:
             self._gathering.flush()
-            self._report([glance])
+            self._report([glance], looked_at=True)
 
-    def _report(self, glances: list[Glance]) -> None:
+    def _report(self, glances: list[Glance], *, looked_at: bool = False) -> None:
         for glance in glances:
             try:
-                self._report_one(glance)
+                self._report_one(glance, looked_at=looked_at)
             except Exception:
                 self._failed(glance.flow)
         try:
@@ -333,20 +335,28 @@ class CosInspect:
         except Exception:
             logger.warning("COS flows cannot be told of", exc_info=True)
 
-    def _report_one(self, glance: Glance) -> None:
+    def _report_one(self, glance: Glance, *, looked_at: bool) -> None:
+        """``looked_at``: the flow may be saved at once."""
         flow = glance.flow
+        changes = looked_at and bool(flow.live) and self._streaming.acts_on_answer(flow)
         server = flow.server_conn
         opened = server is not None and self._connections.add(server.id)
         kept = glance.kept(opened_connection=opened)
         if kept is not None:
-            self._reporting.report_kept(flow, kept)
+            self._reporting.report_kept(flow, kept, answer_changes=changes)
             return
         watch = glance.watch()
         if watch is None:
             self._reporting.count_other()
             return
         exchange = watch.exchange(opened_connection=opened)
-        self._reporting.report(flow, exchange, recognised=watch.recognised, marks=watch.marks)
+        self._reporting.report(
+            flow,
+            exchange,
+            recognised=watch.recognised,
+            marks=watch.marks,
+            answer_changes=changes,
+        )
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""

@@ -7,6 +7,7 @@ import logging
 import time
 import weakref
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
@@ -17,6 +18,7 @@ from cos_inspect.inspection import first_look
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
 from cos_inspect.proxy.kept import Kept
+from cos_inspect.proxy.received import holds, to_leave
 from cos_inspect.proxy.terminal import level_of
 from cos_inspect.proxy.terminal_log import FlowMessage
 from cos_inspect.report.model import FlowReport
@@ -63,21 +65,45 @@ class Reporting:
         *,
         recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
+        as_it_came: bool = False,
+        answer_changes: bool = False,
     ) -> None:
-        """Has a finished flow inspected; ``tell`` then says what was found."""
+        """Has a finished flow inspected; ``tell`` then says what was found. ``as_it_came``:
+        the flow holds all that came; ``answer_changes``: but others may change the answer
+        before it is saved."""
         inspected = self._desk.take(exchange, recognised=recognised, marks=marks)
-        if inspected is not None:
-            self._show(flow, inspected)
+        if inspected is None:
+            return
+        received = None
+        if answer_changes or not as_it_came:
+            received = to_leave(
+                flow,
+                exchange,
+                inspected.report,
+                inspected.cos.operation,
+                marks=marks,
+                answer_changes=answer_changes,
+            )
+        self._show(flow, inspected, received)
 
-    def report_kept(self, flow: http.HTTPFlow, kept: Kept) -> None:
+    def report_kept(self, flow: http.HTTPFlow, kept: Kept, *, answer_changes: bool = False) -> None:
         """The same for a flow that nobody has read, and that may be no COS traffic."""
         read = kept.read(self._settings.hosts)
         if read is None:
             self.count_other()
             return
-        self.report(flow, read[0], recognised=read[1])
+        as_it_came = not kept.host_rewritten and holds(flow, kept.head, kept.answer)
+        self.report(
+            flow,
+            read[0],
+            recognised=read[1],
+            as_it_came=as_it_came,
+            answer_changes=answer_changes,
+        )
 
-    def _show(self, flow: http.HTTPFlow, inspected: Inspected) -> None:
+    def _show(
+        self, flow: http.HTTPFlow, inspected: Inspected, received: dict[str, Any] | None
+    ) -> None:
         report, exchange = inspected.report, inspected.cos.exchange
         annotations.leave(
             flow,
@@ -85,6 +111,7 @@ class Reporting:
             visibly=self._settings.annotate,
             request_body=exchange.request.body,
             response_body=exchange.response.body if exchange.response else None,
+            received=received,
         )
         self._flows[flow.id] = flow
         self.remember(report)

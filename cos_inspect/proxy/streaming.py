@@ -164,6 +164,10 @@ class Streaming:
             logger.info("COS bodies above cos_stream are kept whole for now: %s", found)
         return False
 
+    def acts_on_answer(self, flow: http.HTTPFlow) -> bool:
+        """Whether somebody may change the answer in its hook, before or behind this addon."""
+        return self._who_acts(flow, "response", length_known=True) is not None
+
     def _who_acts(self, flow: http.HTTPFlow, hook: Hook, *, length_known: bool) -> str | None:
         if not length_known and ctx.options.body_size_limit:
             # Of a body that is streamed, mitmproxy limits only what was announced.

@@ -1,5 +1,6 @@
 """What is held of one flow from its first header to its last byte."""
 
+import msgspec
 from mitmproxy import http
 
 from cos_inspect.cos.cos_exchange import Recognised
@@ -16,6 +17,7 @@ from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.hashing import HASHING
 from cos_inspect.proxy.heads import LONGEST_NUMBER, RequestLine
 from cos_inspect.proxy.kept import dropped_headers, object_reader, request_body
+from cos_inspect.proxy.received import NOTHING, marks_of, with_sample
 from cos_inspect.proxy.taps import Meter, Tap, meter_of_content
 
 
@@ -25,6 +27,8 @@ class Watch:
     __slots__ = (
         "_request_tap",
         "_response_tap",
+        "answer_replaced",
+        "as_it_is",
         "contents",
         "dropped_headers",
         "flow",
@@ -32,6 +36,7 @@ class Watch:
         "marks",
         "marks_wanted",
         "operation",
+        "received",
         "recognised",
         "request_headers",
         "response_headers",
@@ -56,6 +61,12 @@ class Watch:
         self.dropped_headers = dropped_headers(
             headers, live=bool(flow.live), host_rewritten=host_rewritten
         )
+        self.received = NOTHING
+        """What an earlier run left on a saved flow."""
+        self.as_it_is = False
+        """Judge the bodies that a saved flow holds, whatever an earlier run has met."""
+        self.answer_replaced = False
+        """Another addon has put another body in the place of the answer's."""
         self.marks_wanted: list[int] = []
         """Offsets in the response's body at which its CRC-64 is to be noted."""
         self.marks: list[tuple[int, int]] = []
@@ -171,15 +182,21 @@ class Watch:
         if tap is not None and (tap.called or content is None):
             self.marks = tap.marks
             return _facts(tap, response)
+        if self.answer_replaced:
+            return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+        stored = saved_body(flow, "response")
         if content is not None:
             meter = meter_of_content(content, self._response_plan(), None, self.marks_wanted)
             self.marks = meter.marks
             # What had come of a body that was streamed, when the flow failed.
             cut = flow.error is not None and response.timestamp_end is None
-            return meter.body(complete=not cut)
-        stored = saved_body(flow, "response")
+            body = meter.body(complete=not cut)
+            if stored is None or self.as_it_is or flow.live:
+                return body
+            return _as_it_came(stored, body)
         if stored is not None:
-            return stored
+            self.marks = marks_of(self.received)
+            return with_sample(self.received, stored)
         if flow.error is not None:
             return Body(end=BodyEnd.CUT, size=None)
         if flow.request.method == "HEAD" or response.status_code in (204, 304):
@@ -199,6 +216,17 @@ def take_tap_off(message: http.Message) -> None:
     """A request that is replayed has the tap of the time before."""
     if isinstance(message.stream, Tap):
         message.stream = message.stream.inner or False
+
+
+def _as_it_came(stored: Body, held: Body) -> Body:
+    """A saved body's facts, unless it was changed behind the addon that met it."""
+    if stored.end is BodyEnd.NOT_CAPTURED:
+        return stored
+    if stored.end is held.end:
+        known = ((stored.size, held.size), (stored.md5, held.md5), (stored.crc64, held.crc64))
+        if all(one is None or other is None or one == other for one, other in known):
+            return held
+    return msgspec.structs.replace(stored, sample=held.sample, sample_is_whole=held.sample_is_whole)
 
 
 def _facts(tap: Tap, message: http.Message) -> Body:
