@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from cos_inspect.analysis import joining, reading, shards, writing
 from cos_inspect.cli import main
 from cos_inspect.exchange import Exchange
+from cos_inspect.inspection import first_look
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.model import FlowReport
 from cos_inspect.report.schema import schema
@@ -285,7 +286,7 @@ def test_broken_files(name: str, case: tuple[bytes, int, str], tmp_path: Path) -
 def test_a_flow_that_cannot_be_inspected_costs_its_own_report(
     two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = reading.first_look
+    look = first_look
 
     def odd(exchange: Exchange, **more: Any) -> Any:
         if exchange.request.method == "PUT":

@@ -11,7 +11,7 @@ from mitmproxy import io as flow_io
 
 from cos_inspect.cos.operation import Operation
 from cos_inspect.exchange import Body, Exchange, Headers
-from cos_inspect.inspection import inspect
+from cos_inspect.inspection import first_look
 from cos_inspect.proxy import annotations, received
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.proxy.glance import Glance
@@ -32,7 +32,7 @@ def _seen(flow: http.HTTPFlow) -> tuple[Exchange, FlowReport]:
     watch = Glance(flow, ()).watch()
     assert watch is not None
     exchange = watch.exchange()
-    found = inspect(exchange)
+    found = first_look(exchange)
     assert found is not None
     return exchange, found.report
 
@@ -170,7 +170,7 @@ def test_facts_of_an_answer_that_was_changed_behind_the_addon() -> None:
         assert _seen(_reloaded(flow))[1].verdict == "ok"
         watch = Glance(flow, (), as_it_is=True).watch()
         assert watch is not None
-        found = inspect(watch.exchange())
+        found = first_look(watch.exchange())
         assert found is not None
         assert found.report.verdict == "error"
 
