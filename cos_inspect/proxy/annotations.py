@@ -11,6 +11,7 @@ from mitmproxy import http
 
 from cos_inspect.exchange import Body
 from cos_inspect.report.model import FlowReport, Verdict
+from cos_inspect.report.plain_text import escaped
 
 METADATA_KEY = "cos"
 METADATA_VERSION = 1
@@ -62,7 +63,7 @@ def comment_of(report: FlowReport) -> str:
     first = f"COS {report.verdict}: {report.cos.operation}"
     if rules:
         first = f"{report.verdict}: {', '.join(rules)} (COS {report.cos.operation})"
-    return "\n".join([first, *(f"{item.rule}: {item.detail}" for item in report.findings)])
+    return "\n".join([first, *(f"{item.rule}: {escaped(item.detail)}" for item in report.findings)])
 
 
 def leave(

@@ -16,6 +16,7 @@ from cos_inspect.explain import explain, suggestions
 from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.terminal import moved_bytes, place_of, size_text, table
 from cos_inspect.report.model import FlowReport
+from cos_inspect.report.plain_text import encoded
 from cos_inspect.report.ticket import ticket_line
 
 _TITLES: tuple[str, ...] = ("verdict", "operation", "status", "size", "object", "findings")
@@ -45,8 +46,7 @@ class Commands:
     @command.command("cos.report")  # type: ignore[untyped-decorator]
     def report(self, flow: flow.Flow) -> str:
         """The report of a flow, as JSON."""
-        encoded = msgspec.json.encode(self._report_of(flow))
-        return msgspec.json.format(encoded, indent=2).decode()
+        return msgspec.json.format(encoded(self._report_of(flow)), indent=2).decode()
 
     @command.command("cos.explain")  # type: ignore[untyped-decorator]
     def explain(self, *what: str) -> Sequence[str]:

@@ -107,11 +107,11 @@ def _check(check: Check) -> Iterator[str]:
         yield f"{name}: {check.reason}"
         return
     if check.status == "match":
-        yield f"{name}: {check.actual or check.expected or 'agrees'}"
+        yield f"{name}: {one_line(check.actual or check.expected or 'agrees')}"
     else:
         yield f"{name}:"
-        yield f"{'':10}expected {check.expected}"
-        yield f"{'':10}seen     {check.actual}"
+        yield f"{'':10}expected {one_line(str(check.expected))}"
+        yield f"{'':10}seen     {one_line(str(check.actual))}"
     yield from _wrapped("", _words()[check.check], 10)
 
 

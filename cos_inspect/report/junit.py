@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.folder import RefusedError, pieces
 from cos_inspect.report.model import Check, Finding, FlowReport, Severity
+from cos_inspect.report.plain_text import escaped
 from cos_inspect.report.summary import Lost, TransferSummary
 
 NAME = "junit.xml"
@@ -145,7 +146,7 @@ def _suite(
         if is_known is not None and is_known(finding):
             counts["skipped"] += 1
             return f"<skipped message={_attribute(f'known: {finding.rule}')}/>"
-        text = f"{finding.detail}\n{finding.fix}"
+        text = f"{escaped(finding.detail)}\n{escaped(finding.fix)}"
         if finding.severity.rank < fails_from.rank:
             return f"<system-out>{_text(f'{finding.severity.value}: {text}')}</system-out>"
         counts["failure"] += 1
@@ -211,8 +212,10 @@ def _case(class_name: str, name: str, inner: str) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", escaped(text)))
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+    """Its line ends are ours."""
+    lines = (escaped(line) for line in text.split("\n"))
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", "\n".join(lines)))

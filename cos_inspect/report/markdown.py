@@ -16,13 +16,11 @@ from cos_inspect.report.model import (
     HeaderReport,
     Severity,
 )
+from cos_inspect.report.plain_text import escaped
 
 _SIGNS = {"ok": "✅", "notice": "🔵", "warning": "⚠️", "error": "❌"}
 _STATUS = {"match": "match", "mismatch": "**mismatch**", "skipped": "skipped"}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~@#!$])|(?<=\w)(://)|(?i:(www)\.)")
-_UNSEEN = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 _FENCES = re.compile(r"`+")
 _MOST = 2000
 """Characters of one value."""
@@ -210,7 +208,7 @@ def _escaped(found: re.Match[str]) -> str:
 def _visible(value: str, most: int) -> str:
     if len(value) > most:
         value = f"{value[:most]}… ({len(value)} characters)"
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    return escaped(value)
 
 
 def _fence(value: str, least: int) -> str:

@@ -17,6 +17,9 @@ UNSEEN = re.compile(
 """Control characters (line ends and tabs among them), separators of lines and paragraphs,
 marks of direction, signs without width, halves of surrogate pairs."""
 
+_SEPARATORS = [
+    (sign.encode(), f"\\u{ord(sign):04x}".encode()) for sign in ("\x85", "\u2028", "\u2029")
+]
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -31,11 +34,16 @@ def whole(text: str) -> str:
 
 
 def encoded(value: msgspec.Struct) -> bytes:
-    """As JSON, whatever its texts hold."""
+    """As JSON, whatever its texts hold; in one line for whoever counts the separators of
+    Unicode as ends of lines."""
     try:
-        return msgspec.json.encode(value)
+        json = msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
+        json = msgspec.json.encode(_whole(msgspec.to_builtins(value)))
+    if not json.isascii():
+        for sign, spelt in _SEPARATORS:
+            json = json.replace(sign, spelt)
+    return json
 
 
 def packed(value: object) -> bytes:

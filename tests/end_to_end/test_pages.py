@@ -32,7 +32,7 @@ from cos_inspect.report.summary import (
 from tests.end_to_end.browser import Browser, chromium, missing
 from tests.end_to_end.harness import BUCKET, Inspected, cos_client
 from tests.origin.damage import Damage, key
-from tests.origin.effects import wrong_etag
+from tests.origin.effects import drop_headers, wrong_etag
 from tests.origin.server import Origin
 from tests.report.build import finding, flow_report
 
@@ -658,7 +658,9 @@ def test_real_traffic(
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", proxy.ca_pem)
         client = cos_client(proxy)
         client.put_object(BUCKET, b"fine", "fine.txt")
-        origin.damage(Damage(wrong_etag(), when=key("bad.txt")))
+        # With its CRC-64 there the bytes would be known to be whole.
+        crc64 = drop_headers("x-cos-hash-crc64ecma")
+        origin.damage(Damage(wrong_etag(), crc64, when=key("bad.txt")))
         client.put_object(BUCKET, b"bad", "bad.txt")
     open_page(browser, proxy.report_dir / "index.html")
     assert browser.text("h1") == "1 of 2 flows is broken"

@@ -82,7 +82,9 @@ def test_hostile_text() -> None:
         report, findings=[msgspec.structs.replace(report.findings[0], detail=key)]
     )
     suite = suite_of(report)
-    assert 'a"<b>&��' in (suite.get("name") or "")
+    assert 'a"<b>&\\u0000\\u001b\\ud800]]>\\u000a.txt' in (suite.get("name") or "")
+    (failure,) = suite.iter("failure")
+    assert failure.text == 'a"<b>&\\u0000\\u001b\\ud800]]>\\u000a.txt\nf'
 
 
 def test_transfers() -> None:
