@@ -9,6 +9,7 @@ import contextlib
 import ssl
 import tempfile
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,7 @@ import h11
 from tests.origin.certificates import Certificates
 from tests.origin.gateway_http2 import serve_http2
 from tests.origin.gateway_http3 import serve_http3
-from tests.origin.gateway_streams import Answer, Request, Streams
+from tests.origin.gateway_streams import BrokenOffError, Head, Request, Streams
 from tests.origin.server import Origin
 
 READ = 1 << 16
@@ -90,8 +91,8 @@ class Gateway:
             ready.set()
             await self._stopping.wait()
 
-    async def _forward(self, request: Request) -> Answer:
-        """Asks the origin."""
+    async def _forward(self, request: Request) -> AsyncIterator[Head | bytes]:
+        """Asks the origin, and hands on what comes as it comes."""
         host = request.get(":authority") or request.get("host")
         reader, writer = await asyncio.open_connection(
             "127.0.0.1",
@@ -99,26 +100,25 @@ class Gateway:
             ssl=self._towards_origin,
             server_hostname=host.rpartition(":")[0] or host,
         )
-        answer = Answer()
         try:
-            await _exchange(request, host, reader, writer, answer)
-        except (OSError, h11.RemoteProtocolError):
-            answer.whole = False
+            connection = h11.Connection(h11.CLIENT)
+            _send(connection, request, host, writer)
+            # The origin may answer, and close, before it has read everything.
+            with contextlib.suppress(OSError):
+                await writer.drain()
+            async for part in _answer(connection, reader):
+                yield part
+        except (OSError, h11.RemoteProtocolError) as end:
+            raise BrokenOffError from end
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-        return answer
 
 
-async def _exchange(
-    request: Request,
-    host: str,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    answer: Answer,
+def _send(
+    connection: h11.Connection, request: Request, host: str, writer: asyncio.StreamWriter
 ) -> None:
-    connection = h11.Connection(h11.CLIENT)
     fields = [pair for pair in request.fields if not pair[0].startswith(":") and pair[0] != "host"]
     if request.body and not request.get("content-length"):
         fields.append(("content-length", str(len(request.body))))
@@ -131,24 +131,27 @@ async def _exchange(
     if request.body:
         writer.write(connection.send(h11.Data(data=bytes(request.body))) or b"")
     writer.write(connection.send(h11.EndOfMessage()) or b"")
-    # The origin may answer, and close, before it has read everything.
-    with contextlib.suppress(OSError):
-        await writer.drain()
+
+
+async def _answer(
+    connection: h11.Connection, reader: asyncio.StreamReader
+) -> AsyncIterator[Head | bytes]:
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(READ))
         elif isinstance(event, h11.Response):
-            answer.status = event.status_code
-            answer.fields = [
-                (name.decode(), value.decode("latin-1"))
-                for name, value in event.headers
-                if name.decode() not in HOP_BY_HOP
-            ]
+            yield Head(
+                event.status_code,
+                [
+                    (name.decode(), value.decode("latin-1"))
+                    for name, value in event.headers
+                    if name.decode() not in HOP_BY_HOP
+                ],
+            )
         elif isinstance(event, h11.Data):
-            answer.body += event.data
+            yield bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
-            answer.whole = True
             return
         elif isinstance(event, h11.ConnectionClosed):
-            return
+            raise BrokenOffError

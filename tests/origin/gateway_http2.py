@@ -10,7 +10,7 @@ import h2.events
 import h2.exceptions
 
 from tests.origin.certificates import Certificates
-from tests.origin.gateway_streams import Answer, Request, Serving, Streams
+from tests.origin.gateway_streams import BrokenOffError, Head, Request, Serving, Streams
 
 
 async def serve_http2(
@@ -81,33 +81,30 @@ class _Http2(asyncio.Protocol):
             self._transport.close()
 
     async def _serve(self, number: int, request: Request) -> None:
-        answer = await self._streams.forward(request)
-        if answer.status is not None:
-            fields = [(":status", str(answer.status)), *answer.fields]
-            bare = answer.whole and not answer.body
-            self._connection.send_headers(number, fields, end_stream=bare)
-            if bare:
+        try:
+            async for part in self._streams.forward(request):
+                if isinstance(part, Head):
+                    fields = [(":status", str(part.status)), *part.fields]
+                    self._connection.send_headers(number, fields)
+                else:
+                    await self._send(number, part)
                 self._flush()
-                return
-            await self._send_body(number, answer)
-        if answer.whole:
             self._connection.end_stream(number)
-        else:
+        except BrokenOffError:
             self._connection.reset_stream(number, h2.errors.ErrorCodes.INTERNAL_ERROR)
         self._flush()
 
-    async def _send_body(self, number: int, answer: Answer) -> None:
-        sent = 0
-        while sent < len(answer.body):
+    async def _send(self, number: int, data: bytes) -> None:
+        """As fast as the client opens its windows."""
+        while data:
             room = min(
                 self._connection.local_flow_control_window(number),
                 self._connection.max_outbound_frame_size,
             )
-            if room <= 0:
+            if room > 0:
+                self._connection.send_data(number, data[:room])
+                data = data[room:]
+            else:
                 self._window_opened.clear()
                 self._flush()
                 await self._window_opened.wait()
-                continue
-            self._connection.send_data(number, bytes(answer.body[sent : sent + room]))
-            sent += room
-        self._flush()

@@ -12,7 +12,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ProtocolNegotiated, QuicEvent, StreamReset
 
 from tests.origin.certificates import Certificates
-from tests.origin.gateway_streams import Request, Serving, Streams
+from tests.origin.gateway_streams import BrokenOffError, Head, Request, Serving, Streams
 
 NAMES = ("*.cos.ap-guangzhou.myqcloud.com", "cos.ap-guangzhou.myqcloud.com", "localhost")
 
@@ -72,19 +72,22 @@ class _Http3(QuicConnectionProtocol):
 
     async def _serve(self, number: int, request: Request) -> None:
         assert self._http is not None
-        answer = await self._streams.forward(request)
-        if answer.status is not None:
-            fields = [(":status", str(answer.status)), *answer.fields]
-            self._http.send_headers(
-                number, [(name.encode(), value.encode("latin-1")) for name, value in fields]
-            )
-            self._http.send_data(number, bytes(answer.body), end_stream=answer.whole)
-            self.transmit()
-        if not answer.whole:
+        try:
+            async for part in self._streams.forward(request):
+                if isinstance(part, Head):
+                    fields = [(":status", str(part.status)), *part.fields]
+                    self._http.send_headers(
+                        number, [(name.encode(), value.encode("latin-1")) for name, value in fields]
+                    )
+                else:
+                    self._http.send_data(number, part, end_stream=False)
+                self.transmit()
+            self._http.send_data(number, b"", end_stream=True)
+        except BrokenOffError:
             # Data that waits is dropped by a reset, so that it goes out first.
             await self._drained(number)
             self._quic.reset_stream(number, ErrorCode.H3_INTERNAL_ERROR)
-            self.transmit()
+        self.transmit()
 
     async def _drained(self, number: int) -> None:
         sender = self._quic._streams[number].sender

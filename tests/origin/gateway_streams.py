@@ -1,7 +1,7 @@
 """Requests and answers on streams, whichever protocol they belong to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from tests.origin.message import Fields
@@ -19,22 +19,23 @@ class Request:
         return next((value for key, value in self.fields if key == name), "")
 
 
-@dataclass
-class Answer:
-    """``status`` is None where the origin sent no head."""
+@dataclass(frozen=True)
+class Head:
+    """The first part of an answer; what follows is its body, in pieces."""
 
-    status: int | None = None
-    fields: Fields = field(default_factory=list)
-    body: bytearray = field(default_factory=bytearray)
-    whole: bool = False
-    """Whether the body came to its end."""
+    status: int
+    fields: Fields
+
+
+class BrokenOffError(Exception):
+    """The origin ended the connection before the answer was whole."""
 
 
 @dataclass
 class Streams:
     """What the gateway's servers share."""
 
-    forward: Callable[[Request], Awaitable[Answer]]
+    forward: Callable[[Request], AsyncIterator[Head | bytes]]
     protocols: list[str] = field(default_factory=list)
     """Of every request that came, in order: ``HTTP/2`` or ``HTTP/3``."""
     faults: list[BaseException] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Serving:
         self._streams = streams
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def begin(self, number: int, protocol: str, work: Awaitable[None]) -> None:
+    def begin(self, number: int, protocol: str, work: Coroutine[None, None, None]) -> None:
         self._streams.protocols.append(protocol)
         task = asyncio.ensure_future(work)
         self._tasks[number] = task

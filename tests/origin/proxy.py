@@ -21,7 +21,9 @@ START_SECONDS = 60.0
 
 
 class Server(Protocol):
-    """What a proxy is in front of: an ``Origin``, a ``Gateway`` or another ``Proxy``."""
+    """What a proxy is in front of: an ``Origin``, a ``Gateway``, another ``Proxy``, or
+    whatever has their ports: ``http_port``, ``https_port``, ``http3_port`` and, where one
+    host alone speaks HTTP/2, ``http2_host`` and ``http2_port``."""
 
     @property
     def ca_pem(self) -> str: ...
@@ -144,5 +146,8 @@ def _ports_of(server: Server) -> dict[str, str]:
     """For the route script."""
     if isinstance(server, Proxy):
         return {"COS_TEST_UPSTREAM_PROXY": str(server.port)}
-    names = {"http_port": "HTTP", "https_port": "HTTPS", "http3_port": "HTTP3"}
-    return {f"COS_TEST_ORIGIN_{names[name]}": str(getattr(server, name, 0)) for name in names}
+    ports = {
+        f"COS_TEST_ORIGIN_{name.upper()}": str(getattr(server, f"{name}_port", 0))
+        for name in ("http", "https", "http2", "http3")
+    }
+    return {**ports, "COS_TEST_HTTP2_HOST": getattr(server, "http2_host", "")}
