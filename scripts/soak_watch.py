@@ -1,0 +1,93 @@
+"""How much memory and how many descriptors the proxy has, over time."""
+
+import contextlib
+import statistics
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+EVERY_SECONDS = 0.5
+REPORT_FILES = "report files"
+"""The writer keeps some of them open, a bounded number."""
+
+
+def memory_kib(pid: int) -> int:
+    """The resident size."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+    return 0
+
+
+def descriptors(pid: int, reports: Path) -> Counter[str]:
+    """What is open, by name. What lies in the report directory is all one, and sockets are."""
+    found: Counter[str] = Counter()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            target = link.readlink()
+            inside = target == reports or reports in target.parents
+            found[REPORT_FILES if inside else target.name.partition(":")[0]] += 1
+    return found
+
+
+def beside_reports(found: Counter[str]) -> int:
+    return found.total() - found[REPORT_FILES]
+
+
+@dataclass
+class Sample:
+    seconds: float
+    memory: int
+    open: Counter[str]
+
+
+@dataclass
+class Watch:
+    """Samples a process from its own thread, from ``begin`` to ``end``."""
+
+    pid: int
+    reports: Path
+    samples: list[Sample] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self._ended = threading.Event()
+        self._began = time.monotonic()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.wait(EVERY_SECONDS):
+            self.sample()
+
+    def sample(self) -> Sample:
+        try:
+            taken = Sample(
+                time.monotonic() - self._began,
+                memory_kib(self.pid),
+                descriptors(self.pid, self.reports),
+            )
+        except OSError:
+            # It has ended; whoever waits for it tells.
+            return Sample(time.monotonic() - self._began, 0, Counter())
+        self.samples.append(taken)
+        return taken
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def memory_between(self, first: float, last: float) -> int:
+        """The median in a stretch of the run, from 0 to 1."""
+        whole = self.samples[-1].seconds
+        taken = [
+            sample.memory
+            for sample in self.samples
+            if first * whole <= sample.seconds <= last * whole
+        ]
+        return int(statistics.median(taken)) if taken else 0
+
+    @property
+    def peak(self) -> int:
+        return max(sample.memory for sample in self.samples)
