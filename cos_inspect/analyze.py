@@ -35,7 +35,7 @@ from cos_inspect.analysis.shards import (
 from cos_inspect.analysis.workers import Workers
 from cos_inspect.analysis.writing import Chunk, Shown, Written
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.source import STDIN, files_of, keep_stdin
+from cos_inspect.captures.inputs import Input, inputs_of
 from cos_inspect.proxy.terminal import closing_lines
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import Known, known_of_transfer
@@ -76,9 +76,10 @@ def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -
     thing that was left out. What is wrong with an input stands in the outcome."""
     errors: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
-        paths = _paths(arguments, errors, folder)
+        inputs = _inputs(arguments, errors, folder)
+        paths = [each.path for each in inputs]
         step = step_of(paths, settings.jobs)
-        shards = shards_of(_pieces(paths, step, errors), step)
+        shards = shards_of(_pieces(inputs, step, errors), step)
         with Workers(settings, len(shards)) as workers:
             shown = on_terminal() and not settings.quiet
             with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
@@ -156,25 +157,19 @@ def _marks(
     }
 
 
-def _paths(arguments: Sequence[str], errors: list[str], folder: str) -> list[str]:
-    paths: dict[str, None] = {}
-    for argument in arguments:
-        try:
-            if argument == STDIN:
-                # So that it can be read twice, and by another process.
-                paths[keep_stdin(folder)] = None
-            else:
-                paths.update(dict.fromkeys(files_of(argument)))
-        except CaptureError as error:
-            errors.append(str(error))
-    return list(paths)
+def _inputs(arguments: Sequence[str], errors: list[str], folder: str) -> list[Input]:
+    inputs: dict[Input, None] = {}
+    for argument in dict.fromkeys(arguments):
+        for found in inputs_of(argument, folder, lambda problem: errors.append(str(problem))):
+            inputs[found] = None
+    return list(inputs)
 
 
-def _pieces(paths: Sequence[str], step: int, errors: list[str]) -> list[Piece]:
+def _pieces(inputs: Sequence[Input], step: int, errors: list[str]) -> list[Piece]:
     pieces: list[Piece] = []
-    for path in paths:
+    for each in inputs:
         try:
-            pieces += pieces_of(path, step)
+            pieces += pieces_of(each, step)
         except CaptureError as error:
             errors.append(str(error))
     return pieces

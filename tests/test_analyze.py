@@ -2,10 +2,12 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,7 +15,9 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
-from cos_inspect.analysis import joining, reading, shards, writing
+from cos_inspect.analysis import joining, reading, shards, workers, writing
+from cos_inspect.analysis.reading import ShardReader
+from cos_inspect.analysis.settings import Settings
 from cos_inspect.cli import main
 from cos_inspect.exchange import Exchange
 from cos_inspect.inspection import first_look
@@ -341,6 +345,53 @@ def test_wrong_usage(tmp_path: Path) -> None:
     Run(tmp_path, tmp_path, status=2)
     Run(tmp_path, "-", "--format=xml", status=2)
     Run(tmp_path, "-", "--hosts=http://a", status=2)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_pipes_are_read_once(jobs: int, two: tuple[Path, Path], tmp_path: Path) -> None:
+    pipes = []
+    for path in two:
+        read, write = os.pipe()
+        Thread(target=fill, args=(write, path.read_bytes())).start()
+        pipes.append(read)
+    run = Run(tmp_path, *(f"/dev/fd/{pipe}" for pipe in pipes), two[0], f"--jobs={jobs}")
+    for pipe in pipes:
+        os.close(pipe)
+    assert [report["verdict"] for report in run.reports] == ["ok", "error", "ok", "ok"]
+    assert not run.result.stderr
+
+
+def fill(pipe: int, data: bytes) -> None:
+    with os.fdopen(pipe, "wb") as file:
+        file.write(data)
+
+
+def ended(shard: shards.Shard, settings: Settings, folder: str, partitions: int) -> Any:
+    """Stands for a process that the system ends."""
+    if any(piece.path.endswith("deadly.har") for piece in shard.pieces):
+        os._exit(1)
+    return ShardReader(shard, settings, folder, partitions).read()
+
+
+def test_a_process_that_is_ended_costs_its_input_alone(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = tmp_path / "deadly.har"
+    deadly.write_bytes(har([good()]))
+    monkeypatch.setattr(workers, "_read", ended)
+    monkeypatch.setattr(shards, "_SMALLEST", 1)
+    run = Run(tmp_path, deadly, *two, "--jobs=2", status=2)
+    assert [report["verdict"] for report in run.reports] == ["ok", "error", "ok", "ok"]
+    assert run.summary["lost"] == {"count": 1, "reasons": {"cannot be read": 1}}
+    (line,) = run.result.stderr.splitlines()
+    assert line.startswith(f"cos-inspect: {deadly}: the process that read it was ended")
+
+
+def test_devices_are_no_captures(two: tuple[Path, Path], tmp_path: Path) -> None:
+    for device in ("/dev/zero", "/dev/null"):
+        run = Run(tmp_path / device[5:], device, two[1], status=2)
+        assert len(run.reports) == 2
+        assert run.result.stderr.startswith(f"cos-inspect: {device}: ")
 
 
 def test_standard_input_and_start_without_mitmproxy(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cos_inspect.analysis.spool import PartitionsWriter, SpoolWriter, hash_of
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.saved import UNINSPECTED, UNREADABLE, Remarks, Saved
-from cos_inspect.captures.source import Progress, Stream, name_of
+from cos_inspect.captures.source import Progress, Stream
 from cos_inspect.exchange import Exchange
 from cos_inspect.inspection import FirstLook, first_look
 from cos_inspect.report.model import FlowReport, TimingReport
@@ -138,18 +138,29 @@ class ShardReader:
         )
 
     def read(self, progress: Progress | None = None) -> ShardRead:
-        read = self._read
         for piece in self._shard.pieces:
             self._read_piece(piece, progress)
+        return self._close()
+
+    def _close(self) -> ShardRead:
+        read = self._read
         self._spool.close()
         read.identities = self._identities.close()
         read.connections = self._connections.close()
         read.observations = self._observations.close()
         return read
 
+    def give_up(self, why: str) -> ShardRead:
+        """Where nobody can read it."""
+        for piece in self._shard.pieces:
+            error = CaptureError(piece.name, why, piece.begin, loses=True)
+            self._read.faults.append(str(error))
+            self._read.lost.add(UNREADABLE)
+        return self._close()
+
     def _read_piece(self, piece: Piece, progress: Progress | None) -> None:
         read = self._read
-        remarks = Remarks(name_of(piece.path))
+        remarks = Remarks(piece.name)
         read.captures.append((len(read.offsets), remarks.file))
         ended: CaptureError | None = None
         try:
@@ -174,15 +185,13 @@ class ShardReader:
                 self._identify(saved, OTHER, ())
                 self._note_host(saved.host)
             return
-        report, seen = look.report, look.seen
+        report, seen = look.first.report, look.first.seen
         index = len(self._spool.offsets)
-        is_said_once = seen.is_dated and any(each.rule in SAID_ONCE for each in report.findings)
-        if is_said_once:
+        if look.is_said_once:
             self._read.said_once.append(index)
-        joined = look.pending or is_said_once
-        self._spool.add(SpooledReport(report, look.pending, seen if joined else None))
+        self._spool.add(look.spooled)
         self._read.places.append(saved.offset)
-        self._identify(saved, index, _rank(saved, look))
+        self._identify(saved, index, _rank(saved, look.first))
         if saved.connection is not None:
             self._connections.add(
                 saved.connection,
@@ -239,17 +248,35 @@ def _rank(saved: Saved, look: FirstLook) -> tuple[int, ...]:
     )
 
 
-def _guarded_look(saved: Saved, settings: Settings, remarks: Remarks) -> FirstLook | None:
+class _Look(msgspec.Struct, frozen=True):
+    first: FirstLook
+    spooled: bytes
+    """A ``SpooledReport``, packed."""
+    is_said_once: bool
+
+
+def _guarded_look(saved: Saved, settings: Settings, remarks: Remarks) -> _Look | None:
     """As live: one flow that cannot be inspected costs its own report alone. None for it, and
     for what is no COS traffic."""
     if saved.exchange is None:
         return None
     try:
-        return look_at(saved.exchange, settings)
+        first = look_at(saved.exchange, settings)
+        return None if first is None else _packed_look(first)
     except Exception as error:
         what = f"a flow that cannot be inspected ({error!r:.200})"
         remarks.lose(what, saved.offset, saved.entry, UNINSPECTED)
         return None
+
+
+def _packed_look(first: FirstLook) -> _Look:
+    """Here what cannot be packed costs nothing but its report."""
+    report, seen = first.report, first.seen
+    packed(seen)
+    is_said_once = seen.is_dated and any(each.rule in SAID_ONCE for each in report.findings)
+    joined = first.pending or is_said_once
+    spooled = packed(SpooledReport(report, first.pending, seen if joined else None))
+    return _Look(first, spooled, is_said_once)
 
 
 def look_at(exchange: Exchange, settings: Settings) -> FirstLook | None:
@@ -302,7 +329,7 @@ def marks_of(
     index = 0
     for piece in shard.pieces:
         # What is wrong with it was told when it was read first.
-        remarks = Remarks(piece.path)
+        remarks = Remarks(piece.name)
         try:
             for saved in saved_in(piece, settings, remarks):
                 if _guarded_look(saved, settings, remarks) is None:

@@ -7,6 +7,7 @@ import msgspec
 
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har_entries import HarEntries
+from cos_inspect.captures.inputs import Input
 from cos_inspect.captures.source import Format, Progress, Stream, format_of
 from cos_inspect.captures.tnetstring import boundaries
 
@@ -31,6 +32,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """A file, or a run of whole flows or entries of it."""
 
     path: str
+    name: str
+    """As messages call the file."""
     format: Format
     begin: int = 0
     end: int | None = None
@@ -46,31 +49,32 @@ def size_of(path: str) -> int:
         return 0
 
 
-def pieces_of(path: str, step: int) -> Iterator[Piece]:
+def pieces_of(given: Input, step: int) -> Iterator[Piece]:
     """The pieces of one input, each about ``step`` bytes long.
 
     :raises CaptureError: for what cannot be read at all.
     """
-    kind = format_of(path)
+    path, name = given.path, given.name
+    kind = format_of(path, name)
     size = size_of(path)
     stream = Stream(path)
     try:
         if not stream.seekable or size < 2 * step:
-            yield Piece(path=path, format=kind)
+            yield Piece(path=path, name=name, format=kind)
             return
         if kind == "mitm":
             begin = 0
             for end in boundaries(stream, step):
-                yield Piece(path=path, format=kind, begin=begin, end=end)
+                yield Piece(path=path, name=name, format=kind, begin=begin, end=end)
                 begin = end
-            yield Piece(path=path, format=kind, begin=begin)
+            yield Piece(path=path, name=name, format=kind, begin=begin, end=stream.size)
         else:
-            yield from _har_pieces(path, stream, step)
+            yield from _har_pieces(given, stream, step)
     finally:
         stream.close()
 
 
-def _har_pieces(path: str, stream: Stream, step: int) -> Iterator[Piece]:
+def _har_pieces(given: Input, stream: Stream, step: int) -> Iterator[Piece]:
     reader = HarEntries(stream)
     begin: int | None = None
     first = 1
@@ -80,7 +84,8 @@ def _har_pieces(path: str, stream: Stream, step: int) -> Iterator[Piece]:
                 begin = entry.offset
             elif entry.offset - begin >= step:
                 yield Piece(
-                    path=path,
+                    path=given.path,
+                    name=given.name,
                     format="har",
                     begin=begin,
                     end=entry.offset,
@@ -92,7 +97,12 @@ def _har_pieces(path: str, stream: Stream, step: int) -> Iterator[Piece]:
         # Whoever reads the last piece will meet it again, and tell.
         pass
     yield Piece(
-        path=path, format="har", begin=begin or 0, first_entry=first, creator=reader.creator
+        path=given.path,
+        name=given.name,
+        format="har",
+        begin=begin or 0,
+        first_entry=first,
+        creator=reader.creator,
     )
 
 
@@ -126,4 +136,4 @@ def partitions_for(paths: Sequence[str]) -> int:
 
 def open_piece(piece: Piece, progress: Progress | None) -> Stream:
     """:raises CaptureError: when it cannot be opened."""
-    return Stream(piece.path, progress, piece.begin)
+    return Stream(piece.path, progress, piece.begin, piece.name)

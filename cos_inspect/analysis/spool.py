@@ -27,8 +27,8 @@ class SpoolWriter:
         self.offsets = array("Q")
         self._at = 0
 
-    def add(self, record: object) -> None:
-        data = packed(record)
+    def add(self, data: bytes) -> None:
+        """Takes a record that is packed."""
         self._file.write(len(data).to_bytes(4, "little"))
         self._file.write(data)
         self.offsets.append(self._at)

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext
 from multiprocessing.sharedctypes import Synchronized
 from types import TracebackType
@@ -83,14 +85,20 @@ class Workers:
             return [
                 ShardReader(shard, settings, folder, partitions).read(count) for shard in shards
             ]
-        futures = [
-            self._pool.submit(_read, shard, settings, folder, partitions) for shard in shards
-        ]
-        left = set(futures)
+        calls = [(shard, settings, folder, partitions) for shard in shards]
+        futures = [self._task(_read, call) for call in calls]
+        left = {future for future in futures if future is not None}
         while left:
             _, left = wait(left, _TICK_SECONDS, FIRST_COMPLETED)
             at(int(self._counter.value))
-        return [future.result() for future in futures]
+        reads: list[ShardRead] = []
+        for future, call in zip(futures, calls, strict=True):
+            try:
+                reads.append(self._result(future, _read, call))
+            except BrokenProcessPool:
+                why = "the process that read it was ended (was there no memory left?)"
+                reads.append(ShardReader(*call).give_up(why))
+        return reads
 
     def join(self, partitions: Sequence[Partition], counted: Counted, marks: Marks) -> list[Joined]:
         """What the flows say together."""
@@ -108,7 +116,36 @@ class Workers:
     def _map[R](self, task: Callable[..., R], calls: Sequence[tuple[object, ...]]) -> list[R]:
         if self._pool is None or len(calls) < 2:
             return [task(*call) for call in calls]
-        return [future.result() for future in [self._pool.submit(task, *call) for call in calls]]
+        futures = [self._task(task, call) for call in calls]
+        return [
+            self._result(future, task, call) for future, call in zip(futures, calls, strict=True)
+        ]
+
+    def _task[R](self, task: Callable[..., R], call: Sequence[object]) -> Future[R] | None:
+        """None where there is no pool, or none any more."""
+        if self._pool is None:
+            return None
+        try:
+            return self._pool.submit(task, *call)
+        except BrokenProcessPool:
+            return None
+
+    def _result[R](
+        self, future: Future[R] | None, task: Callable[..., R], call: Sequence[object]
+    ) -> R:
+        """Of a task also where a process was ended (for want of memory, say): then the others
+        lose theirs too, and each is done again in a process of its own.
+
+        :raises BrokenProcessPool: when that one is ended as well.
+        """
+        if future is not None:
+            try:
+                return future.result()
+            except BrokenProcessPool:
+                pass
+        context: SpawnContext = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as alone:
+            return alone.submit(task, *call).result()
 
     def write(self, chunks: Iterator[Chunk]) -> Iterator[Written]:
         settings = self._settings
@@ -116,13 +153,18 @@ class Workers:
             for chunk in chunks:
                 yield write_chunk(chunk, settings)
             return
-        waiting: list[Future[Written]] = []
+        waiting: deque[tuple[Future[Written] | None, Chunk]] = deque()
+
+        def next_one() -> Written:
+            future, chunk = waiting.popleft()
+            return self._result(future, write_chunk, (chunk, settings))
+
         for chunk in chunks:
-            waiting.append(self._pool.submit(write_chunk, chunk, settings))
+            waiting.append((self._task(write_chunk, (chunk, settings)), chunk))
             if len(waiting) >= self.jobs * _AHEAD:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+                yield next_one()
+        while waiting:
+            yield next_one()
 
 
 def processors() -> int:

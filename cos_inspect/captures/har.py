@@ -17,7 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cos_inspect.captures.har_body import har_request_body, har_response_body
-from cos_inspect.captures.har_entries import HarEntries, RawEntry, blob_of, decode, unescaped
+from cos_inspect.captures.har_entries import (
+    HarEntries,
+    OddEntryError,
+    RawEntry,
+    blob_of,
+    decode,
+    unescaped,
+)
 from cos_inspect.captures.saved import Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import find_endpoint
@@ -57,10 +64,6 @@ _NEVER_SENT = (
 )
 
 
-class OddEntryError(ValueError):
-    """An entry that cannot be an exchange, and why."""
-
-
 class _NeverSentError(ValueError):
     """An entry that tells of no exchange."""
 
@@ -90,6 +93,7 @@ class HarFile:
         name = self._stream.name
         cached = 0
         for number, raw in enumerate(reader.entries(self._end), start=self._first):
+            self._stream.admit(number)
             self._mitmproxy = reader.creator == "mitmproxy"
             try:
                 entry = _object(decode(raw), "the entry")

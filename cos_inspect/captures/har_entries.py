@@ -17,8 +17,14 @@ from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Stream
 
 _AHEAD = 1024 * 1024
-_LARGEST_ENTRY = 64 * LARGE
-"""What an entry may hold besides its long strings."""
+_LARGEST_ENTRY = 32 * LARGE
+"""Bytes that an entry may hold besides its long strings."""
+_LARGEST_HEAD = 64 * LARGE
+"""Bytes that may stand before the first entry."""
+_MOST_PARTS = 1_000_000
+"""Objects and lists of one entry: each takes time, also to be passed over."""
+_MOST_BLOBS = 64
+"""Long strings of one entry; of use are two."""
 _LONGEST_NUMBER = 40
 _BLOB = "\0blob:"
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]"])', re.DOTALL)
@@ -26,12 +32,18 @@ _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]"
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _STRING_END = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _CREATOR = re.compile(rb'"creator"\s*:\s*\{[^{}]*?"name"\s*:\s*"([^"]*)"')
+_FILLING = re.compile(rb"[ \t\r\n,]*+")
 _OPENING = b"{["
+
+
+class OddEntryError(ValueError):
+    """An entry that cannot be an exchange, and why."""
 
 
 class RawEntry(msgspec.Struct, frozen=True):
     offset: int
     data: bytes
+    """Empty where it is too large."""
     blobs: list[Blob]
 
 
@@ -68,8 +80,12 @@ class HarEntries:
         return CaptureError(self._stream.name, what, offset)
 
     def _more(self, keep: int) -> bool:
-        """Reads on, forgetting what lies before ``keep``."""
-        data = self._stream.read(max(_AHEAD, len(self._buffer) - keep))
+        """Reads on, forgetting what lies before ``keep``; what is appended to a file meanwhile
+        does not count."""
+        size = max(_AHEAD, len(self._buffer) - keep)
+        if self._stream.size is not None:
+            size = max(0, min(size, self._stream.size - self._stream.offset))
+        data = self._stream.read(size)
         self._base += keep
         self._buffer = self._buffer[keep:] + data
         return bool(data)
@@ -83,8 +99,7 @@ class HarEntries:
             token = found[0] if found else b'"'
             if found is None or token == b'"':
                 begin = found.start() if found else len(self._buffer)
-                # A long string outside the entries, such as a page's title, has no use.
-                if not self._more(begin):
+                if len(self._buffer) - begin > _LARGEST_ENTRY or not self._more(begin):
                     raise self._cut("this JSON holds no list of entries", self._end)
                 at = 0
                 continue
@@ -99,27 +114,26 @@ class HarEntries:
                 continue
             depth += 1 if token in _OPENING else -1
             last = b""
-            if len(self._buffer) > _LARGEST_ENTRY:
+            if self._base + at > _LARGEST_HEAD:
                 raise self._cut("this JSON holds no list of entries", self._end)
 
     def _skip_to(self, at: int, wanted: bytes) -> int:
         """The next of the wanted characters; -1 when the file ends first."""
         while True:
-            for place in range(at, len(self._buffer)):
-                sign = self._buffer[place]
-                if sign in wanted:
+            found = _FILLING.match(self._buffer, at)
+            place = found.end() if found else at
+            if place < len(self._buffer):
+                if self._buffer[place] in wanted:
                     return place
-                if sign not in b" \t\r\n,":
-                    raise self._cut("the list of entries is broken", self._base + place)
+                what = "the list of entries is broken"
+                raise CaptureError(self._stream.name, what, self._base + place, loses=True)
             if not self._more(len(self._buffer)):
                 return -1
             at = 0
 
     def _entry(self, begin: int) -> tuple[RawEntry, int]:
         """The entry at ``begin``, and where it ends."""
-        offset = self._base + begin
-        parts: list[bytes] = []
-        blobs: list[Blob] = []
+        entry = _Entry(self._base + begin)
         depth, at = 0, begin
         while True:
             found = _BRACKET.match(self._buffer, at)
@@ -127,35 +141,39 @@ class HarEntries:
                 at = found.end()
                 if found[1] in _OPENING:
                     depth += 1
+                    entry.parts += 1
+                    if entry.parts > _MOST_PARTS:
+                        what = f"an entry holds more than {_MOST_PARTS} objects and lists"
+                        raise CaptureError(self._stream.name, what, entry.offset, loses=True)
                     continue
                 depth -= 1
                 if depth == 0:
-                    parts.append(self._buffer[begin:at])
-                    return RawEntry(offset, b"".join(parts), blobs), at
+                    entry.take(self._buffer[begin:at])
+                    return entry.raw(), at
                 continue
-            quote = len(self._buffer) if found is None else found.end() - 1
-            if found is not None and len(self._buffer) - quote > LARGE:
-                parts.append(self._buffer[begin:quote])
-                parts.append(f'"\\u0000blob:{len(blobs)}"'.encode())
-                blob, begin = self._long_string(quote + 1, offset)
-                blobs.append(blob)
-                at = begin
+            # All strings end before, or nothing but one that does not.
+            at = len(self._buffer) if found is None else found.end() - 1
+            if len(self._buffer) - at > LARGE:
+                entry.take(self._buffer[begin:at])
+                begin = at = self._long_string(at + 1, entry)
                 continue
-            if sum(map(len, parts)) + len(self._buffer) - begin > _LARGEST_ENTRY:
-                raise self._cut("an entry is too large", offset)
+            if entry.size + at - begin > _LARGEST_ENTRY:
+                entry.take(self._buffer[begin:at])
+                begin = at
             at -= begin
             if not self._more(begin):
-                raise self._cut("the file ends inside the entry that begins", offset)
+                raise self._ends_inside(entry)
             begin = 0
 
-    def _long_string(self, at: int, offset: int) -> tuple[Blob, int]:
-        """A string whose content begins at ``at``, and where it ends in the buffer."""
-        writer = BlobWriter(self._stream, self._base + at)
+    def _long_string(self, at: int, entry: "_Entry") -> int:
+        """Takes a string whose content begins at ``at``; where it ends in the buffer."""
+        writer = BlobWriter(self._stream, self._base + at, keeps=entry.admits_blob)
         while True:
             found = _STRING_END.match(self._buffer, at)
             if found is not None:
                 writer.write(self._buffer[at : found.end() - 1])
-                return writer.blob(), found.end()
+                entry.take_blob(writer.blob())
+                return found.end()
             # A backslash and what it escapes stay together.
             stop = len(self._buffer) - 1
             while stop > at and self._buffer[stop - 1] == 0x5C:  # backslash
@@ -163,15 +181,59 @@ class HarEntries:
             stop = max(stop, at)
             writer.write(self._buffer[at:stop])
             if not self._more(stop):
-                raise self._cut("the file ends inside the entry that begins", offset)
+                raise self._ends_inside(entry)
             at = 0
+
+    def _ends_inside(self, entry: "_Entry") -> CaptureError:
+        what = "the file ends inside the entry that begins"
+        return CaptureError(self._stream.name, what, entry.offset, loses=True)
+
+
+class _Entry:
+    """An entry while it is met. One that is too large is met to its end, and not kept."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.size = 0
+        """Bytes so far, long strings left out."""
+        self.parts = 0
+        """Objects and lists so far."""
+        self._data: list[bytes] = []
+        self._blobs: list[Blob] = []
+
+    @property
+    def _fits(self) -> bool:
+        return self.size <= _LARGEST_ENTRY
+
+    @property
+    def admits_blob(self) -> bool:
+        return self._fits and len(self._blobs) < _MOST_BLOBS
+
+    def take(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._fits:
+            self._data.append(data)
+        else:
+            self._data.clear()
+
+    def take_blob(self, blob: Blob) -> None:
+        if not self.admits_blob:
+            self.size = _LARGEST_ENTRY + 1
+        self.take(f'"\\u0000blob:{len(self._blobs)}"'.encode())
+        if self._fits:
+            self._blobs.append(blob)
+
+    def raw(self) -> RawEntry:
+        return RawEntry(self.offset, b"".join(self._data) if self._fits else b"", self._blobs)
 
 
 def decode(entry: RawEntry) -> Any:
     """The entry as plain values. Strings too large stand as what ``blob_of`` knows.
 
-    :raises ValueError: for what is no JSON.
+    :raises ValueError: for what is no JSON, or too large.
     """
+    if not entry.data:
+        raise OddEntryError("it is too large")
     try:
         return msgspec.json.decode(entry.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -180,7 +242,7 @@ def decode(entry: RawEntry) -> Any:
         try:
             return json.loads(text, strict=False, parse_int=_integer)
         except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+            raise OddEntryError("it is nested too deeply") from error
 
 
 def _integer(digits: str) -> int | None:

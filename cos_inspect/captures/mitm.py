@@ -40,7 +40,9 @@ class FlowFile:
     def saved(self, remarks: Remarks) -> Iterator[Saved]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         first = True
-        for offset, data in FlowBytes(self._stream, self._end).flows():
+        found_all = FlowBytes(self._stream, self._end).flows()
+        for number, (offset, data) in enumerate(found_all, start=1):
+            self._stream.admit(number)
             try:
                 if isinstance(data, BadFlowError):
                     raise data

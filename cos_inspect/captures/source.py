@@ -2,10 +2,10 @@
 
 import gzip
 import io
-import shutil
+import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -15,54 +15,48 @@ Format = Literal["mitm", "har"]
 Progress = Callable[[int], None]
 """Told how many more bytes of the file (as it lies on the disk) were read."""
 
-STDIN = "-"
-STDIN_NAME = "standard input"
 _CHUNK = 1024 * 1024
-_HEAD = 64
+HEAD = 64
+"""Bytes that tell the format."""
+_UNPACKED, _UNPACKED_RATIO = 256 * _CHUNK, 200
+"""Bytes that any compressed input may unpack to, and for each of its bytes. Text shrinks to a
+tenth; what shrinks to a thousandth is made for it, or an object that is empty all through."""
+_PACKED_FLOWS, _SMALLEST_PACKED_FLOW = 100_000, 16
+"""The same for flows: the ids and times of one alone do not shrink to so few bytes."""
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _ZLIB_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
-def keep_stdin(folder: str) -> str:
-    """Copies standard input into a file of this folder; its path.
-
-    :raises CaptureError: when it cannot be read, or the file not be written.
-    """
-    path = Path(folder) / STDIN_NAME
-    try:
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, _CHUNK)
-    except OSError as error:
-        raise CaptureError(STDIN_NAME, error.strerror or str(error)) from error
-    return str(path)
-
-
-def name_of(path: str) -> str:
-    """As messages call an input."""
-    return STDIN_NAME if Path(path).name == STDIN_NAME else path
-
-
 class Stream:
     """The unpacked bytes of one input, read forwards in pieces of bounded size."""
 
-    def __init__(self, path: str, progress: Progress | None = None, begin: int = 0) -> None:
-        """:raises CaptureError: when there is no such file, or it cannot be read."""
+    def __init__(
+        self,
+        path: str,
+        progress: Progress | None = None,
+        begin: int = 0,
+        name: str | None = None,
+    ) -> None:
+        """``name`` is what messages call it.
+
+        :raises CaptureError: when there is no such file, or it cannot be read.
+        """
         self.path = path
-        self.name = name_of(path)
+        self.name = path if name is None else name
         self.offset = begin
         """Of the next byte that ``read`` returns."""
         self._second: BinaryIO | None = None
         try:
-            self._file: BinaryIO = (
-                Path(path).open("rb")  # noqa: SIM115
-            )
-            self._raw: io.BufferedIOBase = _Counted(self._file, progress)
-            head = self._raw.read(_HEAD)
+            self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115
+            self._raw = _Counted(self._file, progress)
+            head = self._raw.read(HEAD)
+            self.packed = is_packed(head)
+            self.seekable = not self.packed and self._file.seekable()
+            self.size = os.fstat(self._file.fileno()).st_size if self.seekable else None
+            """Bytes when it was opened; None where nobody knows."""
         except OSError as error:
             raise CaptureError(self.name, error.strerror or str(error)) from error
-        self.packed = head.startswith((b"\x1f\x8b", *_ZLIB_HEADS))
-        self.seekable = not self.packed and self._file.seekable()
         if self.packed:
             rest = _Joined(head, self._raw)
             self._bytes: io.BufferedIOBase = (
@@ -77,14 +71,34 @@ class Stream:
             self._bytes = _Joined(head, self._raw)
 
     def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes; fewer only at the end. CaptureError when the packing is broken."""
+        """Up to ``size`` bytes; fewer only at the end.
+
+        :raises CaptureError: when the packing is broken, or holds what no capture does.
+        """
         try:
             data = self._bytes.read(size)
         except (OSError, EOFError, zlib.error) as error:
             what = "the compressed data end early" if isinstance(error, EOFError) else str(error)
-            raise CaptureError(self.name, what, self.offset) from error
+            raise CaptureError(self.name, what, self.offset, loses=True) from error
         self.offset += len(data)
+        if self.packed:
+            self._admit(self.offset, "bytes", _UNPACKED + self._raw.total * _UNPACKED_RATIO)
         return data
+
+    def admit(self, flows: int) -> None:
+        """:raises CaptureError: where compressed data are too short for so many flows."""
+        if self.packed:
+            self._admit(flows, "flows", _PACKED_FLOWS + self._raw.total // _SMALLEST_PACKED_FLOW)
+
+    def _admit(self, count: int, what: str, most: int) -> None:
+        if count > most:
+            raise CaptureError(
+                self.name,
+                f"its first {self._raw.total} compressed bytes hold more than {most} {what}, as"
+                " those of no capture do: the rest is not read; unpack it to have it read",
+                self.offset,
+                loses=True,
+            )
 
     def at(self, offset: int, size: int) -> bytes:
         """Bytes from elsewhere in a file that is ``seekable``."""
@@ -99,16 +113,24 @@ class Stream:
         self._file.close()
 
 
+def is_packed(head: bytes) -> bool:
+    """By the first bytes, whether what lies there is compressed."""
+    return head.startswith((b"\x1f\x8b", *_ZLIB_HEADS))
+
+
 class _Counted(io.BufferedIOBase):
     def __init__(self, file: BinaryIO, progress: Progress | None) -> None:
         self._file = file
         self._progress = progress
+        self.total = 0
+        """Bytes that were read."""
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = self._file.read(-1 if size is None else size)
+        self.total += len(data)
         if self._progress is not None and data:
             self._progress(len(data))
         return data
@@ -165,11 +187,11 @@ def find_format(head: bytes) -> Format | None:
     return "har" if head[:1] in (b"{", b"[") else None
 
 
-def format_of(path: str) -> Format:
+def format_of(path: str, name: str | None = None) -> Format:
     """:raises CaptureError: for what is neither a flow file nor a HAR, or cannot be read."""
-    stream = Stream(path)
+    stream = Stream(path, name=name)
     try:
-        head = stream.read(_HEAD)
+        head = stream.read(HEAD)
     finally:
         stream.close()
     return recognised(stream.name, head)
@@ -187,34 +209,3 @@ def recognised(name: str, head: bytes) -> Format:
             what = "this is neither a flow file of mitmproxy nor a HAR"
         raise CaptureError(name, what, 0)
     return found
-
-
-def files_of(argument: str) -> Iterator[str]:
-    """The file itself, or the captures below a folder, by name.
-
-    :raises CaptureError: for what does not exist, or a folder without a capture.
-    """
-    if not Path(argument).is_dir():
-        yield argument
-        return
-    found = False
-    for path in sorted(Path(argument).rglob("*")):
-        if path.is_file() and _is_capture(path):
-            found = True
-            yield str(path)
-    if not found:
-        raise CaptureError(argument, "there is no capture in this folder")
-
-
-def _is_capture(path: Path) -> bool:
-    """Reports lie in folders too, so JSON counts as HAR only where its beginning says so."""
-    try:
-        stream = Stream(str(path))
-        try:
-            head = stream.read(4096)
-        finally:
-            stream.close()
-    except CaptureError:
-        return False
-    found = find_format(head)
-    return found == "mitm" or (found == "har" and b'"log"' in head)

@@ -49,7 +49,8 @@ class FlowBytes:
 
     def __init__(self, stream: Stream, end: int | None = None) -> None:
         self._stream = stream
-        self._end = end
+        # What is appended meanwhile does not count, but a flow that had begun is read whole.
+        self._end = stream.size if end is None else end
         self._buffer = b""
         self._at = 0
         self._base = stream.offset
@@ -70,6 +71,9 @@ class FlowBytes:
         while self._end is None or self.offset < self._end:
             begin = self.offset
             if not self._have(1):
+                if self._end is not None:
+                    what = "the file became shorter while it was read"
+                    raise CaptureError(self._stream.name, what, begin, loses=True)
                 return
             try:
                 found = self._one()

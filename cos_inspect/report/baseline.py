@@ -5,6 +5,8 @@ run, so they have no part in it. A member that is left out fits everything,
 which lets a person widen an entry by hand.
 """
 
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,8 @@ import msgspec
 
 from cos_inspect.report.model import Finding, FlowReport
 from cos_inspect.report.summary import TransferSummary
+
+_LARGEST = 16 * 1024 * 1024
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,12 +94,26 @@ def known_of_transfer(transfer: TransferSummary, finding: Finding) -> Known:
 def read_baseline(path: Path) -> Baseline:
     """:raises BaselineError: the file is missing, or is none that ``write_baseline`` writes."""
     try:
-        held = msgspec.json.decode(path.read_bytes(), type=BaselineFile)
+        held = msgspec.json.decode(_content(path), type=BaselineFile)
     except OSError as error:
         raise BaselineError(f"{path}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BaselineError(f"{path}: is no baseline: {error}") from error
     return Baseline(held.findings)
+
+
+def _content(path: Path) -> bytes:
+    """A device may be endless, and a pipe that nobody writes into would block."""
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        kind = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
+            raise BaselineError(f"{path}: is not a file")
+        if stat.S_ISFIFO(kind):
+            os.set_blocking(file.fileno(), True)
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise BaselineError(f"{path}: is larger than 16 MiB, as no baseline is")
+    return content
 
 
 def write_baseline(path: Path, found: Iterable[Known]) -> None:

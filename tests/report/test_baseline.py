@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,27 @@ def test_what_is_no_baseline(content: bytes, tmp_path: Path) -> None:
 def test_a_baseline_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="No such file"):
         read_baseline(tmp_path / "none")
+
+
+def test_a_baseline_is_not_read_without_a_bound(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="is not a file"):
+        read_baseline(Path("/dev/zero"))
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(17 * 1024 * 1024)
+    with pytest.raises(BaselineError, match="larger than 16 MiB"):
+        read_baseline(large)
+
+
+def test_a_baseline_out_of_a_pipe(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    write_baseline(written, [Known(rule="etag-mismatch")])
+    read, write = os.pipe()
+    os.write(write, written.read_bytes())
+    os.close(write)
+    assert read_baseline(Path(f"/dev/fd/{read}")).knows(Known(rule="etag-mismatch"))
+    os.close(read)
+    nobody = tmp_path / "pipe"
+    os.mkfifo(nobody)
+    with pytest.raises(BaselineError, match="is no baseline"):
+        read_baseline(nobody)

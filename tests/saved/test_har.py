@@ -10,6 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cos_inspect.captures import har_entries, saved
+from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.har import HarFile
+from cos_inspect.captures.saved import Remarks
+from cos_inspect.captures.source import Stream
 from cos_inspect.exchange import BodyEnd
 from tests.saved.hars import (
     HOST,
@@ -380,3 +385,69 @@ def test_what_is_met_is_not_kept(tmp_path: Path) -> None:
     assert (body.end, body.size) == (BodyEnd.COMPLETE, len(MEBIBYTES))
     assert len(body.sample or b"") < 1000
     assert exchange.request.url == URL
+
+
+def test_bytes_that_are_no_utf8_are_read(tmp_path: Path) -> None:
+    entry = download(b"caf\xe9", {"mimeType": "text/plain; charset=iso-8859-1", "text": "PLACE"})
+    entry["request"]["headers"] += [{"name": "X-Who", "value": "PLACE"}]
+    content = har([entry, download(TEXT, text(TEXT))]).replace(b"PLACE", b"caf\xe9")
+    reading = Reading(tmp_path / "a.har", content)
+    assert not reading.notes
+    first, second = reading.reports
+    assert outcomes(first, "response")["crc64"] == "match"
+    assert first.request.headers[1].value == "caf\N{REPLACEMENT CHARACTER}"
+    assert (first.verdict, second.verdict) == ("ok", "ok")
+
+
+def test_an_entry_that_is_too_large_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(har_entries, "_LARGEST_ENTRY", 300_000)
+    good = download(TEXT, text(TEXT))
+    for large in (
+        good | {"comment": ["a" * 1000] * 1000},
+        good | {"comment": " " * 400_000},
+        good | {"comment": {str(number): "x" * 1_200_000 for number in range(70)}},
+    ):
+        content = har([large, good])
+        reading = Reading(tmp_path / "a.har", content)
+        assert len(reading.exchanges) == 1
+        assert reading.error is None
+        (fault,) = reading.remarks.faults
+        assert f"entry 1, at byte {content.index(b'[') + 1}: skipped, it is too large" in fault
+
+
+ENDLESS = {
+    "a string before the entries": b'{"log": {"comment": "' + b"x" * 5_000_000,
+    "objects in an entry": b'{"log": {"entries": [{"a": [' + b"[]," * 300_000,
+    "entries that are none": b'{"log": {"entries": [' + b"{}," * 3000,
+    "nothing between entries": b'{"log": {"entries": [' + b" , " * 1_000_000 + b"x",
+}
+
+
+@pytest.mark.parametrize("content", ENDLESS.values(), ids=ENDLESS)
+def test_what_goes_on_and_on_ends(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(har_entries, "_LARGEST_ENTRY", 1_000_000)
+    monkeypatch.setattr(har_entries, "_MOST_PARTS", 1000)
+    monkeypatch.setattr(saved, "_MOST_LOST", 1000)
+    reading = Reading(tmp_path / "a.har", content)
+    assert reading.error is not None
+    assert reading.error.offset is not None
+    assert len(reading.remarks.faults) <= 101
+
+
+def test_what_is_appended_meanwhile_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.har"
+    content = har([download(TEXT, text(TEXT), time=number) for number in range(2)])
+    path.write_bytes(content[:-3])
+    stream = Stream(str(path))
+    with path.open("ab") as file:
+        file.write(b"," + content[content.index(b"[") + 1 :])
+    found = HarFile(stream, ()).saved(Remarks(str(path)))
+    assert next(found).entry == 1
+    assert next(found).entry == 2
+    with pytest.raises(CaptureError, match="ends before its list of entries does"):
+        next(found)
+    stream.close()

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,103 @@ def test_flows_on_one_connection_are_told(tmp_path: Path) -> None:
     assert first.timing.connect_ms == second.timing.connect_ms == 250
     assert msgspec.structs.replace(second, flow_id=first.flow_id, timing=first.timing) == first
     assert {saved.connection for saved in reading.saved} == {flow.server_conn.id}
+
+
+@pytest.mark.parametrize("sign", [b"-1", b"+1", b" 1", b"1 ", b"1_0", b"\xd9\xa1", b"", b"0x1"])
+def test_lengths_are_digits_alone(sign: bytes, tmp_path: Path) -> None:
+    for content in (
+        sign + b":a}",
+        theirs.dumps({"a": b"b"}).replace(b"1:b", sign + b":b"),
+        theirs.dumps({"a": [b"b"]}).replace(b"1:b", sign + b":b"),
+        theirs.dumps({"a": b"b"}).replace(b"1:a", sign + b":a"),
+    ):
+        path = tmp_path / "a"
+        inner = content[content.index(b":") + 1 : -1]
+        path.write_bytes(f"{len(inner)}:".encode() + inner + b"}" if inner != b"a" else content)
+        reading = Reading(path)
+        assert not reading.saved
+        assert reading.error is not None or reading.remarks.faults
+
+
+@pytest.mark.parametrize(
+    "value", [b"+1", b" 1", b"1_0", b"1.0", b"\xd9\xa1", b"", b"--1", b"1e5", b"nan"]
+)
+def test_numbers_are_those_that_mitmproxy_writes(value: bytes) -> None:
+    with pytest.raises(BadFlowError):
+        read_state(b"1:a;%d:%b#" % (len(value), value), whole=True)
+
+
+def test_a_number_longer_than_any_is_unknown() -> None:
+    assert read_state(b"1:a;5000:" + b"9" * 5000 + b"#", whole=True) == {"a": None}
+
+
+@given(st.binary(max_size=60) | st.text("0123456789:,;#^!~]}ab", max_size=60).map(str.encode))
+def test_what_is_read_is_read_so_by_mitmproxy_too(content: bytes) -> None:
+    try:
+        ours = read_state(content, whole=True)
+    except BadFlowError:
+        return
+    assert repr(ours) == repr(theirs.loads(b"%d:%b}" % (len(content), content)))
+
+
+NESTED = b"9" * 5_000_000
+ODD_LARGE = {
+    "garbage": b"%d:%b}" % (len(NESTED), NESTED),
+    "no object": b"%d:%b," % (len(NESTED), NESTED),
+    "a name without end": b"%d:%b}" % (len(NESTED) + 8, b"5000000:" + NESTED),
+    "headers without end": theirs.dumps(
+        cos_flow(bytes(5_000_000)).get_state()
+        | {"request": {"headers": [[b"a", b"b" * 900_000]] * 10, "content": bytes(2_000_000)}}
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_LARGE.values(), ids=ODD_LARGE)
+def test_a_large_flow_that_is_odd_costs_itself_alone(odd: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    whole = theirs.dumps(cos_flow().get_state())
+    path.write_bytes(whole + odd + whole)
+    packed = tmp_path / "b"
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    for file in (path, packed):
+        reading = Reading(file)
+        assert len(reading.exchanges) == 2
+        assert reading.error is None
+        (fault,) = reading.remarks.faults
+        assert fault.endswith(f"at byte {len(whole)}")
+
+
+def test_what_a_report_does_not_need_may_be_as_long_as_it_likes(tmp_path: Path) -> None:
+    flow = cos_flow(bytes(range(256)) * 4096 * 5)
+    state = flow.get_state() | {"metadata": {"a": b"b" * 3_000_000}, "unknown": b"c" * 9_000_000}
+    path = tmp_path / "a"
+    tcp = tflow.ttcpflow().get_state() | {"messages": [[True, b"d" * 9_000_000, 1.0]]}
+    path.write_bytes(theirs.dumps(state) + theirs.dumps(tcp))
+    reading = Reading(path)
+    assert (reading.error, reading.remarks.faults) == (None, [])
+    (exchange,) = reading.exchanges
+    assert exchange.response is not None
+    assert exchange.response.body.size == 5 * 1024 * 1024
+
+
+def test_a_file_that_grows_is_read_as_long_as_it_was(tmp_path: Path) -> None:
+    whole = theirs.dumps(cos_flow().get_state())
+    path = tmp_path / "a"
+    path.write_bytes(whole + whole[:-10])
+    stream = Stream(str(path))
+    with path.open("ab") as file:
+        file.write(whole[-10:] + whole)
+    remarks = Remarks(str(path))
+    assert len(list(FlowFile(stream, ()).saved(remarks))) == 2, "what had begun is read whole"
+    stream.close()
+
+
+def test_a_file_that_becomes_shorter_is_said(tmp_path: Path) -> None:
+    whole = theirs.dumps(cos_flow(bytes(200_000)).get_state())
+    path = tmp_path / "a"
+    path.write_bytes(whole * 2)
+    stream = Stream(str(path))
+    os.truncate(path, len(whole))
+    with pytest.raises(CaptureError, match="became shorter"):
+        list(FlowFile(stream, ()).saved(Remarks(str(path))))
+    stream.close()

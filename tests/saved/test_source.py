@@ -1,12 +1,13 @@
 import gzip
-import io
+import os
 import zlib
 from pathlib import Path
 
 import pytest
 
+from cos_inspect.captures import source
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.source import Stream, files_of, find_format, format_of, keep_stdin
+from cos_inspect.captures.source import Stream, find_format, format_of
 
 FLOW = b"12:3:key;1:1#}"
 HAR = b'{"log": {"entries": []}}'
@@ -84,27 +85,38 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         format_of(str(tmp_path / "none"))
 
 
-def test_folders(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "one.bin").write_bytes(FLOW)
-    (tmp_path / "a.har.gz").write_bytes(gzip.compress(HAR))
-    (tmp_path / "report.json").write_text('{"schema": "x"}')
-    (tmp_path / "readme.txt").write_text("12 files")
-    found = list(files_of(str(tmp_path)))
-    assert found == [str(tmp_path / "a.har.gz"), str(tmp_path / "b" / "one.bin")]
-    empty = tmp_path / "b" / "empty"
-    empty.mkdir()
-    with pytest.raises(CaptureError, match="no capture in this folder"):
-        list(files_of(str(empty)))
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_what_unpacks_to_too_much_is_not_read_on(
+    pack: "type[bytes]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_UNPACKED", 1_000_000)
+    path = tmp_path / "a"
+    path.write_bytes(pack(HAR + bytes(20_000_000)))
+    stream = Stream(str(path))
+    with pytest.raises(CaptureError, match=r"compressed bytes hold more than [0-9]+ bytes"):
+        read_all(stream)
+    assert stream.offset < 10_000_000
+    stream.close()
+    path.write_bytes(pack(HAR + os.urandom(2_000_000)))
+    stream = Stream(str(path))
+    read_all(stream)
+    stream.close()
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Input:
-        buffer = io.BufferedReader(io.BytesIO(HAR))
+def read_all(stream: Stream) -> None:
+    while stream.read(65536):
+        pass
 
-    monkeypatch.setattr("sys.stdin", Input)
-    path = keep_stdin(str(tmp_path))
-    stream = Stream(path)
-    assert stream.read(100) == HAR
-    assert stream.name == "standard input"
+
+def test_flows_that_packed_bytes_have_no_room_for(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(gzip.compress(HAR))
+    stream = Stream(str(path))
+    stream.admit(100_000)
+    with pytest.raises(CaptureError, match=r"hold more than 10000[0-9] flows"):
+        stream.admit(101_000)
+    stream.close()
+    path.write_bytes(HAR)
+    stream = Stream(str(path))
+    stream.admit(10**9)
     stream.close()
