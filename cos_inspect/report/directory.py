@@ -13,7 +13,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -201,7 +201,10 @@ class ReportDirectory:
             for name in self._folder(_FLOWS).names()
             if (found := _NUMBERED.match(name))
         ]
-        rows = [name for name in self.names("data") if _ROWS.match(name)]
+        rows: list[str] = []
+        # What is not safe to read holds no number of ours, and keeps no other format back.
+        with suppress(RefusedError):
+            rows = [name for name in self.names("data") if _ROWS.match(name)]
         if rows:
             numbers.append(self._greatest(f"data/{max(rows)}", _NUMBER_OF_ROW))
         numbers.append(self._greatest("flows.jsonl", _NUMBER_OF_LINE))

@@ -68,6 +68,8 @@ class Writing:
         self._latest: SessionSummary | None = None
         """What the summary does not say yet: of sessions that are over, and the last word of
         the one under way."""
+        self._flows = 0
+        """That are written."""
         self._tally = Tally()
         self._whole: Summary | None = None
         """The summary on disk, where the pages do not have it yet."""
@@ -189,6 +191,7 @@ class Writing:
         now = _Written(report.sequence, report.verdict, rules)
         if written.is_new:
             self._tally.add(report)
+            self._flows += 1
         else:
             before = self._written[report.flow_id]
             self._tally.replace(before.verdict, before.rules, now.verdict, now.rules)
@@ -266,7 +269,8 @@ class Writing:
                 add_suites(self._directory, suites.content())
         except OSError as error:
             self._trouble.note(error, lost.count)
-            self.lose(reason_of(error), spool.flows)
+            # Others are counted already.
+            self.lose(reason_of(error), self._flows)
         finally:
             suites.close()
             spool.close()

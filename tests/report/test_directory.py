@@ -395,3 +395,12 @@ def test_a_failure_names_the_directory_once() -> None:
     assert line_of(OSError(28, "No space left", "x"), path) == "cos-reports: No space left"
     refused = RefusedError(path / "flows", "symbolic link", "is a symbolic link")
     assert line_of(refused, path) == "cos-reports/flows: is a symbolic link"
+
+
+def test_a_folder_that_is_refused_keeps_no_number_back(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/data").symlink_to(outside)
+    directory = ReportDirectory(tmp_path / "r")
+    with directory.exclusively():
+        assert list(directory.take_sequences(1)) == [1]
+    assert _is_untouched(outside)

@@ -531,3 +531,14 @@ def test_what_waits_is_bounded_by_size_too(
     made.close()
     assert 8 <= made.lost.reasons["disk does not answer"] <= 10
     assert made.lost.count == 50
+
+
+def test_a_report_is_lost_once(small_disk: Path) -> None:
+    """Also where ``junit.xml`` cannot be written in the end."""
+    made = ReportWriter(small_disk / "r", ["json", "junit"])
+    submit(made, 0, 3)
+    wait_for((small_disk / "r/summary.json").exists)
+    fill(small_disk)
+    submit(made, 3, 10)
+    made.close()
+    assert made.lost == Lost(count=10, reasons={"disk full": 10})
