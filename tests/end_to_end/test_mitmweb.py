@@ -11,7 +11,7 @@ import requests
 from tests.end_to_end import browser
 from tests.end_to_end.harness import BUCKET
 from tests.end_to_end.web import Web
-from tests.origin.effects import drop_headers, no_marks_of_cos, wrong_etag
+from tests.origin.effects import drop_headers, no_marks_of_cos, wrong_crc, wrong_etag
 from tests.origin.server import Origin
 
 pytestmark = pytest.mark.end_to_end
@@ -25,7 +25,7 @@ CHINESE = "%E6%8A%A5%E5%91%8A.txt"
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A proxy through which the Python SDK has sent clean and damaged flows."""
     with Origin() as origin, Web(origin, tmp_path_factory.mktemp("web")) as lab:
-        lab.damage("etag.txt", wrong_etag())
+        lab.damage("etag.txt", wrong_etag(), wrong_crc())
         lab.damage("crc.bin", drop_headers("x-cos-hash-crc64ecma"))
         lab.damage("elsewhere", no_marks_of_cos())
         client = lab.client(Token=TOKEN)
@@ -53,7 +53,9 @@ def test_markers_and_comments_tell_the_verdict(web: Web) -> None:
         "missing.txt": "🟠",
         "elsewhere": "",
     }
-    assert flows["etag.txt"]["comment"].startswith("error: etag-mismatch (COS PutObject)\n")
+    assert flows["etag.txt"]["comment"].startswith(
+        "error: crc64-mismatch, etag-mismatch (COS PutObject)\n"
+    )
     assert flows["elsewhere"]["comment"] == ""
 
 
@@ -91,6 +93,7 @@ def test_commands(web: Web) -> None:
     (first, *rules) = web.call("cos.summary")["value"]
     assert first == "COS summary: 6 COS flows among 7: 1 error, 1 warning, 1 notice, 3 ok"
     assert "1 etag-mismatch" in rules[0]
+    assert "1 crc64-mismatch" in rules[0]
     lines = web.call("cos.summary", "@all")["value"]
     assert any(line.startswith("error") and line.endswith("etag-mismatch") for line in lines)
     report = json.loads(web.call("cos.report", "~u etag.txt")["value"])
@@ -172,7 +175,7 @@ def test_in_a_browser(web: Web, chromium: browser.Browser) -> None:
     assert "Comment" in chromium.text(".flow-table thead")
     table = chromium.text(".flow-table tbody")
     assert "🔴" in table
-    assert "error: etag-mismatch" in table
+    assert "error: crc64-mismatch, etag-mismatch" in table
     flow = web.flows()["missing.txt"]
     chromium.driver.get("about:blank")
     chromium.driver.get(f"{web.address}#/flows/{flow['id']}/response")
