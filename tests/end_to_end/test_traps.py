@@ -34,7 +34,7 @@ FAULTS = '''
 from cos_inspect import session
 from cos_inspect.digests import Digester
 
-feed, inspect = Digester.feed, session.inspect
+feed, first_look = Digester.feed, session.first_look
 
 
 def failing_feed(self, data):
@@ -43,14 +43,14 @@ def failing_feed(self, data):
     return feed(self, data)
 
 
-def failing_inspect(exchange, **settings):
+def failing_look(exchange, **settings):
     if "fault-in-inspection" in exchange.request.target:
         raise RuntimeError("a fault in the inspection")
-    return inspect(exchange, **settings)
+    return first_look(exchange, **settings)
 
 
 Digester.feed = failing_feed
-session.inspect = failing_inspect
+session.first_look = failing_look
 '''
 
 
