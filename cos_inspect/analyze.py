@@ -36,7 +36,7 @@ from cos_inspect.analysis.workers import Workers
 from cos_inspect.analysis.writing import Chunk, Shown, Written
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
-from cos_inspect.proxy.terminal import closing_lines
+from cos_inspect.proxy.terminal import closing_lines, one_line
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import Known, known_of_transfer
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
@@ -65,6 +65,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Inputs that could not be read, or not to their end; reports that were not written."""
     lost: Lost = msgspec.field(default_factory=Lost)
     """Flows without a report."""
+    hosts: Counter[str] = msgspec.field(default_factory=Counter)
+    """Who was asked in flows that are no COS traffic."""
 
     @property
     def flows(self) -> int:
@@ -206,6 +208,7 @@ class _Writing:
         outcome.others = counted.others
         for read in reads:
             outcome.lost.merge(read.lost)
+            outcome.hosts.update(read.hosts)
         count = sum(1 for read in reads for _ in counted.kept(read))
         try:
             first = self._take_sequences(count)
@@ -362,6 +365,17 @@ def _chunks(
             first += len(part)
 
 
+def _seen_instead(hosts: Counter[str]) -> str:
+    """What a capture holds that has no COS traffic, and what to do about it."""
+    first = hosts.most_common(5)
+    named = ", ".join(f"{count} to {one_line(host)}" for host, count in first)
+    more = f", and {len(hosts) - 5} more hosts" if len(hosts) > 5 else ""
+    return (
+        f"seen       {named}{more}\n    hint       if one of these is a custom or CDN domain of a"
+        f" bucket, name it: --hosts {one_line(first[0][0])}"
+    )
+
+
 def closing_text(outcome: Outcome, settings: Settings) -> str:
     """What was found, in a few lines: the same as at the end of live traffic."""
     directory = settings.report_dir
@@ -373,6 +387,8 @@ def closing_text(outcome: Outcome, settings: Settings) -> str:
         lost=outcome.lost,
         reports=None if directory is None else str(directory),
     )
+    if not outcome.flows and outcome.hosts:
+        text += f"\n    {_seen_instead(outcome.hosts)}"
     if settings.baseline:
         text += f"\n    baseline   {outcome.known} known findings"
         gone = settings.baseline.not_seen(outcome.found)

@@ -312,6 +312,7 @@ def _saved(stream: Stream, piece: Piece, settings: Settings, remarks: Remarks) -
             end=piece.end,
             first_entry=piece.first_entry,
             creator=piece.creator,
+            repeats=piece.repeats,
         )
         yield from har.saved(remarks)
         return

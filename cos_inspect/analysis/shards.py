@@ -1,11 +1,13 @@
 """Cuts inputs into pieces that can be read side by side."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.har import digest_of
 from cos_inspect.captures.har_entries import HarEntries
 from cos_inspect.captures.inputs import Input
 from cos_inspect.captures.source import Format, Progress, Stream, format_of
@@ -39,6 +41,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     end: int | None = None
     first_entry: int = 1
     creator: str | None = None
+    repeats: dict[int, int] | None = None
+    """Of a part of a HAR: which occurrence an entry is, by its number, from the second on."""
 
 
 def size_of(path: str) -> int:
@@ -78,6 +82,8 @@ def _har_pieces(given: Input, stream: Stream, step: int) -> Iterator[Piece]:
     reader = HarEntries(stream)
     begin: int | None = None
     first = 1
+    met: Counter[bytes] = Counter()
+    repeats: dict[int, int] = {}
     try:
         for number, entry in enumerate(reader.entries(), start=1):
             if begin is None:
@@ -91,8 +97,13 @@ def _har_pieces(given: Input, stream: Stream, step: int) -> Iterator[Piece]:
                     end=entry.offset,
                     first_entry=first,
                     creator=reader.creator,
+                    repeats=repeats,
                 )
-                begin, first = entry.offset, number
+                begin, first, repeats = entry.offset, number, {}
+            digest = digest_of(entry)
+            met[digest] += 1
+            if met[digest] > 1:
+                repeats[number] = met[digest]
     except CaptureError:
         # Whoever reads the last piece will meet it again, and tell.
         pass
@@ -103,6 +114,7 @@ def _har_pieces(given: Input, stream: Stream, step: int) -> Iterator[Piece]:
         begin=begin or 0,
         first_entry=first,
         creator=reader.creator,
+        repeats=repeats,
     )
 
 

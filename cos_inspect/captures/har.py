@@ -8,7 +8,8 @@ as far as it agrees with itself.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
@@ -79,13 +80,18 @@ class HarFile:
         end: int | None = None,
         first_entry: int = 1,
         creator: str | None = None,
+        repeats: Mapping[int, int] | None = None,
     ) -> None:
+        """``repeats``: which occurrence an entry is, by its number, where it is not the
+        first; needed where a part of the file is read."""
         self._stream = stream
         self._hosts = hosts
         self._end = end
         self._first = first_entry
         self._creator = creator
         self._mitmproxy = False
+        self._repeats = repeats
+        self._met: Counter[bytes] = Counter()
 
     def saved(self, remarks: Remarks) -> Iterator[Saved]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
@@ -114,7 +120,6 @@ class HarFile:
             remarks.note(f"{name}: {cached} entries came out of a cache and are not counted")
 
     def _one(self, entry: dict[str, Any], raw: RawEntry, number: int) -> Saved:
-        flow_id = _identity(raw)
         asked = _object(entry.get("request"), "its request")
         url = asked.get("url")
         if not isinstance(url, str) or ":" not in url:
@@ -122,6 +127,10 @@ class HarFile:
         if blob_of(raw, url) is not None:
             raise OddEntryError("its URL is longer than any")
         scheme = url.partition(":")[0].lower()
+        digest = digest_of(raw)
+        self._met[digest] += 1
+        known = self._met[digest] if self._repeats is None else self._repeats.get(number, 1)
+        flow_id = _identity(digest, known)
         if scheme not in _PORTS:
             return Saved(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
         headers, pseudo = _headers(asked.get("headers"), raw)
@@ -219,12 +228,19 @@ class HarFile:
         )
 
 
-def _identity(raw: RawEntry) -> str:
-    """The same entry in two files has the same id."""
+def digest_of(raw: RawEntry) -> bytes:
+    """Equal for equal entries."""
     digest = blake2b(raw.data, digest_size=16)
     for blob in raw.blobs:
         digest.update(f"{blob.length};".encode())
-    text = digest.hexdigest()
+    return digest.digest()
+
+
+def _identity(digest: bytes, occurrence: int) -> str:
+    """The same entry in two files has the same id; twice in one file, it has two."""
+    if occurrence > 1:
+        digest = blake2b(digest + str(occurrence).encode(), digest_size=16).digest()
+    text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

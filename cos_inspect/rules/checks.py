@@ -71,7 +71,7 @@ def _length(headers: Headers, body: Body, side: Side) -> Check:
         if "content-length" in headers:
             inspected = "content-length" not in headers.unread
             return skipped("content-length", side, "malformed" if inspected else "not-inspected")
-        return skipped("content-length", side, "incomplete" if not body.complete else "no-header")
+        return skipped("content-length", side, absence(body, headers) or "no-header")
     expected = str(announced)
     if body.size is None or body.end in (BodyEnd.NOT_CAPTURED, BodyEnd.RE_ENCODED):
         absent = absence(body, headers) or "not-captured"

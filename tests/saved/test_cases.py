@@ -27,8 +27,12 @@ CASES = {
     "flow-garbage-and-cut.mitm": Case(2, 0, "the file ends inside the flow that begins, at byte 0"),
     "host-as-bytes.mitm": Case(0, 1),
     "length-negative.mitm": Case(2, 0, "a flow that cannot be read (a length is wrong), at byte 0"),
+    "no-body-no-length.har": Case(0, 1),
+    "no-cos.mitm": Case(0, 0),
+    "no-start.har": Case(2, 0, "entry 1, at byte 81: skipped, it does not say when it was"),
     "number-of-400-digits.har": Case(0, 1),
     "peername-is-a-list.mitm": Case(0, 2),
+    "same-entry-twice.har": Case(0, 2),
     "time-beyond-every-calendar.mitm": Case(0, 2),
     "year-10000-by-its-zone.har": Case(0, 1),
 }
@@ -74,5 +78,25 @@ def test_beside_a_good_capture(name: str, case: Case, tmp_path: Path) -> None:
     said = f"cos-inspect: {FOLDER / name}: {case.says}\n" if case.says else ""
     assert (run.status, run.stderr) == (case.status, said)
     assert len(run.reports) == case.reports + len(alone.reports)
+    if name == "no-body-no-length.har":
+        reasons = {each["check"]: each["reason"] for each in run.reports[0]["checks"]}
+        assert reasons["content-length"] == reasons["etag"] == "not-captured"
     for report, whole in zip(run.reports[case.reports :], alone.reports, strict=True):
         assert report | {"sequence": 0} == whole | {"sequence": 0}
+
+
+def test_what_was_seen_where_there_is_no_cos(tmp_path: Path) -> None:
+    run = Run(tmp_path, FOLDER / "no-cos.mitm")
+    assert run.status == 0
+    assert " 1 to " in run.stdout
+    assert "--hosts " in run.stdout
+
+
+def test_equal_entries_are_as_many_as_one_file_has(tmp_path: Path) -> None:
+    twice = FOLDER / "same-entry-twice.har"
+    held = json.loads(twice.read_bytes())
+    held["log"]["entries"].pop()
+    once = tmp_path / "once.har"
+    once.write_text(json.dumps(held, indent=1))
+    run = Run(tmp_path, twice, once, twice)
+    assert len({report["flow_id"] for report in run.reports}) == len(run.reports) == 2
