@@ -186,20 +186,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         _fault("refused-late", "error-in-success error", "CompleteMultipartUpload",
                _always(error_in_success()), transfer="multipart-abandoned, error-in-success"),
         _fault("part-refused", REFUSED, "UploadPart", _always(error("AccessDenied")), nth=2,
-               transfer="multipart-abandoned"),
+               transfer=f"multipart-abandoned, {REFUSED}"),
         *_of_busy_servers("UploadPart"),
     ),
     "python-ranges": (
         _fault("range-flipped", "", "GetObject", _flipped_body, nth=2,
                last="range-crc64-mismatch error", transfer="range-crc64-mismatch"),
-        _fault("range-refused", REFUSED, "GetObject", _always(error("AccessDenied")), nth=2),
+        _fault("range-refused", REFUSED, "GetObject", _always(error("AccessDenied")), nth=2,
+               transfer=REFUSED),
     ),
     "python-append": (
         _fault("piece-flipped", "crc64-mismatch error, append-md5-mismatch error", "AppendObject",
                _flipped_upload, nth=2,
                # From there on the object is not what was appended.
                around="crc64-mismatch error", transfer="crc64-mismatch, append-md5-mismatch"),
-        _fault("piece-refused", REFUSED, "AppendObject", _always(error("AccessDenied")), nth=2),
+        _fault("piece-refused", REFUSED, "AppendObject", _always(error("AccessDenied")), nth=2,
+               transfer=REFUSED),
     ),
     "python-encrypted": (
         _fault("sse-unconfirmed", "sse-not-applied error", "PutObject", _always(sse_not_echoed())),
@@ -208,7 +210,9 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         _fault("sse-other-key", "sse-mismatch error", "PutObject", _always(other_kms_key())),
     ),
     "python-signature": (
-        _fault("signed-with-other-key", "signature-wrong-key error, error-response warning"),
+        _fault("signed-with-other-key",
+               # The second where the key was accepted before: then it must be the right one.
+               "signature-wrong-key error|signature-mismatch error, error-response warning"),
         _fault("signed-long-ago", "signature-expired error, error-response warning",
                also="clock-skew"),
         _fault("signed-for-other-method", "signature-mismatch error, error-response warning"),

@@ -25,7 +25,7 @@ OVERLOOKED = (
     "crc64-mismatch",
     "body-truncated",
     "trace-id-missing",
-    "signature-wrong-key",
+    "signature-expired",
     "header-malformed",
 )
 WORSE = f'''
