@@ -135,6 +135,8 @@ class BodyEnd(StrEnum):
     """All of it passed and was counted; what was to compute its digests has failed."""
     RE_ENCODED = "re-encoded"
     """The bytes at hand are not those of the wire (an exporter decoded them)."""
+    STOPPED = "stopped"
+    """The proxy ended, or was loaded anew, inside the body; what came of it is not known."""
 
 
 class PayloadKind(StrEnum):
@@ -274,3 +276,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_address: str | None = None
     """IP address of the client, without port."""
     server_address: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the recording ended before the exchange did, so that what is missing says
+        nothing: there is neither a failure nor an answer, or no end of the answer."""
+        if self.error is not None:
+            return False
+        return self.response is None or self.response.body.end is BodyEnd.STOPPED

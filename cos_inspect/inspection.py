@@ -69,20 +69,23 @@ def first_look(
     if cos is None:
         return None
     checks = run_checks(cos)
-    occasions = occasions_of(cos, checks)
-    findings = [finding for find in finders(occasions, ignore) for finding in find(cos, checks)]
     seen = observe(cos)
-    findings += [finding for finding in of_one(seen) if finding.rule not in ignore]
+    findings: list[Finding] = []
     pending: tuple[Pending, ...] = ()
-    if occasions.trouble and occasions.signature:
-        pending = tuple(
-            each
-            for rule, find in PENDING_RULES
-            if rule.id not in ignore
-            for each in find(cos, checks)
-        )
+    if not seen.stopped:
+        occasions = occasions_of(cos, checks)
+        for find in finders(occasions, ignore):
+            findings += find(cos, checks)
+        findings += [finding for finding in of_one(seen) if finding.rule not in ignore]
+        if occasions.trouble and occasions.signature:
+            pending = tuple(
+                each
+                for rule, find in PENDING_RULES
+                if rule.id not in ignore
+                for each in find(cos, checks)
+            )
     report, watched = _report(cos, checks, findings)
-    ticket = ticket_line(report)
+    ticket = None if exchange.stopped else ticket_line(report)
     if ticket is not None:
         report = msgspec.structs.replace(report, ticket=ticket)
     if redact:

@@ -152,16 +152,26 @@ class Session:
         )
         self._spilled: dict[str, Listing] = {}
         """Of histories that are not in memory and have transfers."""
-        self._held: SpillMap[_Held] = SpillMap(
-            _Held,
-            most_weight=bounds.reports,
-            most_on_disk=bounds.old_reports,
-            is_worth_it=_is_revisable,
-        )
+        self._held = self._new_held()
         self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
         self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
         self._counted_anew: set[str] = set()
         """Flows whose finding stands for more flows than it says."""
+
+    def use(
+        self,
+        *,
+        hosts: Sequence[str],
+        ignore: frozenset[str],
+        redact: bool,
+        keys: Mapping[str, str],
+    ) -> None:
+        """Goes on with other settings. Reports that may hold secrets are not given out again
+        once secrets are to be masked."""
+        if redact and not self._redact:
+            self._held.close()
+            self._held = self._new_held()
+        self._hosts, self._ignore, self._redact, self._keys = hosts, ignore, redact, keys
 
     def inspect(
         self,
@@ -237,6 +247,14 @@ class Session:
         for held in (self._tracked, self._held, self._secret_ids, self._said_once):
             held.close()
         return summary
+
+    def _new_held(self) -> SpillMap[_Held]:
+        return SpillMap(
+            _Held,
+            most_weight=self._bounds.reports,
+            most_on_disk=self._bounds.old_reports,
+            is_worth_it=_is_revisable,
+        )
 
     def _tracked_of(self, seen: Observation) -> _Tracked:
         return self._tracked.get(history_name(seen)) or _Tracked(History.of(seen))

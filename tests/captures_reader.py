@@ -41,6 +41,7 @@ _ENDS = {
     "not-captured": BodyEnd.NOT_CAPTURED,
     "not-inspected": BodyEnd.NOT_INSPECTED,
     "re-encoded": BodyEnd.RE_ENCODED,
+    "stopped": BodyEnd.STOPPED,
 }
 _NO_OPERATION = Operation("Unknown", "none")
 _PORTS = {"http": 80, "https": 443}

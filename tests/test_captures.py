@@ -10,12 +10,14 @@ import msgspec
 import pytest
 
 from cos_inspect.cos.cos_exchange import read_exchange
+from cos_inspect.exchange import Body, BodyEnd, Exchange
 from cos_inspect.inspection import first_look
 from cos_inspect.report.model import CheckName, Finding, FlowReport, SkipReason
 from cos_inspect.report.schema import schema
 from cos_inspect.rules.checks import run_checks
 from cos_inspect.rules.occasion import occasions_of
 from cos_inspect.rules.registry import FLOW_RULES, finders
+from cos_inspect.session import Session
 from tests.captures_reader import CAPTURES, captures, read_capture
 
 _SEVERAL_FLOWS = frozenset({"multipart-crc64", "multipart-etags", "range-crc64", "signature"})
@@ -66,6 +68,40 @@ def test_capture(path: Path) -> None:
     for secret in capture.secrets:
         assert secret not in written
         assert secret in path.read_text("utf-8").partition("\n\n")[2], "nor in the capture"
+
+
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_nothing_is_said_where_the_recording_ended_first(path: Path) -> None:
+    """Before the answer, or inside its body; alone, and beside the whole exchange."""
+    capture = read_capture(path)
+    whole = msgspec.structs.replace(capture.exchange, flow_id="whole")
+    alone = Session(hosts=capture.hosts).inspect(whole)
+    for side in ("request", "response"):
+        one = stopped(capture.exchange, side)
+        inspection = first_look(one, hosts=capture.hosts)
+        if inspection is None:
+            continue
+        valid(inspection.report)
+        session = Session(hosts=capture.hosts)
+        beside = session.inspect(one)
+        assert beside is not None
+        for report in (inspection.report, beside.report):
+            assert (report.verdict, report.findings, report.ticket) == ("ok", [], None)
+            assert {check.reason for check in report.checks} <= {"proxy-stopped"}
+        after = session.inspect(whole)
+        if alone is not None and after is not None:
+            assert after.revised == []
+            assert after.report.findings == alone.report.findings
+
+
+def stopped(exchange: Exchange, side: str) -> Exchange:
+    """The same, had the recording ended inside a body."""
+    end = Body(end=BodyEnd.STOPPED, size=None)
+    if side == "request":
+        request = msgspec.structs.replace(exchange.request, body=end)
+        return msgspec.structs.replace(exchange, request=request, response=None, error=None)
+    response = exchange.response and msgspec.structs.replace(exchange.response, body=end)
+    return msgspec.structs.replace(exchange, response=response, error=None)
 
 
 @pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)

@@ -379,7 +379,8 @@ def _moment(value: object, answer: Headers) -> float | None:
 
 
 def _failure(entry: dict[str, Any], answer: dict[str, Any], status: int | None) -> str | None:
-    """What ended the exchange early, in the exporter's words."""
+    """What ended the exchange early, in the exporter's words; None where it was answered, or
+    nothing says that it failed: the recording may have ended before it did."""
     for holder in (answer, entry):
         for name in ("_error", "error"):
             value = holder.get(name)
@@ -387,8 +388,7 @@ def _failure(entry: dict[str, Any], answer: dict[str, Any], status: int | None) 
                 return _text(value)
     if status is not None:
         return None
-    said = _text(answer.get("statusText")) or _text(answer.get("comment"))
-    return said or "no answer is recorded"
+    return _text(answer.get("statusText")) or _text(answer.get("comment")) or None
 
 
 def _discarded(entry: dict[str, Any], message: dict[str, Any], name: str) -> bool:

@@ -61,6 +61,7 @@ SkipReason = Literal[
     "not-captured",
     "malformed",
     "not-inspected",
+    "proxy-stopped",
     "no-credentials",
     "unsupported",
 ]

@@ -64,6 +64,9 @@ def revision_of(history: History, seen: Observation) -> Revision:
         _of_read(history, seen, revision, attempt)
     if place is not None:
         _of_tries(place, revision)
+    if seen.stopped:
+        # Others may learn from it; of itself nothing more can be said.
+        return Revision(transfer=revision.transfer)
     return revision
 
 

@@ -44,6 +44,8 @@ def absence(body: Body, headers: Headers) -> SkipReason | None:
             return "re-encoded"
         case BodyEnd.CUT:
             return "incomplete"
+        case BodyEnd.STOPPED:
+            return "proxy-stopped"
         case BodyEnd.COMPLETE:
             # A record may be shorter than what went over the wire without saying so.
             length = announced_length(headers)

@@ -34,7 +34,7 @@ from cos_inspect.rules.check_basics import (
 
 def run_checks(cos: CosExchange) -> list[Check]:
     """All checks that one exchange alone can decide."""
-    return [
+    checks = [
         *_content_length(cos),
         *_content_md5(cos),
         *_object_digests(cos),
@@ -42,6 +42,10 @@ def run_checks(cos: CosExchange) -> list[Check]:
         *_customer_key(cos),
         *_signature(cos),
     ]
+    if cos.exchange.stopped:
+        # Without the end of the exchange, what is there may be any part of it.
+        return [skipped(each.check, each.body, "proxy-stopped", each.expected) for each in checks]
+    return checks
 
 
 def _content_length(cos: CosExchange) -> Iterator[Check]:
@@ -73,7 +77,8 @@ def _length(headers: Headers, body: Body, side: Side) -> Check:
             return skipped("content-length", side, "malformed" if inspected else "not-inspected")
         return skipped("content-length", side, absence(body, headers) or "no-header")
     expected = str(announced)
-    if body.size is None or body.end in (BodyEnd.NOT_CAPTURED, BodyEnd.RE_ENCODED):
+    unknown = (BodyEnd.NOT_CAPTURED, BodyEnd.RE_ENCODED, BodyEnd.STOPPED)
+    if body.size is None or body.end in unknown:
         absent = absence(body, headers) or "not-captured"
         return skipped("content-length", side, absent, expected)
     same = announced == body.size

@@ -20,6 +20,8 @@ class PartTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """COS said so."""
     unanswered: bool = False
     """The whole body went out and nobody knows whether COS stored it."""
+    stopped: bool = False
+    """It was under way when the recording ended."""
     sent: int = 0
     size: int | None = None
     md5: str | None = None
@@ -145,6 +147,7 @@ def _part_try(seen: Observation) -> PartTry:
         unanswered=not seen.succeeded
         and not seen.request_cut
         and (seen.status is None or (seen.status >= 500 and not copied and not seen.from_cos)),
+        stopped=seen.stopped,
         sent=seen.sent_size or 0,
         size=size,
         md5=seen.md5,

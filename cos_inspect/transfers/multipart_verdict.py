@@ -280,8 +280,9 @@ def state_of(upload: Upload, *, over: bool) -> UploadState:
         return "probably-completed"
     if any(complete.unanswered for complete in completes):
         return "unanswered"
-    stored = any(part.stored for tries in upload.parts.values() for part in tries.values())
-    if over and stored:
+    parts = [part for tries in upload.parts.values() for part in tries.values()]
+    under_way = any(part.stopped for part in parts)
+    if over and any(part.stored for part in parts) and not under_way:
         return "abandoned"
     return "refused" if completes else "open"
 

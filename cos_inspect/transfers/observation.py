@@ -91,6 +91,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     answer_cut: bool = False
     request_cut: bool = False
     """The request's body broke off, which no early answer explains."""
+    stopped: bool = False
+    """The recording ended before the exchange did."""
     failure: str | None = None
     """What ended the exchange early, in the recorder's words."""
     error_code: str | None = None
@@ -198,7 +200,7 @@ def observe(cos: CosExchange) -> Observation:
         unread = "malformed"
     size, md5, crc64 = _object_bytes(body, told) if operation.uploads_object else _NO_BYTES
     facts: dict[str, object] = {}
-    cut = response is not None and response.body.end is BodyEnd.CUT
+    cut = response is not None and response.body.end in (BodyEnd.CUT, BodyEnd.STOPPED)
     if response is not None:
         _read_answer(cos, facts, headers)
     if name in _MULTIPART:
@@ -248,6 +250,7 @@ def observe(cos: CosExchange) -> Observation:
         through_cdn=cos.through_cdn,
         answer_cut=cut,
         request_cut=body.end is BodyEnd.CUT and (response is None or response.status < 300),
+        stopped=exchange.stopped,
         failure=exchange.error,
         error_code=_bounded(cos.error.code) if cos.error else None,
         error_message=_bounded(cos.error.message) if cos.error else None,

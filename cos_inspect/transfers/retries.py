@@ -169,6 +169,8 @@ def _is_clock(seen: Observation) -> bool:
 
 def _cause(seen: Observation) -> tuple[str | None, str | None]:
     status = seen.status
+    if seen.stopped:
+        return None, None
     if status is None:
         return (seen.failure or "no response")[:_LONGEST_CAUSE], None
     if seen.answer_cut:

@@ -285,7 +285,7 @@ def test_a_failed_upload_has_all_its_checks_listed() -> None:
     one = exchange("PUT", body=CONTENT, status=403, answer=error_xml("AccessDenied"))
     assert check(one, "etag", "request").reason == "failed-request"
     assert check(one, "crc64", "request").reason == "failed-request"
-    nothing = exchange("PUT", body=CONTENT, status=None, marks=())
+    nothing = exchange("PUT", body=CONTENT, status=None, marks=(), error="reset")
     assert check(nothing, "etag", "request").reason == "failed-request"
 
 

@@ -105,7 +105,7 @@ def test_an_unusable_key(key: str, problem: str) -> None:
 
 def test_a_key_in_clear_is_told_whatever_was_answered() -> None:
     for status in (200, 403, None):
-        one = exchange(headers=CUSTOMER, scheme="http", status=status)
+        one = exchange(headers=CUSTOMER, scheme="http", status=status, error="reset")
         assert "sse-key-exposed" in findings(one)
     assert "sse-key-exposed" not in findings(exchange(headers=CUSTOMER))
     assert "sse-key-exposed" not in findings(exchange(headers=KMS, scheme="http"))

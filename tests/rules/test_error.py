@@ -122,7 +122,7 @@ def test_no_answer() -> None:
     found = findings(one)
     assert found.keys() == {"connection-failed"}
     assert "timed out" in found["connection-failed"].detail
-    nameless = findings(exchange(status=None))["connection-failed"]
+    nameless = findings(exchange(status=None, error=""))["connection-failed"]
     assert nameless.detail.endswith("the flow ended.")
 
 

@@ -40,7 +40,7 @@ def test_a_body_of_unknown_size_that_was_cut_says_so() -> None:
 
 @pytest.mark.parametrize("status", [200, 204, None])
 def test_an_upload_that_was_cut_is_one_unless_it_was_refused(status: int | None) -> None:
-    one = exchange("PUT", body=b"[Obj", body_end=BodyEnd.CUT, status=status)
+    one = exchange("PUT", body=b"[Obj", body_end=BodyEnd.CUT, status=status, error="reset")
     assert "body-truncated" in findings(one)
     assert "connection-failed" not in findings(one)
     assert "body-truncated" not in findings(

@@ -25,7 +25,7 @@ MARK = {"x-cos-sdk-retry": "true"}
         (put("1", b"x", 0.0, **failure(429, "TooManyRequests")), "429 TooManyRequests"),
         (put("1", b"x", 0.0, **failure(400, "BadDigest")), "400 BadDigest"),
         (put("1", b"x", 0.0, status=None, error="reset by peer"), "reset by peer"),
-        (put("1", b"x", 0.0, status=None), "no response"),
+        (put("1", b"x", 0.0, status=None, error=""), "no response"),
         (put("1", b"x", 0.0, status=302, from_cos=False, answered={}), "302, not from COS"),
         (ranged("1", b"long enough", 1, 9, 0.0, cut_at=2, error="peer closed"), "peer closed"),
         (put("1", b"x", 0.0, **failure(403, "RequestTimeTooSkewed")), "403 RequestTimeTooSkewed"),
@@ -47,7 +47,7 @@ def test_a_refusal_needs_the_mark() -> None:
 
 
 def test_the_mark_allows_a_longer_pause() -> None:
-    failed = put("1", b"x", 0.0, status=None)
+    failed = put("1", b"x", 0.0, status=None, error="e")
     assert chains(failed, put("2", b"x", 60.0)) == []
     assert len(chains(failed, put("2", b"x", 60.0, sent=MARK))) == 1
 
@@ -69,16 +69,18 @@ def test_a_user_who_stops_reading_has_not_failed() -> None:
 
 def test_chains_end_with_a_success() -> None:
     found = chains(
-        put("1", b"x", 0.0, status=None),
+        put("1", b"x", 0.0, status=None, error="e"),
         put("2", b"x", 1.0),
-        put("3", b"x", 2.0, status=None),
+        put("3", b"x", 2.0, status=None, error="e"),
         put("4", b"x", 3.0),
     )
     assert [chain.flows for chain in found] == [("1", "2"), ("3", "4")]
 
 
 def test_a_chain_that_never_succeeds_names_every_cause() -> None:
-    (chain,) = chains(put("1", b"x", 0.0, status=None), put("2", b"x", 1.0, status=None, error="e"))
+    (chain,) = chains(
+        put("1", b"x", 0.0, status=None, error=""), put("2", b"x", 1.0, status=None, error="e")
+    )
     assert chain.causes == ("no response", "e")
     assert not chain.succeeded
 
