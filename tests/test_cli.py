@@ -28,7 +28,7 @@ def test_schema_is_a_json_schema() -> None:
 def test_addon_path_is_the_script() -> None:
     path = Path(_output("addon-path").strip())
     assert path.name == "addon.py"
-    assert "addons = [" in path.read_text()
+    assert "addons.append(CosInspect())" in path.read_text()
 
 
 def test_wrong_usage_ends_with_status_2() -> None:

@@ -59,6 +59,7 @@ class Again:
                 request_body=exchange.request.body,
                 response_body=exchange.response.body if exchange.response else None,
                 received=annotations.saved(asked).get("received"),
+                stopped=exchange.stopped,
             )
             self._reporting.remember(report)
         return report

@@ -56,6 +56,12 @@ def saved_body(flow: http.HTTPFlow, side: str) -> Body | None:
         return None
 
 
+def saved_as_stopped(flow: http.HTTPFlow) -> bool:
+    """Whether the proxy ended, or was loaded anew, before the flow did: what became of it
+    later, its failure too, says nothing."""
+    return saved(flow).get("proxy_stopped") is True
+
+
 def comment_of(report: FlowReport) -> str:
     """The first line says it all, and begins with what has to fit into mitmweb's narrow
     column; each finding follows on a line of its own."""
@@ -71,12 +77,15 @@ def leave(
     report: FlowReport,
     *,
     visibly: bool,
-    request_body: Body,
+    request_body: Body | None,
     response_body: Body | None,
     received: dict[str, Any] | None = None,
+    stopped: bool = False,
 ) -> None:
     """Stores what was learned; ``visibly``: sets marker and comment as well, unless a
-    person did. ``received``: what came and the flow does not hold."""
+    person did. A body is None where there is none, or where it is still to come.
+    ``received``: what came and the flow does not hold; ``stopped``: the proxy ended before
+    the flow did."""
     before = saved(flow)
     data: dict[str, Any] = {
         "version": METADATA_VERSION,
@@ -84,12 +93,15 @@ def leave(
         "verdict": report.verdict,
         "operation": report.cos.operation,
         "findings": [finding.rule for finding in report.findings],
-        "request_body": _plain(request_body),
     }
+    if request_body is not None:
+        data["request_body"] = _plain(request_body)
     if response_body is not None:
         data["response_body"] = _plain(response_body)
     if received is not None:
         data["received"] = received
+    if stopped:
+        data["proxy_stopped"] = True
     if visibly:
         data |= {name: before[name] for name in ("marker", "comment") if name in before}
         _show(flow, report, data)

@@ -49,16 +49,27 @@ class Desk:
         """Writers of other settings, which may not be done yet."""
 
     def use(self, settings: DeskSettings) -> list[Revised]:
-        """Goes on with other settings; what was seen so far is told first. The reports that
-        changed by it."""
+        """Goes on with other settings: what comes is judged by them, and what belongs together
+        is joined across the change. Another directory has nothing of what was before; the
+        reports that changed by that."""
         before, self._settings = self._settings, settings
         if before == settings:
             return []
-        revised = self.end_session()
-        if (settings.report_dir, settings.formats) != (before.report_dir, before.formats):
+        if settings.report_dir != before.report_dir:
+            revised = self.end_session()
             self._retire_writer()
-        self.session = _new_session(settings)
-        return revised
+            self.session = _new_session(settings)
+            return revised
+        if settings.formats != before.formats and self._writer is not None:
+            self._writer.submit_session(self.session.summary())
+            self._retire_writer()
+        self.session.use(
+            hosts=settings.hosts,
+            ignore=settings.ignore,
+            redact=settings.redact,
+            keys=settings.keys,
+        )
+        return []
 
     def take(
         self,

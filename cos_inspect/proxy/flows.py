@@ -45,10 +45,12 @@ def exchange_of(
     response_body: Body | None,
     dropped_headers: tuple[tuple[str, str], ...] = (),
     opened_connection: bool = False,
+    stopped: bool = False,
 ) -> Exchange:
     """The finished flow as plain data; the bodies' facts come from whoever met them.
 
     ``opened_connection``: the flow is the first on its connection to the server.
+    ``stopped``: the proxy ended before the flow did, so a failure may be its doing.
     """
     response = flow.response
     return Exchange(
@@ -74,7 +76,7 @@ def exchange_of(
             body=response_body,
         ),
         timing=timing_of(flow, opened_connection=opened_connection),
-        error=flow.error.msg if flow.error else None,
+        error=flow.error.msg if flow.error and not stopped else None,
         client_address=address_of(flow.client_conn.peername),
         server_address=address_of(flow.server_conn.peername) if flow.server_conn else None,
     )

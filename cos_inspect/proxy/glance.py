@@ -39,6 +39,7 @@ class Glance:
         "_saved",
         "flow",
         "known",
+        "stopped",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class Glance:
             head = head._replace(fields=fields)
         self._head: RequestHead = head
         self._answer: Fields | None = None
+        self.stopped = False
         self._contents: tuple[bytes | None, bytes | None] | None = None
         self._read = False
         self._answer_replaced = False
@@ -82,6 +84,15 @@ class Glance:
             self._answer = received.fields_as_they_came(self._received.answer, fields)
             self._read = False
 
+    def stop(self) -> None:
+        """The proxy ends, or is loaded anew, before the flow does."""
+        self.stopped = True
+
+    def release(self) -> None:
+        """To be called when nobody waits for the rest of a flow that was stopped."""
+        if self.stopped and self.known is not None:
+            self.known.release()
+
     def seal(self) -> None:
         """Keeps the bodies as they are now; to be called when the flow is over."""
         response = self.flow.response
@@ -92,6 +103,7 @@ class Glance:
         self._contents = (self.flow.request.raw_content, response.raw_content if response else None)
         if self.known is not None:
             self.known.contents = self._contents
+            self.known.stopped |= self.stopped
 
     def _note_replaced_bodies(self) -> None:
         """Another addon, or a person at a breakpoint, gave the message another body; mitmproxy
@@ -189,6 +201,7 @@ class Glance:
         self.known.received = self._received
         self.known.as_it_is = self._as_it_is
         self.known.answer_replaced = self._answer_replaced
+        self.known.stopped |= self.stopped
         if self._received.dropped is not None:
             self.known.dropped_headers = tuple(self._received.dropped)
 

@@ -1,10 +1,10 @@
 """The addon: follows each flow's hooks and has it inspected once, when it is over."""
 
 import asyncio
-import collections
+import contextlib
+import functools
 import logging
 from pathlib import Path
-from typing import Any
 
 from mitmproxy import connection, contentviews, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
@@ -16,106 +16,99 @@ from cos_inspect.exchange import EMPTY_BODY
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.commands import Commands
-from cos_inspect.proxy.connections import ConnectionWatch
+from cos_inspect.proxy.connection_hooks import ConnectionHooks
 from cos_inspect.proxy.contentview import CosContentview
+from cos_inspect.proxy.exit_status import prepare_exit
 from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.gathering import Gathering
 from cos_inspect.proxy.glance import Glance
+from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
-from cos_inspect.proxy.reporting import Reporting
+from cos_inspect.proxy.memory import leave, take
+from cos_inspect.proxy.startup import REFUSAL, spare_startup
+from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
 from cos_inspect.proxy.streaming import Streaming
 from cos_inspect.proxy.terminal_log import TerminalLog
 from cos_inspect.proxy.watch import Watch, length_is_known, take_tap_off
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED = 4096
-"""Finished flows and server connections that are remembered by id."""
 _REFUSED_UPLOAD_SECONDS = 0.3
 """How long an upload that was refused early may take to end before it is reported."""
 
 
-class _Recent:
-    """The last ids seen, bounded."""
-
-    def __init__(self) -> None:
-        self._ids: collections.OrderedDict[str, None] = collections.OrderedDict()
-
-    def add(self, identity: str) -> bool:
-        """False when it was there already."""
-        if identity in self._ids:
-            return False
-        self._ids[identity] = None
-        if len(self._ids) > _REMEMBERED:
-            self._ids.popitem(last=False)
-        return True
-
-    def discard(self, identity: str) -> None:
-        self._ids.pop(identity, None)
+_NAME = "cosinspect"
+_OF_TUNNELS = frozenset({"http_connect", "http_connect_error"})
+"""Hooks whose flows are not inspected."""
 
 
-class FailOnReached(SystemExit):
-    """A finding as bad as ``cos_fail_on`` was made."""
-
-
-class ExitStatus:
-    """Ends mitmdump with exit status 1 when a finding was as bad as ``cos_fail_on``."""
-
-    name = "cos-inspect-exit-status"
-
-    def __init__(self, inspector: "CosInspect") -> None:
-        self._inspector = inspector
-
-    def done(self) -> None:
-        if self._inspector.is_failure:
-            raise FailOnReached(1)
-
-
-class CosInspect:
+@guarded
+class CosInspect(ConnectionHooks):
     """Recognises COS flows, checks them as they pass, and reports each one once."""
 
     def __init__(self) -> None:
         self._settings = options.Settings()
         self._terminal_log = TerminalLog()
-        self._reporting = Reporting()
+        self._memory = memory = take()
+        super().__init__(memory.connection_watch)
+        self._reporting = memory.reporting
         self._glances: dict[str, Glance] = {}
         """Flows under way."""
         self._is_running = False
-        self._finished = _Recent()
-        self._connections = _Recent()
+        self.is_over = False
+        """From now on nothing comes to it."""
+        self._stop_signal = StopSignal()
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
         """Flows that were answered while their upload was under way."""
-        self._connection_watch = ConnectionWatch(self._reporting.report_connection)
+        self._held: set[str] = set()
+        """Flows that broke when the proxy was told to end."""
         self._gathering = Gathering(self._report)
         self._again = Again(self._reporting, self._gathering.flush)
         self._live_pages = LivePages(self._pages)
-        self._streaming = Streaming(self, self._stream_request, self._stream_response)
-        self.addons = [Commands(self._again)]
+        self._streaming = Streaming(
+            self,
+            harmless(self._stream_request, self._failed),
+            harmless(self._stream_response, self._failed),
+        )
+        self._own_addons = [Commands(self._again)]
         """Few: mitmproxy asks each of them for every hook of every flow."""
-        connections = self._connection_watch
-        self.http_connect = connections.http_connect
-        self.http_connect_error = connections.http_connect_error
-        self.server_connect_error = connections.server_connect_error
-        self.tls_clienthello = connections.tls_clienthello
-        self.tls_established_client = connections.tls_established_client
-        self.tls_failed_client = connections.tls_failed_client
-        self.tls_failed_server = connections.tls_failed_server
+
+    @functools.cached_property
+    def name(self) -> str:
+        """By which mitmproxy knows it; it refuses a second addon of the same name with a
+        traceback. Asked first when the addon is given to it."""
+        before = ctx.master.addons.get(_NAME)  # type: ignore[no-untyped-call]
+        return _NAME if before in (None, self) else f"{_NAME}-{id(self)}"
+
+    @property
+    def _is_second(self) -> bool:
+        return self.name != _NAME
+
+    @property
+    def addons(self) -> list[Commands]:
+        return [] if self._is_second else self._own_addons
 
     def load(self, loader: Loader) -> None:
+        if self._is_second:
+            self.is_over = True
+            logger.warning("cos_inspect was loaded twice; the second one does nothing")
+            return
+        spare_startup()
         options.declare(loader)
         contentviews.add(CosContentview(self._again))
         self._terminal_log.load()
         for complaint in options.repeated(ctx.options):
-            logger.error(complaint)
+            logger.error(complaint, extra=REFUSAL)
 
     def running(self) -> None:
         self._is_running = True
         self._prepare_exit()
+        self._stop_signal.watch()
         self._streaming.steps_back()
         self._live_pages.running()
 
     def configure(self, updated: set[str]) -> None:
-        if not updated & options.OPTION_NAMES:
+        if self.is_over or not updated & options.OPTION_NAMES:
             return
         self._gathering.flush()
         try:
@@ -125,7 +118,7 @@ class CosInspect:
                 raise
             # All names at once: this script was just loaded, and mitmproxy would print a
             # traceback. An error in the log ends the start-up as well.
-            logger.error("%s", error)
+            logger.error("%s", error, extra=REFUSAL)
             settings = options.Settings(report_dir=None, annotate=False)
         self._settings = settings
         if self._is_running:
@@ -135,15 +128,7 @@ class CosInspect:
         self._again.settings = settings
 
     def _prepare_exit(self) -> None:
-        """Where a finding may fail the run, puts an addon behind every other one, so that its
-        exit skips nobody's last words."""
-        addons: Any = ctx.master.addons
-        before = addons.get(ExitStatus.name)
-        if before is not None:
-            # Also that of a script which was changed and loaded anew.
-            addons.remove(before)
-        if self._settings.fail_on != "never":
-            addons.add(ExitStatus(self))
+        prepare_exit(lambda: self.is_failure, wanted=self._settings.fail_on != "never")
 
     def _pages(self) -> tuple[Path | None, bool]:
         return self._settings.report_dir, "html" in self._settings.formats
@@ -151,14 +136,14 @@ class CosInspect:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:
             self._begin(flow)
-        except Exception:
-            self._failed(flow)
-        self._connection_watch.requestheaders(flow)
+        finally:
+            self._connection_watch.requestheaders(flow)
 
     def _begin(self, flow: http.HTTPFlow) -> None:
         if flow.is_replay == "request":
             self._gathering.flush()
-            self._finished.discard(flow.id)
+            self._memory.finished.discard(flow.id)
+            self._memory.stopped.discard(flow.id)
             # A saved flow says so as well, of what is over.
             if flow.live:
                 annotations.forget(flow)
@@ -193,12 +178,12 @@ class CosInspect:
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._pending:
             self._finish_now(flow)
+        elif not flow.live and flow.response is None and flow.error is None:
+            # It was under way when it was saved; no other hook will come.
+            self._finish(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        try:
-            self._answered(flow)
-        except Exception:
-            self._failed(flow)
+        self._answered(flow)
 
     def _answered(self, flow: http.HTTPFlow) -> None:
         if flow.response is None:
@@ -249,6 +234,8 @@ class CosInspect:
         )
 
     def response(self, flow: http.HTTPFlow) -> None:
+        if self._was_stopped(flow):
+            return
         glance = self._glances.get(flow.id)
         watch = glance.known if glance else None
         if flow.live and watch is not None and watch.upload_under_way:
@@ -260,16 +247,47 @@ class CosInspect:
                 self._pending[flow.id] = loop.call_later(
                     _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
                 )
+            # Flows are saved after this hook, and never again.
+            self._reporting.leave_for_now(flow, watch.answered_exchange())
             return
         self._finish(flow, may_wait=flow.live and self._gathering.is_wanted)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        self._finish(flow)
-        self._connection_watch.error(flow)
+        if self._was_stopped(flow):
+            return
+        if flow.live and self._stop_signal.is_recent:
+            self._stop(flow)
+            return
+        try:
+            self._finish(flow)
+        finally:
+            self._connection_watch.error(flow)
+
+    def _was_stopped(self, flow: http.HTTPFlow) -> bool:
+        """It was reported when the script was loaded anew."""
+        if flow.id not in self._memory.stopped:
+            return False
+        self._glances.pop(flow.id, None)
+        return True
+
+    def _stop(self, flow: http.HTTPFlow) -> None:
+        """A flow that broke when the proxy was told to end. Should it go on, the flow is
+        reported as a broken one."""
+        glance = self._glances.get(flow.id)
+        if glance is None:
+            return
+        self._held.add(flow.id)
+        asyncio.get_running_loop().call_later(SECONDS, self._finish_now, flow)
+        watch = glance.watch()
+        if watch is not None and flow.id not in self._pending:
+            self._reporting.leave_for_now(flow, watch.stopped_exchange())
 
     def client_disconnected(self, client: connection.Client) -> None:
-        self._finish_cut_uploads(client.id)
-        self._connection_watch.client_disconnected(client)
+        try:
+            self._finish_cut_uploads(client.id)
+        finally:
+            if self.judges_failures:
+                self._connection_watch.client_disconnected(client)
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
         self._finish_cut_uploads(data.client.id)
@@ -277,17 +295,52 @@ class CosInspect:
     def _finish_cut_uploads(self, client_id: str) -> None:
         for flow_id in list(self._pending):
             glance = self._glances.get(flow_id)
-            if glance is not None and glance.flow.client_conn.id == client_id:
+            if glance is None or glance.flow.client_conn.id != client_id:
+                continue
+            if self._stop_signal.is_recent:
+                self._stop(glance.flow)
+            else:
                 self._finish_now(glance.flow)
 
     def done(self) -> None:
+        try:
+            self._stop_all()
+        finally:
+            self.is_over = True
+            self._end()
+
+    def _stop_all(self) -> None:
+        """Reports what is under way: the proxy ends, or another instance will not know how it
+        began."""
         for glance in list(self._glances.values()):
-            self._finish(glance.flow)
+            flow = glance.flow
+            if flow.id in self._memory.stopped:
+                continue
+            if flow.live or flow.id in self._held or flow.id in self._pending:
+                glance.stop()
+                self._memory.stopped.add(flow.id)
+            self._finish(flow)
+            glance.release()
         self._gathering.flush()
-        self._connection_watch.finish()
+
+    def _end(self) -> None:
+        self._stop_signal.done()
         self._streaming.done()
-        self._reporting.close()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None or ctx.master.should_exit.is_set():
+            self._memory.close()
+        else:
+            # A script that is loaded anew is there before the loop's next turn.
+            loop.call_soon(leave(self._memory))
         self._terminal_log.done()
+
+    @property
+    def judges_failures(self) -> bool:
+        """Connections end with the proxy, which says nothing of them."""
+        return not self._stop_signal.is_recent
 
     @property
     def is_failure(self) -> bool:
@@ -302,8 +355,10 @@ class CosInspect:
         timer = self._pending.pop(flow.id, None)
         if timer is not None:
             timer.cancel()
-        self._finish(flow)
-        ctx.master.addons.trigger(UpdateHook([flow]))
+        self._held.discard(flow.id)
+        if not self.is_over:
+            self._finish(flow)
+            ctx.master.addons.trigger(UpdateHook([flow]))
 
     def _finish(self, flow: http.HTTPFlow, *, may_wait: bool = False) -> None:
         """``may_wait``: the flow may be reported a moment later, together with others."""
@@ -312,11 +367,11 @@ class CosInspect:
             timer.cancel()
         glance = self._glances.pop(flow.id, None)
         # A cut flow that is read from a file fires both response and error.
-        if not self._finished.add(flow.id):
+        if not self._memory.finished.add(flow.id):
             return
         if glance is None:
-            self._reporting.count_other()
-            return
+            # The addon was loaded while the flow was under way.
+            glance = Glance(flow, self._settings.hosts)
         glance.seal()
         if may_wait:
             self._gathering.put(glance)
@@ -340,7 +395,7 @@ class CosInspect:
         flow = glance.flow
         changes = looked_at and bool(flow.live) and self._streaming.acts_on_answer(flow)
         server = flow.server_conn
-        opened = server is not None and self._connections.add(server.id)
+        opened = server is not None and self._memory.connections.add(server.id)
         kept = glance.kept(opened_connection=opened)
         if kept is not None:
             self._reporting.report_kept(flow, kept, answer_changes=changes)
@@ -358,11 +413,20 @@ class CosInspect:
             answer_changes=changes,
         )
 
+    def hook_failed(self, hook: str, about: object) -> None:
+        """Called where a hook of this class raised; the traffic goes on without us."""
+        if isinstance(about, http.HTTPFlow) and hook not in _OF_TUNNELS:
+            self._failed(about)
+        else:
+            logger.error("%s: the hook %s failed", name_of(about), hook, exc_info=True)
+
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""
-        self._glances.pop(flow.id, None)
-        level = logging.ERROR if flow.live else logging.WARNING
-        logger.log(level, "flow %s: not inspected, the inspection failed", flow.id, exc_info=True)
+        logger.error("flow %s: not inspected, the inspection failed", flow.id, exc_info=True)
+        with contextlib.suppress(Exception):
+            self._glances.pop(flow.id, None)
+            self._memory.finished.add(flow.id)
+            self._reporting.lose("the inspection failed")
 
 
 def _host_is_rewritten(flow: http.HTTPFlow) -> bool:

@@ -13,8 +13,8 @@ from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.cos.cos_exchange import Recognised
-from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import first_look
+from cos_inspect.exchange import BodyEnd, Exchange
+from cos_inspect.inspection import FirstLook, first_look
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
 from cos_inspect.proxy.kept import Kept
@@ -49,7 +49,7 @@ class Reporting:
         self._renewal_seconds = _RENEWAL_SECONDS
 
     def use(self, settings: options.Settings) -> None:
-        """Goes on with other settings; what was seen so far is told first."""
+        """Goes on with other settings."""
         before, self._settings = self._settings, settings
         if before != settings:
             self._show_again(self._desk.use(_desk_settings(settings)))
@@ -112,6 +112,7 @@ class Reporting:
             request_body=exchange.request.body,
             response_body=exchange.response.body if exchange.response else None,
             received=received,
+            stopped=exchange.stopped,
         )
         self._flows[flow.id] = flow
         self.remember(report)
@@ -120,6 +121,23 @@ class Reporting:
             self._show_again(inspected.revised)
         if flow.live:
             self._plan_renewal()
+
+    def leave_for_now(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """Leaves on a flow what is known before it is over; it is reported later. Of a body
+        that is still under way nothing is left."""
+        look = self._look_alone(exchange)
+        if look is None:
+            return
+        sent, answer = exchange.request.body, exchange.response
+        annotations.leave(
+            flow,
+            look.report,
+            visibly=self._settings.annotate,
+            request_body=None if sent.end is BodyEnd.NOT_CAPTURED else sent,
+            response_body=answer.body if answer else None,
+            received=to_leave(flow, exchange, look.report, look.cos.operation),
+            stopped=exchange.stopped,
+        )
 
     def tell(self) -> None:
         """Logs the flows that were reported since the last call."""
@@ -135,15 +153,18 @@ class Reporting:
     def judge_again(self, exchange: Exchange) -> FlowReport | None:
         """A flow's report as it would be alone, from what the flow holds now; nothing is
         written or counted. None when it is not COS traffic."""
+        look = self._look_alone(exchange)
+        return look.report if look else None
+
+    def _look_alone(self, exchange: Exchange) -> FirstLook | None:
         settings = self._settings
-        look = first_look(
+        return first_look(
             exchange,
             hosts=settings.hosts,
             ignore=settings.ignore,
             redact=settings.redact,
             keys=settings.keys,
         )
-        return look.report if look else None
 
     def remember(self, report: FlowReport) -> None:
         """Has ``report_of`` answer with this one from now on."""

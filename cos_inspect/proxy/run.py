@@ -14,7 +14,8 @@ from typing import Any
 from mitmproxy import ctx, exceptions, master, options
 from mitmproxy.tools import cmdline, main
 
-from cos_inspect.proxy.inspector import CosInspect, FailOnReached
+from cos_inspect.proxy.exit_status import FailOnReached
+from cos_inspect.proxy.inspector import CosInspect
 from cos_inspect.proxy.options import OPTION_NAMES
 
 DONE, REACHED, WRONG = 0, 1, 2

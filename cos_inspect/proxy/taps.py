@@ -148,6 +148,12 @@ class Tap:
         self._meter = None
         logger.warning("flow %s: its body is passed on unchecked", self._flow_id, exc_info=fault)
 
+    def release(self) -> None:
+        """Has it pass on what comes, and no more."""
+        self._meter = None
+        self._most_copied = 0
+        self._copy = []
+
     def _settle(self) -> None:
         """Has all bytes hashed that passed."""
         if self._lane is not None and self._meter is not None:

@@ -12,7 +12,7 @@ from cos_inspect.cos.digest_plan import (
     plan_response,
 )
 from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers
-from cos_inspect.proxy.annotations import saved_body
+from cos_inspect.proxy.annotations import saved_as_stopped, saved_body
 from cos_inspect.proxy.flows import exchange_of
 from cos_inspect.proxy.hashing import HASHING
 from cos_inspect.proxy.heads import LONGEST_NUMBER, RequestLine
@@ -40,6 +40,7 @@ class Watch:
         "recognised",
         "request_headers",
         "response_headers",
+        "stopped",
     )
 
     def __init__(
@@ -76,6 +77,8 @@ class Watch:
         self.contents: tuple[bytes | None, bytes | None] | None = None
         """The bodies that are kept whole, of request and answer, once the flow is over; before,
         they are looked up."""
+        self.stopped = saved_as_stopped(flow)
+        """The proxy ended, or was loaded anew, before the flow did."""
 
     def is_large_request(self, limit: int | None) -> bool:
         """Whether the request's body has more than ``limit`` bytes or an unknown length, and
@@ -152,14 +155,45 @@ class Watch:
             response_body=self.response_body(),
             dropped_headers=self.dropped_headers,
             opened_connection=opened_connection,
+            stopped=self.stopped,
         )
+
+    def answered_exchange(self) -> Exchange:
+        """The same when the answer is whole and the upload still under way."""
+        unknown = Body(end=BodyEnd.NOT_CAPTURED, size=None)
+        return self._early_exchange(unknown, self.response_body(), stopped=False)
+
+    def stopped_exchange(self) -> Exchange:
+        """The same when all is under way, and nothing more will be seen of it."""
+        unknown = Body(end=BodyEnd.STOPPED, size=None)
+        return self._early_exchange(unknown, unknown, stopped=True)
+
+    def _early_exchange(
+        self, request_body: Body, response_body: Body | None, *, stopped: bool
+    ) -> Exchange:
+        return exchange_of(
+            self.flow,
+            self.line,
+            request_headers=self.request_headers,
+            response_headers=self.response_headers,
+            request_body=request_body,
+            response_body=response_body,
+            dropped_headers=self.dropped_headers,
+            stopped=stopped,
+        )
+
+    def release(self) -> None:
+        """Lets go of the bodies that are still to come; they pass as they would."""
+        for tap in (self._request_tap, self._response_tap):
+            if tap is not None:
+                tap.release()
 
     def request_body(self) -> Body:
         flow = self.flow
         content = self.contents[0] if self.contents else flow.request.raw_content
         tap = self._request_tap
         if tap is not None and (tap.called or content is None):
-            return _facts(tap, flow.request)
+            return self._facts(tap, flow.request)
         if content is not None:
             return request_body(content, self.operation, self.request_headers)
         stored = saved_body(flow, "request")
@@ -169,7 +203,7 @@ class Watch:
             return EMPTY_BODY
         # Content is None when the body had not ended, or was streamed by somebody else.
         cut = flow.live and flow.request.timestamp_end is None
-        return Body(end=BodyEnd.CUT if cut else BodyEnd.NOT_CAPTURED, size=None)
+        return Body(end=self._cut if cut else BodyEnd.NOT_CAPTURED, size=None)
 
     def response_body(self) -> Body | None:
         flow = self.flow
@@ -181,7 +215,7 @@ class Watch:
         # A tap that was not called although there is content: another addon has answered.
         if tap is not None and (tap.called or content is None):
             self.marks = tap.marks
-            return _facts(tap, response)
+            return self._facts(tap, response)
         if self.answer_replaced:
             return Body(end=BodyEnd.NOT_CAPTURED, size=None)
         stored = saved_body(flow, "response")
@@ -198,10 +232,26 @@ class Watch:
             self.marks = marks_of(self.received)
             return with_sample(self.received, stored)
         if flow.error is not None:
-            return Body(end=BodyEnd.CUT, size=None)
+            return Body(end=self._cut, size=None)
         if flow.request.method == "HEAD" or response.status_code in (204, 304):
             return EMPTY_BODY
-        return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+        # mitmproxy saves flows that are under way when it ends.
+        ended = response.timestamp_end is not None
+        return Body(end=BodyEnd.NOT_CAPTURED if ended else BodyEnd.STOPPED, size=None)
+
+    @property
+    def _cut(self) -> BodyEnd:
+        """What it means that a body did not end."""
+        return BodyEnd.STOPPED if self.stopped else BodyEnd.CUT
+
+    def _facts(self, tap: Tap, message: http.Message) -> Body:
+        """What a tap has met, unless a later addon put a callable of its own in its place."""
+        if not tap.called and message.stream is not tap:
+            return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+        body = tap.body()
+        if self.stopped and body.end is BodyEnd.CUT:
+            body = msgspec.structs.replace(body, end=BodyEnd.STOPPED)
+        return body
 
     def _response_plan(self) -> DigestPlan:
         response, headers = self.flow.response, self.response_headers
@@ -227,13 +277,6 @@ def _as_it_came(stored: Body, held: Body) -> Body:
         if all(one is None or other is None or one == other for one, other in known):
             return held
     return msgspec.structs.replace(stored, sample=held.sample, sample_is_whole=held.sample_is_whole)
-
-
-def _facts(tap: Tap, message: http.Message) -> Body:
-    """What a tap has met, unless a later addon put a callable of its own in its place."""
-    if not tap.called and message.stream is not tap:
-        return Body(end=BodyEnd.NOT_CAPTURED, size=None)
-    return tap.body()
 
 
 def _may_have_body(method: str, headers: Headers) -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -54,10 +54,11 @@ class Inspected:
         self.stop()
         self._proxy.__exit__(kind, value, trace)
 
-    def stop(self) -> None:
-        """Ends mitmdump by SIGTERM; its reports are then whole."""
+    def stop(self, end: Callable[[int], object] | None = None) -> None:
+        """Ends mitmdump by SIGTERM, or by what is given, which gets the process's id; its
+        reports are then whole."""
         if self.status is None:
-            self.status = self._proxy.stop()
+            self.status = self._proxy.stop(end)
 
     @property
     def url(self) -> str:

@@ -38,7 +38,8 @@ class Lab(Inspected):
     """mitmdump with the addon, and what tests ask of it again and again.
 
     ``scripts_before`` and ``scripts_after`` are mitmproxy scripts around the addon.
-    ``server`` is what the proxy is in front of, where that is not the origin itself.
+    ``server`` is what the proxy is in front of, where that is not the origin itself;
+    ``addon`` a copy of the addon; ``own_group``: mitmdump leads a process group.
     """
 
     def __init__(
@@ -49,13 +50,15 @@ class Lab(Inspected):
         scripts_before: Sequence[Path] = (),
         scripts_after: Sequence[Path] = (),
         server: Server | None = None,
+        addon: Path = ADDON,
+        own_group: bool = False,
     ) -> None:
         self.origin = origin
         self.report_dir = folder / "cos-reports"
         self.status = None
         self._proxy = Proxy(
             server or origin,
-            *(f"--scripts={script}" for script in (*scripts_before, ADDON, *scripts_after)),
+            *(f"--scripts={script}" for script in (*scripts_before, addon, *scripts_after)),
             *(
                 ()
                 if "--set=cos_report_dir=" in arguments
@@ -63,6 +66,7 @@ class Lab(Inspected):
             ),
             *arguments,
         )
+        self._proxy.own_group = own_group
         self._seen: dict[str, Report] = {}
 
     def client(self, **settings: Any) -> CosS3Client:
@@ -180,6 +184,15 @@ class Lab(Inspected):
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {pattern!r} in:\n{self.output[-3000:]}")
             time.sleep(0.02)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Returns when something is so, which must be soon."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError("it does not come to be so")
+        time.sleep(0.02)
 
 
 Send = Callable[[Lab, str], object]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -36,6 +36,8 @@ class Proxy:
 
     program: Sequence[str] = ("mitmdump",)
     """What is started, from beside this Python, and what comes before all arguments."""
+    own_group = False
+    """Whether it leads a process group of its own, as what is started in a terminal does."""
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class Proxy:
         self._process = subprocess.Popen(
             command,
             env=environment,
+            process_group=0 if self.own_group else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -116,12 +119,16 @@ class Proxy:
                 ports.put(int(found[2]))
         ports.put(None)
 
-    def stop(self) -> int:
-        """Ends mitmdump as SIGTERM does and returns its exit status."""
+    def stop(self, end: Callable[[int], object] | None = None) -> int:
+        """Ends mitmdump as SIGTERM does, or by what is given, which gets the process's id;
+        its exit status."""
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.terminate()
+        if end is None:
+            process.terminate()
+        else:
+            end(process.pid)
         try:
             status = process.wait(timeout=30)
         except subprocess.TimeoutExpired:

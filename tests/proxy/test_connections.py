@@ -12,7 +12,8 @@ from mitmproxy.test import taddons, tflow, tutils
 
 from cos_inspect.proxy import connections, trouble
 from cos_inspect.proxy.connections import ConnectionWatch
-from cos_inspect.proxy.inspector import CosInspect, ExitStatus
+from cos_inspect.proxy.exit_status import ExitStatus
+from cos_inspect.proxy.inspector import CosInspect
 from cos_inspect.report.summary import ConnectionTrouble, Tally, merged
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"

@@ -1,0 +1,41 @@
+"""The addon's hooks of connections, which hand on to the watch over them."""
+
+from mitmproxy import http, tls
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+from cos_inspect.proxy.connections import ConnectionWatch
+
+
+class ConnectionHooks:
+    def __init__(self, watch: ConnectionWatch) -> None:
+        self._connection_watch = watch
+
+    @property
+    def judges_failures(self) -> bool:
+        """Whether a connection that fails now says something."""
+        return True
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        self._connection_watch.http_connect(flow)
+
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        if self.judges_failures:
+            self._connection_watch.http_connect_error(flow)
+
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        if self.judges_failures:
+            self._connection_watch.server_connect_error(data)
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        self._connection_watch.tls_clienthello(data)
+
+    def tls_established_client(self, data: tls.TlsData) -> None:
+        self._connection_watch.tls_established_client(data)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        if self.judges_failures:
+            self._connection_watch.tls_failed_client(data)
+
+    def tls_failed_server(self, data: tls.TlsData) -> None:
+        if self.judges_failures:
+            self._connection_watch.tls_failed_server(data)

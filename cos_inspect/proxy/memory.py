@@ -1,0 +1,76 @@
+"""What a run remembers. It outlives the addon's instance: mitmproxy loads a script anew when its
+file was touched, in the middle of traffic, and the run goes on."""
+
+import collections
+import weakref
+from collections.abc import Callable
+
+from mitmproxy import ctx
+from mitmproxy.master import Master
+
+from cos_inspect.proxy.connections import ConnectionWatch
+from cos_inspect.proxy.reporting import Reporting
+
+_REMEMBERED = 4096
+"""Finished flows and server connections that are remembered by id."""
+
+
+class Recent:
+    """The last ids seen, bounded."""
+
+    def __init__(self) -> None:
+        self._ids: collections.OrderedDict[str, None] = collections.OrderedDict()
+
+    def add(self, identity: str) -> bool:
+        """False when it was there already."""
+        if identity in self._ids:
+            return False
+        self._ids[identity] = None
+        if len(self._ids) > _REMEMBERED:
+            self._ids.popitem(last=False)
+        return True
+
+    def discard(self, identity: str) -> None:
+        self._ids.pop(identity, None)
+
+
+class Memory:
+    """What one instance of the addon leaves to the next one."""
+
+    def __init__(self) -> None:
+        self.reporting = Reporting()
+        self.connection_watch = ConnectionWatch(self.reporting.report_connection)
+        self.finished = Recent()
+        self.connections = Recent()
+        self.stopped: set[str] = set()
+        """Flows that were under way when the script was loaded anew. They were reported then;
+        as many as the proxy had at a time."""
+
+    def close(self) -> None:
+        """Tells what only the end can tell, and returns when all of it is on disk."""
+        self.connection_watch.finish()
+        self.reporting.close()
+
+
+_LEFT: weakref.WeakKeyDictionary[Master, Memory] = weakref.WeakKeyDictionary()
+
+
+def leave(memory: Memory) -> Callable[[], None]:
+    """To be called where an instance ends and the proxy may go on: the next one takes the
+    memory at once. What it gives closes the memory where nobody took it."""
+    master = ctx.master
+    _LEFT[master] = memory
+
+    def close_unless_taken() -> None:
+        if _LEFT.get(master) is memory:
+            del _LEFT[master]
+            memory.close()
+
+    return close_unless_taken
+
+
+def take() -> Memory:
+    """What the instance before has left, or a new one."""
+    master = getattr(ctx, "master", None)
+    left = _LEFT.pop(master, None) if master is not None else None
+    return left or Memory()

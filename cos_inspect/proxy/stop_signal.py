@@ -1,0 +1,64 @@
+"""Notes that the process was told to end.
+
+Ctrl-C in a terminal reaches clients and servers that were started there as well. Their
+connections end while mitmproxy is still on its way from the signal to its own end, some turns
+of the event loop later, and look as if they had broken.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+SECONDS = 1.0
+"""How long after a signal the proxy may still be about to end; the console asks first, and
+may go on."""
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignal:
+    """To be used on the main thread, where alone signals are handled."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._noted: float | None = None
+        self._before: dict[signal.Signals, tuple[Any, Any]] = {}
+
+    def watch(self) -> None:
+        """Has signals noted; who handled them before does so still. The event loop hears of
+        them by other means, and later."""
+        if self._before or threading.current_thread() is not threading.main_thread():
+            return
+        for number in _NUMBERS:
+            before = signal.getsignal(number)
+            # Set to be ignored or to end the process at once, there is nobody to tell apart.
+            if not callable(before):
+                continue
+            ours = self._noting(before)
+            signal.signal(number, ours)
+            if hasattr(signal, "siginterrupt"):
+                # As event loops set it: a system call that is under way goes on.
+                signal.siginterrupt(number, False)
+            self._before[number] = before, ours
+
+    def done(self) -> None:
+        """Leaves the handlers as they were, unless somebody else has set others."""
+        for number, (before, ours) in self._before.items():
+            if signal.getsignal(number) is ours:
+                signal.signal(number, before)
+        self._before = {}
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether what breaks now may break because everything ends."""
+        return self._noted is not None and self._clock() - self._noted < SECONDS
+
+    def _noting(self, before: Callable[[int, FrameType | None], Any]) -> Any:
+        def handle(number: int, frame: FrameType | None) -> None:
+            self._noted = self._clock()
+            before(number, frame)
+
+        return handle

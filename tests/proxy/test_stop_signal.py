@@ -1,0 +1,92 @@
+"""What is noted when the process is told to end, and that others still hear of it."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
+
+NUMBERS = [signal.SIGINT, signal.SIGTERM]
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_is_noted_before_the_loop_hears_of_it(number: signal.Signals) -> None:
+    async def run() -> None:
+        heard = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(number, heard.set)
+        clock = Clock()
+        stop = StopSignal(clock)
+        stop.watch()
+        noted = [stop.is_recent]
+        os.kill(os.getpid(), number)
+        noted.append(stop.is_recent)
+        assert not heard.is_set()
+        await asyncio.wait_for(heard.wait(), 10)
+        clock.now += SECONDS
+        noted.append(stop.is_recent)
+        assert noted == [False, True, False]
+        stop.done()
+        loop.remove_signal_handler(number)
+
+    asyncio.run(run())
+
+
+def test_handlers_are_left_as_they_were() -> None:
+    calls: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: calls.append(number))
+    before = signal.getsignal(signal.SIGTERM)
+    first, second = StopSignal(), StopSignal()
+    first.watch()
+    first.watch()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert calls == [signal.SIGTERM]
+    first.done()
+    assert signal.getsignal(signal.SIGTERM) is before
+    second.watch()
+    signal.signal(signal.SIGTERM, before)
+    second.done()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_nobody_handles_stays_so() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stop = StopSignal()
+    stop.watch()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    stop.done()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+def test_other_threads_handle_no_signals() -> None:
+    faults: list[BaseException] = []
+
+    def watch() -> None:
+        try:
+            StopSignal().watch()
+        except BaseException as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert not faults
