@@ -37,7 +37,7 @@ import hashlib, pathlib, sys
 
 root = pathlib.Path(sys.argv[1])
 parts = [sys.version, str(root)]
-parts += [(root / name).read_text("utf-8") for name in ("pyproject.toml", "constraints.txt")]
+parts += [(root / name).read_text("utf-8") for name in ("pyproject.toml", "scripts/constraints.txt")]
 print(hashlib.sha256("\0".join(parts).encode()).hexdigest())
 PY
 }
@@ -62,7 +62,7 @@ _make_venv() {
   echo "making .venv with $("$base" --version) ..." >&2
   if "$base" -m venv --clear "$root/.venv" >"$log" 2>&1 &&
     "$python" -m pip --disable-pip-version-check install --quiet \
-      -c "$root/constraints.txt" -e "$root[test]" >>"$log" 2>&1; then
+      -c "$root/scripts/constraints.txt" -e "$root[test]" >>"$log" 2>&1; then
     _wanted_stamp "$python" >"$root/.venv/stamp"
     rm -f "$log"
   else

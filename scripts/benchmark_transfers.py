@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cos_inspect.digests import crc64
-from cos_inspect.exchange import Body, Exchange, Headers, Request, Response, Timing
-from cos_inspect.session import Session
+from cos_inspect.inspection.session import Session
+from cos_inspect.model.exchange import Body, Exchange, Headers, Request, Response, Timing
 from tests.end_to_end.harness import HOST
 
 _BEGIN = 1_600_000_000.0

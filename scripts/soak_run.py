@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import jsonschema
 
-from cos_inspect.report.schema import schema
+from cos_inspect.model.schema import schema
 from scripts.soak_compare import Outcome, Report, compare
 from scripts.soak_disturbances import Disturbances
 from scripts.soak_faults import FAULTS
@@ -24,7 +24,7 @@ from scripts.soak_node import Node
 from scripts.soak_scenarios import SCENARIOS
 from scripts.soak_tools import HTTP2_HOST, Setting, Tools
 from scripts.soak_truth import Act, Fault, Truth
-from scripts.soak_watch import Watch, beside_reports
+from scripts.soak_watch import FlowRecorder, beside_reports
 from tests.end_to_end.harness import SECRET_ID, SECRET_KEY
 from tests.origin.gateway import Gateway
 from tests.origin.proxy import Proxy
@@ -165,7 +165,7 @@ class Soak:
 
     def _watched(self, proxy: Proxy, origin: Origin) -> Result:
         control_port = _control_port(proxy)
-        watch = Watch(proxy.pid, self._folder / "cos-reports")
+        watch = FlowRecorder(proxy.pid, self._folder / "cos-reports")
         watch.begin()
         before = watch.sample()
         option_seconds, reload_seconds = self._disturbance_seconds
@@ -290,7 +290,7 @@ def _control_port(proxy: Proxy) -> int:
     raise RuntimeError("the soak's script does not run in the proxy")
 
 
-def _idle(watch: Watch, wanted: int) -> Counter[str]:
+def _idle(watch: FlowRecorder, wanted: int) -> Counter[str]:
     """What is open once it is as little as wanted, or when the time for it is over."""
     deadline = time.monotonic() + IDLE_SECONDS
     while True:

@@ -44,7 +44,7 @@ class Sample:
 
 
 @dataclass
-class Watch:
+class FlowRecorder:
     """Samples a process from its own thread, from ``begin`` to ``end``."""
 
     pid: int

@@ -18,7 +18,7 @@ from cos_inspect.cos.digest_plan import DigestPlan, plan_payload, plan_request, 
 from cos_inspect.cos.operation import Operation, read_operation
 from cos_inspect.cos.payload import payload_reader
 from cos_inspect.digests import Digester
-from cos_inspect.exchange import (
+from cos_inspect.model.exchange import (
     Body,
     BodyEnd,
     Exchange,
@@ -27,7 +27,7 @@ from cos_inspect.exchange import (
     Response,
     Timing,
 )
-from cos_inspect.proxy.taps import Meter
+from cos_inspect.recording.stream_tap import BodyMeter
 
 CAPTURES = Path(__file__).parent / "captures"
 _SEPARATOR = "=== response ===\n"
@@ -220,7 +220,7 @@ def build_exchange(
         headers,
         lambda: Digester(md5=payload_plan.md5, crc64=payload_plan.crc64),
     )
-    meter = Meter(plan_request(operation, headers, framed=reader is not None), reader)
+    meter = BodyMeter(plan_request(operation, headers, framed=reader is not None), reader)
     request_body = _body(meter, content, request_end)
     answer = None
     if response is not None:
@@ -231,7 +231,7 @@ def build_exchange(
             reason=reason,
             http_version=version,
             headers=response_headers,
-            body=_body(Meter(plan), answer_content, response_end),
+            body=_body(BodyMeter(plan), answer_content, response_end),
         )
     return Exchange(
         flow_id=flow_id,
@@ -257,7 +257,7 @@ def build_exchange(
     )
 
 
-def _body(meter: Meter, content: bytes, end: BodyEnd) -> Body:
+def _body(meter: BodyMeter, content: bytes, end: BodyEnd) -> Body:
     if end not in (BodyEnd.COMPLETE, BodyEnd.CUT):
         return Body(end=end, size=None if end is BodyEnd.NOT_CAPTURED else len(content))
     if content:

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from cos_inspect.cos.cos_exchange import read_exchange
-from cos_inspect.exchange import Body, BodyEnd, Exchange
-from cos_inspect.inspection import first_look
-from cos_inspect.report.model import CheckName, Finding, FlowReport, SkipReason
-from cos_inspect.report.schema import schema
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.inspection.session import Session
+from cos_inspect.model.exchange import Body, BodyEnd, Exchange
+from cos_inspect.model.flow_report import CheckName, Finding, FlowReport, SkipReason
+from cos_inspect.model.schema import schema
 from cos_inspect.rules.checks import run_checks
-from cos_inspect.rules.occasion import occasions_of
+from cos_inspect.rules.precondition import preconditions_of
 from cos_inspect.rules.registry import FLOW_RULES, finders
-from cos_inspect.session import Session
 from tests.captures_reader import CAPTURES, captures, read_capture
 
 _SEVERAL_FLOWS = frozenset({"multipart-crc64", "multipart-etags", "range-crc64", "signature"})
@@ -111,7 +111,7 @@ def test_no_rule_is_spared_that_would_find_something(path: Path) -> None:
     if cos is None:
         return
     checks = run_checks(cos)
-    asked = finders(occasions_of(cos, checks), frozenset())
+    asked = finders(preconditions_of(cos, checks), frozenset())
     for rule, find, _ in FLOW_RULES:
         if find not in asked:
             assert not list(find(cos, checks)), rule.id
@@ -121,7 +121,7 @@ def test_a_clean_flow_is_spared_most_rules() -> None:
     capture = read_capture(CAPTURES / "get-object.http")
     cos = read_exchange(capture.exchange, capture.hosts)
     assert cos is not None
-    assert len(finders(occasions_of(cos, run_checks(cos)), frozenset())) < len(FLOW_RULES) / 2
+    assert len(finders(preconditions_of(cos, run_checks(cos)), frozenset())) < len(FLOW_RULES) / 2
 
 
 def _said(what: str) -> set[str]:

@@ -17,6 +17,7 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
+from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
 from cos_inspect.captures.har_body import har_request_body, har_response_body
 from cos_inspect.captures.har_entries import (
     HarEntries,
@@ -26,11 +27,10 @@ from cos_inspect.captures.har_entries import (
     decode,
     unescaped,
 )
-from cos_inspect.captures.saved import Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import find_endpoint
 from cos_inspect.cos.operation import read_operation
-from cos_inspect.exchange import Exchange, Headers, Request, Response, Timing, known_moment
+from cos_inspect.model.exchange import Exchange, Headers, Request, Response, Timing, known_moment
 
 _PORTS = {"http": 80, "https": 443}
 _VERSIONS = {
@@ -93,7 +93,7 @@ class HarFile:
         self._repeats = repeats
         self._met: Counter[bytes] = Counter()
 
-    def saved(self, remarks: Remarks) -> Iterator[Saved]:
+    def saved(self, remarks: Remarks) -> Iterator[CapturedFlow]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         reader = HarEntries(self._stream, creator=self._creator)
         name = self._stream.name
@@ -119,7 +119,7 @@ class HarFile:
         if cached:
             remarks.note(f"{name}: {cached} entries came out of a cache and are not counted")
 
-    def _one(self, entry: dict[str, Any], raw: RawEntry, number: int) -> Saved:
+    def _one(self, entry: dict[str, Any], raw: RawEntry, number: int) -> CapturedFlow:
         asked = _object(entry.get("request"), "its request")
         url = asked.get("url")
         if not isinstance(url, str) or ":" not in url:
@@ -132,7 +132,7 @@ class HarFile:
         known = self._met[digest] if self._repeats is None else self._repeats.get(number, 1)
         flow_id = _identity(digest, known)
         if scheme not in _PORTS:
-            return Saved(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
+            return CapturedFlow(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
         headers, pseudo = _headers(asked.get("headers"), raw)
         host, port, target = _place(url, scheme, headers, pseudo)
         answered = entry.get("response")
@@ -140,7 +140,9 @@ class HarFile:
         answer_headers, _ = _headers(answer.get("headers"), raw)
         endpoint = find_endpoint(host, target, headers, answer_headers, self._hosts)
         if endpoint is None:
-            return Saved(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number, host=host)
+            return CapturedFlow(
+                flow_id=flow_id, exchange=None, offset=raw.offset, entry=number, host=host
+            )
         method = _method(asked.get("method"))
         operation = read_operation(endpoint, method, target, headers)
         status = _status(answer.get("status"))
@@ -190,7 +192,7 @@ class HarFile:
             error=None if given_up and response is not None else error,
             server_address=_address(entry.get("serverIPAddress")),
         )
-        return Saved(flow_id=flow_id, exchange=exchange, offset=raw.offset, entry=number)
+        return CapturedFlow(flow_id=flow_id, exchange=exchange, offset=raw.offset, entry=number)
 
     def _timing(self, entry: dict[str, Any], answer: Headers, *, answered: bool) -> Timing:
         """An entry begins before the connection is made, but in mitmproxy's files, whose

@@ -25,8 +25,8 @@ from cos_inspect.cos.digest_plan import (
 from cos_inspect.cos.operation import Operation
 from cos_inspect.cos.payload import PayloadReader, payload_reader
 from cos_inspect.digests import Digester
-from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Headers
-from cos_inspect.proxy.taps import Meter, body_of_content
+from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.recording.stream_tap import BodyMeter, body_of_content
 
 _NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
@@ -160,7 +160,7 @@ def _facts(
         chunks = (_bytes_of(text, charset[1] if charset else None, size),)
     if chunks is None:
         return _NOT_CAPTURED
-    meter = Meter(plan, reader)
+    meter = BodyMeter(plan, reader)
     changed = False
     try:
         for chunk in chunks:

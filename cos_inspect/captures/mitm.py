@@ -11,8 +11,8 @@ from mitmproxy.flow import Error
 from mitmproxy.io import compat
 
 from cos_inspect.captures.blob import Blob
+from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.saved import Marks, Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import (
     BadFlowError,
@@ -22,11 +22,11 @@ from cos_inspect.captures.tnetstring import (
     read_state,
 )
 from cos_inspect.digests import crc64
-from cos_inspect.exchange import known_moment
+from cos_inspect.model.exchange import known_moment
 from cos_inspect.proxy import annotations
+from cos_inspect.proxy.flow_recorder import FlowRecorder
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import place_of
-from cos_inspect.proxy.glance import Glance
-from cos_inspect.proxy.watch import Watch
 
 
 class FlowFile:
@@ -37,7 +37,7 @@ class FlowFile:
         self._hosts = hosts
         self._end = end
 
-    def saved(self, remarks: Remarks) -> Iterator[Saved]:
+    def saved(self, remarks: Remarks) -> Iterator[CapturedFlow]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         first = True
         found_all = FlowBytes(self._stream, self._end).flows()
@@ -61,17 +61,17 @@ class FlowFile:
                     yield found
             first = False
 
-    def _one(self, data: bytes | State, offset: int) -> Saved | None:
+    def _one(self, data: bytes | State, offset: int) -> CapturedFlow | None:
         flow = _flow_of(data)
         if flow is None:
             return None
         if not flow.id:
             place = f"{self._stream.name}:{offset}".encode("utf-8", "surrogateescape")
             flow.id = str(UUID(bytes=blake2b(place, digest_size=16).digest()))
-        watch = Glance(flow, self._hosts).watch()
+        watch = FlowSnapshot(flow, self._hosts).watch()
         if watch is None:
             host = place_of(flow.request).host
-            return Saved(flow_id=flow.id, exchange=None, offset=offset, host=host)
+            return CapturedFlow(flow_id=flow.id, exchange=None, offset=offset, host=host)
         answer = flow.response.raw_content if flow.response else None
         _feed_blobs(flow, watch)
         # Which flow opened the connection is known when all were read.
@@ -81,7 +81,7 @@ class FlowFile:
             marks = _marks_of(answer)
         elif watch.received.marks:
             marks = _left_marks(watch.marks)
-        return Saved(
+        return CapturedFlow(
             flow_id=flow.id,
             exchange=exchange,
             offset=offset,
@@ -284,7 +284,7 @@ def _peer(state: State) -> Any:
     return tuple(peer) if known and isinstance(peer, list | tuple) else None
 
 
-def _feed_blobs(flow: http.HTTPFlow, watch: Watch) -> None:
+def _feed_blobs(flow: http.HTTPFlow, watch: FlowRecorder) -> None:
     """Bodies too large for memory take the way of a streamed one."""
     for message, tap in ((flow.request, watch.tap_request), (flow.response, watch.tap_response)):
         content: object = message.raw_content if message else None

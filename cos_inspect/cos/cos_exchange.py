@@ -35,7 +35,7 @@ from cos_inspect.cos.signature import Signature, read_signature
 from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import Signed, read_signed
 from cos_inspect.cos.token import token_names
-from cos_inspect.exchange import Exchange, Headers, Request, Response
+from cos_inspect.model.exchange import Exchange, Headers, Request, Response
 
 _STYLE = re.compile(r"![\w.-]+$")
 _ID_HEADERS = ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")

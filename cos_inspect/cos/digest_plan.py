@@ -12,7 +12,7 @@ from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.encryption import read_encryption
 from cos_inspect.cos.header_values import read_content_range, read_etag
 from cos_inspect.cos.operation import Operation
-from cos_inspect.exchange import Headers
+from cos_inspect.model.exchange import Headers
 
 XML_SAMPLE = 64 * 1024
 """Enough for every error document and every result that is read."""

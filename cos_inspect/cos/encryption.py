@@ -16,7 +16,7 @@ from typing import Literal, cast
 import msgspec
 
 from cos_inspect.cos.tables import rows
-from cos_inspect.exchange import Headers
+from cos_inspect.model.exchange import Headers
 
 Side = Literal["request", "response"]
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]

@@ -11,7 +11,7 @@ import msgspec
 from cos_inspect.cos.ci_paths import is_ci_path
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import decode, split_target
-from cos_inspect.exchange import Headers
+from cos_inspect.model.exchange import Headers
 
 EndpointKind = Literal[
     "default",

@@ -7,7 +7,7 @@ field that stands behind it (COS documents). The parsing is python-multipart's.
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from cos_inspect.exchange import FormField
+from cos_inspect.model.exchange import FormField
 
 MAX_FIELDS = 100
 MAX_FIELD = 64 * 1024

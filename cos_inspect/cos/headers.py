@@ -12,7 +12,7 @@ import msgspec
 
 from cos_inspect.cos.header_syntax import CHECKERS, text
 from cos_inspect.cos.tables import rows
-from cos_inspect.exchange import MAX_FIELDS, MAX_VALUE, Headers
+from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
 
 Category = Literal["common", "sse", "object", "auth", "http", "other"]
 Side = Literal["request", "response"]

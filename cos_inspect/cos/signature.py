@@ -17,7 +17,7 @@ import msgspec
 
 from cos_inspect.cos.signature_scheme import Place, Signed
 from cos_inspect.cos.target import split_target
-from cos_inspect.exchange import Headers, Request
+from cos_inspect.model.exchange import Headers, Request
 
 FIELDS = (
     "q-sign-algorithm",

@@ -13,7 +13,7 @@ import msgspec
 
 from cos_inspect.cos.signature import HttpString
 from cos_inspect.cos.target import split_target
-from cos_inspect.exchange import Request
+from cos_inspect.model.exchange import Request
 
 Line = Literal["method", "path", "parameters", "headers"]
 Cause = Literal[

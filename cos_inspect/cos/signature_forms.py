@@ -8,7 +8,7 @@ from cos_inspect.cos.endpoint import Endpoint
 from cos_inspect.cos.signature import encode, wire_headers
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import split_target
-from cos_inspect.exchange import Request
+from cos_inspect.model.exchange import Request
 
 _DEFAULT_TYPES = (
     "",

@@ -34,7 +34,7 @@ from cos_inspect.cos.signature_forms import (
 )
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import split_target
-from cos_inspect.exchange import Headers, Request
+from cos_inspect.model.exchange import Headers, Request
 
 _METHODS = ("get", "put", "post", "head", "delete", "options")
 _MAX_NAMES = 64

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from mitmproxy import http
 
-from cos_inspect.exchange import Body
-from cos_inspect.report.model import FlowReport, Verdict
-from cos_inspect.report.plain_text import escaped
+from cos_inspect.model.exchange import Body
+from cos_inspect.model.flow_report import FlowReport, Verdict
+from cos_inspect.model.plain_text import escaped
 
 METADATA_KEY = "cos"
 METADATA_VERSION = 1

@@ -12,12 +12,12 @@ import msgspec
 from mitmproxy import command, ctx, exceptions, flow
 from mitmproxy.hooks import UpdateHook
 
-from cos_inspect.explain import explain, suggestions
-from cos_inspect.proxy.again import Again
-from cos_inspect.proxy.terminal import moved_bytes, place_of, size_text, table
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.plain_text import encoded
-from cos_inspect.report.ticket import ticket_line
+from cos_inspect.inspection.explain import explain, suggestions
+from cos_inspect.inspection.ticket import ticket_line
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.plain_text import encoded
+from cos_inspect.proxy.recheck import Recheck
+from cos_inspect.report.terminal import moved_bytes, place_of, size_text, table
 
 _TITLES: tuple[str, ...] = ("verdict", "operation", "status", "size", "object", "findings")
 
@@ -27,7 +27,7 @@ class Commands:
 
     name = "cos-inspect-commands"
 
-    def __init__(self, again: Again) -> None:
+    def __init__(self, again: Recheck) -> None:
         self._again = again
 
     @command.command("cos.summary")  # type: ignore[untyped-decorator]

@@ -3,12 +3,12 @@
 from mitmproxy import http, tls
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from cos_inspect.proxy.connections import ConnectionWatch
+from cos_inspect.proxy.connection_tracker import ConnectionTracker
 
 
 class ConnectionHooks:
-    def __init__(self, watch: ConnectionWatch) -> None:
-        self._connection_watch = watch
+    def __init__(self, watch: ConnectionTracker) -> None:
+        self._connection_tracker = watch
 
     @property
     def judges_failures(self) -> bool:
@@ -16,26 +16,26 @@ class ConnectionHooks:
         return True
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
-        self._connection_watch.http_connect(flow)
+        self._connection_tracker.http_connect(flow)
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         if self.judges_failures:
-            self._connection_watch.http_connect_error(flow)
+            self._connection_tracker.http_connect_error(flow)
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         if self.judges_failures:
-            self._connection_watch.server_connect_error(data)
+            self._connection_tracker.server_connect_error(data)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        self._connection_watch.tls_clienthello(data)
+        self._connection_tracker.tls_clienthello(data)
 
     def tls_established_client(self, data: tls.TlsData) -> None:
-        self._connection_watch.tls_established_client(data)
+        self._connection_tracker.tls_established_client(data)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         if self.judges_failures:
-            self._connection_watch.tls_failed_client(data)
+            self._connection_tracker.tls_failed_client(data)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
         if self.judges_failures:
-            self._connection_watch.tls_failed_server(data)
+            self._connection_tracker.tls_failed_server(data)

@@ -12,12 +12,12 @@ from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 
 from cos_inspect.cos.headers import describe
+from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.flow_text import flow_text
-from cos_inspect.proxy.heads import headers_of
-from cos_inspect.proxy.terminal import size_text
-from cos_inspect.report.redaction import Redactor
+from cos_inspect.proxy.recheck import Recheck
+from cos_inspect.recording.message_heads import headers_of
+from cos_inspect.report.terminal import size_text
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _LONGEST_BINARY = 4096
 class CosContentview(Contentview):
     """Never raises: what goes wrong is said in the view."""
 
-    def __init__(self, again: Again) -> None:
+    def __init__(self, again: Recheck) -> None:
         self._again = again
 
     @property

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
-from cos_inspect.exchange import Exchange
-from cos_inspect.proxy.terminal import closing_lines
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import ConnectionTrouble, Lost, TransferSummary
+from cos_inspect.inspection.session import Inspected, Revised, Session
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.report.terminal import closing_lines
 from cos_inspect.report.writer import ReportWriter
-from cos_inspect.session import Inspected, Revised, Session
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +134,7 @@ class Desk:
                 lost.merge(writer.lost)
         return lost
 
-    def report_connection(self, trouble: ConnectionTrouble) -> None:
+    def report_connection(self, trouble: ConnectionFailureSummary) -> None:
         writer = self._open_writer()
         if writer is not None:
             writer.submit_connection(trouble)

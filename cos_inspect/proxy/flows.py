@@ -2,7 +2,7 @@
 
 from mitmproxy import http
 
-from cos_inspect.exchange import (
+from cos_inspect.model.exchange import (
     Body,
     Exchange,
     Headers,
@@ -11,8 +11,14 @@ from cos_inspect.exchange import (
     Timing,
     known_moment,
 )
-from cos_inspect.proxy.heads import Fields, RequestHead, RequestLine, headers_of, request_line
-from cos_inspect.proxy.kept import Kept
+from cos_inspect.recording.buffered_flow import BufferedFlow
+from cos_inspect.recording.message_heads import (
+    Fields,
+    RequestHead,
+    RequestLine,
+    headers_of,
+    request_line,
+)
 
 
 def request_head(request: http.Request) -> RequestHead:
@@ -82,7 +88,7 @@ def exchange_of(
     )
 
 
-def kept_of(
+def buffered_flow(
     flow: http.HTTPFlow,
     head: RequestHead,
     answer: Fields,
@@ -90,12 +96,12 @@ def kept_of(
     *,
     opened_connection: bool,
     host_rewritten: bool,
-) -> Kept:
+) -> BufferedFlow:
     """An answered flow whose bodies were kept whole, with the heads that it came with."""
     response, server = flow.response, flow.server_conn
     assert response is not None
     data = response.data
-    return Kept(
+    return BufferedFlow(
         flow_id=flow.id,
         head=head,
         answer=answer,

@@ -12,24 +12,24 @@ from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from cos_inspect.exchange import EMPTY_BODY
+from cos_inspect.model.exchange import EMPTY_BODY
 from cos_inspect.proxy import annotations, options
-from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connection_hooks import ConnectionHooks
 from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.exit_status import prepare_exit
+from cos_inspect.proxy.flow_batch import FlowBatch
+from cos_inspect.proxy.flow_recorder import FlowRecorder, length_is_known, take_tap_off
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import exchange_of
-from cos_inspect.proxy.gathering import Gathering
-from cos_inspect.proxy.glance import Glance
 from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.memory import leave, take
+from cos_inspect.proxy.recheck import Recheck
 from cos_inspect.proxy.startup import REFUSAL, spare_startup
 from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
 from cos_inspect.proxy.streaming import Streaming
 from cos_inspect.proxy.terminal_log import TerminalLog
-from cos_inspect.proxy.watch import Watch, length_is_known, take_tap_off
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class CosInspect(ConnectionHooks):
         self._memory = memory = take()
         super().__init__(memory.connection_watch)
         self._reporting = memory.reporting
-        self._glances: dict[str, Glance] = {}
+        self._snapshots: dict[str, FlowSnapshot] = {}
         """Flows under way."""
         self._is_running = False
         self.is_over = False
@@ -62,8 +62,8 @@ class CosInspect(ConnectionHooks):
         """Flows that were answered while their upload was under way."""
         self._held: set[str] = set()
         """Flows that broke when the proxy was told to end."""
-        self._gathering = Gathering(self._report)
-        self._again = Again(self._reporting, self._gathering.flush)
+        self._gathering = FlowBatch(self._report)
+        self._again = Recheck(self._reporting, self._gathering.flush)
         self._live_pages = LivePages(self._pages)
         self._streaming = Streaming(
             self,
@@ -124,7 +124,7 @@ class CosInspect(ConnectionHooks):
         if self._is_running:
             self._prepare_exit()
         self._reporting.use(settings)
-        self._connection_watch.use(settings.hosts, settings.ignore)
+        self._connection_tracker.use(settings.hosts, settings.ignore)
         self._again.settings = settings
 
     def _prepare_exit(self) -> None:
@@ -137,7 +137,7 @@ class CosInspect(ConnectionHooks):
         try:
             self._begin(flow)
         finally:
-            self._connection_watch.requestheaders(flow)
+            self._connection_tracker.requestheaders(flow)
 
     def _begin(self, flow: http.HTTPFlow) -> None:
         if flow.is_replay == "request":
@@ -148,17 +148,17 @@ class CosInspect(ConnectionHooks):
             if flow.live:
                 annotations.forget(flow)
                 take_tap_off(flow.request)
-        self._glance(flow)
+        self._snapshot(flow)
         if not self._streaming.is_behind:
             self._stream_request(flow)
 
     def _stream_request(self, flow: http.HTTPFlow) -> None:
         """Where its body is large or streamed by others."""
-        glance = self._glances.get(flow.id)
+        snapshot = self._snapshots.get(flow.id)
         # mitmproxy crashes where a request is streamed that an addon has answered by now.
-        if glance is None or not flow.live or flow.response or not glance.sends_body:
+        if snapshot is None or not flow.live or flow.response or not snapshot.sends_body:
             return
-        watch = glance.watch()
+        watch = snapshot.watch()
         if watch is None:
             return
         wanted = bool(flow.request.stream)
@@ -170,10 +170,10 @@ class CosInspect(ConnectionHooks):
         if wanted or self._streaming.may_stream(flow, "request", length_known=known):
             watch.tap_request(self._settings.most_copied)
 
-    def _glance(self, flow: http.HTTPFlow) -> Glance:
-        glance = Glance(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
-        self._glances[flow.id] = glance
-        return glance
+    def _snapshot(self, flow: http.HTTPFlow) -> FlowSnapshot:
+        snapshot = FlowSnapshot(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
+        self._snapshots[flow.id] = snapshot
+        return snapshot
 
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.id in self._pending:
@@ -188,21 +188,21 @@ class CosInspect(ConnectionHooks):
     def _answered(self, flow: http.HTTPFlow) -> None:
         if flow.response is None:
             return
-        glance = self._glances.get(flow.id)
-        if glance is None:
-            glance = self._glance(flow)
+        snapshot = self._snapshots.get(flow.id)
+        if snapshot is None:
+            snapshot = self._snapshot(flow)
         else:
-            glance.note_answer()
+            snapshot.note_answer()
         if not self._streaming.is_behind:
             self._stream_response(flow)
 
     def _stream_response(self, flow: http.HTTPFlow) -> None:
         """The same for the answer."""
-        glance, response = self._glances.get(flow.id), flow.response
+        snapshot, response = self._snapshots.get(flow.id), flow.response
         limit = self._settings.stream_above
-        if glance is None or response is None or glance.is_kept_whole(limit):
+        if snapshot is None or response is None or snapshot.is_kept_whole(limit):
             return
-        watch = glance.watch()
+        watch = snapshot.watch()
         if watch is None or watch.response_headers is None:
             return
         wanted = bool(response.stream)
@@ -217,7 +217,7 @@ class CosInspect(ConnectionHooks):
         if wanted:
             watch.tap_response(self._settings.most_copied)
 
-    def _boundaries(self, flow: http.HTTPFlow, watch: Watch) -> list[int]:
+    def _boundaries(self, flow: http.HTTPFlow, watch: FlowRecorder) -> list[int]:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
         if flow.response is None or flow.response.status_code != 206:
             return []
@@ -236,8 +236,8 @@ class CosInspect(ConnectionHooks):
     def response(self, flow: http.HTTPFlow) -> None:
         if self._was_stopped(flow):
             return
-        glance = self._glances.get(flow.id)
-        watch = glance.known if glance else None
+        snapshot = self._snapshots.get(flow.id)
+        watch = snapshot.known if snapshot else None
         if flow.live and watch is not None and watch.upload_under_way:
             # The upload may go on, end, or be cut; no hook of the flow tells of the last.
             watch.put_copies_back()
@@ -261,24 +261,24 @@ class CosInspect(ConnectionHooks):
         try:
             self._finish(flow)
         finally:
-            self._connection_watch.error(flow)
+            self._connection_tracker.error(flow)
 
     def _was_stopped(self, flow: http.HTTPFlow) -> bool:
         """It was reported when the script was loaded anew."""
         if flow.id not in self._memory.stopped:
             return False
-        self._glances.pop(flow.id, None)
+        self._snapshots.pop(flow.id, None)
         return True
 
     def _stop(self, flow: http.HTTPFlow) -> None:
         """A flow that broke when the proxy was told to end. Should it go on, the flow is
         reported as a broken one."""
-        glance = self._glances.get(flow.id)
-        if glance is None:
+        snapshot = self._snapshots.get(flow.id)
+        if snapshot is None:
             return
         self._held.add(flow.id)
         asyncio.get_running_loop().call_later(SECONDS, self._finish_now, flow)
-        watch = glance.watch()
+        watch = snapshot.watch()
         if watch is not None and flow.id not in self._pending:
             self._reporting.leave_for_now(flow, watch.stopped_exchange())
 
@@ -287,20 +287,20 @@ class CosInspect(ConnectionHooks):
             self._finish_cut_uploads(client.id)
         finally:
             if self.judges_failures:
-                self._connection_watch.client_disconnected(client)
+                self._connection_tracker.client_disconnected(client)
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
         self._finish_cut_uploads(data.client.id)
 
     def _finish_cut_uploads(self, client_id: str) -> None:
         for flow_id in list(self._pending):
-            glance = self._glances.get(flow_id)
-            if glance is None or glance.flow.client_conn.id != client_id:
+            snapshot = self._snapshots.get(flow_id)
+            if snapshot is None or snapshot.flow.client_conn.id != client_id:
                 continue
             if self._stop_signal.is_recent:
-                self._stop(glance.flow)
+                self._stop(snapshot.flow)
             else:
-                self._finish_now(glance.flow)
+                self._finish_now(snapshot.flow)
 
     def done(self) -> None:
         try:
@@ -312,15 +312,15 @@ class CosInspect(ConnectionHooks):
     def _stop_all(self) -> None:
         """Reports what is under way: the proxy ends, or another instance will not know how it
         began."""
-        for glance in list(self._glances.values()):
-            flow = glance.flow
+        for snapshot in list(self._snapshots.values()):
+            flow = snapshot.flow
             if flow.id in self._memory.stopped:
                 continue
             if flow.live or flow.id in self._held or flow.id in self._pending:
-                glance.stop()
+                snapshot.stop()
                 self._memory.stopped.add(flow.id)
             self._finish(flow)
-            glance.release()
+            snapshot.release()
         self._gathering.flush()
 
     def _end(self) -> None:
@@ -347,7 +347,7 @@ class CosInspect(ConnectionHooks):
         """A finding of the severity of ``cos_fail_on`` or a higher one was made."""
         fail_on = self._settings.fail_on
         return self._reporting.reaches(fail_on) or (
-            self._connection_watch.has_errors and options.reaches(("error",), fail_on)
+            self._connection_tracker.has_errors and options.reaches(("error",), fail_on)
         )
 
     def _finish_now(self, flow: http.HTTPFlow) -> None:
@@ -365,42 +365,42 @@ class CosInspect(ConnectionHooks):
         timer = self._pending.pop(flow.id, None)
         if timer is not None:
             timer.cancel()
-        glance = self._glances.pop(flow.id, None)
+        snapshot = self._snapshots.pop(flow.id, None)
         # A cut flow that is read from a file fires both response and error.
         if not self._memory.finished.add(flow.id):
             return
-        if glance is None:
+        if snapshot is None:
             # The addon was loaded while the flow was under way.
-            glance = Glance(flow, self._settings.hosts)
-        glance.seal()
+            snapshot = FlowSnapshot(flow, self._settings.hosts)
+        snapshot.seal()
         if may_wait:
-            self._gathering.put(glance)
+            self._gathering.put(snapshot)
         else:
             self._gathering.flush()
-            self._report([glance], looked_at=True)
+            self._report([snapshot], looked_at=True)
 
-    def _report(self, glances: list[Glance], *, looked_at: bool = False) -> None:
-        for glance in glances:
+    def _report(self, snapshots: list[FlowSnapshot], *, looked_at: bool = False) -> None:
+        for snapshot in snapshots:
             try:
-                self._report_one(glance, looked_at=looked_at)
+                self._report_one(snapshot, looked_at=looked_at)
             except Exception:
-                self._failed(glance.flow)
+                self._failed(snapshot.flow)
         try:
             self._reporting.tell()
         except Exception:
             logger.warning("COS flows cannot be told of", exc_info=True)
 
-    def _report_one(self, glance: Glance, *, looked_at: bool) -> None:
+    def _report_one(self, snapshot: FlowSnapshot, *, looked_at: bool) -> None:
         """``looked_at``: the flow may be saved at once."""
-        flow = glance.flow
+        flow = snapshot.flow
         changes = looked_at and bool(flow.live) and self._streaming.acts_on_answer(flow)
         server = flow.server_conn
         opened = server is not None and self._memory.connections.add(server.id)
-        kept = glance.kept(opened_connection=opened)
+        kept = snapshot.kept(opened_connection=opened)
         if kept is not None:
-            self._reporting.report_kept(flow, kept, answer_changes=changes)
+            self._reporting.report_buffered(flow, kept, answer_changes=changes)
             return
-        watch = glance.watch()
+        watch = snapshot.watch()
         if watch is None:
             self._reporting.count_other()
             return
@@ -424,7 +424,7 @@ class CosInspect(ConnectionHooks):
         """Tells a fault of ours once; the flow goes on without us."""
         logger.error("flow %s: not inspected, the inspection failed", flow.id, exc_info=True)
         with contextlib.suppress(Exception):
-            self._glances.pop(flow.id, None)
+            self._snapshots.pop(flow.id, None)
             self._memory.finished.add(flow.id)
             self._reporting.lose("the inspection failed")
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from mitmproxy import ctx
 from mitmproxy.master import Master
 
-from cos_inspect.proxy.connections import ConnectionWatch
-from cos_inspect.proxy.reporting import Reporting
+from cos_inspect.proxy.connection_tracker import ConnectionTracker
+from cos_inspect.proxy.flow_reporter import FlowReporter
 
 _REMEMBERED = 4096
 """Finished flows and server connections that are remembered by id."""
@@ -38,8 +38,8 @@ class Memory:
     """What one instance of the addon leaves to the next one."""
 
     def __init__(self) -> None:
-        self.reporting = Reporting()
-        self.connection_watch = ConnectionWatch(self.reporting.report_connection)
+        self.reporting = FlowReporter()
+        self.connection_watch = ConnectionTracker(self.reporting.report_connection)
         self.finished = Recent()
         self.connections = Recent()
         self.stopped: set[str] = set()

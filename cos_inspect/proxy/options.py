@@ -13,9 +13,9 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.options import Options
 from mitmproxy.utils import human
 
-from cos_inspect.proxy.credentials import CredentialsError, read_credentials
 from cos_inspect.report.directory import refusal_of
 from cos_inspect.rules.registry import RULE_IDS
+from cos_inspect.settings.credentials import CredentialsError, read_credentials
 
 FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 SEVERITIES = ("never", "notice", "warning", "error")

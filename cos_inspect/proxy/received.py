@@ -16,11 +16,11 @@ from mitmproxy import http
 
 from cos_inspect.cos.digest_plan import is_control_answer
 from cos_inspect.cos.operation import Operation
-from cos_inspect.exchange import Body, Exchange, Headers
+from cos_inspect.inspection.redaction import Redactor
+from cos_inspect.model.exchange import Body, Exchange, Headers
+from cos_inspect.model.flow_report import FlowReport, HeaderReport
 from cos_inspect.proxy.flows import request_head
-from cos_inspect.proxy.heads import Fields, RequestHead, headers_of, request_line
-from cos_inspect.report.model import FlowReport, HeaderReport
-from cos_inspect.report.redaction import Redactor
+from cos_inspect.recording.message_heads import Fields, RequestHead, headers_of, request_line
 
 _MEMBERS = ("method", "scheme", "host", "port", "http_version")
 _KINDS = {**dict.fromkeys((*_MEMBERS, "target"), str), "port": int}

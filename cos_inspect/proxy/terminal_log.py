@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from mitmproxy import ctx, log
 
-from cos_inspect.proxy.terminal import flow_line
-from cos_inspect.report.model import FlowReport
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.report.terminal import flow_line
 
 
 class FlowMessage:

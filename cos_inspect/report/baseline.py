@@ -13,13 +13,13 @@ from typing import Literal
 
 import msgspec
 
-from cos_inspect.report.model import Finding, FlowReport
-from cos_inspect.report.summary import TransferSummary
+from cos_inspect.model.flow_report import Finding, FlowReport
+from cos_inspect.model.summary import TransferSummary
 
 _LARGEST = 16 * 1024 * 1024
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BaselineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One finding that is known. ``operation`` is a transfer's kind where the finding stands
     on a transfer, ``bucket`` the host where there is no bucket."""
 
@@ -31,7 +31,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class BaselineFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     schema: Literal["cos-inspect/baseline/1"] = "cos-inspect/baseline/1"
-    findings: list[Known] = []
+    findings: list[BaselineEntry] = []
 
 
 class BaselineError(ValueError):
@@ -41,9 +41,9 @@ class BaselineError(ValueError):
 class Baseline:
     """Asks whether a finding is known."""
 
-    def __init__(self, known: Iterable[Known] = ()) -> None:
-        self._exact: set[Known] = set()
-        self._wide: dict[str, list[Known]] = {}
+    def __init__(self, known: Iterable[BaselineEntry] = ()) -> None:
+        self._exact: set[BaselineEntry] = set()
+        self._wide: dict[str, list[BaselineEntry]] = {}
         for each in known:
             self._exact.add(each)
             self._wide.setdefault(each.rule, []).append(each)
@@ -56,7 +56,7 @@ class Baseline:
     def __bool__(self) -> bool:
         return bool(self._exact)
 
-    def knows(self, found: Known) -> bool:
+    def knows(self, found: BaselineEntry) -> bool:
         return found in self._exact or any(
             each.operation in (None, found.operation)
             and each.bucket in (None, found.bucket)
@@ -64,7 +64,7 @@ class Baseline:
             for each in self._wide.get(found.rule, ())
         )
 
-    def not_seen(self, found: Iterable[Known]) -> list[Known]:
+    def not_seen(self, found: Iterable[BaselineEntry]) -> list[BaselineEntry]:
         """Entries that fit nothing of what was found; they can be taken out."""
         left = set(self._exact)
         for each in found:
@@ -75,9 +75,9 @@ class Baseline:
         return sorted(left, key=_order)
 
 
-def known_of(report: FlowReport, finding: Finding) -> Known:
+def entry_of(report: FlowReport, finding: Finding) -> BaselineEntry:
     cos = report.cos
-    return Known(
+    return BaselineEntry(
         rule=finding.rule,
         operation=cos.operation,
         bucket=cos.bucket or report.request.url.partition("://")[2].partition("/")[0],
@@ -85,8 +85,8 @@ def known_of(report: FlowReport, finding: Finding) -> Known:
     )
 
 
-def known_of_transfer(transfer: TransferSummary, finding: Finding) -> Known:
-    return Known(
+def entry_of_transfer(transfer: TransferSummary, finding: Finding) -> BaselineEntry:
+    return BaselineEntry(
         rule=finding.rule, operation=transfer.kind, bucket=transfer.bucket, key=transfer.key
     )
 
@@ -116,11 +116,11 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def write_baseline(path: Path, found: Iterable[Known]) -> None:
+def write_baseline(path: Path, found: Iterable[BaselineEntry]) -> None:
     """Replaces the file. OSError when it cannot be written."""
     held = BaselineFile(findings=sorted(set(found), key=_order))
     path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
 
 
-def _order(known: Known) -> tuple[str, str, str, str]:
+def _order(known: BaselineEntry) -> tuple[str, str, str, str]:
     return known.rule, known.operation or "", known.bucket or "", known.key or ""

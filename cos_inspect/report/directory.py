@@ -21,11 +21,11 @@ from typing import Self
 
 import msgspec
 
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.plain_text import encoded
+from cos_inspect.model.summary import Summary, SummaryDelta, merged
 from cos_inspect.report.folder import Folder, RefusedError, pieces, write_all
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.plain_text import encoded
 from cos_inspect.report.sequence_file import SequenceFile
-from cos_inspect.report.summary import Summary, Tally, merged
 
 _LOCK_SECONDS = 10.0
 _BLOCK = 4096
@@ -305,7 +305,7 @@ class ReportDirectory:
         folder, last = self._split(name)
         folder.replace(last, (content,) if isinstance(content, bytes) else content)
 
-    def add_to_summary(self, tally: Tally) -> Summary:
+    def add_to_summary(self, tally: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
         before = None

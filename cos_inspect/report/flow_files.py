@@ -4,9 +4,9 @@ from collections.abc import Container
 
 import msgspec
 
+from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.markdown import to_markdown
-from cos_inspect.report.model import FlowReport
 
 
 def write_flow_files(

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from xml.sax.saxutils import escape, quoteattr
 
+from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity
+from cos_inspect.model.plain_text import escaped
+from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.folder import RefusedError, pieces
-from cos_inspect.report.model import Check, Finding, FlowReport, Severity
-from cos_inspect.report.plain_text import escaped
-from cos_inspect.report.summary import Lost, TransferSummary
 
 NAME = "junit.xml"
 

@@ -12,10 +12,10 @@ from typing import IO
 
 import msgspec
 
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.folder import pieces, write_all
 from cos_inspect.report.junit import flow_suite, lost_suite, transfer_suite
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import Lost, TransferSummary
 
 
 class _Unnamed:

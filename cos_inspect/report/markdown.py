@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cos_inspect.report.model import (
+from cos_inspect.model.flow_report import (
     BodyReport,
     Check,
     Finding,
@@ -16,7 +16,7 @@ from cos_inspect.report.model import (
     HeaderReport,
     Severity,
 )
-from cos_inspect.report.plain_text import escaped
+from cos_inspect.model.plain_text import escaped
 
 _SIGNS = {"ok": "✅", "notice": "🔵", "warning": "⚠️", "error": "❌"}
 _STATUS = {"match": "match", "mismatch": "**mismatch**", "skipped": "skipped"}

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.plain_text import encoded
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.flow_files import write_flow_files
 from cos_inspect.report.junit_spool import JunitSpool
-from cos_inspect.report.model import FlowReport
 from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.plain_text import encoded
 
 logger = logging.getLogger(__name__)
 

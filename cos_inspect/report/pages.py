@@ -14,10 +14,10 @@ from importlib.resources import files
 
 import msgspec
 
+from cos_inspect.model.flow_report import FlowReport, Severity, Verdict
+from cos_inspect.model.plain_text import encoded as encode
+from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.model import FlowReport, Severity, Verdict
-from cos_inspect.report.plain_text import encoded as encode
-from cos_inspect.report.summary import Summary
 
 ROWS_PER_FILE = 2000
 FLOWS_PER_FILE = 100

@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import islice
 
-from cos_inspect.report.model import FlowReport
+from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.report.outlets import Pending
 
 _MOST_AT_ONCE = 1000

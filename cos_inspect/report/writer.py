@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import ConnectionTrouble, Lost, SessionSummary
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
 from cos_inspect.report.writer_thread import Writing
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class ReportWriter:
         else:
             writing.renewal.append(summary)
 
-    def submit_connection(self, trouble: ConnectionTrouble) -> None:
+    def submit_connection(self, trouble: ConnectionFailureSummary) -> None:
         """For the summary: adds to what is known of its host, client and failure."""
         with self._writing.lock:
             self._writing.connections.add_connection(trouble)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from cos_inspect.model.flow_report import Verdict
+from cos_inspect.model.summary import Lost, SessionSummary, Summary, SummaryDelta, TransferSummary
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.junit import add_suites
 from cos_inspect.report.junit_spool import SuiteSpool
-from cos_inspect.report.model import Verdict
 from cos_inspect.report.outlets import Outlets, Pending
-from cos_inspect.report.summary import Lost, SessionSummary, Summary, Tally, TransferSummary
 from cos_inspect.report.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Writing:
         self.waiting = Waiting(_MOST_WAITING, _HEAVIEST)
         self.renewal: deque[SessionSummary] = deque(maxlen=1)
         self.over: deque[SessionSummary] = deque(maxlen=_MOST_SESSIONS)
-        self.connections = Tally()
+        self.connections = SummaryDelta()
         self.others = 0
         self.lock = threading.Lock()
         """For ``connections`` and what is lost; held for moments only."""
@@ -70,7 +70,7 @@ class Writing:
         the one under way."""
         self._flows = 0
         """That are written."""
-        self._tally = Tally()
+        self._tally = SummaryDelta()
         self._whole: Summary | None = None
         """The summary on disk, where the pages do not have it yet."""
         self._lost = Lost()
@@ -217,7 +217,7 @@ class Writing:
         tally = self._tally
         self._take_sessions(tally)
         with self.lock:
-            connections, self.connections = self.connections, Tally()
+            connections, self.connections = self.connections, SummaryDelta()
         for trouble in connections.connections:
             tally.add_connection(trouble)
         others, lost = self.others, self.lost()
@@ -230,7 +230,7 @@ class Writing:
             with self._directory.exclusively():
                 if tally:
                     self._whole = self._directory.add_to_summary(tally)
-                    self._tally, self._sessions, self._latest = Tally(), [], None
+                    self._tally, self._sessions, self._latest = SummaryDelta(), [], None
                     self._others_told, self._lost_told = others, lost
                 if pages is not None and self._whole is not None:
                     pages.renew_summary(self._whole)
@@ -241,7 +241,7 @@ class Writing:
         self._sign()
         return True
 
-    def _take_sessions(self, tally: Tally) -> None:
+    def _take_sessions(self, tally: SummaryDelta) -> None:
         while self.over:
             session = self.over.popleft()
             self._sessions.append(session)

@@ -6,7 +6,7 @@ from cos_inspect.cos.clock import http_date, iso_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.post_policy import evaluate_policy
 from cos_inspect.cos.token import looks_permanent
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
 PERMANENT_KEY_ON_DEVICE = Rule(

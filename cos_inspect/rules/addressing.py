@@ -8,8 +8,8 @@ from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.endpoint import canonical_region, read_endpoint
 from cos_inspect.cos.error import read_xml_fields
-from cos_inspect.exchange import Body, BodyEnd, PayloadKind
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
 _SETTINGS = ("request_checksum_calculation", "response_checksum_validation")

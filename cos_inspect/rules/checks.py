@@ -18,8 +18,8 @@ from cos_inspect.cos.header_values import (
 )
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.signature import is_signature
-from cos_inspect.exchange import Body, BodyEnd, Headers, PayloadKind
-from cos_inspect.report.model import Check, CheckName, Side, SkipReason
+from cos_inspect.model.exchange import Body, BodyEnd, Headers, PayloadKind
+from cos_inspect.model.flow_report import Check, CheckName, Side, SkipReason
 from cos_inspect.rules.append_checks import append_md5
 from cos_inspect.rules.check_basics import (
     absence,

@@ -1,7 +1,7 @@
 """Rules about connections that came to nothing: there is no exchange to judge."""
 
 from cos_inspect.cos.tables import rows
-from cos_inspect.report.model import Finding, Severity
+from cos_inspect.model.flow_report import Finding, Severity
 from cos_inspect.rules.error import CONNECTION_FAILED
 from cos_inspect.rules.rule import Rule
 

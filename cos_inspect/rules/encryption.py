@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.encryption import Encryption, read_copy_source_encryption
 from cos_inspect.cos.header_values import read_md5
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
 _CONFIRMED_BY = frozenset(

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.exchange import BodyEnd
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.exchange import BodyEnd
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
 ERROR_RESPONSE = Rule(

@@ -5,8 +5,8 @@ from typing import Any
 
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.headers import AnnotatedHeader, describe, duplicates
-from cos_inspect.exchange import Body, BodyEnd, Headers
-from cos_inspect.report.model import Check, Finding, Severity, Side
+from cos_inspect.model.exchange import Body, BodyEnd, Headers
+from cos_inspect.model.flow_report import Check, Finding, Severity, Side
 from cos_inspect.rules.rule import Rule
 
 

@@ -14,13 +14,17 @@ from cos_inspect.rules import (
     tracing,
     transfer,
 )
-from cos_inspect.rules.occasion import Occasion, Occasions
+from cos_inspect.rules.precondition import Precondition, Preconditions
 from cos_inspect.rules.rule import Finder, PendingFinder, Rule
 
-_ANY, _TROUBLE = Occasion.ANY, Occasion.TROUBLE
-_ENCRYPTION, _SIGNATURE, _CHANGE = Occasion.ENCRYPTION, Occasion.SIGNATURE, Occasion.CHANGE
+_ANY, _TROUBLE = Precondition.ANY, Precondition.TROUBLE
+_ENCRYPTION, _SIGNATURE, _CHANGE = (
+    Precondition.ENCRYPTION,
+    Precondition.SIGNATURE,
+    Precondition.CHANGE,
+)
 
-FLOW_RULES: tuple[tuple[Rule, Finder, Occasion], ...] = (
+FLOW_RULES: tuple[tuple[Rule, Finder, Precondition], ...] = (
     (integrity.BODY_TRUNCATED, integrity.body_truncated, _TROUBLE),
     (integrity.CRC64_MISMATCH, integrity.crc64_mismatch, _TROUBLE),
     (integrity.ETAG_MISMATCH, integrity.etag_mismatch, _TROUBLE),
@@ -85,7 +89,7 @@ FLOW_RULES: tuple[tuple[Rule, Finder, Occasion], ...] = (
 
 
 @lru_cache(maxsize=64)
-def finders(occasions: Occasions, ignore: frozenset[str]) -> tuple[Finder, ...]:
+def finders(occasions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
     """What is to look at an exchange, in order; ``ignore`` are rule ids to leave out."""
     return tuple(
         find

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.report.model import Check, Finding, Group, Severity
+from cos_inspect.model.flow_report import Check, Finding, Group, Severity
 
 JoinKey = Literal["transfer", "request", "object", "secret-id", "client-and-key", "connection"]
 """What exchanges have in common of which a rule says something together."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.token import looks_temporary, wanted_token_name
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.refusal import (
     OTHER_REASONS,
     clocks_of,

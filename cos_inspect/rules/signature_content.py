@@ -23,7 +23,7 @@ from cos_inspect.cos.signature_difference import (
     same_content,
 )
 from cos_inspect.cos.tables import rows
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.refusal import (
     broken_by_proxy,
     clocks_of,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.report.model import Check, Finding, Severity
+from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
 _WITHOUT_TRACE_IDS = frozenset(("json-legacy", "fetch", "vectors"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from cos_inspect.report.model import Check, CheckName, Finding, Severity, Side
+from cos_inspect.model.flow_report import Check, CheckName, Finding, Severity, Side
 from cos_inspect.rules.integrity import CRC64_MISMATCH
 from cos_inspect.rules.rule import Rule
 from cos_inspect.transfers.account import Comparison

@@ -22,7 +22,7 @@ from cos_inspect.cos.header_values import (
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
-from cos_inspect.exchange import Body, BodyEnd, Exchange, Headers
+from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers
 from cos_inspect.transfers.part_list import read_part_list
 
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]

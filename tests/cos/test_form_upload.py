@@ -14,7 +14,7 @@ from cos_inspect.cos.form_upload import (
     FormUploadDecoder,
     form_boundary,
 )
-from cos_inspect.exchange import FormField
+from cos_inspect.model.exchange import FormField
 from tests.cos.splitting import cut, cuts
 
 BOUNDARY = b"----9431149156168"

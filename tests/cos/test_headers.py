@@ -13,7 +13,7 @@ from cos_inspect.cos.headers import (
     names_beyond,
 )
 from cos_inspect.cos.tables import rows
-from cos_inspect.exchange import Headers
+from cos_inspect.model.exchange import Headers
 
 COMMON = {
     "content-length", "content-type", "connection", "date", "etag", "last-modified", "server",

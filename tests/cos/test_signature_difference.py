@@ -9,7 +9,7 @@ from cos_inspect.cos.signature_difference import (
     same_content,
     split_format_string,
 )
-from cos_inspect.exchange import Request
+from cos_inspect.model.exchange import Request
 from tests.cos.signed_requests import HOST, Fields, request_of, signature_in, signed_by_hand
 
 

@@ -9,7 +9,7 @@ from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.signature import sign_key, signature_of
 from cos_inspect.cos.signature_mistakes import recompute
 from cos_inspect.cos.tables import rows
-from cos_inspect.exchange import Request
+from cos_inspect.model.exchange import Request
 from tests.cos.signed_requests import (
     HOST,
     SECRET_ID,

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from qcloud_cos import CosConfig, CosS3Client
 
-from cos_inspect.report.schema import schema
+from cos_inspect.model.schema import schema
 from tests.origin.proxy import Proxy
 from tests.origin.server import Origin
 

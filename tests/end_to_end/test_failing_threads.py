@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cos_inspect.proxy.hashing import spare_cores
+from cos_inspect.recording.hashing_threads import spare_cores
 from tests.end_to_end.harness import BUCKET, checks
 from tests.end_to_end.lab import Lab
 from tests.origin.server import Origin
@@ -36,7 +36,7 @@ ENDS = """
 import queue
 import types
 
-from cos_inspect.proxy import hashing
+from cos_inspect.recording import hashing_threads as hashing
 
 met = 0
 

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.model import (
+from cos_inspect.model.flow_report import (
     Check,
     ErrorReport,
     Finding,
@@ -21,14 +20,15 @@ from cos_inspect.report.model import (
     Severity,
     TransferReport,
 )
-from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.summary import (
-    ConnectionTrouble,
+from cos_inspect.model.summary import (
+    ConnectionFailureSummary,
     PartSummary,
     RetryChain,
     Summary,
     TransferSummary,
 )
+from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.pages import PagesWriter
 from tests.end_to_end.browser import Browser, chromium, missing
 from tests.end_to_end.harness import BUCKET, Inspected, cos_client
 from tests.origin.damage import Damage, key
@@ -352,7 +352,7 @@ def hostile() -> tuple[list[FlowReport], Summary]:
         transfers=[transfer],
         retries=[RetryChain(flows=[report.flow_id], causes=[MARKUP], hosts=[MARKUP, MARKUP])],
         connections=[
-            ConnectionTrouble(
+            ConnectionFailureSummary(
                 host=MARKUP,
                 client=MARKUP,
                 failed=MARKUP,

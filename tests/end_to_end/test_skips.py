@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 import requests
 
-from cos_inspect.report.model import SkipReason
+from cos_inspect.model.flow_report import SkipReason
 from tests.end_to_end.harness import BUCKET, HOST, REGION, checks, s3_client
 from tests.end_to_end.lab import CRC, CUSTOM_HOST, SIGNED_BY_S3, Lab, Send, get, put
 from tests.end_to_end.test_damage_encryption import CUSTOMER, KMS

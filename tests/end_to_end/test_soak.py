@@ -32,7 +32,7 @@ WORSE = f'''
 """Makes the addon overlook some kinds of fault, and accuse one clean flow."""
 
 from cos_inspect.rules import integrity, registry
-from cos_inspect.rules.occasion import Occasion
+from cos_inspect.rules.precondition import Occasion
 
 OVERLOOKED = {OVERLOOKED!r}
 accused = []

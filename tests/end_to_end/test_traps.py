@@ -31,7 +31,7 @@ BIG = bytes(range(256)) * 8000
 FAULTS = '''
 """Makes the addon fail where a test asks for it."""
 
-from cos_inspect import session
+from cos_inspect.inspection import session
 from cos_inspect.digests import Digester
 
 feed, first_look = Digester.feed, session.first_look

@@ -6,9 +6,9 @@ import json
 from mitmproxy import io as flow_io
 from mitmproxy.test import tflow
 
-from cos_inspect.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
+from cos_inspect.model.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
+from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.proxy import annotations
-from cos_inspect.report.model import FlowReport
 from tests.report.build import finding, flow_report
 
 BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)

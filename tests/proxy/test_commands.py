@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from mitmproxy import ctx, exceptions
 
-from cos_inspect.report.schema import schema
+from cos_inspect.model.schema import schema
 from tests.proxy.inspected import cos_flow, inspected
 
 NAMES = ("cos.summary", "cos.report", "cos.explain", "cos.ticket", "cos.recheck")

@@ -10,9 +10,9 @@ from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Metadata
 from mitmproxy.test import tflow
 
-from cos_inspect.proxy.again import Again
 from cos_inspect.proxy.contentview import CosContentview
-from cos_inspect.proxy.reporting import Reporting
+from cos_inspect.proxy.flow_reporter import FlowReporter
+from cos_inspect.proxy.recheck import Recheck
 from tests.proxy.inspected import SIGNATURE, cos_flow, inspected
 
 DAMAGED = b"[Object Content)"
@@ -120,7 +120,7 @@ def test_large_bodies_are_shortened(data: bytes) -> None:
 
 
 def test_other_flows_are_left_to_other_views() -> None:
-    view = CosContentview(Again(Reporting()))
+    view = CosContentview(Recheck(FlowReporter()))
     for metadata in (Metadata(), Metadata(flow=tflow.ttcpflow()), Metadata(flow=cos_flow())):
         assert view.render_priority(b"", metadata) < 0
         assert "no COS traffic" in view.prettify(b"x", metadata) or metadata.flow is not None
@@ -138,7 +138,7 @@ def test_other_flows_are_left_to_other_views() -> None:
 def test_it_never_raises(content: bytes, status: int, kind: bytes, saved: dict[str, Any]) -> None:
     flow = cos_flow(content=content, status=status, content_type=kind)
     flow.metadata["cos"] = saved
-    view = CosContentview(Again(Reporting()))
+    view = CosContentview(Recheck(FlowReporter()))
     metadata = Metadata(flow=flow, http_message=flow.response)
     assert isinstance(view.render_priority(content, metadata), float)
     text = view.prettify(content, metadata)

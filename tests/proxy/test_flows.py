@@ -4,9 +4,9 @@ from mitmproxy.http import Headers as MitmHeaders
 from mitmproxy.http import Request
 from mitmproxy.test import tflow, tutils
 
-from cos_inspect.exchange import Body
+from cos_inspect.model.exchange import Body
 from cos_inspect.proxy.flows import exchange_of, place_of, timing_of
-from cos_inspect.proxy.heads import headers_of
+from cos_inspect.recording.message_heads import headers_of
 
 
 def place(request: Request) -> tuple[str, int]:

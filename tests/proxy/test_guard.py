@@ -61,8 +61,8 @@ def test_a_fault_in_a_hook_goes_no_further(hook: str, caplog: pytest.LogCaptureF
     with taddons.context(addon, other) as context:
         context.configure(addon, cos_report_dir="")
         for name in (
-            "_connection_watch", "_reporting", "_memory", "_glances", "_pending", "_stop_signal",
-            "_streaming", "_gathering",
+            "_connection_tracker", "_reporting", "_memory", "_snapshots", "_pending",
+            "_stop_signal", "_streaming", "_gathering",
         ):  # fmt: skip
             setattr(addon, name, Faulty())
         about = () if hook in ("running", "done") else (given_to(hook),)

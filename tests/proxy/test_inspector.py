@@ -8,8 +8,8 @@ import pytest
 from mitmproxy import exceptions, http
 from mitmproxy.test import taddons, tflow, tutils
 
+from cos_inspect.inspection.session import Session
 from cos_inspect.proxy.inspector import CosInspect
-from cos_inspect.session import Session
 
 HOST = b"examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 

@@ -18,7 +18,7 @@ PACKAGE = Path(cos_inspect.__file__).parent
 ADDON = PACKAGE / "addon.py"
 OWN = "from cos_inspect.proxy.inspector import CosInspect\n\naddons = [CosInspect()]\n"
 FAULTY = """
-from cos_inspect import session
+from cos_inspect.inspection import session
 
 
 def failing(*_, **__):

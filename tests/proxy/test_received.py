@@ -10,12 +10,12 @@ from mitmproxy import http
 from mitmproxy import io as flow_io
 
 from cos_inspect.cos.operation import Operation
-from cos_inspect.exchange import Body, Exchange, Headers
-from cos_inspect.inspection import first_look
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import Body, Exchange, Headers
+from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.proxy import annotations, received
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import request_head
-from cos_inspect.proxy.glance import Glance
-from cos_inspect.report.model import FlowReport
 from tests.proxy.inspected import HOST, cos_flow
 
 FIELDS = st.lists(
@@ -29,7 +29,7 @@ DOWNLOAD = Operation("GetObject", "object", answer="object")
 
 
 def _seen(flow: http.HTTPFlow) -> tuple[Exchange, FlowReport]:
-    watch = Glance(flow, ()).watch()
+    watch = FlowSnapshot(flow, ()).watch()
     assert watch is not None
     exchange = watch.exchange()
     found = first_look(exchange)
@@ -123,7 +123,7 @@ def test_marks_of_a_streamed_range() -> None:
     _leave(flow, exchange, report)
     assert flow.response is not None
     flow.response.raw_content = None
-    watch = Glance(_reloaded(flow), ()).watch()
+    watch = FlowSnapshot(_reloaded(flow), ()).watch()
     assert watch is not None
     watch.exchange()
     assert watch.marks == [(7, 2**64 - 1)]
@@ -168,7 +168,7 @@ def test_facts_of_an_answer_that_was_changed_behind_the_addon() -> None:
     for content in (b"changed", b"[OBJECT CONTENT]"):
         flow.response.raw_content = content
         assert _seen(_reloaded(flow))[1].verdict == "ok"
-        watch = Glance(flow, (), as_it_is=True).watch()
+        watch = FlowSnapshot(flow, (), as_it_is=True).watch()
         assert watch is not None
         found = first_look(watch.exchange())
         assert found is not None

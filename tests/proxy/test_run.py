@@ -13,7 +13,7 @@ from mitmproxy import exceptions, http, options
 from mitmproxy.io import FlowWriter
 from mitmproxy.tools import cmdline
 
-from cos_inspect.cli import main
+from cos_inspect.cli.commands import main
 from cos_inspect.proxy import run as running
 from cos_inspect.proxy.run import _parts, _refuse_misspelt, _with_comment, _without_filters
 from tests.proxy.inspected import cos_flow

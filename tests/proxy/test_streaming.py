@@ -18,7 +18,7 @@ from mitmproxy.tools.web.master import WebMaster
 from cos_inspect.proxy import streaming
 from cos_inspect.proxy.inspector import CosInspect
 from cos_inspect.proxy.streaming import BehindAll, Hook
-from cos_inspect.proxy.taps import Tap
+from cos_inspect.recording.stream_tap import Tap
 from tests.proxy.inspected import HOST
 
 

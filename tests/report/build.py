@@ -1,6 +1,6 @@
 """Small reports for tests."""
 
-from cos_inspect.report.model import (
+from cos_inspect.model.flow_report import (
     BodyReport,
     ClientReport,
     CosReport,

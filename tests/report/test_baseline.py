@@ -5,16 +5,16 @@ import pytest
 
 from cos_inspect.report.baseline import (
     Baseline,
+    BaselineEntry,
     BaselineError,
-    Known,
-    known_of,
+    entry_of,
     read_baseline,
     write_baseline,
 )
 from tests.report.build import finding, flow_report
 
 REPORT = flow_report(findings=[finding()])
-FOUND = known_of(REPORT, REPORT.findings[0])
+FOUND = entry_of(REPORT, REPORT.findings[0])
 
 
 def test_what_was_written_is_known(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_what_was_written_is_known(tmp_path: Path) -> None:
     baseline = read_baseline(path)
     assert baseline.knows(FOUND)
     again = flow_report(flow_id="other", sequence=9, findings=[finding()])
-    assert baseline.knows(known_of(again, again.findings[0]))
+    assert baseline.knows(entry_of(again, again.findings[0]))
     assert path.read_text().count("etag-mismatch") == 1
 
 
@@ -38,17 +38,17 @@ def test_what_was_written_is_known(tmp_path: Path) -> None:
 def test_the_same_rule_elsewhere_is_new(other: object) -> None:
     baseline = Baseline([FOUND])
     assert isinstance(other, type(REPORT))
-    assert not baseline.knows(known_of(other, other.findings[0]))
+    assert not baseline.knows(entry_of(other, other.findings[0]))
 
 
 def test_what_is_left_out_fits_everything() -> None:
-    baseline = Baseline([Known(rule="etag-mismatch", bucket="examplebucket-1250000000")])
+    baseline = Baseline([BaselineEntry(rule="etag-mismatch", bucket="examplebucket-1250000000")])
     assert baseline.knows(FOUND)
-    assert not baseline.knows(Known(rule="etag-mismatch", bucket="other", key="a.txt"))
+    assert not baseline.knows(BaselineEntry(rule="etag-mismatch", bucket="other", key="a.txt"))
 
 
 def test_entries_that_were_not_seen() -> None:
-    wide, gone = Known(rule="etag-mismatch"), Known(rule="clock-skew")
+    wide, gone = BaselineEntry(rule="etag-mismatch"), BaselineEntry(rule="clock-skew")
     assert Baseline([wide, gone, FOUND]).not_seen([FOUND]) == [gone]
 
 
@@ -81,11 +81,11 @@ def test_a_baseline_is_not_read_without_a_bound(tmp_path: Path) -> None:
 
 def test_a_baseline_out_of_a_pipe(tmp_path: Path) -> None:
     written = tmp_path / "written"
-    write_baseline(written, [Known(rule="etag-mismatch")])
+    write_baseline(written, [BaselineEntry(rule="etag-mismatch")])
     read, write = os.pipe()
     os.write(write, written.read_bytes())
     os.close(write)
-    assert read_baseline(Path(f"/dev/fd/{read}")).knows(Known(rule="etag-mismatch"))
+    assert read_baseline(Path(f"/dev/fd/{read}")).knows(BaselineEntry(rule="etag-mismatch"))
     os.close(read)
     nobody = tmp_path / "pipe"
     os.mkfifo(nobody)

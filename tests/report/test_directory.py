@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cos_inspect.model.summary import SummaryDelta
 from cos_inspect.report import folder as folders
 from cos_inspect.report.directory import (
     ReportDirectory,
@@ -20,7 +21,6 @@ from cos_inspect.report.directory import (
 )
 from cos_inspect.report.folder import RefusedError
 from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.summary import Tally
 from tests.report.build import flow_report
 
 
@@ -54,7 +54,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     with directory.exclusively():
         path = Path(directory.write_flow(flow_report(sequence=1), ".json", b"{}"))
         directory.append("flows.jsonl", [b"{}"])
-        tally = Tally()
+        tally = SummaryDelta()
         tally.add(flow_report(sequence=1))
         directory.add_to_summary(tally)
     for file in (path, tmp_path / "r/flows.jsonl", tmp_path / "r/summary.json"):
@@ -86,7 +86,7 @@ def test_a_directory_that_went_away_is_made_again(tmp_path: Path) -> None:
 def test_a_broken_summary_is_begun_anew(tmp_path: Path) -> None:
     directory = ReportDirectory(tmp_path)
     (tmp_path / "summary.json").write_text("{cut")
-    tally = Tally()
+    tally = SummaryDelta()
     tally.add(flow_report())
     with directory.exclusively():
         directory.add_to_summary(tally)
@@ -100,7 +100,7 @@ def _write_fifty(path: str, name: str) -> None:
             (sequence,) = directory.take_sequences(1)
             report = flow_report(sequence=sequence, flow_id=name * 8)
             directory.write_flow(report, ".json", name.encode())
-            tally = Tally()
+            tally = SummaryDelta()
             tally.add(report)
             directory.add_to_summary(tally)
 
@@ -207,7 +207,7 @@ def _write_all_of_it(directory: ReportDirectory) -> None:
         pages = PagesWriter(directory)
         pages.add(report, encoded)
         pages.flush()
-        tally = Tally()
+        tally = SummaryDelta()
         tally.add(report)
         pages.renew_summary(directory.add_to_summary(tally))
 

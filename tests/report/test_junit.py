@@ -4,10 +4,10 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from cos_inspect.model.flow_report import Check, FlowReport, Severity
+from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
-from cos_inspect.report.model import Check, FlowReport, Severity
-from cos_inspect.report.summary import Lost, TransferSummary
 from tests.report.build import finding, flow_report
 
 MATCH = Check(check="crc64", body="request", status="match", expected="1", actual="1")

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from cos_inspect.model.flow_report import (
+    Check,
+    ErrorReport,
+    Finding,
+    FlowReport,
+    HeaderReport,
+    Severity,
+)
 from cos_inspect.report.markdown import code, text, to_markdown
-from cos_inspect.report.model import Check, ErrorReport, Finding, FlowReport, HeaderReport, Severity
 from tests.report.build import finding, flow_report
 
 HOSTILE = (

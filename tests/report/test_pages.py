@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 import cos_inspect
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.model import FlowReport
 from cos_inspect.report.pages import FLOWS_PER_FILE, ROWS_PER_FILE, PagesWriter, row_of
-from cos_inspect.report.summary import Summary
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import finding, flow_report
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from cos_inspect.report.model import FlowReport
+from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.report.outlets import Pending
 from cos_inspect.report.waiting import Waiting
 from tests.report.build import flow_report

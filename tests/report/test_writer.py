@@ -11,9 +11,9 @@ import defusedxml.ElementTree
 import msgspec
 import pytest
 
+from cos_inspect.model.flow_report import Severity
+from cos_inspect.model.summary import RetryChain, SessionSummary, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.model import Severity
-from cos_inspect.report.summary import RetryChain, SessionSummary, TransferSummary
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import finding, flow_report
 

@@ -18,10 +18,10 @@ import defusedxml.ElementTree
 import msgspec
 import pytest
 
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import Lost
 from cos_inspect.report import outlets, writer, writer_thread
 from cos_inspect.report.flow_files import write_flow_files
-from cos_inspect.report.model import FlowReport
-from cos_inspect.report.summary import Lost
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import finding, flow_report
 from tests.report.faulty_disk import FULL, Disk

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import first_look
-from cos_inspect.report.model import Finding
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import Finding
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.cos.signed_requests import SECRET_ID, WINDOW
 from tests.rules.exchanges import CRC64, ETAG, HOST, REQUEST_ID, TRACE_ID, exchange

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cos_inspect.exchange import BodyEnd, Exchange
-from cos_inspect.report.model import Side
+from cos_inspect.model.exchange import BodyEnd, Exchange
+from cos_inspect.model.flow_report import Side
 from tests.rules.exchanges import (
     CONTENT,
     CRC64,

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from cos_inspect.cos.tables import rows
-from cos_inspect.proxy.trouble import Failure
-from cos_inspect.report.model import Severity
+from cos_inspect.model.flow_report import Severity
+from cos_inspect.proxy.connection_failures import Failure
 from cos_inspect.rules.connection import (
     TLS_UNTRUSTED,
     advice_for,

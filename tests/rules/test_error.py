@@ -2,9 +2,9 @@
 
 import pytest
 
-from cos_inspect.exchange import BodyEnd
-from cos_inspect.inspection import first_look
-from cos_inspect.report.model import Severity
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import BodyEnd
+from cos_inspect.model.flow_report import Severity
 from tests.rules.exchanges import CONTENT, HOST, error_xml, exchange, findings, inspected
 
 

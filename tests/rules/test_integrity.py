@@ -2,8 +2,8 @@
 
 import pytest
 
-from cos_inspect.exchange import BodyEnd
-from cos_inspect.report.model import Severity
+from cos_inspect.model.exchange import BodyEnd
+from cos_inspect.model.flow_report import Severity
 from tests.rules.exchanges import CONTENT, CRC64, ETAG, HOST, Fields, exchange, findings
 
 OTHER = (("ETag", '"22e024392de860289f0baa7d6cf8a549"'),)

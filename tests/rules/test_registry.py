@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from cos_inspect import rules
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.headers import describe
-from cos_inspect.exchange import BodyEnd, Exchange
-from cos_inspect.inspection import first_look, verdict_of
-from cos_inspect.report.model import Check, Finding
+from cos_inspect.inspection.first_look import first_look, verdict_of
+from cos_inspect.model.exchange import BodyEnd, Exchange
+from cos_inspect.model.flow_report import Check, Finding
 from cos_inspect.rules.registry import FLOW_RULES, RULE_IDS, RULES
 from cos_inspect.rules.rule import Rule
 from tests.rules.exchanges import CRC64, ETAG, HOST, REQUEST_ID, TRACE_ID, Fields, exchange

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from cos_inspect.cos.signature import encode
-from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import first_look
-from cos_inspect.report.model import Finding, FlowReport
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import Finding, FlowReport
 from tests.cos.signed_requests import (
     HOST,
     SECRET_ID,

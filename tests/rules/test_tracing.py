@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from cos_inspect.report.model import Severity
+from cos_inspect.model.flow_report import Severity
 from tests.rules.exchanges import (
     CLOCK,
     CONTENT,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cos_inspect.report.model import Severity
+from cos_inspect.model.flow_report import Severity
 from cos_inspect.rules import transfer
 from cos_inspect.rules.registry import RULE_IDS, RULES, TRANSFER_RULES
 from cos_inspect.rules.rule import Rule

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cos_inspect.captures.captured_flow import Remarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
-from cos_inspect.captures.saved import Remarks
 from cos_inspect.captures.source import Stream
 from cos_inspect.digests import crc64
-from cos_inspect.exchange import Exchange
-from cos_inspect.inspection import first_look
-from cos_inspect.report.model import FlowReport
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import FlowReport
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 URL = f"https://{HOST}/a%20b/c.bin"

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.captures import har_entries, saved
+from cos_inspect.captures import captured_flow as saved
+from cos_inspect.captures import har_entries
+from cos_inspect.captures.captured_flow import Remarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
-from cos_inspect.captures.saved import Remarks
 from cos_inspect.captures.source import Stream
-from cos_inspect.exchange import BodyEnd
+from cos_inspect.model.exchange import BodyEnd
 from tests.saved.hars import (
     HOST,
     URL,

@@ -17,16 +17,16 @@ from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.io import tnetstring as theirs
 from mitmproxy.test import tflow
 
+from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.mitm import FlowFile
-from cos_inspect.captures.saved import Remarks, Saved
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import BadFlowError, boundaries, read_state
 from cos_inspect.digests import crc64
-from cos_inspect.exchange import BodyEnd, Exchange
-from cos_inspect.inspection import first_look
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.glance import Glance
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.saved.hars import answer_headers
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -65,7 +65,7 @@ def saved_file(path: Path, *flows: Any) -> Path:
 class Reading:
     def __init__(self, path: Path, begin: int = 0, end: int | None = None) -> None:
         self.remarks = Remarks(str(path))
-        self.saved: list[Saved] = []
+        self.saved: list[CapturedFlow] = []
         self.error: CaptureError | None = None
         self.exchanges: list[Exchange] = []
         stream = Stream(str(path), begin=begin)
@@ -82,7 +82,7 @@ class Reading:
 
 def expected(flow: http.HTTPFlow) -> Exchange:
     """By mitmproxy's reader and the hooks' way."""
-    watch = Glance(flow, ()).watch()
+    watch = FlowSnapshot(flow, ()).watch()
     assert watch is not None
     return watch.exchange(opened_connection=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cos_inspect.cli import main
+from cos_inspect.cli.commands import main
 
 HERE = Path(__file__).parent
 CLEAR = "credentials-in-clear notice"

@@ -8,9 +8,9 @@ from typing import Any, cast
 import crcmod
 
 from cos_inspect.cos.cos_exchange import read_exchange
-from cos_inspect.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers, Timing
-from cos_inspect.exchange import Request as ExchangeRequest
-from cos_inspect.exchange import Response as ExchangeResponse
+from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers, Timing
+from cos_inspect.model.exchange import Request as ExchangeRequest
+from cos_inspect.model.exchange import Response as ExchangeResponse
 from cos_inspect.transfers.observation import Observation, observe
 
 BUCKET = "examplebucket-1250000000"

@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.exchange import Exchange
+from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.appends import Log, account_of, judge_append
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from tests.transfers.build import START, append, crc64, failure, seen

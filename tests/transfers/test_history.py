@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_inspect.exchange import Exchange
+from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.history import History, history_name, source_name
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import copy_of

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_inspect.exchange import BodyEnd
+from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import (

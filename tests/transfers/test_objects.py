@@ -1,6 +1,6 @@
 import pytest
 
-from cos_inspect.exchange import Exchange
+from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import (
     Content,

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from cos_inspect.exchange import Body, BodyEnd, Payload, PayloadKind
+from cos_inspect.model.exchange import Body, BodyEnd, Payload, PayloadKind
 from cos_inspect.transfers.observation import Observation, plain_etag
 from tests.transfers.build import (
     BUCKET,

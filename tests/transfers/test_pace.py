@@ -1,6 +1,6 @@
 import msgspec
 
-from cos_inspect.exchange import Timing
+from cos_inspect.model.exchange import Timing
 from cos_inspect.transfers.pace import judge_pace
 from tests.transfers.build import MIB, START, get, put, seen
 

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_inspect.exchange import Exchange
+from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.ranges import GAP, Reading, accounts_of, version_name
 from tests.transfers.build import crc64, md5, ranged, seen

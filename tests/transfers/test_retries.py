@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from cos_inspect.exchange import Exchange
+from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.retries import Chain, Tries, try_of
 from tests.transfers.build import START, failure, get, put, ranged, seen

@@ -1,0 +1,387 @@
+"""Joins what all shards have read: which flows count, and what they say together.
+
+Everything here works on one partition at a time, and a partition holds all there is about a
+name, so nothing depends on how the flows were spread over captures and shards.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.analyze.reading import (
+    OTHER,
+    Identity,
+    Observed,
+    OnConnection,
+    ShardRead,
+    SpooledReport,
+)
+from cos_inspect.analyze.spool import records
+from cos_inspect.inspection.first_look import clean_finding
+from cos_inspect.inspection.second_look import Revision, add_copy, revision_of, said_once_name
+from cos_inspect.inspection.transfer_summary import Listing, Lists, Note, list_history
+from cos_inspect.model.flow_report import Finding
+from cos_inspect.model.plain_text import packed
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.objects import copy_of, judge_copy
+
+Flow = tuple[int, int]
+"""A shard, and the index of a flow in its spool."""
+Marks = Mapping[Flow, tuple[tuple[int, int], ...]]
+NO_MARKS: Marks = {}
+
+_MOST_FAULTS = 100
+_LARGE = 32 * 1024 * 1024
+"""Bytes of a partition above which it is read twice, so that what says nothing together
+with anything else is not held in memory."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """Which flows count."""
+
+    dropped: dict[int, bytes]
+    """For each shard a bit for each report: another capture knows the flow as well or
+    better."""
+    not_first: dict[int, bytes]
+    """The same for flows on a connection that an earlier flow opened."""
+    others: int
+    """Flows that were not COS traffic, each once."""
+
+    def is_dropped(self, shard: int, index: int) -> bool:
+        return _bit(self.dropped.get(shard), index)
+
+    def is_not_first(self, shard: int, index: int) -> bool:
+        return _bit(self.not_first.get(shard), index)
+
+    def kept(self, read: ShardRead) -> Iterator[int]:
+        """The indexes of the reports of a shard that count."""
+        dropped = self.dropped.get(read.number)
+        return (index for index in range(len(read.offsets)) if not _bit(dropped, index))
+
+
+def count_flows(reads: Sequence[ShardRead]) -> Counted:
+    dropped = {read.number: bytearray(-(-len(read.offsets) // 8)) for read in reads}
+    not_first = {number: bytearray(len(bits)) for number, bits in dropped.items()}
+    others = 0
+    decoder = msgspec.msgpack.Decoder(Identity)
+    for paths in _by_partition(read.identities for read in reads):
+        best: dict[int, Identity] = {}
+        for path in paths:
+            for found in records(path, decoder):
+                known = best.setdefault(found.name, found)
+                if known is found:
+                    continue
+                worse = found
+                if found.rank > known.rank:
+                    best[found.name], worse = found, known
+                if worse.index != OTHER:
+                    _set_bit(dropped[worse.shard], worse.index)
+        others += sum(found.index == OTHER for found in best.values())
+    connections = msgspec.msgpack.Decoder(OnConnection)
+    for paths in _by_partition(read.connections for read in reads):
+        first: dict[int, OnConnection] = {}
+        for path in paths:
+            for flow in records(path, connections):
+                if _bit(dropped[flow.shard], flow.index):
+                    continue
+                earliest = first.setdefault(flow.name, flow)
+                if earliest is flow:
+                    continue
+                later = flow
+                if flow.begin < earliest.begin:
+                    first[flow.name], later = flow, earliest
+                _set_bit(not_first[later.shard], later.index)
+    return Counted(
+        {number: bytes(bits) for number, bits in dropped.items() if any(bits)},
+        {number: bytes(bits) for number, bits in not_first.items() if any(bits)},
+        others,
+    )
+
+
+class SaidOnce(msgspec.Struct):
+    """Flows of one client and key that break one rule."""
+
+    earliest: tuple[float, str]
+    count: int = 1
+
+
+def count_said_once(reads: Sequence[ShardRead], counted: Counted) -> dict[str, SaidOnce]:
+    """By ``said_once_name``."""
+    found: dict[str, SaidOnce] = {}
+    decoder = msgspec.msgpack.Decoder(SpooledReport)
+    for read in reads:
+        if not read.said_once:
+            continue
+        with Path(read.spool).open("rb") as file:
+            for index in read.said_once:
+                if counted.is_dropped(read.number, index):
+                    continue
+                file.seek(read.offsets[index])
+                held = decoder.decode(file.read(int.from_bytes(file.read(4), "little")))
+                seen = held.seen
+                for finding in held.alone.findings:
+                    if seen is None or finding.rule not in SAID_ONCE:
+                        continue
+                    name = said_once_name(finding, seen)
+                    moment = (seen.started, seen.flow_id)
+                    known = found.get(name)
+                    if known is None:
+                        found[name] = SaidOnce(moment)
+                    else:
+                        known.count += 1
+                        known.earliest = min(known.earliest, moment)
+    return found
+
+
+class Joined(msgspec.Struct, kw_only=True):
+    """What one partition of observations says together."""
+
+    revisions: dict[int, str] = {}
+    """For each shard a file of revisions by index."""
+    listing: Listing = msgspec.field(default_factory=Listing)
+    verdicts: dict[str, int] = {}
+    left_out: int = 0
+    faults: list[str] = []
+    """What could not be told together, in words."""
+    overlaps: dict[int, dict[int, list[int]]] = {}
+    """Answers, by shard and index, that can be joined with others once the CRC-64 up to
+    these offsets in their bodies is known."""
+
+
+class Partition(msgspec.Struct, frozen=True, kw_only=True):
+    """The observations of some names, of all shards."""
+
+    number: int
+    paths: list[str]
+    folder: str
+
+
+def partitions(reads: Sequence[ShardRead], folder: str) -> list[Partition]:
+    found: dict[int, list[str]] = {}
+    for read in reads:
+        for number, path in read.observations.items():
+            found.setdefault(number, []).append(path)
+    return [
+        Partition(number=number, paths=paths, folder=folder)
+        for number, paths in sorted(found.items())
+    ]
+
+
+def join(
+    partition: Partition, counted: Counted, settings: Settings, marks: Marks = NO_MARKS
+) -> Joined:
+    """Second looks at the flows of one partition."""
+    joining = _Joining(settings, marks)
+    for observed in _observed(partition, counted):
+        joining.add(observed)
+    joined = joining.joined()
+    joined.revisions = _write_revisions(partition, joining.revisions(joined))
+    return joined
+
+
+class _Joining:
+    """The histories of one partition. As with single flows, a fault of ours costs what is said
+    of one object alone; each flow's own report stays."""
+
+    def __init__(self, settings: Settings, marks: Marks) -> None:
+        self._settings = settings
+        self._marks = marks
+        self._histories: dict[str, History] = {}
+        self._notes: dict[str, dict[str, Note]] = {}
+        self._observed: list[Observed] = []
+        self._ranges: dict[str, Flow] = {}
+
+    def add(self, observed: Observed) -> None:
+        seen, flow = observed.seen, (observed.shard, observed.index)
+        if observed.is_copy:
+            name = source_name(seen) or ""
+            source = self._histories.get(name)
+            if source is None:
+                source = History(name=name, bucket=seen.copy_place, key=seen.copy_key)
+                self._histories[name] = source
+            source.add_copy(copy_of(seen))
+        else:
+            name = history_name(seen)
+            history = self._histories.get(name)
+            if history is None:
+                history = self._histories[name] = History.of(seen)
+            history.add(seen, self._marks.get(flow, observed.marks), judge=False)
+            if observed.note is not None:
+                self._notes.setdefault(name, {})[seen.flow_id] = observed.note
+            if seen.span is not None:
+                self._ranges[seen.flow_id] = flow
+        self._observed.append(observed)
+
+    def joined(self) -> Joined:
+        lists = Lists()
+        joined = Joined(faults=[], overlaps={})
+        for name, history in list(self._histories.items()):
+            try:
+                history.settle()
+                for flow_id, offsets in history.overlaps():
+                    flow = self._ranges.get(flow_id)
+                    if flow is not None and flow not in self._marks:
+                        joined.overlaps.setdefault(flow[0], {})[flow[1]] = offsets
+                listing = list_history(
+                    history,
+                    self._notes.get(name, {}),
+                    clean=self._clean,
+                    ignore=self._settings.ignore,
+                    over=True,
+                )
+            except Exception as error:
+                self._give_up(name, joined, error)
+            else:
+                lists.add(listing)
+        joined.listing, joined.verdicts, joined.left_out = lists.state()
+        return joined
+
+    def revisions(self, joined: Joined) -> Iterator[tuple[Observed, Revision]]:
+        for observed in self._observed:
+            seen = observed.seen
+            name = (source_name(seen) or "") if observed.is_copy else history_name(seen)
+            history = self._histories.get(name)
+            if history is None:
+                continue
+            try:
+                if observed.is_copy:
+                    revision = Revision()
+                    add_copy(revision, seen, judge_copy(copy_of(seen), history.content))
+                else:
+                    revision = revision_of(history, seen)
+                revision.findings = [
+                    self._clean(finding)
+                    for finding in revision.findings
+                    if finding.rule not in self._settings.ignore
+                ]
+            except Exception as error:
+                self._give_up(name, joined, error)
+                continue
+            if revision:
+                yield observed, revision
+
+    def _give_up(self, name: str, joined: Joined, error: Exception) -> None:
+        del self._histories[name]
+        what = f"what flows say together of one object cannot be told ({error!r:.200})"
+        if what not in joined.faults and len(joined.faults) < _MOST_FAULTS:
+            joined.faults.append(what)
+
+    def _clean(self, finding: Finding) -> Finding:
+        return clean_finding(finding) if self._settings.redact else finding
+
+
+_Revisions = list[tuple[int, bool, Revision]]
+"""Index, whether it comes from the history of what was copied, and the revision."""
+
+
+def _write_revisions(
+    partition: Partition, revisions: Iterable[tuple[Observed, Revision]]
+) -> dict[int, str]:
+    by_shard: dict[int, _Revisions] = {}
+    for observed, revision in revisions:
+        entry = (observed.index, observed.is_copy, revision)
+        by_shard.setdefault(observed.shard, []).append(entry)
+    paths: dict[int, str] = {}
+    for shard, found in by_shard.items():
+        path = f"{partition.folder}/{shard}.revisions.{partition.number}"
+        Path(path).write_bytes(packed(found))
+        paths[shard] = path
+    return paths
+
+
+def _observed(partition: Partition, counted: Counted) -> Iterator[Observed]:
+    decoder = msgspec.msgpack.Decoder(Observed)
+    size = sum(Path(path).stat().st_size for path in partition.paths)
+    matters = _Matters(partition, counted, decoder) if size > _LARGE else None
+    for path in partition.paths:
+        for observed in records(path, decoder):
+            if counted.is_dropped(observed.shard, observed.index):
+                continue
+            if matters is None or matters.is_of_use(observed):
+                yield observed
+
+
+class _Matters:
+    """Tells plain reads of objects that nobody writes, of requests that nobody tries again:
+    most of the traffic in large captures, and of no use to anything else."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        counted: Counted,
+        decoder: "msgspec.msgpack.Decoder[Observed]",
+    ) -> None:
+        self._names: set[str] = set()
+        self._requests: set[str] = set()
+        for path in partition.paths:
+            for observed in records(path, decoder):
+                if counted.is_dropped(observed.shard, observed.index):
+                    continue
+                seen = observed.seen
+                if observed.is_copy:
+                    self._names.add(source_name(seen) or "")
+                elif not _is_plain_read(observed):
+                    self._names.add(history_name(seen))
+                    if not seen.succeeded:
+                        self._requests.add(seen.same_request)
+
+    def is_of_use(self, observed: Observed) -> bool:
+        seen = observed.seen
+        name = source_name(seen) if observed.is_copy else history_name(seen)
+        return name in self._names or seen.same_request in self._requests
+
+
+def _is_plain_read(observed: Observed) -> bool:
+    seen = observed.seen
+    return (
+        seen.succeeded
+        and (seen.describes_object or seen.key is None)
+        and seen.span is None
+        and seen.upload_id is None
+        and not observed.is_copy
+    )
+
+
+def read_revisions(paths: Iterable[str]) -> dict[int, Revision]:
+    """Of one shard, by index; those of a copy's target and source together."""
+    decoder = msgspec.msgpack.Decoder(_Revisions)
+    found: dict[int, Revision] = {}
+    of_sources: list[tuple[int, Revision]] = []
+    for path in paths:
+        for index, is_copy, revision in decoder.decode(Path(path).read_bytes()):
+            if is_copy:
+                of_sources.append((index, revision))
+            else:
+                found[index] = revision
+    for index, revision in of_sources:
+        own = found.setdefault(index, Revision())
+        own.checks += revision.checks
+        own.findings += revision.findings
+    return found
+
+
+def merge_lists(joined: Iterable[Joined]) -> Lists:
+    lists = Lists()
+    for each in joined:
+        lists.merge(each.listing, Counter(each.verdicts), each.left_out)
+    return lists
+
+
+def _by_partition(files: Iterable[Mapping[int, str]]) -> Iterator[list[str]]:
+    found: dict[int, list[str]] = {}
+    for by_number in files:
+        for number, path in by_number.items():
+            found.setdefault(number, []).append(path)
+    yield from (found[number] for number in sorted(found))
+
+
+def _bit(bits: bytes | bytearray | None, index: int) -> bool:
+    return bits is not None and bool(bits[index >> 3] & 1 << (index & 7))
+
+
+def _set_bit(bits: bytearray, index: int) -> None:
+    bits[index >> 3] |= 1 << (index & 7)

@@ -1,0 +1,345 @@
+"""Reads one shard: the first look at each of its flows. Reports wait in a spool on the disk,
+until what all flows say together is known; observations go to the partition of what they are
+about.
+"""
+
+import bisect
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from cos_inspect.analyze.shards import Piece, Shard, open_piece
+from cos_inspect.analyze.spool import PartitionsWriter, SpoolWriter, hash_of
+from cos_inspect.captures.captured_flow import UNINSPECTED, UNREADABLE, CapturedFlow, Remarks
+from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.har import HarFile
+from cos_inspect.captures.source import Progress, Stream
+from cos_inspect.inspection.first_look import FirstLook, first_look
+from cos_inspect.inspection.transfer_summary import Note, note_of
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import FlowReport, TimingReport
+from cos_inspect.model.plain_text import packed
+from cos_inspect.model.summary import Lost
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.rule import Pending
+from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.transfers.history import history_name, source_name
+from cos_inspect.transfers.observation import Observation
+
+_MOST_HOSTS = 1000
+"""Hosts that are no COS, counted by name."""
+_NO_TIMES = TimingReport(
+    total_ms=None, connect_ms=None, tls_ms=None, request_ms=None, wait_ms=None, response_ms=None
+)
+OTHER = -1
+"""In the place of an index: the flow is no COS traffic."""
+
+
+class SpooledReport(msgspec.Struct, frozen=True, array_like=True):
+    """A report as the exchange alone gives it."""
+
+    alone: FlowReport
+    pending: tuple[Pending, ...] = ()
+    seen: Observation | None = None
+    """Where the second look needs it: something is pending, or said once for many flows."""
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """A flow that was read. Of those with the same name, the highest rank counts."""
+
+    name: int
+    rank: tuple[int, ...]
+    shard: int
+    index: int
+    """In the spool, or ``OTHER``."""
+
+
+class OnConnection(msgspec.Struct, frozen=True, array_like=True):
+    """A flow on a connection; the first one has its times."""
+
+    name: int
+    begin: tuple[float, str]
+    shard: int
+    index: int
+
+
+class Observed(msgspec.Struct, frozen=True, array_like=True):
+    """An exchange for the history that it belongs to; or, ``is_copy``, for that of what was
+    copied."""
+
+    shard: int
+    index: int
+    seen: Observation
+    marks: tuple[tuple[int, int], ...] = ()
+    note: Note | None = None
+    is_copy: bool = False
+
+
+class ShardRead(msgspec.Struct, kw_only=True):
+    """What is known of a shard that was read; all that grows with it lies in files."""
+
+    number: int
+    spool: str
+    offsets: array[int]
+    """Where each report begins in the spool."""
+    places: array[int]
+    """Where the flow of each begins in its capture."""
+    captures: list[tuple[int, str]] = []
+    """The captures, and the index of the first report of each."""
+    identities: dict[int, str] = {}
+    """Files of ``Identity`` by partition."""
+    connections: dict[int, str] = {}
+    observations: dict[int, str] = {}
+    secret_ids: dict[int, int] = {}
+    """What was seen of each SecretId, as flags."""
+    said_once: array[int]
+    """Indexes of the reports with a finding that is said once for many flows."""
+    notes: list[str] = []
+    faults: list[str] = []
+    """A line for each flow that is lost, and for each capture that was not read to its end."""
+    lost: Lost = msgspec.field(default_factory=Lost)
+    """Flows that are in the shard, but could not be judged."""
+    hosts: Counter[str] = msgspec.field(default_factory=Counter)
+    """Who was asked in flows that are no COS traffic."""
+
+    def place_of(self, index: int) -> tuple[str, int]:
+        """The capture of a report, and where in it its flow begins."""
+        at = bisect.bisect_right(self.captures, index, key=lambda each: each[0])
+        return self.captures[at - 1][1], self.places[index]
+
+
+WITH_TOKEN, ACCEPTED = 1, 2
+
+
+class ShardReader:
+    """Never raises for what is wrong with the input: that stands in ``errors``. OSError when
+    the disk is full."""
+
+    def __init__(self, shard: Shard, settings: Settings, folder: str, partitions: int) -> None:
+        self._shard = shard
+        self._settings = settings
+        prefix = f"{shard.number}"
+        self._spool = SpoolWriter(f"{folder}/{prefix}.reports")
+        self._identities = PartitionsWriter(folder, f"{prefix}.identities", partitions)
+        self._connections = PartitionsWriter(folder, f"{prefix}.connections", partitions)
+        self._observations = PartitionsWriter(folder, f"{prefix}.observations", partitions)
+        self._read = ShardRead(
+            number=shard.number,
+            spool=f"{folder}/{prefix}.reports",
+            offsets=self._spool.offsets,
+            places=array("Q"),
+            captures=[],
+            secret_ids={},
+            said_once=array("Q"),
+            notes=[],
+            faults=[],
+        )
+
+    def read(self, progress: Progress | None = None) -> ShardRead:
+        for piece in self._shard.pieces:
+            self._read_piece(piece, progress)
+        return self._close()
+
+    def _close(self) -> ShardRead:
+        read = self._read
+        self._spool.close()
+        read.identities = self._identities.close()
+        read.connections = self._connections.close()
+        read.observations = self._observations.close()
+        return read
+
+    def give_up(self, why: str) -> ShardRead:
+        """Where nobody can read it."""
+        for piece in self._shard.pieces:
+            error = CaptureError(piece.name, why, piece.begin, loses=True)
+            self._read.faults.append(str(error))
+            self._read.lost.add(UNREADABLE)
+        return self._close()
+
+    def _read_piece(self, piece: Piece, progress: Progress | None) -> None:
+        read = self._read
+        remarks = Remarks(piece.name)
+        read.captures.append((len(read.offsets), remarks.file))
+        ended: CaptureError | None = None
+        try:
+            for saved in saved_in(piece, self._settings, remarks, progress):
+                self._take(saved, remarks)
+        except CaptureError as error:
+            ended = error
+            if error.loses:
+                remarks.lost[UNREADABLE] += 1
+        read.notes += remarks.notes
+        read.faults += remarks.faults
+        if ended is not None:
+            read.faults.append(str(ended))
+        for reason, count in remarks.lost.items():
+            read.lost.add(reason, count)
+
+    def _take(self, saved: CapturedFlow, remarks: Remarks) -> None:
+        lost = remarks.lost.total()
+        look = _guarded_look(saved, self._settings, remarks)
+        if look is None:
+            if remarks.lost.total() == lost:
+                self._identify(saved, OTHER, ())
+                self._note_host(saved.host)
+            return
+        report, seen = look.first.report, look.first.seen
+        index = len(self._spool.offsets)
+        if look.is_said_once:
+            self._read.said_once.append(index)
+        self._spool.add(look.spooled)
+        self._read.places.append(saved.offset)
+        self._identify(saved, index, _rank(saved, look.first))
+        if saved.connection is not None:
+            self._connections.add(
+                saved.connection,
+                OnConnection(
+                    hash_of(saved.connection),
+                    (seen.started, seen.flow_id),
+                    self._shard.number,
+                    index,
+                ),
+            )
+        if seen.is_dated:
+            # What has no time has no place among others.
+            self._observe(seen, index, note_of(report, seen))
+        self._show(seen)
+
+    def _note_host(self, host: str | None) -> None:
+        hosts = self._read.hosts
+        if host is not None and (host in hosts or len(hosts) < _MOST_HOSTS):
+            hosts[host] += 1
+
+    def _observe(self, seen: Observation, index: int, note: Note | None) -> None:
+        shard = self._shard.number
+        self._observations.add(history_name(seen), Observed(shard, index, seen, (), note))
+        source = source_name(seen) if seen.operation == "PutObjectCopy" else None
+        if source is not None and seen.succeeded:
+            self._observations.add(source, Observed(shard, index, seen, is_copy=True))
+
+    def _show(self, seen: Observation) -> None:
+        if seen.secret_id is not None and (seen.with_token or seen.accepted):
+            name = hash_of(seen.secret_id)
+            flags = (WITH_TOKEN if seen.with_token else 0) | (ACCEPTED if seen.accepted else 0)
+            known = self._read.secret_ids
+            known[name] = known.get(name, 0) | flags
+
+    def _identify(self, saved: CapturedFlow, index: int, rank: tuple[int, ...]) -> None:
+        name = saved.flow_id
+        if saved.is_replay and saved.exchange is not None:
+            # The replay of a flow has its id, and is a flow of its own.
+            name = f"{name}\0{saved.exchange.timing.request_start}"
+        self._identities.add(name, Identity(hash_of(name), rank, self._shard.number, index))
+
+
+def _rank(saved: CapturedFlow, look: FirstLook) -> tuple[int, ...]:
+    """How much a capture knows of a flow; at last anything that does not depend on the order."""
+    report = look.report
+    made = sum(check.status != "skipped" for check in report.checks)
+    content = msgspec.structs.replace(report, timing=_NO_TIMES)
+    return (
+        1,
+        int(saved.judged),
+        int(report.response is not None),
+        made,
+        hash_of(packed(content).hex()) >> 1,
+    )
+
+
+class _Look(msgspec.Struct, frozen=True):
+    first: FirstLook
+    spooled: bytes
+    """A ``SpooledReport``, packed."""
+    is_said_once: bool
+
+
+def _guarded_look(saved: CapturedFlow, settings: Settings, remarks: Remarks) -> _Look | None:
+    """As live: one flow that cannot be inspected costs its own report alone. None for it, and
+    for what is no COS traffic."""
+    if saved.exchange is None:
+        return None
+    try:
+        first = look_at(saved.exchange, settings)
+        return None if first is None else _packed_look(first)
+    except Exception as error:
+        what = f"a flow that cannot be inspected ({error!r:.200})"
+        remarks.lose(what, saved.offset, saved.entry, UNINSPECTED)
+        return None
+
+
+def _packed_look(first: FirstLook) -> _Look:
+    """Here what cannot be packed costs nothing but its report."""
+    report, seen = first.report, first.seen
+    packed(seen)
+    is_said_once = seen.is_dated and any(each.rule in SAID_ONCE for each in report.findings)
+    joined = first.pending or is_said_once
+    spooled = packed(SpooledReport(report, first.pending, seen if joined else None))
+    return _Look(first, spooled, is_said_once)
+
+
+def look_at(exchange: Exchange, settings: Settings) -> FirstLook | None:
+    """None when it is no COS traffic."""
+    return first_look(
+        exchange,
+        hosts=settings.hosts,
+        ignore=settings.ignore,
+        redact=settings.redact,
+        keys=settings.keys,
+    )
+
+
+def saved_in(
+    piece: Piece, settings: Settings, remarks: Remarks, progress: Progress | None = None
+) -> Iterator[CapturedFlow]:
+    """The flows of a piece.
+
+    :raises CaptureError: where it cannot be read, after what came before.
+    """
+    stream = open_piece(piece, progress)
+    try:
+        yield from _saved(stream, piece, settings, remarks)
+    finally:
+        stream.close()
+
+
+def _saved(
+    stream: Stream, piece: Piece, settings: Settings, remarks: Remarks
+) -> Iterator[CapturedFlow]:
+    if piece.format == "har":
+        har = HarFile(
+            stream,
+            settings.hosts,
+            end=piece.end,
+            first_entry=piece.first_entry,
+            creator=piece.creator,
+            repeats=piece.repeats,
+        )
+        yield from har.saved(remarks)
+        return
+    from cos_inspect.captures.mitm import FlowFile  # noqa: PLC0415 - HAR needs no mitmproxy
+
+    yield from FlowFile(stream, settings.hosts, piece.end).saved(remarks)
+
+
+def marks_of(
+    shard: Shard, settings: Settings, wanted: dict[int, list[int]]
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Reads a shard again for the CRC-64 of some answers' bodies up to some offsets; both by
+    the index of the flow in the spool."""
+    found: dict[int, tuple[tuple[int, int], ...]] = {}
+    index = 0
+    for piece in shard.pieces:
+        # What is wrong with it was told when it was read first.
+        remarks = Remarks(piece.name)
+        try:
+            for saved in saved_in(piece, settings, remarks):
+                if _guarded_look(saved, settings, remarks) is None:
+                    continue
+                if index in wanted and saved.marks is not None:
+                    found[index] = tuple(saved.marks(wanted[index]))
+                index += 1
+        except CaptureError:
+            continue
+    return found

@@ -1,0 +1,397 @@
+"""Saved captures to reports: the same reports that live traffic gives.
+
+Inputs are cut into pieces and read side by side; what each session learned of
+transfers is joined; then all reports are written in the order of the inputs.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import batched
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.analyze.joining import (
+    Counted,
+    Joined,
+    count_flows,
+    count_said_once,
+    merge_lists,
+    partitions,
+)
+from cos_inspect.analyze.progress import ReadingProgress, on_terminal
+from cos_inspect.analyze.reading import ShardRead
+from cos_inspect.analyze.shards import (
+    Piece,
+    Shard,
+    partitions_for,
+    pieces_of,
+    shards_of,
+    size_of,
+    step_of,
+)
+from cos_inspect.analyze.workers import Workers
+from cos_inspect.analyze.writing import Chunk, Shown, Written
+from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.inputs import Input, inputs_of
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.plain_text import packed
+from cos_inspect.model.summary import Lost, SessionSummary, Summary, SummaryDelta, TransferSummary
+from cos_inspect.report import junit
+from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
+from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.junit_spool import SuiteSpool
+from cos_inspect.report.pages import PagesWriter
+from cos_inspect.report.terminal import closing_lines, one_line
+from cos_inspect.settings.analysis_settings import Settings
+
+_PER_CHUNK = 500
+
+Say = Callable[[str], None]
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    verdicts: Counter[str]
+    rules: Counter[str]
+    """Flows by rule."""
+    others: int
+    session: SessionSummary
+    found: Counter[BaselineEntry]
+    failing: int
+    """Findings as bad as ``fail_on``, and not in the baseline."""
+    known: int
+    errors: list[str]
+    """Inputs that could not be read, or not to their end; reports that were not written."""
+    lost: Lost = msgspec.field(default_factory=Lost)
+    """Flows without a report."""
+    hosts: Counter[str] = msgspec.field(default_factory=Counter)
+    """Who was asked in flows that are no COS traffic."""
+
+    @property
+    def flows(self) -> int:
+        return sum(self.verdicts.values())
+
+
+def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -> Outcome:
+    """Analyses files, folders and ``-``. ``say`` takes a line per flow, ``warn`` one per
+    thing that was left out. What is wrong with an input stands in the outcome."""
+    errors: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
+        inputs = _inputs(arguments, errors, folder)
+        paths = [each.path for each in inputs]
+        step = step_of(paths, settings.jobs)
+        shards = shards_of(_pieces(inputs, step, errors), step)
+        with Workers(settings, len(shards)) as workers:
+            shown = on_terminal() and not settings.quiet
+            with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
+                reads = workers.read(shards, folder, partitions_for(paths), progress.at)
+            for read in reads:
+                for line in read.notes:
+                    warn(line)
+                errors += read.faults
+            joined = _join(workers, shards, reads, folder, errors)
+            writing = _Writing(settings, joined, errors, say)
+            writing.write(workers, reads)
+    return writing.outcome
+
+
+class _Joined(msgspec.Struct, frozen=True):
+    """What all flows say together."""
+
+    counted: Counted
+    session: SessionSummary
+    revisions: dict[int, list[str]]
+    """Files for each shard."""
+    shown: str
+    """A file of ``Shown``."""
+
+
+def _join(
+    workers: Workers,
+    shards: Sequence[Shard],
+    reads: Sequence[ShardRead],
+    folder: str,
+    errors: list[str],
+) -> _Joined:
+    counted = count_flows(reads)
+    found = partitions(reads, folder)
+    joined = workers.join(found, counted, {})
+    marks = _marks(workers, shards, joined)
+    if marks:
+        anew = [number for number, each in enumerate(joined) if each.overlaps]
+        again = workers.join([found[number] for number in anew], counted, marks)
+        for number, each in zip(anew, again, strict=True):
+            joined[number] = each
+    for each in joined:
+        errors += [fault for fault in each.faults if fault not in errors]
+    revisions: dict[int, list[str]] = {}
+    for each in joined:
+        for shard, path in each.revisions.items():
+            revisions.setdefault(shard, []).append(path)
+    secret_ids: dict[int, int] = {}
+    for read in reads:
+        for name, flags in read.secret_ids.items():
+            secret_ids[name] = secret_ids.get(name, 0) | flags
+    shown = Path(folder) / "shown"
+    said_once = count_said_once(reads, counted)
+    shown.write_bytes(packed(Shown(secret_ids, said_once)))
+    return _Joined(counted, merge_lists(joined).summary(), revisions, str(shown))
+
+
+def _marks(
+    workers: Workers, shards: Sequence[Shard], joined: Sequence[Joined]
+) -> dict[tuple[int, int], tuple[tuple[int, int], ...]]:
+    """Where ranges overlap, their captures are read once more: a part of a body is told apart
+    by its CRC-64, and where to part it is known only when all ranges were seen."""
+    wanted: dict[int, dict[int, list[int]]] = {}
+    for each in joined:
+        for shard, by_index in each.overlaps.items():
+            wanted.setdefault(shard, {}).update(by_index)
+    numbers = sorted(wanted)
+    found = workers.marks_of(
+        [shards[number] for number in numbers], [wanted[number] for number in numbers]
+    )
+    return {
+        (number, index): marks
+        for number, by_index in zip(numbers, found, strict=True)
+        for index, marks in by_index.items()
+    }
+
+
+def _inputs(arguments: Sequence[str], errors: list[str], folder: str) -> list[Input]:
+    inputs: dict[Input, None] = {}
+    for argument in dict.fromkeys(arguments):
+        for found in inputs_of(argument, folder, lambda problem: errors.append(str(problem))):
+            inputs[found] = None
+    return list(inputs)
+
+
+def _pieces(inputs: Sequence[Input], step: int, errors: list[str]) -> list[Piece]:
+    pieces: list[Piece] = []
+    for each in inputs:
+        try:
+            pieces += pieces_of(each, step)
+        except CaptureError as error:
+            errors.append(str(error))
+    return pieces
+
+
+class _Writing:
+    """What is done in order: files that hold many reports, lines, counts."""
+
+    def __init__(self, settings: Settings, joined: _Joined, errors: list[str], say: Say) -> None:
+        self._settings = settings
+        self._joined = joined
+        self._say = say
+        path = settings.report_dir
+        self._directory = None if path is None else ReportDirectory(path)
+        self._pages: PagesWriter | None = None
+        self._suites = SuiteSpool() if "junit" in settings.formats else None
+        self._kept_suites = 0
+        self._untold: list[SummaryDelta] = []
+        """What the summary on disk does not tell yet."""
+        self.outcome = Outcome(
+            verdicts=Counter(),
+            rules=Counter(),
+            others=0,
+            session=joined.session,
+            found=Counter(),
+            failing=0,
+            known=0,
+            errors=errors,
+        )
+
+    def write(self, workers: Workers, reads: Sequence[ShardRead]) -> None:
+        outcome = self.outcome
+        counted = self._joined.counted
+        outcome.others = counted.others
+        for read in reads:
+            outcome.lost.merge(read.lost)
+            outcome.hosts.update(read.hosts)
+        count = sum(1 for read in reads for _ in counted.kept(read))
+        try:
+            first = self._take_sequences(count)
+        except OSError as error:
+            # What was found is told all the same.
+            self._give_up(error, count)
+            self._directory, first = None, 1
+        writes = self._directory is not None
+        for written in workers.write(_chunks(reads, first, self._joined, writes=writes)):
+            self._add(written)
+        self._judge_transfers(outcome.session.transfers)
+        try:
+            self._finish()
+        except OSError as error:
+            self._give_up(error, 0)
+
+    def _give_up(self, error: OSError, count: int) -> None:
+        """Tells what is wrong once, and counts the reports that are lost by it."""
+        path = self._settings.report_dir or Path()
+        text = f"reports cannot be written: {line_of(error, path)}"
+        if text not in self.outcome.errors:
+            self.outcome.errors.append(text)
+        self.outcome.lost.add(reason_of(error), count)
+
+    def _take_sequences(self, count: int) -> int:
+        if self._directory is None:
+            return 1
+        with self._directory.exclusively():
+            if "html" in self._settings.formats:
+                self._pages = PagesWriter(self._directory)
+            return self._directory.take_sequences(count).start
+
+    def _add(self, written: Written) -> None:
+        outcome = self.outcome
+        outcome.verdicts.update(written.verdicts)
+        outcome.rules.update(written.rules)
+        outcome.found.update(written.found)
+        outcome.failing += written.failing
+        outcome.known += written.known
+        outcome.errors += written.faults
+        if written.error is not None and written.error not in outcome.errors:
+            outcome.errors.append(written.error)
+        for line in written.lines:
+            self._say(line)
+        outcome.lost.merge(written.lost)
+        if self._directory is None:
+            return
+        try:
+            self._write_together(self._directory, written)
+        except OSError as error:
+            self._give_up(error, written.tally.counts.flows)
+            return
+        self._untold.append(written.tally)
+        try:
+            self._renew_summary()
+        except OSError as error:
+            self._give_up(error, 0)
+
+    def _renew_summary(self) -> Summary | None:
+        """Adds what was not told yet."""
+        summary = None
+        if self._directory is not None:
+            with self._directory.exclusively():
+                while self._untold:
+                    summary = self._directory.add_to_summary(self._untold[0])
+                    del self._untold[0]
+        return summary
+
+    def _write_together(self, directory: ReportDirectory, written: Written) -> None:
+        """Files that hold many reports."""
+        if self._suites is not None:
+            for suite in written.suites:
+                self._suites.add(suite)
+            self._kept_suites += len(written.suites)
+        with directory.exclusively():
+            if "jsonl" in self._settings.formats:
+                directory.append("flows.jsonl", written.encoded)
+            if self._pages is not None:
+                decoder = msgspec.json.Decoder(FlowReport)
+                for encoded in written.encoded:
+                    self._pages.add(decoder.decode(encoded), encoded)
+                self._pages.flush()
+
+    def _judge_transfers(self, transfers: Sequence[TransferSummary]) -> None:
+        """Findings that stand on a flow as well were counted there."""
+        settings, outcome = self._settings, self.outcome
+        for transfer in transfers:
+            for finding in transfer.findings:
+                found = entry_of_transfer(transfer, finding)
+                if settings.keeps_findings:
+                    outcome.found[found] += 1
+                if settings.baseline.knows(found):
+                    outcome.known += 1
+                elif settings.fail_on and finding.severity.rank >= settings.fail_on.rank:
+                    outcome.failing += 1
+
+    def _finish(self) -> None:
+        directory, session = self._directory, self.outcome.session
+        if directory is None:
+            return
+        if self._suites is not None:
+            try:
+                self._write_suites(directory, self._suites, session.transfers)
+            except OSError as error:
+                self._give_up(error, self._kept_suites)
+            finally:
+                self._suites.close()
+        tally = SummaryDelta()
+        tally.others = self.outcome.others
+        tally.sessions = [session]
+        tally.lost = self.outcome.lost
+        self._untold.append(tally)
+        summary = self._renew_summary()
+        if self._pages is not None and summary is not None:
+            with directory.exclusively():
+                self._pages.renew_summary(summary)
+
+    def _write_suites(
+        self, directory: ReportDirectory, suites: SuiteSpool, transfers: Sequence[TransferSummary]
+    ) -> None:
+        baseline = self._settings.baseline
+        for transfer in transfers:
+            suite = junit.transfer_suite(
+                transfer,
+                fails_from=self._settings.fails_from,
+                is_known=lambda finding, of=transfer: baseline.knows(  # type: ignore[misc]
+                    entry_of_transfer(of, finding)
+                ),
+            )
+            suites.add(suite)
+        suites.add_lost(self.outcome.lost)
+        with directory.exclusively():
+            junit.add_suites(directory, suites.content())
+
+
+def _chunks(
+    reads: Sequence[ShardRead], first: int, joined: _Joined, *, writes: bool
+) -> Iterator[Chunk]:
+    counted = joined.counted
+    for read in reads:
+        revisions = joined.revisions.get(read.number, [])
+        for part in batched(counted.kept(read), _PER_CHUNK):
+            yield Chunk(
+                spool=read.spool,
+                offsets=[read.offsets[index] for index in part],
+                indexes=list(part),
+                places=[read.place_of(index) for index in part],
+                not_first=[index for index in part if counted.is_not_first(read.number, index)],
+                first_sequence=first,
+                revisions=revisions,
+                shown=joined.shown,
+                writes=writes,
+            )
+            first += len(part)
+
+
+def _seen_instead(hosts: Counter[str]) -> str:
+    """What a capture holds that has no COS traffic, and what to do about it."""
+    first = hosts.most_common(5)
+    named = ", ".join(f"{count} to {one_line(host)}" for host, count in first)
+    more = f", and {len(hosts) - 5} more hosts" if len(hosts) > 5 else ""
+    return (
+        f"seen       {named}{more}\n    hint       if one of these is a custom or CDN domain of a"
+        f" bucket, name it: --hosts {one_line(first[0][0])}"
+    )
+
+
+def closing_text(outcome: Outcome, settings: Settings) -> str:
+    """What was found, in a few lines: the same as at the end of live traffic."""
+    directory = settings.report_dir
+    text = closing_lines(
+        verdicts=outcome.verdicts,
+        rules=outcome.rules,
+        transfers=outcome.session.transfers,
+        others=outcome.others,
+        lost=outcome.lost,
+        reports=None if directory is None else str(directory),
+    )
+    if not outcome.flows and outcome.hosts:
+        text += f"\n    {_seen_instead(outcome.hosts)}"
+    if settings.baseline:
+        text += f"\n    baseline   {outcome.known} known findings"
+        gone = settings.baseline.not_seen(outcome.found)
+        if gone:
+            text += f", {len(gone)} entries were not seen"
+    return text

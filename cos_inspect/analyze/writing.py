@@ -1,0 +1,206 @@
+"""Writes a run of finished reports; several processes may do so at once."""
+
+from collections import Counter
+from functools import lru_cache
+from io import BufferedReader
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.analyze.joining import SaidOnce, read_revisions
+from cos_inspect.analyze.reading import ACCEPTED, WITH_TOKEN, SpooledReport
+from cos_inspect.analyze.spool import hash_of, read_at
+from cos_inspect.captures.captured_flow import UNINSPECTED, Remarks
+from cos_inspect.inspection.first_look import revise
+from cos_inspect.inspection.second_look import Revision, add_pending, said_once_name, say_once
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.plain_text import encoded
+from cos_inspect.model.summary import Lost, SummaryDelta
+from cos_inspect.report.baseline import BaselineEntry, entry_of
+from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.flow_files import write_flow_files
+from cos_inspect.report.junit import flow_suite
+from cos_inspect.report.terminal import flow_line
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.rule import Pending
+from cos_inspect.settings.analysis_settings import Settings
+
+Place = tuple[str, int]
+"""A capture, and an offset in it."""
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of reports of one shard, in order."""
+
+    spool: str
+    offsets: list[int]
+    indexes: list[int]
+    places: list[Place]
+    """Where their flows begin in the captures."""
+    not_first: list[int]
+    """Those among ``indexes`` on a connection that another flow opened."""
+    first_sequence: int
+    revisions: list[str]
+    """Files of revisions for the shard."""
+    shown: str
+    """A file of ``Shown``."""
+    writes: bool
+    """False: the reports are judged, but nothing is written."""
+
+
+class Shown(msgspec.Struct):
+    """What all flows together show."""
+
+    secret_ids: dict[int, int]
+    """What was seen of each SecretId, as flags, by hash."""
+    said_once: dict[str, SaidOnce]
+
+
+class Written(msgspec.Struct, kw_only=True):
+    """What is left to do in order, by one process."""
+
+    first_sequence: int
+    tally: SummaryDelta
+    """Of the reports whose own files are written."""
+    verdicts: Counter[str]
+    rules: Counter[str]
+    """Flows by rule; both also of reports that could not be written."""
+    lines: list[str]
+    encoded: list[bytes]
+    """Reports as JSON, for files that hold many."""
+    suites: list[bytes]
+    found: Counter[BaselineEntry]
+    failing: int
+    """Findings as bad as ``fail_on``, and not known before."""
+    known: int
+    lost: Lost
+    """Reports that could not be made or written."""
+    error: str | None = None
+    faults: list[str] = []
+    """A line for each that could not be made."""
+
+
+def write_chunk(chunk: Chunk, settings: Settings) -> Written:
+    """A report that cannot be written is told in ``error``; the others are tried."""
+    path = settings.report_dir if chunk.writes else None
+    directory = None if path is None else ReportDirectory(path)
+    formats = frozenset(settings.formats if directory else ())
+    together = bool(formats & {"jsonl", "html"})
+    looks = _SecondLooks(chunk, settings)
+    written = Written(
+        first_sequence=chunk.first_sequence,
+        tally=SummaryDelta(),
+        verdicts=Counter(),
+        rules=Counter(),
+        lines=[],
+        encoded=[],
+        suites=[],
+        found=Counter(),
+        failing=0,
+        known=0,
+        lost=Lost(),
+        faults=[],
+    )
+    remarks: dict[str, Remarks] = {}
+    with Path(chunk.spool).open("rb") as file:
+        for number, index in enumerate(chunk.indexes):
+            try:
+                report = looks.report(file, chunk.offsets[number], index)
+                report = msgspec.structs.replace(report, sequence=chunk.first_sequence + number)
+                content = encoded(report)
+                line = flow_line(report, width=settings.width, colour=settings.colour)
+                suite = _suite(report, settings) if "junit" in formats else None
+            except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+                what = f"a flow whose report cannot be made ({error!r:.200})"
+                capture, begin = chunk.places[number]
+                about = remarks.setdefault(capture, Remarks(capture))
+                about.lose(what, begin, reason=UNINSPECTED)
+                continue
+            if not settings.quiet:
+                written.lines.append(line)
+            _judge(report, settings, written)
+            written.verdicts[report.verdict] += 1
+            written.rules.update({finding.rule for finding in report.findings})
+            if directory is not None:
+                try:
+                    write_flow_files(directory, report, content, formats)
+                except OSError as error:
+                    written.error = f"reports cannot be written: {line_of(error, directory.path)}"
+                    written.lost.add(reason_of(error))
+                    continue
+            written.tally.add(report)
+            if together:
+                written.encoded.append(content)
+            if suite is not None:
+                written.suites.append(suite)
+    for about in remarks.values():
+        written.faults += about.faults
+        for reason, count in about.lost.items():
+            written.lost.add(reason, count)
+    return written
+
+
+class _SecondLooks:
+    """The reports of a chunk as they are in the end."""
+
+    def __init__(self, chunk: Chunk, settings: Settings) -> None:
+        self._ignore = settings.ignore
+        self._revisions = _revisions_of(tuple(chunk.revisions))
+        self._shown = _shown(chunk.shown)
+        self._not_first = frozenset(chunk.not_first)
+        self._decoder = msgspec.msgpack.Decoder(SpooledReport)
+
+    def report(self, file: BufferedReader, offset: int, index: int) -> FlowReport:
+        held = read_at(file, offset, self._decoder)
+        report = held.alone
+        revision = self._revisions.get(index)
+        if held.seen is not None:
+            revision = revision or Revision()
+            for pending in held.pending:
+                if self._holds(pending):
+                    add_pending(revision, pending)
+            for finding in report.findings:
+                if finding.rule not in SAID_ONCE or not held.seen.is_dated:
+                    continue
+                once = self._shown.said_once.get(said_once_name(finding, held.seen))
+                if once is not None:
+                    say_once(revision, finding.rule, held.seen, once.earliest, once.count)
+        if revision:
+            report = revise(report, revision)
+        if index in self._not_first:
+            timing = msgspec.structs.replace(report.timing, connect_ms=None, tls_ms=None)
+            report = msgspec.structs.replace(report, timing=timing)
+        return report
+
+    def _holds(self, pending: Pending) -> bool:
+        flag = WITH_TOKEN if pending.shown == "with-token" else ACCEPTED
+        return bool(self._shown.secret_ids.get(hash_of(pending.secret_id), 0) & flag)
+
+
+@lru_cache(maxsize=1)
+def _revisions_of(paths: tuple[str, ...]) -> dict[int, Revision]:
+    return read_revisions(paths)
+
+
+@lru_cache(maxsize=1)
+def _shown(path: str) -> Shown:
+    return msgspec.msgpack.decode(Path(path).read_bytes(), type=Shown)
+
+
+def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
+    for finding in report.findings:
+        found = entry_of(report, finding)
+        if settings.keeps_findings:
+            written.found[found] += 1
+        if settings.baseline.knows(found):
+            written.known += 1
+        elif settings.fail_on is not None and finding.severity.rank >= settings.fail_on.rank:
+            written.failing += 1
+
+
+def _suite(report: FlowReport, settings: Settings) -> bytes:
+    return flow_suite(
+        report,
+        fails_from=settings.fails_from,
+        is_known=lambda finding: settings.baseline.knows(entry_of(report, finding)),
+    )

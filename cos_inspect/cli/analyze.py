@@ -1,0 +1,200 @@
+"""``cos-inspect analyze``."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cos_inspect.model.flow_report import Severity
+from cos_inspect.report.baseline import (
+    Baseline,
+    BaselineError,
+    read_baseline,
+    write_baseline,
+)
+from cos_inspect.report.directory import refusal_of
+from cos_inspect.rules.registry import RULE_IDS
+from cos_inspect.settings.analysis_settings import FORMATS, Settings
+from cos_inspect.settings.credentials import CredentialsError, read_credentials
+
+_LARGE = 32 * 1024 * 1024
+"""Inputs below this are not worth starting processes for."""
+
+
+def _hosts(_context: click.Context, _option: click.Parameter, values: Sequence[str]) -> list[str]:
+    for value in values:
+        if not value or "/" in value or any(sign.isspace() for sign in value):
+            raise click.BadParameter(f"{value!r} is no host pattern such as *.example.com")
+    return [value.lower() for value in values]
+
+
+def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -> Path | None:
+    path = Path(value).expanduser()
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if value and not nearest.is_dir():
+        raise click.BadParameter(f"{value!r}: {nearest} is not a directory")
+    if value and (why := refusal_of(path)):
+        raise click.BadParameter(why)
+    return path if value else None
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option(
+    "--report-dir",
+    default="cos-reports",
+    show_default=True,
+    callback=_report_dir,
+    help="Where reports go; made if missing. Empty: none are written.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="Format of the reports; may be repeated. Without it: json.",
+)
+@click.option(
+    "--hosts",
+    multiple=True,
+    metavar="PATTERN",
+    callback=_hosts,
+    help="Further hosts to treat as COS, as a shell-style pattern; may be repeated.",
+)
+@click.option(
+    "--ignore",
+    type=click.Choice(sorted(RULE_IDS)),
+    metavar="RULE",
+    multiple=True,
+    help="A rule to leave out; may be repeated.",
+)
+@click.option(
+    "--redact/--no-redact",
+    default=True,
+    help="Mask secrets in everything that is written or shown (the default).",
+)
+@click.option(
+    "--credentials",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of keys, to recompute signatures with; for its owner alone.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["never", "notice", "warning", "error"]),
+    default="never",
+    show_default=True,
+    help="Exit status 1 when a finding of this severity or a higher one was made.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of known findings, which do not fail.",
+)
+@click.option(
+    "--write-baseline",
+    "new_baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all findings of this run to a file for --baseline.",
+)
+@click.option("--require-cos", is_flag=True, help="Exit status 1 when there was no COS flow.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="How many processes work side by side. Without it: one each processor for large inputs.",
+)
+@click.option("--quiet", is_flag=True, help="No line per flow and no progress bar.")
+def analyze(
+    files: tuple[str, ...],
+    report_dir: Path | None,
+    formats: tuple[str, ...],
+    hosts: list[str],
+    ignore: tuple[str, ...],
+    *,
+    redact: bool,
+    credentials: Path | None,
+    fail_on: str,
+    baseline: Path | None,
+    new_baseline: Path | None,
+    require_cos: bool,
+    jobs: int | None,
+    quiet: bool,
+) -> None:
+    """Reports on saved captures: FILE may be a flow file of mitmproxy, a HAR (either may be
+    packed), a folder of them, or - for standard input.
+
+    Exit status 1: --fail-on or --require-cos was reached; 2: an input could not be read, or a
+    flow in it not inspected.
+    """
+    try:
+        known = Baseline() if baseline is None else read_baseline(baseline)
+        keys = {} if credentials is None else read_credentials(credentials)
+    except (BaselineError, CredentialsError) as error:
+        _complain(str(error))
+        raise click.exceptions.Exit(2) from None
+    terminal = sys.stdout.isatty()
+    settings = Settings(
+        report_dir=report_dir,
+        formats=formats or ("json",),
+        hosts=tuple(hosts),
+        ignore=frozenset(ignore),
+        redact=redact,
+        fail_on=None if fail_on == "never" else Severity(fail_on),
+        baseline=known,
+        keeps_findings=baseline is not None or new_baseline is not None,
+        jobs=jobs or _processes(files),
+        quiet=quiet,
+        keys=keys,
+        width=shutil.get_terminal_size().columns if terminal else None,
+        colour=terminal and "NO_COLOR" not in os.environ,
+    )
+    raise click.exceptions.Exit(
+        _run(files, settings, require_cos=require_cos, new_baseline=new_baseline)
+    )
+
+
+def _processes(files: Sequence[str]) -> int:
+    from cos_inspect.analyze.shards import size_of  # noqa: PLC0415 - starts quickly without
+    from cos_inspect.analyze.workers import processors  # noqa: PLC0415
+
+    total = sum(size_of(file) for file in files)
+    return processors() if total >= _LARGE or any(Path(file).is_dir() for file in files) else 1
+
+
+def _run(
+    files: Sequence[str], settings: Settings, *, require_cos: bool, new_baseline: Path | None
+) -> int:
+    # The reader of flow files brings in mitmproxy, which takes long to start.
+    from cos_inspect.analyze.run import analyze as analyze_files  # noqa: PLC0415
+    from cos_inspect.analyze.run import closing_text  # noqa: PLC0415
+
+    try:
+        outcome = analyze_files(files, settings, click.echo, _complain)
+    except OSError as error:
+        # Reports wait in the folder for temporary files until all inputs were read.
+        _complain(f"{error.filename or 'a temporary file'}: {error.strerror or error}")
+        return 2
+    for line in outcome.errors:
+        _complain(line)
+    click.echo(closing_text(outcome, settings))
+    if new_baseline is not None:
+        try:
+            write_baseline(new_baseline, outcome.found)
+        except OSError as error:
+            _complain(f"{new_baseline}: {error.strerror or error}")
+            return 2
+    if outcome.errors:
+        return 2
+    # An error may be among the reports that are lost.
+    failing = outcome.failing or (settings.fail_on is not None and outcome.lost.count)
+    return 1 if failing or (require_cos and not outcome.flows) else 0
+
+
+def _complain(line: str) -> None:
+    from cos_inspect.report.terminal import one_line  # noqa: PLC0415 - starts quickly without
+
+    click.echo(f"cos-inspect: {one_line(line)}", err=True)

@@ -1,0 +1,79 @@
+"""The door for the shell: ``cos-inspect``."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cos_inspect import __version__
+from cos_inspect.cli.analyze import analyze
+from cos_inspect.inspection.explain import explain as explanation_of
+from cos_inspect.inspection.explain import suggestions
+from cos_inspect.model.schema import schema as report_schema
+from cos_inspect.rules.registry import RULES
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cos-inspect")
+def main() -> None:
+    """Inspects Tencent COS traffic that passes through mitmproxy."""
+
+
+main.add_command(analyze)
+
+
+@main.command()
+def rules() -> None:
+    """Print every rule: id, group, severity, and when it is found."""
+    width = max(len(rule.id) for rule in RULES)
+    for rule in RULES:
+        click.echo(f"{rule.id:{width}}  {rule.group:10}  {rule.severity.value:7}  {rule.when}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("what", nargs=-1, required=True)
+def explain(what: tuple[str, ...]) -> None:
+    """Explain WHAT: a rule, an error code or a header of COS, a request id or trace id, a kind
+    of encryption, a check or the reason why one was skipped."""
+    name = " ".join(what)
+    text = explanation_of(name)
+    if text is None:
+        close = suggestions(name)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        shown = name if len(name) <= 80 else f"{name[:80]}…"
+        click.echo(f"cos-inspect explain: nothing is known of {shown!r}{hint}", err=True)
+        raise click.exceptions.Exit(2)
+    click.echo(text)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the reports."""
+    click.echo(json.dumps(report_schema(), indent=2))
+
+
+@main.command("addon-path")
+def addon_path() -> None:
+    """Print the path to give to mitmdump -s."""
+    click.echo(Path(__file__).parent.with_name("addon.py"))
+
+
+class _PassingOn(click.Command):
+    """Leaves every argument, also ``--help`` and ``--``, to the tool that it starts."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+
+def _start(ctx: click.Context) -> None:
+    # It takes a while to load, which the other commands need not wait for.
+    from cos_inspect.proxy.run import run  # noqa: PLC0415
+
+    ctx.exit(run(ctx.info_name or "", ctx.args))
+
+
+for _tool in ("mitmdump", "mitmweb", "mitmproxy"):
+    main.command(
+        _tool, cls=_PassingOn, help=f"Start {_tool} with the addon in it; takes its arguments."
+    )(click.pass_context(_start))

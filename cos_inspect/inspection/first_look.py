@@ -1,0 +1,275 @@
+"""From an exchange to its report: the one function that live traffic and captures share."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
+from cos_inspect.cos.headers import AnnotatedHeader, names_beyond
+from cos_inspect.inspection.redaction import Redactor, Watched, redacted
+from cos_inspect.inspection.second_look import Revision, revised
+from cos_inspect.inspection.ticket import ticket_line
+from cos_inspect.model.exchange import Body, Exchange, Headers, known_moment
+from cos_inspect.model.flow_report import (
+    BodyReport,
+    Check,
+    ClientReport,
+    CosReport,
+    EncryptionReport,
+    ErrorReport,
+    Finding,
+    FlowReport,
+    HeaderReport,
+    IdsReport,
+    PayloadReport,
+    RequestReport,
+    ResponseReport,
+    Side,
+    TimingReport,
+    Verdict,
+)
+from cos_inspect.rules.checks import run_checks
+from cos_inspect.rules.precondition import preconditions_of
+from cos_inspect.rules.registry import PENDING_RULES, finders
+from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.transfer import of_one
+from cos_inspect.transfers.observation import Observation, observe
+
+_NO_KEYS: Mapping[str, str] = {}
+
+
+class FirstLook(msgspec.Struct, frozen=True):
+    """What one exchange of COS traffic shows alone, and what it tells of everything that
+    several exchanges say together."""
+
+    cos: CosExchange
+    report: FlowReport
+    """Free of secrets when ``redact`` was asked for."""
+    seen: Observation
+    pending: tuple[Pending, ...] = ()
+
+
+def first_look(
+    exchange: Exchange,
+    *,
+    recognised: Recognised | None = None,
+    hosts: Sequence[str] = (),
+    ignore: frozenset[str] = frozenset(),
+    redact: bool = True,
+    keys: Mapping[str, str] = _NO_KEYS,
+) -> FirstLook | None:
+    """Reads, checks and judges one finished exchange; None when it is not COS traffic.
+
+    ``recognised`` is what the request's head said, where it was read before; ``hosts`` are
+    shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out, ``keys``
+    SecretKeys by SecretId to recompute signatures with (they are not kept).
+    """
+    cos = read_exchange(exchange, hosts, recognised=recognised, keys=keys)
+    if cos is None:
+        return None
+    checks = run_checks(cos)
+    seen = observe(cos)
+    findings: list[Finding] = []
+    pending: tuple[Pending, ...] = ()
+    if not seen.stopped:
+        occasions = preconditions_of(cos, checks)
+        for find in finders(occasions, ignore):
+            findings += find(cos, checks)
+        findings += [finding for finding in of_one(seen) if finding.rule not in ignore]
+        if occasions.trouble and occasions.signature:
+            pending = tuple(
+                each
+                for rule, find in PENDING_RULES
+                if rule.id not in ignore
+                for each in find(cos, checks)
+            )
+    report, watched = _report(cos, checks, findings)
+    ticket = None if exchange.stopped else ticket_line(report)
+    if ticket is not None:
+        report = msgspec.structs.replace(report, ticket=ticket)
+    if redact:
+        report = redacted(report, watched)
+        pending = tuple(
+            msgspec.structs.replace(each, finding=clean_finding(each.finding)) for each in pending
+        )
+    return FirstLook(cos, report, seen, pending)
+
+
+def revise(alone: FlowReport, revision: Revision) -> FlowReport:
+    """The report that an exchange alone gives, with what a second look says of it."""
+    checks, findings = revised(alone.checks, alone.findings, revision)
+    return msgspec.structs.replace(
+        alone,
+        checks=checks,
+        findings=findings,
+        transfer=revision.transfer,
+        verdict=verdict_of(findings),
+    )
+
+
+def clean_finding(finding: Finding) -> Finding:
+    """The same without secrets."""
+    redactor = Redactor()
+    return msgspec.structs.replace(
+        finding, detail=redactor.text(finding.detail), evidence=redactor.plain(finding.evidence)
+    )
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The highest severity among the findings."""
+    if not findings:
+        return "ok"
+    return max((finding.severity for finding in findings), key=lambda s: s.rank).value
+
+
+def _report(
+    cos: CosExchange, checks: list[Check], findings: list[Finding]
+) -> tuple[FlowReport, Watched]:
+    exchange = cos.exchange
+    request, response = exchange.request, exchange.response
+    watched = Watched()
+    report = FlowReport(
+        flow_id=exchange.flow_id,
+        verdict=verdict_of(findings),
+        started=utc_text(exchange.timing.request_start),
+        timing=_timing(exchange),
+        cos=CosReport(
+            operation=cos.operation.name,
+            level=cos.operation.level,
+            bucket=cos.endpoint.bucket,
+            appid=cos.endpoint.appid,
+            region=cos.endpoint.region,
+            key=cos.key,
+            endpoint=cos.endpoint.kind,
+            client=ClientReport(
+                name=cos.client.name, version=cos.client.version, platform=cos.client.platform
+            )
+            if cos.client
+            else None,
+        ),
+        request=RequestReport(
+            method=request.method,
+            url=request.url,
+            http_version=request.http_version,
+            headers=_headers("request", request.headers, cos.request_headers, watched),
+            body=_body(request.body, request.headers),
+        ),
+        response=ResponseReport(
+            status=response.status,
+            reason=response.reason,
+            http_version=response.http_version,
+            headers=_headers("response", response.headers, cos.response_headers, watched),
+            body=_body(response.body, response.headers),
+        )
+        if response
+        else None,
+        ids=_ids(cos),
+        encryption=_encryption(cos),
+        error=_error(cos),
+        checks=checks,
+        findings=findings,
+    )
+    return report, watched
+
+
+def utc_text(seconds: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond; None where they are
+    unknown or of no year from 1970 to 9999."""
+    seconds = known_moment(seconds)
+    if seconds is None:
+        return None
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return round(max(0.0, end - start) * 1000, 3)
+
+
+def _timing(exchange: Exchange) -> TimingReport:
+    timing = exchange.timing
+    return TimingReport(
+        total_ms=_between(timing.request_start, timing.end),
+        connect_ms=timing.connect_ms,
+        tls_ms=timing.tls_ms,
+        request_ms=_between(timing.request_start, timing.request_end),
+        wait_ms=_between(timing.request_end, timing.response_start),
+        response_ms=_between(timing.response_start, timing.response_end),
+    )
+
+
+def _headers(
+    side: Side, headers: Headers, annotated: tuple[AnnotatedHeader, ...], watched: Watched
+) -> list[HeaderReport]:
+    described = []
+    for place, header in enumerate(annotated):
+        value, fact = header.value, header.fact
+        # A secret parameter may stand in any value: a URL in Referer or Location.
+        if fact.secret or "=" in value or "%3" in value:
+            watched.add(side, place, fact.secret)
+        notes = header.issues + header.remarks if header.remarks else header.issues
+        described.append(HeaderReport(header.name, value, fact.category, fact.meaning, notes))
+    if len(headers) > len(annotated):
+        # Their values are left out: a secret could stand in them.
+        names, notes = names_beyond(headers)
+        described += [HeaderReport(name, "", "other", "", notes) for name in names]
+    return described
+
+
+def _body(body: Body, headers: Headers) -> BodyReport:
+    payload = body.payload
+    return BodyReport(
+        size=body.size,
+        md5=body.md5,
+        crc64ecma=None if body.crc64 is None else str(body.crc64),
+        complete=body.complete,
+        encoding=headers.get("content-encoding"),
+        payload=msgspec.UNSET
+        if payload is None
+        else PayloadReport(
+            kind=payload.kind.value,
+            size=payload.size,
+            md5=payload.md5,
+            crc64ecma=None if payload.crc64 is None else str(payload.crc64),
+            complete=payload.complete,
+            problem=payload.problem,
+        ),
+    )
+
+
+def _ids(cos: CosExchange) -> IdsReport:
+    read = cos.request_id_read
+    time = None
+    if read is not None and read.time is not None:
+        time = f"{datetime.fromtimestamp(read.time, UTC).isoformat()[:-6]}Z"
+    return IdsReport(request_id=cos.request_id, request_id_time=time, trace_id=cos.trace_id)
+
+
+def _encryption(cos: CosExchange) -> EncryptionReport:
+    """What a success confirms; of a failure, what was asked for."""
+    shown = cos.confirmed if cos.succeeded or cos.confirmed.mode != "none" else cos.asked
+    return EncryptionReport(
+        mode=shown.mode,
+        algorithm=shown.algorithm,
+        kms_key_id=shown.kms_key_id,
+        customer_key_md5=shown.customer_key_md5,
+    )
+
+
+def _error(cos: CosExchange) -> ErrorReport | None:
+    if cos.error is None and not cos.failed:
+        return None
+    error = cos.error
+    explanation = cos.explanation
+    return ErrorReport(
+        code=error.code if error else None,
+        message=error.message if error else None,
+        resource=error.resource if error else None,
+        request_id=error.request_id if error else None,
+        trace_id=error.trace_id if error else None,
+        meaning=explanation.meaning if explanation else None,
+        cause=explanation.cause if explanation else None,
+        fix=explanation.fix if explanation else None,
+    )

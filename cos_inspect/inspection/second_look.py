@@ -1,0 +1,252 @@
+"""The second look: what everything that was seen of an object says of one of its flows."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport
+from cos_inspect.rules import transfer as rules
+from cos_inspect.rules.error import ERROR_RESPONSE
+from cos_inspect.rules.integrity import ETAG_MISMATCH
+from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.tracing import CLOCK_SKEW
+from cos_inspect.transfers.account import skipped
+from cos_inspect.transfers.appends import judge_append
+from cos_inspect.transfers.history import History
+from cos_inspect.transfers.multipart import Upload
+from cos_inspect.transfers.multipart_verdict import judge_complete, probably_completed
+from cos_inspect.transfers.objects import CopyVerdict, read_after_write
+from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.ranges import transfer_id, version_name
+from cos_inspect.transfers.retries import Place
+
+CLOCK_RULES = frozenset(
+    {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
+)
+"""Findings that are no more than notices once the SDK has corrected its clock."""
+
+
+class Revision(msgspec.Struct, omit_defaults=True):
+    """What is to be changed in the report that an exchange alone gives."""
+
+    checks: list[Check] = []
+    """In the place of those of the same name and body."""
+    findings: list[Finding] = []
+    transfer: TransferReport | None = None
+    mutes: list[str] = []
+    """Rules whose findings do not hold."""
+    softens: list[str] = []
+    """Rules whose findings become notices."""
+    counts: dict[str, int] = {}
+    """Rules whose findings stand for those of so many flows."""
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.checks
+            or self.findings
+            or self.transfer
+            or self.mutes
+            or self.softens
+            or self.counts
+        )
+
+
+def revision_of(history: History, seen: Observation) -> Revision:
+    """What the history of its object says of an exchange."""
+    revision = Revision()
+    place = history.place_of(seen)
+    attempt = place.attempt if place else None
+    if seen.upload_id:
+        _of_upload(history, seen, revision, attempt)
+    elif seen.operation == "AppendObject":
+        _of_append(history, seen, revision, attempt)
+    elif seen.describes_object:
+        _of_read(history, seen, revision, attempt)
+    if place is not None:
+        _of_tries(place, revision)
+    if seen.stopped:
+        # Others may learn from it; of itself nothing more can be said.
+        return Revision(transfer=revision.transfer)
+    return revision
+
+
+def add_copy(revision: Revision, seen: Observation, verdict: CopyVerdict) -> None:
+    """What the history of its source says of a copy."""
+    if seen.crc64_unread is not None:
+        revision.checks.append(rules.check_of("crc64", "request", skipped(seen.crc64_unread)))
+    elif verdict.crc64.reason is None:
+        revision.checks.append(rules.check_of("crc64", "request", verdict.crc64))
+    if seen.etag_unread:
+        revision.checks.append(rules.check_of("etag", "request", skipped("malformed")))
+    elif verdict.etag.reason is None:
+        revision.checks.append(rules.check_of("etag", "request", verdict.etag))
+    revision.findings.extend(rules.copy_mismatch(verdict))
+
+
+def add_pending(revision: Revision, pending: Pending) -> None:
+    """A finding that holds now, since another flow has shown what it waited for."""
+    revision.findings.append(pending.finding)
+    revision.mutes.extend(pending.mutes)
+
+
+def _of_upload(
+    history: History, seen: Observation, revision: Revision, attempt: int | None
+) -> None:
+    upload = history.upload_of(seen)
+    if upload is None:
+        return
+    revision.transfer = TransferReport(
+        kind="multipart-upload", id=upload.upload_id, position=seen.part_number, attempt=attempt
+    )
+    if seen.operation == "UploadPart":
+        reason = _no_md5(upload, seen)
+        if reason is not None and seen.succeeded and seen.etag and seen.etag != seen.md5:
+            etag = f'"{seen.etag}"'
+            revision.checks.append(
+                Check(check="etag", body="request", status="skipped", expected=etag, reason=reason)
+            )
+            revision.mutes = [ETAG_MISMATCH.id]
+        return
+    complete = upload.completes.get(seen.flow_id)
+    if complete is not None:
+        verdict = judge_complete(upload, complete)
+        revision.checks.append(rules.check_of("multipart-crc64", "request", verdict.crc64))
+        revision.checks.append(rules.check_of("multipart-etags", "request", verdict.etags))
+        revision.findings.extend(rules.multipart_crc64_mismatch(verdict))
+        revision.findings.extend(rules.multipart_etag_mismatch(verdict))
+        revision.findings.extend(rules.multipart_list_invalid(verdict))
+    if seen.error_code == "NoSuchUpload" and probably_completed(upload) == seen.flow_id:
+        revision.findings.append(rules.upload_probably_completed(upload))
+
+
+def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
+    """Why the ETag of a part need not be an MD5, by the encryption of its upload."""
+    mode, etag_form = upload.encryption
+    if etag_form == "other":
+        return "sse-kms" if mode == "SSE-KMS" else "sse-c"
+    damaged = None not in (part.crc64, part.header_crc64) and part.crc64 != part.header_crc64
+    return "not-md5" if etag_form == "unknown" and not damaged else None
+
+
+def _of_append(
+    history: History, seen: Observation, revision: Revision, attempt: int | None
+) -> None:
+    log = history.log
+    if log is None or seen.flow_id not in log.appends:
+        return
+    revision.transfer = TransferReport(
+        kind="append", id=log.id, position=seen.append_position, attempt=attempt
+    )
+    verdict = judge_append(log, seen.flow_id)
+    if verdict is None:
+        return
+    alone = seen.append_position == 0
+    if not alone and verdict.crc64.reason is None:
+        revision.checks.append(rules.check_of("append-crc64", "request", verdict.crc64))
+    revision.findings.extend(rules.append_mismatch(verdict, own=alone))
+
+
+def _of_read(history: History, seen: Observation, revision: Revision, attempt: int | None) -> None:
+    reading = history.reading_of(seen)
+    changed = False
+    if reading is not None:
+        name = version_name(seen)
+        if reading.is_ranged(name):
+            revision.transfer = TransferReport(
+                kind="ranged-download",
+                id=transfer_id(reading, name),
+                position=seen.span[0] if seen.span else 0,
+                attempt=attempt,
+            )
+        coverage = reading.coverages.get(name)
+        if coverage is not None and coverage.closer == seen.flow_id and seen.span is not None:
+            check = coverage.check
+            if check.reason == "no-header" and seen.crc64_unread is not None:
+                check = skipped(seen.crc64_unread)
+            revision.checks.append(rules.check_of("range-crc64", "response", check))
+            revision.findings.extend(rules.range_crc64_mismatch(coverage))
+        change = reading.changes.get(name)
+        if change is not None and change.flow_id == seen.flow_id:
+            changed = True
+            revision.findings.append(rules.object_changed(change))
+    if seen.answer_md5 not in (None, seen.etag) and history.was_appended(seen):
+        skip = Check(
+            check="etag",
+            body="response",
+            status="skipped",
+            expected=f'"{seen.etag}"',
+            reason="append",
+        )
+        revision.checks.append(skip)
+        revision.mutes = [ETAG_MISMATCH.id]
+    if not changed:
+        found = read_after_write(history.content, seen.flow_id)
+        if found is not None:
+            revision.findings.extend(rules.object_rewritten(found))
+
+
+def _of_tries(place: Place, revision: Revision) -> None:
+    chain = place.chain
+    if revision.transfer is None:
+        revision.transfer = TransferReport(
+            kind="retry", id=chain.id, position=place.attempt, attempt=place.attempt
+        )
+    if place.is_last:
+        revision.findings.append(rules.retried(chain))
+    if place.is_corrected:
+        revision.softens = sorted(CLOCK_RULES)
+
+
+def said_once_name(finding: Finding, seen: Observation) -> str:
+    """Of the flows that one client sent with one key and that break one rule as badly."""
+    return f"{finding.rule}\0{finding.severity.value}\0{seen.client}\0{seen.secret_id}"
+
+
+def say_once(
+    revision: Revision, rule: str, seen: Observation, earliest: tuple[float, str], count: int
+) -> None:
+    """What stands on the earliest flow (moment and id) for all of them."""
+    if (seen.started, seen.flow_id) != earliest:
+        revision.mutes.append(rule)
+    elif count > 1:
+        revision.counts[rule] = count
+
+
+def revised(
+    checks: list[Check], findings: list[Finding], revision: Revision
+) -> tuple[list[Check], list[Finding]]:
+    """The checks and findings of an exchange alone, with a revision."""
+    return list(_checks(checks, revision)), list(_findings(findings, revision))
+
+
+def _checks(checks: list[Check], revision: Revision) -> Iterator[Check]:
+    better = {(check.check, check.body): check for check in revision.checks}
+    for check in checks:
+        yield better.pop((check.check, check.body), check)
+    yield from better.values()
+
+
+def _findings(findings: list[Finding], revision: Revision) -> Iterator[Finding]:
+    for finding in findings:
+        if finding.rule in revision.mutes:
+            continue
+        if finding.rule in revision.softens:
+            yield msgspec.structs.replace(
+                finding,
+                severity=rules.RETRIED.severity,
+                detail=f"{finding.detail} The SDK then corrected its clock and succeeded.",
+            )
+        elif finding.rule in revision.counts:
+            count = revision.counts[finding.rule]
+            yield msgspec.structs.replace(
+                finding,
+                detail=f"{finding.detail} So did {_others(count - 1)} of this client and key.",
+                evidence=finding.evidence | {"flows": count},
+            )
+        else:
+            yield finding
+    yield from revision.findings
+
+
+def _others(count: int) -> str:
+    return "1 other flow" if count == 1 else f"{count} other flows"

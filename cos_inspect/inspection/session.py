@@ -1,0 +1,397 @@
+"""Live traffic across exchanges: first looks as they come, second looks as they become
+possible.
+
+A later exchange may change what is to be said of an earlier one; then that one's report comes
+out again, whole and revised. What is in mind is bounded in memory; what is older lies in a
+temporary file, and what is beyond that is forgotten and counted. No clock, no log.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
+from cos_inspect.inspection.first_look import clean_finding, first_look, revise
+from cos_inspect.inspection.second_look import (
+    Revision,
+    add_copy,
+    add_pending,
+    revision_of,
+    said_once_name,
+    say_once,
+)
+from cos_inspect.inspection.transfer_summary import Listing, Lists, Note, list_history, note_of
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import Finding, FlowReport, Verdict
+from cos_inspect.model.spill_map import SpillMap
+from cos_inspect.model.summary import SessionSummary
+from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.rule import Pending
+from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.limits import LIVE, Limits
+from cos_inspect.transfers.objects import copy_of, judge_copy
+from cos_inspect.transfers.observation import Observation, observe
+
+_NO_KEYS: Mapping[str, str] = {}
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is in mind at once, and in the temporary file."""
+
+    facts: int = 120_000
+    """Exchanges of all histories together, in memory."""
+    histories: int = 1_000_000
+    """On disk."""
+    reports: int = 1024
+    """That can be revised, in memory; some 20 KB each."""
+    old_reports: int = 50_000
+    """On disk."""
+    secret_ids: int = 4096
+    waiting: int = 1024
+    """Flows that wait for what another one shows of one SecretId."""
+
+
+class Revised(msgspec.Struct, frozen=True):
+    """A report that takes the place of an earlier one of the same flow."""
+
+    report: FlowReport
+    verdict_before: Verdict
+    rules_before: frozenset[str]
+
+
+class Inspected(msgspec.Struct, frozen=True):
+    """What one more exchange brought."""
+
+    cos: CosExchange
+    report: FlowReport
+    revised: list[Revised]
+    """Of earlier flows."""
+
+
+class _Held(msgspec.Struct):
+    """A flow that may be revised."""
+
+    alone: FlowReport
+    """As the exchange alone gives it."""
+    seen: Observation
+    pending: tuple[Pending, ...]
+    shown: FlowReport | None = None
+    """As it was reported last; None: as alone."""
+
+    @property
+    def report(self) -> FlowReport:
+        return self.shown or self.alone
+
+
+class _Tracked(msgspec.Struct):
+    """A history, and what its flows show that counts for transfers."""
+
+    history: History
+    notes: dict[str, Note] = {}
+
+
+class _SecretId(msgspec.Struct):
+    with_token: bool = False
+    accepted: bool = False
+    waiting: list[str] = []
+    """Flows of which something else is said once one of these is seen."""
+
+    def has_shown(self, pending: Pending) -> bool:
+        return self.with_token if pending.shown == "with-token" else self.accepted
+
+
+class _SaidOnce(msgspec.Struct):
+    """The flows of one client and key that break one rule."""
+
+    earliest: tuple[float, str]
+    count: int = 1
+
+
+def _is_revisable(held: _Held) -> bool:
+    """Whether an old flow may have to be revised. What is clean and whole is not: no later
+    exchange takes anything back of it."""
+    seen = held.seen
+    return bool(
+        held.report.findings
+        or held.pending
+        or not seen.succeeded
+        or seen.copy_place
+        or seen.listed is not None
+        or (seen.span is not None and seen.total is None)
+        or any(check.check == "range-crc64" for check in held.report.checks)
+    )
+
+
+class Session:
+    """All traffic of one run. ``ignore`` are rule ids to leave out, ``keys`` SecretKeys by
+    SecretId to recompute signatures with."""
+
+    def __init__(
+        self,
+        *,
+        hosts: Sequence[str] = (),
+        ignore: frozenset[str] = frozenset(),
+        redact: bool = True,
+        keys: Mapping[str, str] = _NO_KEYS,
+        limits: Limits = LIVE,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._hosts = hosts
+        self._ignore = ignore
+        self._redact = redact
+        self._keys = keys
+        self._limits = limits
+        self._bounds = bounds = bounds or Bounds()
+        self._tracked: SpillMap[_Tracked] = SpillMap(
+            _Tracked,
+            most_weight=bounds.facts,
+            most_on_disk=bounds.histories,
+            weight=lambda tracked: 1 + tracked.history.facts,
+            on_spill=self._list_spilled,
+            on_return=self._list_returned,
+        )
+        self._spilled: dict[str, Listing] = {}
+        """Of histories that are not in memory and have transfers."""
+        self._held = self._new_held()
+        self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
+        self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
+        self._counted_anew: set[str] = set()
+        """Flows whose finding stands for more flows than it says."""
+
+    def use(
+        self,
+        *,
+        hosts: Sequence[str],
+        ignore: frozenset[str],
+        redact: bool,
+        keys: Mapping[str, str],
+    ) -> None:
+        """Goes on with other settings. Reports that may hold secrets are not given out again
+        once secrets are to be masked."""
+        if redact and not self._redact:
+            self._held.close()
+            self._held = self._new_held()
+        self._hosts, self._ignore, self._redact, self._keys = hosts, ignore, redact, keys
+
+    def inspect(
+        self,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> Inspected | None:
+        """Reads one finished exchange; None when it is not COS traffic.
+
+        ``recognised`` is what the request's head said, where it was read before.
+        ``marks`` are offsets in the answer's body, as ``boundaries`` asked for them, and
+        the CRC-64 of the body up to each.
+        """
+        look = first_look(
+            exchange,
+            recognised=recognised,
+            hosts=self._hosts,
+            ignore=self._ignore,
+            redact=self._redact,
+            keys=self._keys,
+        )
+        if look is None:
+            return None
+        seen = look.seen
+        held = _Held(look.report, seen, look.pending)
+        touched = self._add_to_secret_id(held)
+        if seen.is_dated:
+            # What has no time has no place among others.
+            touched |= self._add_to_history(held, marks)
+            self._add_to_said_once(held)
+        touched.discard(seen.flow_id)
+        self._revise(held)
+        self._held.put(seen.flow_id, held)
+        return Inspected(look.cos, held.report, self._revise_all(touched) if touched else [])
+
+    def boundaries(self, exchange: Exchange) -> list[int]:
+        """Offsets in the body of an answer at which a running CRC-64 is worth noting, so
+        that it can be joined with other ranges which it overlaps. To be asked when the
+        answer's headers have come; its body does not matter."""
+        response = exchange.response
+        if response is None or "content-range" not in response.headers:
+            return []
+        cos = read_exchange(exchange, self._hosts)
+        if cos is None:
+            return []
+        seen = observe(cos)
+        tracked = self._tracked_of(seen)
+        found = tracked.history.boundaries(seen)
+        self._tracked.put(tracked.history.name, tracked)
+        return found
+
+    def renew(self) -> list[Revised]:
+        """Reports that must be replaced, of which that can wait for a moment."""
+        touched, self._counted_anew = self._counted_anew, set()
+        return self._revise_all(touched)
+
+    def settle(self) -> list[Revised]:
+        """At the end, before ``close``: reports that must be replaced."""
+        touched = self._counted_anew
+        self._counted_anew = set()
+        for _, tracked in list(self._tracked.in_memory()):
+            touched |= tracked.history.settle()
+        return self._revise_all(touched)
+
+    def summary(self) -> SessionSummary:
+        """What is known so far."""
+        return self._summary(over=False)
+
+    def close(self) -> SessionSummary:
+        """The same when nothing more will come."""
+        summary = self._summary(over=True)
+        for held in (self._tracked, self._held, self._secret_ids, self._said_once):
+            held.close()
+        return summary
+
+    def _new_held(self) -> SpillMap[_Held]:
+        return SpillMap(
+            _Held,
+            most_weight=self._bounds.reports,
+            most_on_disk=self._bounds.old_reports,
+            is_worth_it=_is_revisable,
+        )
+
+    def _tracked_of(self, seen: Observation) -> _Tracked:
+        return self._tracked.get(history_name(seen)) or _Tracked(History.of(seen))
+
+    def _add_to_history(self, held: _Held, marks: Sequence[tuple[int, int]]) -> set[str]:
+        seen = held.seen
+        tracked = self._tracked_of(seen)
+        touched = tracked.history.add(seen, marks, self._limits)
+        note = note_of(held.alone, seen)
+        if note is not None:
+            tracked.notes[seen.flow_id] = note
+        elif tracked.notes:
+            tracked.notes.pop(seen.flow_id, None)
+        self._tracked.put(tracked.history.name, tracked)
+        name = source_name(seen) if seen.operation == "PutObjectCopy" else None
+        if name is not None and seen.succeeded:
+            source = self._tracked.get(name) or _Tracked(
+                History(name=name, bucket=seen.copy_place, key=seen.copy_key)
+            )
+            source.history.add_copy(copy_of(seen), self._limits)
+            self._tracked.put(name, source)
+        return touched
+
+    def _add_to_secret_id(self, held: _Held) -> set[str]:
+        seen = held.seen
+        secret_id = seen.secret_id
+        if secret_id is None or not (seen.with_token or seen.accepted or held.pending):
+            return set()
+        known = self._secret_ids.get(secret_id) or _SecretId()
+        is_new = (seen.with_token and not known.with_token) or (
+            seen.accepted and not known.accepted
+        )
+        if not is_new and not held.pending:
+            return set()
+        touched = set(known.waiting) if is_new else set()
+        known.with_token |= seen.with_token
+        known.accepted |= seen.accepted
+        if held.pending and len(known.waiting) < self._bounds.waiting:
+            known.waiting.append(seen.flow_id)
+        self._secret_ids.put(secret_id, known)
+        return touched
+
+    def _add_to_said_once(self, held: _Held) -> None:
+        seen = held.seen
+        for finding in held.alone.findings:
+            if finding.rule not in SAID_ONCE:
+                continue
+            name = said_once_name(finding, seen)
+            moment = (seen.started, seen.flow_id)
+            known = self._said_once.get(name)
+            if known is None:
+                known = _SaidOnce(moment)
+            else:
+                known.count += 1
+                self._counted_anew.add(known.earliest[1])
+                if moment < known.earliest:
+                    known.earliest = moment
+            self._said_once.put(name, known)
+
+    def _revise_all(self, flow_ids: Iterable[str]) -> list[Revised]:
+        found = []
+        for flow_id in sorted(flow_ids):
+            held = self._held.get(flow_id)
+            if held is None:
+                continue
+            before = held.report
+            if self._revise(held):
+                self._held.put(flow_id, held)
+                rules = frozenset(finding.rule for finding in before.findings)
+                found.append(Revised(held.report, before.verdict, rules))
+        return found
+
+    def _revise(self, held: _Held) -> bool:
+        """Whether the report says something else than it did."""
+        alone, shown = held.alone, held.report
+        revision = self._revision(held)
+        if not revision and held.shown is None:
+            return False
+        revision.findings = [
+            self._clean(finding)
+            for finding in revision.findings
+            if finding.rule not in self._ignore
+        ]
+        report = revise(alone, revision)
+        if report == shown:
+            return False
+        held.shown = report
+        return True
+
+    def _revision(self, held: _Held) -> Revision:
+        seen = held.seen
+        tracked = self._tracked.get(history_name(seen))
+        revision = revision_of(tracked.history, seen) if tracked is not None else Revision()
+        if seen.operation == "PutObjectCopy" and seen.succeeded:
+            source = self._tracked.get(source_name(seen) or "")
+            if source is not None:
+                add_copy(revision, seen, judge_copy(copy_of(seen), source.history.content))
+        if held.pending:
+            known = self._secret_ids.get(seen.secret_id or "")
+            for pending in held.pending:
+                if known is not None and known.has_shown(pending):
+                    add_pending(revision, pending)
+        for finding in held.alone.findings:
+            if finding.rule in SAID_ONCE and seen.is_dated:
+                once = self._said_once.get(said_once_name(finding, seen))
+                if once is not None:
+                    say_once(revision, finding.rule, seen, once.earliest, once.count)
+        return revision
+
+    def _clean(self, finding: Finding) -> Finding:
+        return clean_finding(finding) if self._redact else finding
+
+    def _summary(self, *, over: bool) -> SessionSummary:
+        lists = Lists()
+        for _, tracked in self._tracked.in_memory():
+            lists.add(self._list(tracked, over=over))
+        for name, listing in self._spilled.items():
+            # What is open to the end was given up.
+            spilled = self._tracked.peek(name) if over else None
+            lists.add(listing if spilled is None else self._list(spilled, over=True))
+        return lists.summary(forgotten=self._tracked.forgotten)
+
+    def _list(self, tracked: _Tracked, *, over: bool) -> Listing:
+        return list_history(
+            tracked.history,
+            tracked.notes,
+            clean=self._clean,
+            ignore=self._ignore,
+            over=over,
+            is_whole=not self._tracked.forgotten,
+        )
+
+    def _list_spilled(self, name: str, tracked: _Tracked) -> None:
+        tracked.history.settle()
+        listing = self._list(tracked, over=False)
+        if listing:
+            self._spilled[name] = listing
+
+    def _list_returned(self, name: str, _tracked: _Tracked) -> None:
+        self._spilled.pop(name, None)

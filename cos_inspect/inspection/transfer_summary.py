@@ -1,0 +1,355 @@
+"""What a history says of its transfers, as the summary lists them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from cos_inspect.inspection.second_look import revised, revision_of
+from cos_inspect.model.flow_report import VERDICT_RANKS, Check, Finding, FlowReport, Severity
+from cos_inspect.model.summary import (
+    PartSummary,
+    ReadBackSummary,
+    RetryChain,
+    SessionSummary,
+    TransferSummary,
+)
+from cos_inspect.rules import transfer as rules
+from cos_inspect.rules.registry import OF_TRANSFER
+from cos_inspect.transfers import appends, multipart_verdict, ranges
+from cos_inspect.transfers.account import Account, PartRow
+from cos_inspect.transfers.appends import Log
+from cos_inspect.transfers.history import History
+from cos_inspect.transfers.multipart import Upload
+from cos_inspect.transfers.objects import read_backs
+from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.pace import LARGE, SLOWEST
+from cos_inspect.transfers.retries import Chain
+
+Clean = Callable[[Finding], Finding]
+
+MOST_LISTED = 10_000
+"""Transfers, and chains of retries, in the summary."""
+MOST_ROWS = 50_000
+"""Parts in all tables of the summary together."""
+MOST_FLOWS = 500_000
+"""Flows in all its lists."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What one flow shows that counts for its transfer."""
+
+    seen: Observation
+    findings: list[Finding]
+
+
+def note_of(report: FlowReport, seen: Observation) -> Note | None:
+    """None where the flow shows nothing that counts, as most do."""
+    found = [
+        finding
+        for finding in report.findings
+        if finding.rule in OF_TRANSFER or finding.rule == rules.SLOW_TRANSFER.id
+    ]
+    return Note(seen, found) if found else None
+
+
+class Listing(msgspec.Struct):
+    """What one history gives to the summary; each with the moment at which it began."""
+
+    transfers: list[tuple[float, TransferSummary]] = []
+    retries: list[tuple[float, RetryChain]] = []
+    read_backs: list[ReadBackSummary] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.transfers or self.retries or self.read_backs)
+
+
+class Lists:
+    """The lists of the summary, bounded: the worst are kept, the others are counted."""
+
+    def __init__(self, most: int = MOST_LISTED) -> None:
+        self._most = most
+        self._listing = Listing()
+        self._verdicts: Counter[str] = Counter()
+        self._left_out = 0
+
+    def add(self, listing: Listing) -> None:
+        own = self._listing
+        own.transfers += listing.transfers
+        own.retries += listing.retries
+        own.read_backs += listing.read_backs
+        self._verdicts.update(transfer.verdict for _, transfer in listing.transfers)
+        if len(own.transfers) + len(own.retries) + len(own.read_backs) > 4 * self._most:
+            self._bound()
+
+    def merge(self, listing: Listing, verdicts: Mapping[str, int], left_out: int) -> None:
+        """Adds what other lists hold, and have counted."""
+        own = self._listing
+        own.transfers += listing.transfers
+        own.retries += listing.retries
+        own.read_backs += listing.read_backs
+        self._verdicts.update(verdicts)
+        self._left_out += left_out
+        self._bound()
+
+    def state(self) -> tuple[Listing, dict[str, int], int]:
+        """What ``merge`` takes."""
+        self._bound()
+        return self._listing, dict(self._verdicts), self._left_out
+
+    def _bound(self) -> None:
+        own, most = self._listing, self._most
+        own.transfers.sort(key=_worst_first)
+        own.retries.sort(key=lambda each: (each[1].succeeded, each[0], each[1].id))
+        own.read_backs.sort(
+            key=lambda each: (each.same, each.bucket or "", each.key or "", each.write)
+        )
+        self._left_out += max(0, len(own.transfers) - most) + max(0, len(own.retries) - most)
+        del own.transfers[most:], own.retries[most:], own.read_backs[most:]
+
+    def summary(self, *, forgotten: int = 0) -> SessionSummary:
+        """In the order of time. ``forgotten``: histories of which nothing is known any more."""
+        self._bound()
+        own = self._listing
+        own.transfers.sort(key=lambda each: (each[0], each[1].kind, each[1].id))
+        own.retries.sort(key=lambda each: (each[0], each[1].id))
+        return SessionSummary(
+            transfers=_without_long_tables([transfer for _, transfer in own.transfers]),
+            retries=[retry for _, retry in own.retries],
+            read_back=own.read_backs,
+            left_out=self._left_out + forgotten,
+            verdicts=dict(self._verdicts),
+        )
+
+
+def _worst_first(listed: tuple[float, TransferSummary]) -> tuple[int, float, str, str]:
+    started, transfer = listed
+    return -VERDICT_RANKS[transfer.verdict], started, transfer.kind, transfer.id
+
+
+def _without_long_tables(transfers: list[TransferSummary]) -> list[TransferSummary]:
+    """The tables of parts, and lists of flows, of the last transfers are left out once there
+    are too many."""
+    rows = flows = 0
+    found = []
+    for transfer in transfers:
+        rows += len(transfer.part_table)
+        flows += len(transfer.flows)
+        if rows > MOST_ROWS or flows > MOST_FLOWS:
+            transfer = msgspec.structs.replace(  # noqa: PLW2901
+                transfer,
+                part_table=transfer.part_table if rows <= MOST_ROWS else [],
+                flows=transfer.flows if flows <= MOST_FLOWS else [],
+            )
+        found.append(transfer)
+    return found
+
+
+def list_history(
+    history: History,
+    notes: dict[str, Note],
+    *,
+    clean: Clean,
+    ignore: frozenset[str],
+    over: bool,
+    is_whole: bool = True,
+) -> Listing:
+    """Sums up one history.
+
+    ``notes`` are those of its flows, by flow. ``over``: nothing more will come, so what is
+    open was given up. ``is_whole``: what is not in the history was not seen.
+    """
+    of = _Sums(history, notes, clean=clean, ignore=ignore, over=over, is_whole=is_whole)
+    return Listing(list(of.transfers()), list(of.retries()), list(of.read_backs()))
+
+
+class _Sums:
+    def __init__(
+        self,
+        history: History,
+        notes: dict[str, Note],
+        *,
+        clean: Clean,
+        ignore: frozenset[str],
+        over: bool,
+        is_whole: bool = True,
+    ) -> None:
+        self._history = history
+        self._notes = notes
+        self._clean = clean
+        self._ignore = ignore
+        self._over = over
+        self._is_whole = is_whole
+        self._replaced = history.replaced()
+
+    def transfers(self) -> Iterator[tuple[float, TransferSummary]]:
+        history = self._history
+        for upload in history.uploads.values():
+            yield self._upload(upload)
+        for reading in history.readings.values():
+            for name, account in ranges.accounts_of(reading, history.heads):
+                coverage = reading.coverages.get(name)
+                change = reading.changes.get(name)
+                yield self._summed(
+                    account,
+                    [rules.check_of("range-crc64", "response", coverage.check)] if coverage else [],
+                    [
+                        *(rules.range_crc64_mismatch(coverage) if coverage else ()),
+                        *([rules.object_changed(change)] if change else ()),
+                    ],
+                )
+        if history.log is not None:
+            yield self._log(history.log)
+
+    def retries(self) -> Iterator[tuple[float, RetryChain]]:
+        for tries in self._history.tries.values():
+            for chain in tries.chains:
+                yield chain.started, _retry(chain, self._clean)
+
+    def read_backs(self) -> Iterator[ReadBackSummary]:
+        history = self._history
+        for found in read_backs(history.content):
+            yield ReadBackSummary(
+                bucket=history.bucket,
+                key=history.key,
+                write=found.write,
+                reads=list(found.reads),
+                same=found.same,
+            )
+
+    def _upload(self, upload: Upload) -> tuple[float, TransferSummary]:
+        # Of an upload whose beginning was forgotten nobody knows whether it was completed.
+        over = self._over and (self._is_whole or upload.was_begun)
+        account = multipart_verdict.account_of(upload, over=over)
+        checks: list[Check] = []
+        findings: list[Finding] = []
+        judged = multipart_verdict.deciding_complete(upload)
+        if judged is not None:
+            verdict = multipart_verdict.judge_complete(upload, judged)
+            checks = [
+                rules.check_of("multipart-crc64", "request", verdict.crc64),
+                rules.check_of("multipart-etags", "request", verdict.etags),
+            ]
+            findings += rules.multipart_crc64_mismatch(verdict)
+            findings += rules.multipart_etag_mismatch(verdict)
+            findings += rules.multipart_list_invalid(verdict)
+        if account.state == "probably-completed":
+            findings.append(rules.upload_probably_completed(upload))
+        elif account.state == "abandoned":
+            findings.append(rules.multipart_abandoned(upload))
+        # An upload that was not completed has no good end, whatever its flows show.
+        at_least = None
+        if judged is not None and account.state != "probably-completed" and not judged.succeeded:
+            at_least = Severity.WARNING if judged.unanswered else Severity.ERROR
+        return self._summed(account, checks, findings, at_least)
+
+    def _log(self, log: Log) -> tuple[float, TransferSummary]:
+        shown = appends.judge_append(log, log.end.flow_id) if log.end else None
+        findings: list[Finding] = []
+        for append in sorted(log.appends.values(), key=lambda append: append.begin):
+            verdict = appends.judge_append(log, append.flow_id)
+            if verdict is None:
+                continue
+            findings += rules.append_mismatch(verdict, own=append.position == 0)
+            if rules.is_mismatch(verdict.crc64):
+                shown = verdict
+        checks = [rules.check_of("append-crc64", "request", shown.crc64)] if shown else []
+        return self._summed(appends.account_of(log), checks, findings)
+
+    def _summed(
+        self,
+        account: Account,
+        checks: list[Check],
+        own: list[Finding],
+        at_least: Severity | None = None,
+    ) -> tuple[float, TransferSummary]:
+        findings = [self._clean(finding) for finding in own if finding.rule not in self._ignore]
+        slow: Counter[str] = Counter()
+        for flow in account.flows if self._notes else ():
+            note = self._notes.get(flow)
+            if note is None:
+                continue
+            counts = flow not in self._replaced and flow not in account.replaced
+            for finding in self._findings_of(note):
+                if finding.rule == rules.SLOW_TRANSFER.id:
+                    slow[str(finding.evidence.get("reason"))] += 1
+                elif counts:
+                    findings.append(finding)
+        speed = None
+        if account.size and account.active > 0 and account.state in ("completed", "complete"):
+            speed = account.size / account.active
+            is_slow = account.size > LARGE and speed < SLOWEST
+            if is_slow and rules.SLOW_TRANSFER.id not in self._ignore:
+                reason = _slow_reason(account, slow)
+                findings.append(
+                    self._clean(rules.slow_altogether(account.size, account.active, speed, reason))
+                )
+        return account.started, TransferSummary.judged(
+            kind=account.kind,
+            id=account.id,
+            bucket=account.bucket,
+            key=account.key,
+            state=account.state,
+            size=account.size,
+            parts=account.parts,
+            duration_ms=round((account.ended - account.started) * 1000, 3),
+            findings=findings,
+            flows=list(account.flows),
+            checks=checks,
+            bytes_sent_twice=account.bytes_sent_twice,
+            throughput=None if speed is None else round(speed, 1),
+            tries=account.tries,
+            part_table=[_part(row) for row in account.table],
+            notice=_notice(account),
+            at_least=at_least,
+        )
+
+    def _findings_of(self, note: Note) -> list[Finding]:
+        """As the flow's report has them after the second look."""
+        revision = revision_of(self._history, note.seen)
+        revision.findings = []
+        return revised([], note.findings, revision)[1] if revision else note.findings
+
+
+def _slow_reason(account: Account, slow: Counter[str]) -> str:
+    if account.size is not None and account.bytes_sent_twice * 2 >= account.size:
+        return "many-tries"
+    if slow:
+        return min(slow, key=lambda reason: (-slow[reason], reason))
+    return "client-stall" if account.kind == "multipart-upload" else "network"
+
+
+def _part(row: PartRow) -> PartSummary:
+    return PartSummary(
+        number=row.number,
+        size=row.size,
+        md5=row.md5,
+        crc64ecma=row.crc64ecma,
+        etag=row.etag,
+        tries=row.tries,
+        duration_ms=round(row.seconds * 1000, 3),
+        host=row.host,
+        flow=row.flow,
+    )
+
+
+def _notice(account: Account) -> str | None:
+    if account.left_out:
+        return f"{account.left_out} flows were not kept: too many for one transfer"
+    return None
+
+
+def _retry(chain: Chain, clean: Clean) -> RetryChain:
+    told = clean(rules.retried(chain)).evidence
+    return RetryChain(
+        id=chain.id,
+        operation=chain.operation,
+        bucket=chain.bucket,
+        key=chain.key,
+        flows=list(chain.flows),
+        causes=told["causes"],
+        hosts=list(chain.hosts),
+        time_lost_ms=told["time_lost_ms"],
+        succeeded=chain.succeeded,
+        clock_corrected=bool(chain.clock_corrected),
+    )

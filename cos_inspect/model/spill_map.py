@@ -1,0 +1,163 @@
+"""A mapping that is bounded in memory: what was used longest ago lies in a temporary file.
+
+The file has no name, so nothing is left behind and nobody else can read it. Where it cannot
+be written, or has as many entries as it may, what is oldest is forgotten, and counted.
+"""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from cos_inspect.model.plain_text import packed
+
+_CACHE_KIB = 2048
+
+
+def _one(_value: object) -> int:
+    return 1
+
+
+def _nothing(_key: str, _value: object) -> None:
+    pass
+
+
+def _always(_value: object) -> bool:
+    return True
+
+
+class SpillMap[V]:
+    """``most_weight``: how much is kept in memory, as ``weight`` counts each value;
+    ``most_on_disk``: entries; ``is_worth_it``: whether a value is to be kept at all once it is
+    old, what is not is no loss; ``on_spill`` and ``on_return`` are told of entries that leave
+    memory, and come back."""
+
+    def __init__(
+        self,
+        kind: type[V],
+        *,
+        most_weight: int,
+        most_on_disk: int = 1_000_000,
+        weight: Callable[[V], int] = _one,
+        is_worth_it: Callable[[V], bool] = _always,
+        on_spill: Callable[[str, V], None] = _nothing,
+        on_return: Callable[[str, V], None] = _nothing,
+    ) -> None:
+        self._most = most_weight
+        self._most_on_disk = most_on_disk
+        self._weigh = weight
+        self._is_worth_it = is_worth_it
+        self._on_spill = on_spill
+        self._on_return = on_return
+        self._held: OrderedDict[str, V] = OrderedDict()
+        self._weights: dict[str, int] = {}
+        self._weight = 0
+        self._file: sqlite3.Connection | None = None
+        self._on_disk = 0
+        self._decode = msgspec.msgpack.Decoder(kind).decode
+        self.forgotten = 0
+        """Entries that are no longer known."""
+
+    def get(self, key: str) -> V | None:
+        """The value, which counts as used now."""
+        value = self._held.get(key)
+        if value is not None:
+            self._held.move_to_end(key)
+            return value
+        return self._from_disk(key)
+
+    def put(self, key: str, value: V) -> None:
+        """Keeps a value; to be called as well when it has changed."""
+        weight = self._weigh(value)
+        self._weight += weight - self._weights.get(key, 0)
+        self._weights[key] = weight
+        self._held[key] = value
+        self._held.move_to_end(key)
+        if self._weight > self._most and len(self._held) > 1:
+            self._spill()
+
+    def in_memory(self) -> Iterator[tuple[str, V]]:
+        return iter(self._held.items())
+
+    def peek(self, key: str) -> V | None:
+        """The value, without having used it: from the file a copy, in which nothing is to be
+        changed."""
+        if key in self._held or self._file is None:
+            return self._held.get(key)
+        try:
+            found = self._file.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error:
+            self._give_up()
+            return None
+        return None if found is None else self._decode(found[0])
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _from_disk(self, key: str) -> V | None:
+        if self._file is None:
+            return None
+        try:
+            found = self._file.execute(
+                "DELETE FROM entries WHERE key = ? RETURNING value", (key,)
+            ).fetchone()
+        except sqlite3.Error:
+            self._give_up()
+            return None
+        if found is None:
+            return None
+        self._on_disk -= 1
+        value = self._decode(found[0])
+        self._on_return(key, value)
+        self.put(key, value)
+        return value
+
+    def _spill(self) -> None:
+        """Moves what was used longest ago, an eighth more than must be: together it is
+        cheaper."""
+        wanted = self._most - self._most // 8
+        rows: list[tuple[str, bytes]] = []
+        while self._weight > wanted and len(self._held) > 1:
+            key, value = self._held.popitem(last=False)
+            self._weight -= self._weights.pop(key)
+            if self._is_worth_it(value):
+                rows.append((key, packed(value)))
+                self._on_spill(key, value)
+        if not rows:
+            return
+        try:
+            if self._file is None:
+                self._file = _open()
+            self._file.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+            self._on_disk += len(rows)
+            too_many = self._on_disk - self._most_on_disk
+            if too_many > 0:
+                self._file.execute(
+                    "DELETE FROM entries WHERE rowid IN"
+                    " (SELECT rowid FROM entries ORDER BY rowid LIMIT ?)",
+                    (too_many,),
+                )
+                self._on_disk -= too_many
+                self.forgotten += too_many
+        except sqlite3.Error:
+            self.forgotten += len(rows)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """The file is of no use any more."""
+        self.forgotten += self._on_disk
+        self._on_disk = 0
+        self.close()
+
+
+def _open() -> sqlite3.Connection:
+    """A database that lives in a temporary file of SQLite's own, and in memory while it is
+    small."""
+    file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    for pragma in ("synchronous = OFF", "journal_mode = OFF", f"cache_size = -{_CACHE_KIB}"):
+        file.execute(f"PRAGMA {pragma}")
+    file.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
+    return file

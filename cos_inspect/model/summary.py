@@ -1,0 +1,302 @@
+"""The overview of all flows in a report directory."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity, Verdict
+
+_MOST_NAMES = 1000
+"""Different hosts or clients counted by name; further ones are counted together."""
+_REST = "(others)"
+_MOST_CONNECTIONS = 1000
+_MOST_FLOWS = 20
+"""The latest flows that are named with a connection's trouble."""
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    flows: int = 0
+    verdict: dict[str, int] = msgspec.field(default_factory=dict)
+    rule: dict[str, int] = msgspec.field(default_factory=dict)
+    operation: dict[str, int] = msgspec.field(default_factory=dict)
+    host: dict[str, int] = msgspec.field(default_factory=dict)
+    client: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One part as it counts in the end: its last stored upload."""
+
+    number: int
+    size: int | None
+    md5: str | None
+    crc64ecma: str | None
+    etag: str | None
+    tries: int
+    duration_ms: float
+    host: str
+    flow: str
+
+
+class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    id: str
+    bucket: str | None
+    key: str | None
+    state: str
+    size: int | None
+    parts: int
+    duration_ms: float | None
+    """From the first exchange's begin to the last one's end."""
+    verdict: Verdict
+    findings: list[Finding]
+    flows: list[str]
+    checks: list[Check] = []
+    bytes_sent_twice: int = 0
+    throughput: float | None = None
+    """Bytes of the object per second in which an exchange was under way."""
+    tries: int = 0
+    """Exchanges that carried bytes."""
+    part_table: list[PartSummary] = []
+    notice: str | None = None
+    """What is worth a word and is no finding."""
+
+    @classmethod
+    def judged(cls, *, at_least: Severity | None = None, **members: Any) -> "TransferSummary":
+        """With the verdict that follows from its state (``at_least``), checks and findings, so
+        that none is ok of which a check fails."""
+        severities = [finding.severity for finding in members["findings"]]
+        if at_least is not None:
+            severities.append(at_least)
+        if any(check.status == "mismatch" for check in members["checks"]):
+            severities.append(Severity.ERROR)
+        worst = max(severities, key=lambda severity: severity.rank, default=None)
+        return cls(verdict=worst.value if worst else "ok", **members)
+
+
+class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
+    id: str = ""
+    operation: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    flows: list[str]
+    causes: list[str]
+    hosts: list[str] = []
+    """More than one when the SDK switched."""
+    time_lost_ms: float = 0.0
+    succeeded: bool = False
+    clock_corrected: bool = False
+    """A try was refused for its signing time, and the SDK corrected its clock."""
+
+
+class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that was written and then read."""
+
+    bucket: str | None
+    key: str | None
+    write: str
+    reads: list[str]
+    same: bool
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What several exchanges say together."""
+
+    transfers: list[TransferSummary] = []
+    retries: list[RetryChain] = []
+    read_back: list[ReadBackSummary] = []
+    left_out: int = 0
+    """Transfers and chains that are not listed, to bound the size."""
+    verdicts: dict[str, int] = {}
+    """Of all transfers, also of those that are not listed."""
+
+
+class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed between a client and a host before there was an exchange to judge."""
+
+    host: str | None
+    client: str | None
+    """The client's address."""
+    failed: str
+    """``client-…`` on the client's side, ``upstream-…`` on the server's."""
+    count: int
+    """Connections; on its way to the summary, how many more, or how many less."""
+    findings: list[Finding]
+    """Empty where it may be harmless, and where a flow has the finding."""
+    detail: str | None = None
+    """The text of mitmproxy."""
+    fix: str | None = None
+    flows: list[str] = []
+    """The flows that failed by it."""
+
+
+class Lost(msgspec.Struct, kw_only=True):
+    """Flows of COS without a report: it could not be made, or could not be written."""
+
+    count: int = 0
+    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many of them for each reason, in a few plain words such as ``disk full``."""
+
+    def add(self, reason: str, count: int = 1) -> None:
+        if count:
+            self.count += count
+            _count(self.reasons, reason, count)
+
+    def merge(self, other: "Lost") -> None:
+        for reason, count in other.reasons.items():
+            self.add(reason, count)
+
+    def since(self, earlier: "Lost") -> "Lost":
+        """What came to it after ``earlier``."""
+        lost = Lost()
+        for reason, count in self.reasons.items():
+            lost.add(reason, count - earlier.reasons.get(reason, 0))
+        return lost
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    schema: Literal["cos-inspect/summary/1"] = "cos-inspect/summary/1"
+    counts: Counts = msgspec.field(default_factory=Counts)
+    transfers: list[TransferSummary] = msgspec.field(default_factory=list)
+    retries: list[RetryChain] = msgspec.field(default_factory=list)
+    read_back: list[ReadBackSummary] = msgspec.field(default_factory=list)
+    connections: list[ConnectionFailureSummary] = msgspec.field(default_factory=list)
+    others: int = 0
+    """Flows that were not COS traffic."""
+    lost: Lost = msgspec.field(default_factory=Lost)
+
+
+class SummaryDelta:
+    """Counts flows as they come; what was counted is handed on as a delta."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.others = 0
+        self.connections: list[ConnectionFailureSummary] = []
+        self.sessions: list[SessionSummary] = []
+        """What the run's flows say together; each replaces what the run said before of the
+        same transfers."""
+        self.lost = Lost()
+
+    def __bool__(self) -> bool:
+        counts = self.counts
+        return bool(
+            counts.flows
+            or counts.verdict
+            or counts.rule
+            or self.others
+            or self.connections
+            or self.sessions
+            or self.lost.count
+        )
+
+    def replace(
+        self, verdict: str, rules: Iterable[str], new_verdict: str, new_rules: Iterable[str]
+    ) -> None:
+        """Counts a flow anew whose report was revised."""
+        _count(self.counts.verdict, verdict, -1)
+        _count(self.counts.verdict, new_verdict)
+        for rule in rules:
+            _count(self.counts.rule, rule, -1)
+        for rule in new_rules:
+            _count(self.counts.rule, rule)
+
+    def add(self, report: FlowReport) -> None:
+        counts = self.counts
+        counts.flows += 1
+        _count(counts.verdict, report.verdict)
+        for rule in {finding.rule for finding in report.findings}:
+            _count(counts.rule, rule)
+        _count(counts.operation, report.cos.operation)
+        _count(counts.host, _host_of(report))
+        _count(counts.client, report.cos.client.name if report.cos.client else "unknown")
+
+    def add_connection(self, trouble: ConnectionFailureSummary) -> None:
+        """Adds to what is known of this host, client and failure; a negative count takes back."""
+        _add_trouble(self.connections, trouble)
+
+
+def _host_of(report: FlowReport) -> str:
+    return report.request.url.partition("://")[2].partition("/")[0]
+
+
+def _count(names: dict[str, int], name: str, number: int = 1) -> None:
+    if name not in names and len(names) >= _MOST_NAMES:
+        name = _REST
+    names[name] = names.get(name, 0) + number
+    if not names[name]:
+        del names[name]
+
+
+def _add_trouble(known: list[ConnectionFailureSummary], added: ConnectionFailureSummary) -> None:
+    index = _index_of(known, added)
+    if index is None and len(known) >= _MOST_CONNECTIONS:
+        added = msgspec.structs.replace(added, host=_REST, client=None, detail=None, flows=[])
+        index = _index_of(known, added)
+    if index is None:
+        known.append(added)
+        return
+    old = known[index]
+    taken_back = added.count < 0
+    known[index] = msgspec.structs.replace(
+        added,
+        count=old.count + added.count,
+        findings=[] if taken_back else added.findings or old.findings,
+        detail=added.detail or old.detail,
+        flows=[*old.flows, *added.flows][-_MOST_FLOWS:],
+    )
+
+
+def _index_of(
+    known: list[ConnectionFailureSummary], wanted: ConnectionFailureSummary
+) -> int | None:
+    key = (wanted.host, wanted.client, wanted.failed)
+    for index, item in enumerate(known):
+        if (item.host, item.client, item.failed) == key:
+            return index
+    return None
+
+
+def _replace_session(summary: Summary, session: SessionSummary) -> None:
+    """Puts what a run says now in the place of what it said before; other runs' stay."""
+    told: dict[tuple[str, str], set[str]] = {}
+    for item in session.transfers:
+        told.setdefault((item.kind, item.id), set()).update(item.flows)
+    summary.transfers = [
+        item for item in summary.transfers if not _is_told_anew(item, told)
+    ] + session.transfers
+    tried = {flow for chain in session.retries for flow in chain.flows}
+    summary.retries = [
+        chain for chain in summary.retries if tried.isdisjoint(chain.flows)
+    ] + session.retries
+    written = {item.write for item in session.read_back}
+    summary.read_back = [
+        item for item in summary.read_back if item.write not in written
+    ] + session.read_back
+
+
+def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) -> bool:
+    """Another run may have seen a transfer of the same id, but not the same flows."""
+    flows = told.get((item.kind, item.id))
+    if flows is None:
+        return False
+    return not flows or not item.flows or not flows.isdisjoint(item.flows)
+
+
+def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
+    """The summary on disk with a run's tally added."""
+    summary = before or Summary()
+    summary.others += tally.others
+    summary.lost.merge(tally.lost)
+    summary.counts.flows += tally.counts.flows
+    for name in ("verdict", "rule", "operation", "host", "client"):
+        into: dict[str, int] = getattr(summary.counts, name)
+        added: dict[str, Any] = getattr(tally.counts, name)
+        for key, number in added.items():
+            _count(into, key, number)
+    for session in tally.sessions:
+        _replace_session(summary, session)
+    for trouble in tally.connections:
+        _add_trouble(summary.connections, trouble)
+    summary.connections = [trouble for trouble in summary.connections if trouble.count > 0]
+    return summary

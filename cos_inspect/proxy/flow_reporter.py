@@ -1,0 +1,249 @@
+"""From a finished flow's exchange to what is told of it: annotations, terminal, files."""
+
+import asyncio
+import collections
+import itertools
+import logging
+import time
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mitmproxy import ctx, http
+from mitmproxy.hooks import UpdateHook
+
+from cos_inspect.cos.cos_exchange import Recognised
+from cos_inspect.inspection.first_look import FirstLook, first_look
+from cos_inspect.inspection.session import Inspected, Revised
+from cos_inspect.model.exchange import BodyEnd, Exchange
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import ConnectionFailureSummary
+from cos_inspect.proxy import annotations, options
+from cos_inspect.proxy.desk import Desk, DeskSettings
+from cos_inspect.proxy.received import holds, to_leave
+from cos_inspect.proxy.terminal_log import FlowMessage
+from cos_inspect.recording.buffered_flow import BufferedFlow
+from cos_inspect.report.terminal import level_of
+
+logger = logging.getLogger(__name__)
+
+_RENEWAL_SECONDS = 2.0
+"""How often the transfers in the summary are renewed while traffic goes on."""
+_RENEWAL_RARITY = 40
+"""How many times as long as a renewal takes passes before the next one: it holds up the event
+loop, and takes longer with more transfers."""
+_REMEMBERED = 1024
+"""Newest reports that are kept to be shown; the session keeps the same."""
+
+
+class FlowReporter:
+    """Has flows judged, and leaves on each what was found."""
+
+    def __init__(self) -> None:
+        self._settings = options.Settings()
+        self._desk = Desk(_desk_settings(self._settings))
+        self._untold: list[FlowReport] = []
+        self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
+        self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
+        self._renewal: asyncio.TimerHandle | None = None
+        self._renewal_seconds = _RENEWAL_SECONDS
+
+    def use(self, settings: options.Settings) -> None:
+        """Goes on with other settings."""
+        before, self._settings = self._settings, settings
+        if before != settings:
+            self._show_again(self._desk.use(_desk_settings(settings)))
+
+    def boundaries(self, exchange: Exchange) -> list[int]:
+        """Offsets in an answer's body at which its running CRC-64 is wanted."""
+        return self._desk.session.boundaries(exchange)
+
+    def report(
+        self,
+        flow: http.HTTPFlow,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+        as_it_came: bool = False,
+        answer_changes: bool = False,
+    ) -> None:
+        """Has a finished flow inspected; ``tell`` then says what was found. ``as_it_came``:
+        the flow holds all that came; ``answer_changes``: but others may change the answer
+        before it is saved."""
+        inspected = self._desk.take(exchange, recognised=recognised, marks=marks)
+        if inspected is None:
+            return
+        received = None
+        if answer_changes or not as_it_came:
+            received = to_leave(
+                flow,
+                exchange,
+                inspected.report,
+                inspected.cos.operation,
+                marks=marks,
+                answer_changes=answer_changes,
+            )
+        self._show(flow, inspected, received)
+
+    def report_buffered(
+        self, flow: http.HTTPFlow, kept: BufferedFlow, *, answer_changes: bool = False
+    ) -> None:
+        """The same for a flow that nobody has read, and that may be no COS traffic."""
+        read = kept.read(self._settings.hosts)
+        if read is None:
+            self.count_other()
+            return
+        as_it_came = not kept.host_rewritten and holds(flow, kept.head, kept.answer)
+        self.report(
+            flow,
+            read[0],
+            recognised=read[1],
+            as_it_came=as_it_came,
+            answer_changes=answer_changes,
+        )
+
+    def _show(
+        self, flow: http.HTTPFlow, inspected: Inspected, received: dict[str, Any] | None
+    ) -> None:
+        report, exchange = inspected.report, inspected.cos.exchange
+        annotations.leave(
+            flow,
+            report,
+            visibly=self._settings.annotate,
+            request_body=exchange.request.body,
+            response_body=exchange.response.body if exchange.response else None,
+            received=received,
+            stopped=exchange.stopped,
+        )
+        self._flows[flow.id] = flow
+        self.remember(report)
+        self._untold.append(report)
+        if inspected.revised:
+            self._show_again(inspected.revised)
+        if flow.live:
+            self._plan_renewal()
+
+    def leave_for_now(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """Leaves on a flow what is known before it is over; it is reported later. Of a body
+        that is still under way nothing is left."""
+        look = self._look_alone(exchange)
+        if look is None:
+            return
+        sent, answer = exchange.request.body, exchange.response
+        annotations.leave(
+            flow,
+            look.report,
+            visibly=self._settings.annotate,
+            request_body=None if sent.end is BodyEnd.NOT_CAPTURED else sent,
+            response_body=answer.body if answer else None,
+            received=to_leave(flow, exchange, look.report, look.cos.operation),
+            stopped=exchange.stopped,
+        )
+
+    def tell(self) -> None:
+        """Logs the flows that were reported since the last call."""
+        untold, self._untold = self._untold, []
+        for level, reports in itertools.groupby(untold, level_of):
+            if logger.isEnabledFor(level):
+                logger.log(level, FlowMessage(tuple(reports)))
+
+    def report_of(self, flow_id: str) -> FlowReport | None:
+        """What was reported of a flow last, unless that is long ago."""
+        return self._reports.get(flow_id)
+
+    def judge_again(self, exchange: Exchange) -> FlowReport | None:
+        """A flow's report as it would be alone, from what the flow holds now; nothing is
+        written or counted. None when it is not COS traffic."""
+        look = self._look_alone(exchange)
+        return look.report if look else None
+
+    def _look_alone(self, exchange: Exchange) -> FirstLook | None:
+        settings = self._settings
+        return first_look(
+            exchange,
+            hosts=settings.hosts,
+            ignore=settings.ignore,
+            redact=settings.redact,
+            keys=settings.keys,
+        )
+
+    def remember(self, report: FlowReport) -> None:
+        """Has ``report_of`` answer with this one from now on."""
+        self._reports[report.flow_id] = report
+        self._reports.move_to_end(report.flow_id)
+        if len(self._reports) > _REMEMBERED:
+            self._reports.popitem(last=False)
+
+    def summary_text(self) -> str:
+        """What the run has seen so far, in a few lines."""
+        desk = self._desk
+        return desk.summary_text([*desk.transfers, *desk.session.summary().transfers])
+
+    def count_other(self) -> None:
+        """Counts a flow that was not COS traffic."""
+        self._desk.count_other()
+
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Counts flows of COS that have no report, and why, in a few plain words."""
+        self._desk.lose(reason, count)
+
+    def report_connection(self, trouble: ConnectionFailureSummary) -> None:
+        self._desk.report_connection(trouble)
+
+    def close(self) -> None:
+        """Tells what only the end can tell, and returns when all of it is on disk."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+        desk = self._desk
+        self._show_again(desk.end_session())
+        # Only then it is known what could not be written.
+        desk.close()
+        if desk.verdicts or desk.others or desk.lost.count:
+            logger.info(desk.summary_text(desk.transfers))
+
+    def reaches(self, fail_on: str) -> bool:
+        """A finding of this severity or a higher one was made, or one may have been: a
+        report is lost."""
+        return options.reaches(self._desk.verdicts, fail_on) or (
+            fail_on != "never" and self._desk.lost.count > 0
+        )
+
+    def _show_again(self, found: Iterable[Revised]) -> None:
+        """Puts later knowledge in the place of what earlier flows show."""
+        flows = []
+        for revised in found:
+            report = revised.report
+            self.remember(report)
+            flow = self._flows.get(report.flow_id)
+            if flow is not None:
+                annotations.revise(flow, report, visibly=self._settings.annotate)
+                flows.append(flow)
+        if flows and self._settings.annotate:
+            ctx.master.addons.trigger(UpdateHook(flows))
+
+    def _plan_renewal(self) -> None:
+        if self._renewal is None:
+            loop = asyncio.get_running_loop()
+            self._renewal = loop.call_later(self._renewal_seconds, self._renew)
+
+    def _renew(self) -> None:
+        self._renewal = None
+        began = time.perf_counter()
+        try:
+            self._show_again(self._desk.renew())
+        except Exception:
+            logger.exception("the COS transfers cannot be summed up")
+        took = time.perf_counter() - began
+        self._renewal_seconds = max(_RENEWAL_SECONDS, took * _RENEWAL_RARITY)
+
+
+def _desk_settings(settings: options.Settings) -> DeskSettings:
+    return DeskSettings(
+        report_dir=settings.report_dir,
+        formats=settings.formats,
+        hosts=settings.hosts,
+        ignore=settings.ignore,
+        redact=settings.redact,
+        keys=settings.keys,
+    )

@@ -1,0 +1,71 @@
+"""Looks again at a flow that is over: after it was edited, or when its report is forgotten."""
+
+from collections.abc import Callable
+
+from mitmproxy import flow, http
+
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.proxy import annotations
+from cos_inspect.proxy.flow_reporter import FlowReporter
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
+from cos_inspect.proxy.options import Settings
+
+
+class Recheck:
+    """What content view and commands ask for. ``settings`` are those of now."""
+
+    def __init__(
+        self, reporting: FlowReporter, catch_up: Callable[[], None] = lambda: None
+    ) -> None:
+        self._reporting = reporting
+        self._catch_up = catch_up
+        """Has flows reported that are over."""
+        self.settings = Settings()
+
+    def summary_text(self) -> str:
+        """What the run has seen so far, in a few lines."""
+        self._catch_up()
+        return self._reporting.summary_text()
+
+    def report_of(self, asked: flow.Flow | None) -> FlowReport | None:
+        """The report of a flow, from memory, or made again from what the flow holds, as
+        where a person edited it; None for a flow that is under way, or is no COS traffic."""
+        if not isinstance(asked, http.HTTPFlow):
+            return None
+        self._catch_up()
+        known = self._reporting.report_of(asked.id)
+        if known is not None and not asked.modified():  # type: ignore[no-untyped-call]
+            return known
+        if not _is_over(asked):
+            return None
+        edited = asked.modified()  # type: ignore[no-untyped-call]
+        watch = FlowSnapshot(asked, self.settings.hosts, as_it_is=edited).watch()
+        return None if watch is None else self._reporting.judge_again(watch.exchange())
+
+    def recheck(self, asked: flow.Flow) -> FlowReport | None:
+        """Judges a flow by what it holds now, alone, without the flows around it, and renews
+        its marker and comment, unless a person set them. Nothing is written to the reports."""
+        if not isinstance(asked, http.HTTPFlow) or not _is_over(asked):
+            return None
+        self._catch_up()
+        watch = FlowSnapshot(asked, self.settings.hosts, as_it_is=True).watch()
+        if watch is None:
+            return None
+        exchange = watch.exchange()
+        report = self._reporting.judge_again(exchange)
+        if report is not None:
+            annotations.leave(
+                asked,
+                report,
+                visibly=self.settings.annotate,
+                request_body=exchange.request.body,
+                response_body=exchange.response.body if exchange.response else None,
+                received=annotations.saved(asked).get("received"),
+                stopped=exchange.stopped,
+            )
+            self._reporting.remember(report)
+        return report
+
+
+def _is_over(asked: http.HTTPFlow) -> bool:
+    return not asked.live and (asked.response is not None or asked.error is not None)

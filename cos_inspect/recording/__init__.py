@@ -1,0 +1,1 @@
+"""From bytes to facts: heads of messages, bodies as they pass."""

@@ -1,0 +1,190 @@
+"""Heads of messages as mitmproxy keeps them, and what they say; needs no running proxy."""
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from cos_inspect.model.exchange import Headers
+
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields as mitmproxy keeps them."""
+
+
+def headers_of(fields: Fields) -> Headers:
+    """Header fields in wire order; bytes that are no UTF-8 become surrogates' replacement."""
+    if len(fields) > _MOST_CACHED:
+        return Headers(
+            [
+                (name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+                for name, value in fields
+            ]
+        )
+    names = _names(tuple([name for name, _ in fields]))
+    values = [value.decode("utf-8", "replace") for _, value in fields]
+    if names.distinct:
+        return Headers.of_distinct(names.shown, names.lower, values)
+    return Headers(zip(names.shown, values, strict=True))
+
+
+class _Names(NamedTuple):
+    """The names of a message's headers; a client or server sends the same ones again."""
+
+    shown: tuple[str, ...]
+    lower: tuple[str, ...]
+    distinct: bool
+    length: int | None
+    """The place of the first Content-Length."""
+
+
+@lru_cache(maxsize=256)
+def _names(raw: tuple[bytes, ...]) -> _Names:
+    shown = tuple(name.decode("utf-8", "replace") for name in raw)
+    lower = tuple(name.lower() for name in shown)
+    length = lower.index("content-length") if "content-length" in lower else None
+    return _Names(shown, lower, len(set(lower)) == len(lower), length)
+
+
+def announced_length(fields: Fields) -> int | None:
+    """Content-Length, where it is there and a number."""
+    value = _first_length(fields)
+    if value is None:
+        return None
+    return int(value) if value.isdigit() and len(value) <= LONGEST_NUMBER else None
+
+
+class RequestHead(NamedTuple):
+    """A request's head as mitmproxy has it; nothing that is done to the request changes it."""
+
+    fields: Fields
+    method: bytes
+    scheme: bytes
+    authority: bytes
+    host: str
+    port: int
+    path: bytes
+    http_version: bytes
+
+
+def may_have_body(head: RequestHead) -> bool:
+    """By the method, or by a header that frames one."""
+    if head.method.upper() in (b"PUT", b"POST"):
+        return True
+    length = _first_length(head.fields)
+    if length is not None and length != b"0":
+        return True
+    if len(head.fields) > _MOST_CACHED:
+        return any(name.lower() == b"transfer-encoding" for name, _ in head.fields)
+    return "transfer-encoding" in _names(tuple([name for name, _ in head.fields])).lower
+
+
+def _first_length(fields: Fields) -> bytes | None:
+    """The value of the first Content-Length."""
+    if len(fields) > _MOST_CACHED:
+        return next((value for name, value in fields if name.lower() == b"content-length"), None)
+    place = _names(tuple([name for name, _ in fields])).length
+    return None if place is None else fields[place][1]
+
+
+_MOST_CACHED = 128
+"""Header fields of a message whose names are kept to be known again."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+LONGEST_NUMBER = 20
+"""Digits of a length; what has more is none."""
+
+
+@lru_cache(maxsize=256)
+def word(data: bytes) -> str:
+    """Methods, schemes and versions: few, and the same ones again and again."""
+    return data.decode("utf-8", "replace")
+
+
+class RequestLine(msgspec.Struct, frozen=True, gc=False):
+    """What a request asks for, and of whom, as the client means it."""
+
+    method: str
+    scheme: str
+    host: str
+    """By the Host header, in lower case, without final dot; inside a tunnel the request's
+    own host and port are those of the upstream connection, which a script may have led
+    elsewhere."""
+    port: int
+    target: str
+    http_version: str
+
+
+def request_line(head: RequestHead, headers: Headers) -> RequestLine:
+    scheme, port, version = word(head.scheme), head.port, word(head.http_version)
+    authority = headers.get("host")
+    if head.authority and version.startswith(("HTTP/2", "HTTP/3")):
+        authority = _authority(head.authority)
+    if authority:
+        host, named_port = _parsed_authority(authority)
+        port = named_port or _DEFAULT_PORTS.get(scheme, port)
+    else:
+        host = _plain_host(head.host)
+    target = head.path.decode("utf-8", "replace")
+    return RequestLine(word(head.method).upper(), scheme, host, port, target, version)
+
+
+@lru_cache(maxsize=512)
+def _authority(data: bytes) -> str:
+    try:
+        return data.decode("idna")
+    except UnicodeError:
+        return data.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=512)
+def _parsed_authority(authority: str) -> tuple[str, int | None]:
+    host, port = parse_authority(authority)
+    return _plain_host(host), port
+
+
+_LONGEST_NAME = 255
+"""Bytes of a DNS name (RFC 1035)."""
+_LAST_PORT = 65535
+_AUTHORITY = re.compile(r"([^:]++|\[.+\])(?::([0-9]{1,5}))?+")
+_LABEL = re.compile(rb"[A-Za-z0-9_-]{1,63}+")
+
+
+def parse_authority(authority: str) -> tuple[str, int | None]:
+    """Host and port of a Host header, as mitmproxy reads it: what is none is a host as a
+    whole."""
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None:
+        return authority, None
+    host = found[1]
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    port = None if found[2] is None else int(found[2])
+    if not _is_host(host) or (port is not None and port > _LAST_PORT):
+        return authority, None
+    return host, port
+
+
+def _is_host(host: str) -> bool:
+    """A DNS name (with underscores), or an IP address."""
+    try:
+        name = host.encode("idna")
+    except UnicodeError:
+        return False
+    if len(name) > _LONGEST_NAME:
+        return False
+    if all(_LABEL.fullmatch(label) for label in name.removesuffix(b".").split(b".")):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain_host(host: str) -> str:
+    """In lower case, without a final dot. mitmproxy has surrogates for bytes that are no
+    UTF-8; they become U+FFFD, as surrogates cannot be written."""
+    if not host.isascii():
+        host = host.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return host.lower().removesuffix(".")

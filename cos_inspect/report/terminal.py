@@ -1,0 +1,215 @@
+"""What is said in the terminal: a line per flow, what was found below it, a summary at the end.
+
+Plain text for logs and files; with a width and colours for a terminal. Columns
+are counted as a terminal does, where a Chinese character takes two.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+
+_LAST_PARENTHESIS = re.compile(r"\(([^()]{1,200})\)\.?$")
+_COLOURS = {"ok": "32", "notice": "36", "warning": "33;1", "error": "31;1"}
+_DIM = "2"
+_OPERATION = 23
+"""Columns of the longest names of operations that are seen often."""
+_NARROWEST_PLACE = 16
+_NARROWEST = 32
+"""Columns; a smaller window is taken to be this wide."""
+_SEVERITIES = ("error", "warning", "notice", "ok")
+
+
+def level_of(report: FlowReport) -> int:
+    """The log level of a flow's line. Never ERROR: while a capture is read, that ends
+    mitmdump."""
+    return logging.WARNING if report.verdict in ("warning", "error") else logging.INFO
+
+
+def size_text(size: int | None) -> str:
+    if size is None:
+        return "?"
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("KiB", "MiB", "GiB"):
+        value /= 1024
+        if value < 1024:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} TiB"
+
+
+def moved_bytes(report: FlowReport) -> int | None:
+    """The size of the body that the flow was about."""
+    request = report.request.body
+    inner = request.payload.size if request.payload else None
+    sent = inner if inner is not None else request.size
+    got = report.response.body.size if report.response else 0
+    if sent is None or got is None:
+        return sent or got
+    return max(sent, got)
+
+
+def place_of(report: FlowReport) -> str:
+    cos = report.cos
+    if cos.bucket is None:
+        return report.request.url.partition("://")[2].partition("?")[0]
+    return f"{cos.bucket}/{cos.key}" if cos.key is not None else cos.bucket
+
+
+def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = False) -> str:
+    """Time (UTC), verdict, operation, status, size, bucket and key; then a line per finding.
+
+    ``width``: columns of the terminal, None: nothing is cut or wrapped.
+    """
+    status = str(report.response.status) if report.response else "---"
+    clock, verdict = f"{report.started[11:19]}Z" if report.started else "--:--:--Z", report.verdict
+    operation = one_line(report.cos.operation)
+    size = size_text(moved_bytes(report))
+    place = one_line(place_of(report))
+    start = f"{clock} COS {verdict:7} "
+    rest = f"{operation:{_OPERATION}} {status:>3} {size:>10} "
+    if width is not None:
+        width = max(width, _NARROWEST)
+        room = width - cell_len(start + rest)
+        if room >= _NARROWEST_PLACE:
+            place = _place_within(report, place, room)
+        else:
+            short = _within(f"{operation} {status} {size}", max(width - len(start), 8))
+            rest, place = f"{short}\n    ", _within(place, width - 4)
+    if colour:
+        start = f"{_paint(_DIM, f'{clock} COS')} {_paint(_COLOURS[verdict], f'{verdict:7}')} "
+    lines = [f"{start}{rest}{place}"]
+    for finding in report.findings:
+        severity = finding.severity.value
+        text = one_line(f"{severity}: {finding.rule}: {finding.detail}")
+        first, *later = _wrapped(text, width, 4, 6)
+        if colour and first.startswith(f"    {severity}:"):
+            first = f"    {_paint(_COLOURS[severity], severity)}{first[4 + len(severity) :]}"
+        lines += [first, *later]
+    return "\n".join(lines)
+
+
+def closing_lines(
+    *,
+    verdicts: Mapping[str, int],
+    rules: Mapping[str, int],
+    transfers: Iterable[TransferSummary] = (),
+    others: int = 0,
+    lost: Lost | None = None,
+    reports: str | None = None,
+) -> str:
+    """What a run has seen: ``verdicts`` of flows, flows by rule, ``others`` that were not
+    COS, flows without a report, and where the reports lie."""
+    total = sum(verdicts.values())
+    counted = [f"{verdicts[name]} {name}" for name in _SEVERITIES if verdicts.get(name)]
+    line = f"COS summary: {total} COS flows among {total + others}"
+    lines = [f"{line}: {', '.join(counted)}" if counted else line]
+    if rules:
+        lines.append(f"rules      {_counts(rules)}")
+    states: dict[str, dict[str, int]] = {}
+    for transfer in transfers:
+        of_kind = states.setdefault(transfer.kind, {})
+        of_kind[transfer.state] = of_kind.get(transfer.state, 0) + 1
+    for number, (kind, of_kind) in enumerate(sorted(states.items())):
+        lines.append(f"{'' if number else 'transfers':9}  {kind}: {_counts(of_kind)}")
+    if lost is not None and lost.count:
+        what = "report" if lost.count == 1 else "reports"
+        lines.append(f"lost       {lost.count} {what}: {one_line(_counts(lost.reasons))}")
+    if reports is not None:
+        lines.append(f"reports    {one_line(reports)}")
+    return "\n    ".join(lines)
+
+
+def _counts(numbers: Mapping[str, int]) -> str:
+    """Names with their numbers, the greatest first."""
+    ordered = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number} {name}" for name, number in ordered)
+
+
+def trouble_line(trouble: ConnectionFailureSummary, sentence: str) -> str:
+    """What failed on a connection, and what mitmproxy says to it."""
+    what = trouble.failed
+    if trouble.findings:
+        finding = trouble.findings[0]
+        what = f"{finding.severity.value}: {finding.rule}"
+    line = f"COS connection {what}: {sentence}"
+    if trouble.detail and trouble.failed.startswith("upstream"):
+        line += f" ({trouble.detail})"
+    elif said := _LAST_PARENTHESIS.search(trouble.detail or ""):
+        line += f" ({said[1]})"
+    return one_line(line)
+
+
+def advice_lines(fix: str | None, by_platform: Mapping[str, str]) -> str:
+    """What to do about it, a line each, to stand below."""
+    lines = [fix] if fix else []
+    lines += [f"{platform}: {advice}" for platform, advice in by_platform.items()]
+    return "".join(f"\n    {one_line(line)}" for line in lines)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text as aligned columns; the last one is left as long as it is."""
+    shown = [[one_line(cell) for cell in row] for row in rows]
+    if not shown:
+        return ""
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*shown, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [set_cell_size(cell, width) for cell, width in zip(row[:-1], widths, strict=False)]
+            + [row[-1]]
+        ).rstrip()
+        for row in shown
+    )
+
+
+def _paint(colour: str, text: str) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def _place_within(report: FlowReport, place: str, room: int) -> str:
+    """Of a place that is too long the bucket goes first, then the middle of the key."""
+    if cell_len(place) > room and report.cos.bucket and report.cos.key:
+        place = f"…/{one_line(report.cos.key)}"
+    return _within(place, room)
+
+
+def _within(text: str, room: int) -> str:
+    """No more than ``room`` columns; what is too long loses its middle."""
+    length = len(text) if text.isascii() else cell_len(text)
+    if length <= room:
+        return text
+    left = (room - 1) // 2
+    head = chop_cells(text, max(left, 1))[0]
+    tail = chop_cells(text[::-1], max(room - 1 - left, 1))[0][::-1]
+    return f"{head}…{tail}"
+
+
+def _wrapped(text: str, width: int | None, first: int, later: int) -> Iterator[str]:
+    """Lines of at most ``width`` columns, indented by ``first`` and ``later`` blanks."""
+    if width is None:
+        yield " " * first + text
+        return
+    line, used, empty = " " * first, first, True
+    for word in text.split(" "):
+        # A word without a gap may be a whole URL, or Chinese text.
+        pieces = [word] if cell_len(word) <= width - later else chop_cells(word, width - later)
+        for number, piece in enumerate(pieces):
+            gap = "" if empty or number else " "
+            length = len(gap) + cell_len(piece)
+            if not empty and used + length > width:
+                yield line
+                line, used, gap, length = " " * later, later, "", cell_len(piece)
+            line, used, empty = line + gap + piece, used + length, False
+    yield line
+
+
+def one_line(text: str) -> str:
+    """Control characters of keys and messages do not reach the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)

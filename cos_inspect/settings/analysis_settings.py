@@ -1,0 +1,36 @@
+"""What an analysis is to do."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from cos_inspect.model.flow_report import Severity
+from cos_inspect.report.baseline import Baseline
+
+FORMATS = ("json", "jsonl", "html", "markdown", "junit")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """``jobs`` is a number of processes; ``fail_on`` None: never."""
+
+    report_dir: Path | None = Path("cos-reports")
+    formats: tuple[str, ...] = ("json",)
+    hosts: tuple[str, ...] = ()
+    ignore: frozenset[str] = frozenset()
+    redact: bool = True
+    fail_on: Severity | None = None
+    baseline: Baseline = Baseline()
+    keeps_findings: bool = False
+    """Whether the outcome is to name all that was found, for a baseline."""
+    jobs: int = 1
+    quiet: bool = False
+    keys: Mapping[str, str] = {}
+    """SecretKeys by SecretId, to recompute signatures with."""
+    width: int | None = None
+    """Columns of the terminal; None: lines are as long as they are."""
+    colour: bool = False
+
+    @property
+    def fails_from(self) -> Severity:
+        return self.fail_on or Severity.ERROR

@@ -1,0 +1,201 @@
+"""``cos-inspect explain``: names, ids, and what is neither."""
+
+import re
+from typing import get_args
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cos_inspect.cli.commands import main
+from cos_inspect.cos.error_table import explanations_of, known_codes
+from cos_inspect.cos.tables import rows
+from cos_inspect.inspection.explain import explain, suggestions
+from cos_inspect.model.flow_report import CheckName, SkipReason
+from cos_inspect.rules.registry import RULES
+from cos_inspect.rules.rule import Rule
+
+REQUEST_ID = "NTg3NzQ3ZmVfYmRjMzVfMzE5N182NzczMQ=="
+TRACE_ID = (
+    "OGVmYzZiMmQzYjA2OWNhODk0NTRkMTBiOWVmMDAxODc0OWRkZjk0ZDM1NmI1M2E2MTRlY2MzZDhmNmI5MWI1OTQyYWVl"
+    "Yzg3NzA0NzE4NGYxZjc5NzNlMzQ2MTg0YzI5MzBlNWMxNjZjYzE0YjM3NTFmMWUyNTQ5NDJjMmJkYmE="
+)
+
+
+def told(what: str) -> str:
+    text = explain(what)
+    assert text is not None, what
+    return text
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_rule_is_told_with_all_its_texts(rule: Rule) -> None:
+    text = told(rule.id.upper())
+    for name in ("title", "when", "cause", "fix", "example"):
+        assert getattr(rule, name) in text
+
+
+def test_a_refused_certificate_comes_with_advice_for_each_platform() -> None:
+    text = told("tls-untrusted")
+    for row in rows("trust"):
+        assert row["advice"] in text
+
+
+@pytest.mark.parametrize("code", known_codes())
+def test_every_row_of_an_error_code_is_told(code: str) -> None:
+    text = told(code.swapcase())
+    assert text.count(": an error code of COS\n") == len(explanations_of(code))
+    for row in explanations_of(code):
+        for part in (row.status, row.scope, row.meaning, row.cause, row.fix):
+            assert part in text
+
+
+def test_an_alias_names_what_it_stands_for_and_the_other_way_round() -> None:
+    assert "same as  BadRequest" in told("BadRquest")
+    assert re.search(r"also as +BadRquest", told("badrequest"))
+
+
+def test_rows_that_hold_for_some_messages_say_so() -> None:
+    first, *_, last = told("AccessDenied").split("\n\n")
+    assert "contains 'Request has expired'" in first
+    assert "contains" not in last
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("X-COS-Hash-CRC64ECMA", ("common", "answers", "crc64", "secret     no")),
+        ("x-cos-security-token", ("auth", "the whole value is masked")),
+        ("Authorization", ("auth", "in part")),
+        ("x-cos-meta-colour", ("(x-cos-meta-*)", "object")),
+        ("x-cos-server-side-encryption-customer-key", ("sse", "the whole value is masked")),
+    ],
+)
+def test_headers(name: str, parts: tuple[str, ...]) -> None:
+    text = told(name)
+    assert text.startswith(f"{name.lower()}: a header")
+    for part in parts:
+        assert part in text
+
+
+@pytest.mark.parametrize("row", rows("headers"), ids=lambda row: str(row["name"]))
+def test_every_header_of_the_table_is_told(row: dict[str, str]) -> None:
+    assert row["meaning"] in told(row["name"])
+
+
+@pytest.mark.parametrize("check", get_args(CheckName))
+def test_every_check_is_told(check: str) -> None:
+    assert f"{check}: a check\n" in told(check)
+
+
+@pytest.mark.parametrize("reason", get_args(SkipReason))
+def test_every_reason_for_a_skip_is_told(reason: str) -> None:
+    assert f"{reason}: why a check was skipped\n" in told(reason)
+
+
+def test_the_tables_of_checks_and_skips_have_nothing_else() -> None:
+    assert {row["check"] for row in rows("checks")} == set(get_args(CheckName))
+    assert {row["reason"] for row in rows("skips")} == set(get_args(SkipReason))
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("sse-cos", "SSE-COS"), ("cos/kms", "SSE-KMS"), ("AES256", "SSE-COS"), ("SSE-C", "SSE-C")],
+)
+def test_encryption(name: str, title: str) -> None:
+    assert told(name).startswith(f"{title}: server-side encryption\n")
+
+
+@pytest.mark.parametrize("row", rows("connections"), ids=lambda row: str(row["failed"]))
+def test_every_failure_of_a_connection_is_told(row: dict[str, str]) -> None:
+    text = told(row["failed"])
+    assert row["fix"] in text
+    assert "{" not in text
+
+
+def test_a_word_that_is_two_things_is_told_twice() -> None:
+    text = told("etag")
+    assert "etag: a header" in text
+    assert "etag: a check" in text
+
+
+def test_a_status_is_told() -> None:
+    assert told("404").startswith("404: a status")
+    assert explain("999") is None
+
+
+def test_a_request_id_is_read() -> None:
+    text = told(f" {REQUEST_ID}\n")
+    assert "well-formed" in text
+    assert "587747fe_bdc35_3197_67731" in text
+    assert "2017-01-12 09:10:22 UTC" in text
+    assert "53.220.11.0 (internal" in text
+
+
+def test_a_request_id_without_its_padding_is_read_and_said_to_be_odd() -> None:
+    text = told(REQUEST_ID.rstrip("="))
+    assert "without its = signs" in text
+    assert "2017-01-12 09:10:22 UTC" in text
+
+
+def test_a_masked_request_id_is_read_as_far_as_it_goes() -> None:
+    text = told(f"{REQUEST_ID[:20]}****")
+    assert "replaced by asterisks" in text
+    assert "2017-01-12 09:10:22 UTC" in text
+
+
+def test_a_trace_id_is_recognised() -> None:
+    assert "well-formed: base64 of 128 hex digits" in told(TRACE_ID)
+
+
+def test_what_looks_like_an_id_and_is_none_is_said_to_be_malformed() -> None:
+    assert "not well-formed" in told(TRACE_ID[:-8])
+    assert "not well-formed" in told("aGVsbG8gd29ybGQgaGVsbG8gd29ybGQx")
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "name"),
+    [
+        ("NoSuchKy", "NoSuchKey"),
+        ("crc64-mismach", "crc64-mismatch"),
+        ("x-cos-requestid", "x-cos-request-id"),
+        ("sse-cs", "SSE-COS"),
+    ],
+)
+def test_close_names_are_suggested(misspelt: str, name: str) -> None:
+    assert explain(misspelt) is None
+    assert name in suggestions(misspelt)
+
+
+@given(st.text())
+def test_nothing_upsets_it(what: str) -> None:
+    text = explain(what)
+    assert text is None or text.strip()
+    suggestions(what)
+
+
+def test_the_command_prints_it() -> None:
+    result = CliRunner().invoke(main, ["explain", "NoSuchKey"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("NoSuchKey: an error code of COS\n")
+
+
+@pytest.mark.parametrize("words", [["-103"], ["Request", "has", "expired"]])
+def test_codes_that_look_like_options_or_have_blanks_are_taken(words: list[str]) -> None:
+    result = CliRunner().invoke(main, ["explain", *words])
+    assert result.exit_code == 0
+    assert result.stdout.startswith(" ".join(words))
+
+
+@pytest.mark.parametrize("what", ["NoSuchKy", "nonsense", "a\nb", "x" * 9000])
+def test_an_unknown_name_ends_with_status_2_and_one_line(what: str) -> None:
+    result = CliRunner().invoke(main, ["explain", what])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert ("did you mean NoSuchKey" in result.stderr) == (what == "NoSuchKy")
+
+
+def test_nothing_to_explain_is_wrong_usage() -> None:
+    assert CliRunner().invoke(main, ["explain"]).exit_code == 2

@@ -1,0 +1,341 @@
+"""The golden vectors of published answers, and what a report says besides findings."""
+
+import base64
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cos_inspect.inspection.first_look import FirstLook, first_look, utc_text, verdict_of
+from cos_inspect.model.exchange import Timing, known_moment
+from cos_inspect.model.flow_report import Check, Finding, Severity
+from tests.captures_reader import judge_crc64, judge_md5
+from tests.rules.exchanges import CLOCK, HOST, Fields, check, error_xml, exchange, inspected
+
+SSE = "x-cos-server-side-encryption"
+UPLOAD_ID = "1577957984" + "0123456789abcdef" * 4
+CUSTOMER_KEYS = [
+    ("MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNERUY=", "U5L61r7jcwdNvT7frmUG8g=="),
+    ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "hRasmdxgYDKV3nvbahU1MA=="),
+]
+GOLDEN = [
+    (b"", "d41d8cd98f00b204e9800998ecf8427e", "1B2M2Y8AsgTpgAmY7PhCfg==", "0"),
+    (
+        b"123456789",
+        "25f9e794323b453885f5181f1b624d0b",
+        "JfnnlDI7RTiF9RgfG2JNCw==",
+        "11051210869376104954",
+    ),
+    (
+        b"[Object Content]",
+        "ee8de918d05640145b18f70f4c3aa602",
+        "7o3pGNBWQBRbGPcPTDqmAg==",
+        "16749565679157681890",
+    ),
+    (
+        b"[Object Part]",
+        "108f528eb63b65e734f27ae331f5ffaa",
+        "EI9SjrY7Zec08nrjMfX/qg==",
+        "4510578591875220731",
+    ),
+    (
+        b"[Object Content Version 2]",
+        "22e024392de860289f0baa7d6cf8a549",
+        "IuAkOS3oYCifC6p9bPilSQ==",
+        "11596229263574363878",
+    ),
+    (
+        b"[Chunked Content][2nd chunk][3rd chunk][4th chunk]",
+        "aa488bb80185a6be87f4a7b936a80752",
+        "qkiLuAGFpr6H9Ke5NqgHUg==",
+        "7188322482464764960",
+    ),
+]
+_bodies = pytest.mark.parametrize(("body", "md5", "content_md5", "crc64"), GOLDEN)
+
+
+@_bodies
+def test_the_vectors_hold_by_another_implementation(
+    body: bytes, md5: str, content_md5: str, crc64: str
+) -> None:
+    assert judge_md5(body) == md5
+    assert base64.b64encode(bytes.fromhex(md5)).decode() == content_md5
+    assert str(judge_crc64(body)) == crc64
+
+
+@_bodies
+def test_every_upload_matches(body: bytes, md5: str, content_md5: str, crc64: str) -> None:
+    for target in ("/exampleobject", f"/exampleobject?partNumber=1&uploadId={UPLOAD_ID}"):
+        one = exchange(
+            "PUT",
+            target,
+            headers=(("Content-Length", str(len(body))), ("Content-MD5", content_md5)),
+            body=body,
+            answer_headers=(("ETag", f'"{md5}"'), ("x-cos-hash-crc64ecma", crc64)),
+        )
+        for name in ("content-length", "content-md5", "etag", "crc64"):
+            assert check(one, name, "request").status == "match"
+        assert not inspected(one).report.findings
+
+
+@_bodies
+def test_every_download_matches(body: bytes, md5: str, content_md5: str, crc64: str) -> None:
+    one = exchange(
+        answer_headers=(
+            ("Content-Length", str(len(body))),
+            ("ETag", f'"{md5}"'),
+            ("x-cos-hash-crc64ecma", crc64),
+        ),
+        answer=body,
+    )
+    for name in ("content-length", "etag", "crc64"):
+        assert check(one, name, "response").status == "match"
+    assert not inspected(one).report.findings
+
+
+@_bodies
+def test_no_vector_matches_another_body(
+    body: bytes, md5: str, content_md5: str, crc64: str
+) -> None:
+    one = exchange(
+        "PUT",
+        headers=(("Content-MD5", content_md5),),
+        body=body + b"!",
+        answer_headers=(("ETag", f'"{md5}"'), ("x-cos-hash-crc64ecma", crc64)),
+    )
+    for name in ("content-md5", "etag", "crc64"):
+        found = check(one, name, "request")
+        assert found.status == "mismatch"
+    assert check(one, "crc64", "request").actual == str(judge_crc64(body + b"!"))
+    assert check(one, "etag", "request").actual == f'"{judge_md5(body + b"!")}"'
+
+
+def _customer(key: str, md5: str) -> tuple[Fields, Fields]:
+    echo = ((f"{SSE}-customer-algorithm", "AES256"), (f"{SSE}-customer-key-MD5", md5))
+    return (*echo, (f"{SSE}-customer-key", key)), echo
+
+
+_KMS = ((SSE, "cos/kms"), (f"{SSE}-cos-kms-key-id", "48ba38aa-26c5-11ea-855c-52540085be76"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "confirmed", "etag", "mode", "etag_check"),
+    [
+        ((), (), "ee8de918d05640145b18f70f4c3aa602", "none", "match"),
+        (
+            ((SSE, "AES256"),),
+            ((SSE, "AES256"),),
+            "ee8de918d05640145b18f70f4c3aa602",
+            "SSE-COS",
+            "match",
+        ),
+        (((SSE, "cos/kms"),), _KMS, "840af7c9dcc0f1b2a5c3c9ee3e51ba2c", "SSE-KMS", "sse-kms"),
+        (
+            *_customer(*CUSTOMER_KEYS[0]),
+            "582d9105f71525f3c161984bc005efb5",
+            "SSE-C",
+            "sse-c",
+        ),
+    ],
+    ids=["none", "SSE-COS", "SSE-KMS", "SSE-C"],
+)
+def test_one_body_under_every_encryption(
+    asked: Fields, confirmed: Fields, etag: str, mode: str, etag_check: str
+) -> None:
+    body, crc64 = b"[Object Content]", "16749565679157681890"
+    answer = (("ETag", f'"{etag}"'), ("x-cos-hash-crc64ecma", crc64), *confirmed)
+    upload = exchange("PUT", headers=asked, body=body, answer_headers=answer)
+    # Only SSE-C has to be asked for again.
+    again = asked if mode == "SSE-C" else ()
+    download = exchange(headers=again, answer_headers=answer, answer=body)
+    for one, side in ((upload, "request"), (download, "response")):
+        assert check(one, "crc64", side).status == "match"
+        found = check(one, "etag", side)
+        assert etag_check in (found.status, found.reason)
+        report = inspected(one).report
+        assert report.encryption.mode == mode
+        assert not report.findings
+
+
+def test_a_range_is_not_held_against_the_whole_object() -> None:
+    whole = (("ETag", '"ee8de918d05640145b18f70f4c3aa602"'), ("x-cos-hash-crc64ecma", GOLDEN[2][3]))
+    one = exchange(
+        headers=(("Range", "bytes=8-14"),),
+        status=206,
+        answer_headers=(("Content-Range", "bytes 8-14/16"), *whole),
+        answer=b"Content",
+    )
+    report = inspected(one).report
+    assert check(one, "crc64", "response").reason == "range"
+    assert report.response is not None
+    assert report.response.body.crc64ecma == "15757293603467250119" == str(judge_crc64(b"Content"))
+    assert not report.findings
+
+
+@pytest.mark.parametrize(("key", "md5"), CUSTOMER_KEYS)
+def test_customer_keys(key: str, md5: str) -> None:
+    assert base64.b64encode(bytes.fromhex(judge_md5(base64.b64decode(key)))).decode() == md5
+    asked, echo = _customer(key, md5)
+    one = exchange(headers=asked, answer_headers=echo)
+    assert check(one, "sse-customer-key-md5", "request").status == "match"
+    assert check(one, "sse-customer-key-md5", "response").status == "match"
+    other = next(pair for pair in CUSTOMER_KEYS if pair[0] != key)
+    assert check(
+        exchange(headers=_customer(key, other[1])[0]), "sse-customer-key-md5", "request"
+    ) == Check(
+        check="sse-customer-key-md5",
+        body="request",
+        status="mismatch",
+        expected=other[1],
+        actual=md5,
+    )
+
+
+def test_traffic_of_others_is_not_reported() -> None:
+    assert first_look(exchange(host="www.example.com", marks=(("Server", "nginx"),))) is None
+    assert first_look(exchange(host="www.example.com", status=None)) is None
+    assert first_look(exchange(host="www.example.com", status=None), hosts=("*.example.com",))
+
+
+def test_a_failure_shows_the_encryption_that_was_asked_for() -> None:
+    one = exchange("PUT", headers=_KMS, status=400, answer=error_xml("KmsException"))
+    assert inspected(one).report.encryption.mode == "SSE-KMS"
+    dropped = exchange("PUT", headers=_KMS)
+    assert inspected(dropped).report.encryption.mode == "none"
+
+
+def test_times_and_places() -> None:
+    report = inspected(exchange(took=0.4)).report
+    assert report.started == "2020-01-02T09:39:44.000Z"
+    assert report.ids.request_id_time == "2020-01-02T09:39:44Z"
+    assert report.timing.total_ms == pytest.approx(400, abs=1)
+    assert report.timing.request_ms == pytest.approx(100, abs=1)
+    assert report.timing.wait_ms == pytest.approx(200, abs=1)
+    assert report.timing.response_ms == pytest.approx(100, abs=1)
+    assert report.timing.connect_ms is None
+    assert report.request.url == f"https://{HOST}/exampleobject"
+    assert (report.cos.bucket, report.cos.appid) == ("examplebucket-1250000000", "1250000000")
+    assert (report.cos.region, report.cos.level) == ("ap-beijing", "object")
+
+
+def test_without_an_answer_only_what_was_seen_is_told() -> None:
+    report = inspected(exchange(status=None)).report
+    assert report.response is None
+    assert report.timing.wait_ms is None
+    assert report.timing.response_ms is None
+    assert report.ids.request_id is None
+
+
+NO_MOMENTS = [1e308, -1e308, float("nan"), float("inf"), 10**400, 253_402_300_800, -1e11, 0.0]
+
+
+@pytest.mark.parametrize("moment", [*NO_MOMENTS, None, True, "1577957984", b"1", [1.0]])
+def test_a_time_that_cannot_be_printed_is_unknown(moment: object) -> None:
+    assert known_moment(moment) is None
+    assert utc_text(moment) is None  # type: ignore[arg-type]
+
+
+@given(st.floats() | st.integers())
+def test_every_known_time_can_be_printed(moment: float) -> None:
+    text = utc_text(moment)
+    assert (text is None) == (known_moment(moment) is None)
+    assert text is None or len(text) == len("2020-01-02T09:39:44.000Z")
+
+
+def test_nothing_is_said_of_clocks_where_the_time_is_unknown() -> None:
+    expired = "q-sign-algorithm=sha1&q-ak=AKID&q-sign-time=1;2&q-key-time=1;2&q-header-list=&"
+    for kind, status in (("clock-skew", 200), ("signature-expired", 403)):
+        dated = exchange(
+            headers=(("Authorization", f"{expired}q-url-param-list=&q-signature={'0' * 40}"),),
+            status=status,
+            marks=(("Server", "tencent-cos"),),
+        )
+        undated = msgspec.structs.replace(dated, timing=Timing(request_start=None))
+        assert kind in {finding.rule for finding in inspected(dated).report.findings}
+        report = inspected(undated).report
+        assert kind not in {finding.rule for finding in report.findings}
+        assert report.started is None
+        assert report.timing.total_ms is None
+
+
+def test_an_exchange_without_an_answer_ends_when_it_was_given_up() -> None:
+    one = exchange("PUT", body=b"x", status=None, error="client disconnected")
+    timing = Timing(request_start=CLOCK, request_end=CLOCK + 0.1, failed=CLOCK + 32)
+    report = inspected(msgspec.structs.replace(one, timing=timing)).report
+    assert report.timing.total_ms == 32000
+
+
+def test_utc_text_to_the_millisecond() -> None:
+    assert utc_text(CLOCK + 0.1239) == "2020-01-02T09:39:44.123Z"
+
+
+def test_headers_keep_their_order_and_duplicates() -> None:
+    one = exchange(headers=(("X-A", "1"), ("x-b", "2"), ("X-A", "1")))
+    shown = [(header.name, header.value) for header in inspected(one).report.request.headers]
+    assert shown == [("Host", HOST), ("X-A", "1"), ("x-b", "2"), ("X-A", "1")]
+
+
+def test_masking_can_be_left_out() -> None:
+    one = exchange(headers=(("x-cos-security-token", "a-token-of-some-length"),))
+
+    def shown(inspection: FirstLook | None) -> tuple[str, bool]:
+        assert inspection is not None
+        header = inspection.report.request.headers[-1]
+        return header.value, header.redacted
+
+    assert shown(first_look(one, redact=False)) == ("a-token-of-some-length", False)
+    value, redacted = shown(first_look(one))
+    assert redacted
+    assert value.startswith("[masked:")
+
+
+@pytest.mark.parametrize(
+    ("severities", "verdict"),
+    [
+        ([], "ok"),
+        ([Severity.NOTICE], "notice"),
+        ([Severity.WARNING, Severity.NOTICE], "warning"),
+        ([Severity.NOTICE, Severity.ERROR, Severity.WARNING], "error"),
+    ],
+)
+def test_the_verdict_is_the_highest_severity(severities: list[Severity], verdict: str) -> None:
+    findings = [
+        Finding(rule="r", group="error", severity=severity, title="", detail="", fix="")
+        for severity in severities
+    ]
+    assert verdict_of(findings) == verdict
+
+
+def test_headers_beyond_all_bounds_are_reported_with_the_reason() -> None:
+    many = tuple((f"x-cos-meta-{number}", "v") for number in range(10_000))
+    one = exchange(
+        headers=(("Authorization", "q-sign-algorithm=sha1&" * 5_000),),
+        answer_headers=(*many, ("Set-Cookie", "session=verysecret")),
+    )
+    report = inspected(one).report
+    assert report.response is not None
+    last = report.response.headers[-1]
+    assert (last.name, last.value) == ("Set-Cookie", "")
+    assert "10,000" in last.issues[0]
+    signature = next(found for found in report.request.headers if found.name == "Authorization")
+    assert "64 KiB" in signature.issues[0]
+    assert "header-malformed" not in [finding.rule for finding in report.findings]
+    reasons = {found.check: found.reason for found in report.checks}
+    assert reasons["signature"] == "not-inspected"
+
+
+def test_nothing_is_missing_that_is_beyond_all_bounds() -> None:
+    sse = ("x-cos-server-side-encryption", "AES256")
+    ids = (("Server", "tencent-cos"), ("x-cos-request-id", "a" * 70_000))
+    one = exchange(
+        "PUT",
+        headers=(sse,),
+        body=b"[Object Content]",
+        answer_headers=(*ids, *((f"x-a-{number}", "") for number in range(10_000)), sse),
+        marks=(),
+    )
+    assert [finding.rule for finding in inspected(one).report.findings] == [
+        "crc64-missing",
+        "etag-missing",
+    ]

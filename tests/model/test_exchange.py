@@ -1,0 +1,88 @@
+"""An exchange as plain data, and that the proxy's hands over nothing that cannot be written."""
+
+import msgspec
+import pytest
+from mitmproxy.test import tflow
+
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
+from cos_inspect.proxy.flows import exchange_of, place_of
+from cos_inspect.recording.message_heads import headers_of
+from tests.rules.exchanges import HOST
+
+
+def test_headers_are_found_in_any_case_and_kept_as_sent() -> None:
+    headers = Headers([("ETag", "1"), ("etag", "2"), ("Date", "")])
+    assert headers.get("etag") == "1"
+    assert headers.all("etag") == ("1", "2")
+    assert headers.get("date") == ""
+    assert headers.get("server") is None
+    assert headers.all("server") == ()
+    assert "etag" in headers
+    assert "server" not in headers
+    assert list(headers) == [("ETag", "1"), ("etag", "2"), ("Date", "")]
+    assert len(headers) == 3
+    assert list(headers.names()) == ["etag", "date"]
+
+
+def test_headers_are_equal_when_their_fields_are() -> None:
+    one, same, other = Headers([("A", "1")]), Headers((("A", "1"),)), Headers([("a", "1")])
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert "'A', '1'" in repr(one)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port", "url"),
+    [
+        ("https", 443, "https://a/b?c"),
+        ("http", 80, "http://a/b?c"),
+        ("https", 80, "https://a:80/b?c"),
+        ("http", 8080, "http://a:8080/b?c"),
+    ],
+)
+def test_a_url_names_a_port_that_is_not_the_usual_one(scheme: str, port: int, url: str) -> None:
+    request = Request(
+        method="GET",
+        scheme=scheme,
+        host="a",
+        port=port,
+        target="/b?c",
+        http_version="HTTP/1.1",
+        headers=Headers(),
+    )
+    assert request.url == url
+
+
+def test_a_body_gives_its_text_only_when_it_is_whole() -> None:
+    assert EMPTY_BODY.text == b""
+    assert EMPTY_BODY.complete
+    assert Body(size=9, sample=b"abc").text is None
+    assert Body(size=3, sample=b"abc", sample_is_whole=True).text == b"abc"
+    assert not Body(end=BodyEnd.CUT).complete
+
+
+def test_bytes_that_are_no_utf8_do_not_stop_a_report() -> None:
+    flow = tflow.tflow(resp=True)
+    flow.request.data.path = b"/\xff\xfe\xe4\xb8\xad?acl"
+    flow.request.data.method = b"G\xffT"
+    flow.request.headers["host"] = HOST
+    flow.request.headers.set_all("x-\udcff", ["\udcff"])
+    response = flow.response
+    assert response is not None
+    response.data.reason = b"O\xff"
+    inspection = first_look(
+        exchange_of(
+            flow,
+            place_of(flow.request),
+            request_headers=headers_of(flow.request.headers.fields),
+            response_headers=headers_of(response.headers.fields),
+            request_body=EMPTY_BODY,
+            response_body=EMPTY_BODY,
+        )
+    )
+    assert inspection is not None
+    written = msgspec.json.decode(msgspec.json.encode(inspection.report))
+    assert written["cos"]["key"] == "\ufffd\ufffd中"
+    assert written["request"]["method"] == "G\ufffdT"

@@ -1,0 +1,114 @@
+"""Counting flows, and adding one run's counts to another's."""
+
+from cos_inspect.model.flow_report import Severity
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, Summary, SummaryDelta, merged
+from tests.report.build import finding, flow_report
+
+
+def test_a_rule_counts_once_a_flow() -> None:
+    tally = SummaryDelta()
+    tally.add(flow_report(findings=[finding(), finding()]))
+    tally.add(flow_report(findings=[finding("clock-skew", Severity.WARNING)], client=None))
+    summary = merged(None, tally)
+    assert summary.counts.rule == {"etag-mismatch": 1, "clock-skew": 1}
+    assert summary.counts.verdict == {"error": 2}
+    assert summary.counts.client == {"cos-python-sdk-v5": 1, "unknown": 1}
+    assert summary.counts.host == {"examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com": 2}
+
+
+def test_runs_add_up() -> None:
+    first, second = SummaryDelta(), SummaryDelta()
+    first.add(flow_report())
+    second.add(flow_report(operation="GetObject"))
+    second.others = 3
+    summary = merged(merged(None, first), second)
+    assert summary.counts.flows == 2
+    assert summary.counts.operation == {"PutObject": 1, "GetObject": 1}
+    assert summary.others == 3
+
+
+def test_names_are_bounded() -> None:
+    tally = SummaryDelta()
+    for number in range(1500):
+        tally.add(flow_report(host=f"b{number}-1250000000.cos.ap-guangzhou.myqcloud.com"))
+    hosts = merged(None, tally).counts.host
+    assert len(hosts) == 1001
+    assert hosts["(others)"] == 500
+
+
+def _trouble(
+    count: int = 1, *, host: str = "h", flow: str | None = None
+) -> ConnectionFailureSummary:
+    return ConnectionFailureSummary(
+        host=host,
+        client="127.0.0.1",
+        failed="client-closed-after-handshake",
+        count=count,
+        findings=[finding("tls-untrusted")] if count > 0 else [],
+        flows=[flow] if flow else [],
+    )
+
+
+def _with(*troubles: ConnectionFailureSummary, before: Summary | None = None) -> Summary:
+    tally = SummaryDelta()
+    assert not tally
+    for trouble in troubles:
+        tally.add_connection(trouble)
+    assert tally
+    return merged(before, tally)
+
+
+def test_trouble_of_one_host_client_and_failure_adds_up() -> None:
+    summary = _with(_trouble(flow="a"), _trouble(2), _trouble(host="other"))
+    summary = _with(_trouble(flow="b"), before=summary)
+    assert [(item.host, item.count) for item in summary.connections] == [("h", 4), ("other", 1)]
+    assert summary.connections[0].flows == ["a", "b"]
+
+
+def test_findings_stay_when_the_same_trouble_comes_without() -> None:
+    relating = ConnectionFailureSummary(
+        host="h",
+        client="127.0.0.1",
+        failed="client-closed-after-handshake",
+        count=0,
+        findings=[],
+        flows=["a"],
+    )
+    (item,) = _with(relating, before=_with(_trouble())).connections
+    assert (item.count, len(item.findings), item.flows) == (1, 1, ["a"])
+
+
+def test_trouble_is_taken_back() -> None:
+    assert _with(_trouble(2), _trouble(-2)).connections == []
+    assert _with(_trouble(-2), before=_with(_trouble(2))).connections == []
+
+
+def test_trouble_of_an_earlier_run_is_not_taken_back_with_it() -> None:
+    (item,) = _with(_trouble(2), _trouble(-2), before=_with(_trouble(3))).connections
+    assert (item.count, len(item.findings)) == (3, 1)
+
+
+def test_trouble_is_bounded() -> None:
+    troubles = [_trouble(host=f"h{number}", flow=str(number)) for number in range(1100)]
+    connections = _with(*troubles).connections
+    assert len(connections) == 1001
+    assert (connections[-1].host, connections[-1].client, connections[-1].count) == (
+        "(others)",
+        None,
+        100,
+    )
+    assert len(_with(*[_trouble(flow=str(n)) for n in range(100)]).connections[0].flows) == 20
+
+
+def test_lost_reports_are_told_as_they_come() -> None:
+    lost = Lost()
+    lost.add("disk full", 2)
+    earlier = Lost(count=lost.count, reasons=dict(lost.reasons))
+    lost.add("not inspected")
+    lost.add("disk full")
+    tally = SummaryDelta()
+    assert not tally
+    tally.lost = lost.since(earlier)
+    assert tally
+    summary = merged(Summary(lost=earlier), tally)
+    assert summary.lost == lost == Lost(count=4, reasons={"disk full": 3, "not inspected": 1})

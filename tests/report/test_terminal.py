@@ -1,0 +1,142 @@
+"""The line per flow, and the summary at the end."""
+
+import re
+
+import msgspec
+import pytest
+from rich.cells import cell_len
+
+from cos_inspect.model.flow_report import Finding
+from cos_inspect.model.summary import Lost, TransferSummary
+from cos_inspect.report.terminal import closing_lines, flow_line, size_text, table
+from tests.report.build import finding, flow_report
+
+CHINESE = "年度报告/二〇二六年/腾讯云对象存储的使用情况总结与展望（最终版）.pdf"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 40, "3.0 TiB"),
+        (None, "?"),
+    ],
+)
+def test_sizes(size: int | None, text: str) -> None:
+    assert size_text(size) == text
+
+
+def test_a_line_says_it_all() -> None:
+    line = flow_line(flow_report(key="a/腾讯云.txt"))
+    assert line == (
+        "10:00:00Z COS ok      PutObject               200        3 B"
+        " examplebucket-1250000000/a/腾讯云.txt"
+    )
+
+
+def test_findings_follow() -> None:
+    lines = flow_line(flow_report(status=None, findings=[finding()])).splitlines()
+    assert " --- " in lines[0]
+    assert lines[1] == "    error: etag-mismatch: d"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    report = flow_report(key="a\x1b[31m\nb", findings=[_finding("x\x1b]0;y\x07\u202ez")])
+    for line in (flow_line(report), flow_line(report, width=40)):
+        assert "\x1b" not in line
+        assert "\x07" not in line
+        assert "\u202e" not in line
+    assert "\n" not in flow_line(flow_report(key="a\nb"))
+
+
+def test_nothing_is_cut_where_there_is_no_terminal() -> None:
+    report = flow_report(key=CHINESE * 5, findings=[_finding("word " * 100)])
+    first, second = flow_line(report).splitlines()
+    assert first.endswith(CHINESE * 5)
+    assert len(second) > 500
+
+
+@pytest.mark.parametrize("width", [1, 20, 33, 47, 60, 79, 80, 81, 100, 132, 200])
+@pytest.mark.parametrize("key", ["a.txt", CHINESE, "x" * 900, "", "é\u0301" * 80, "👩‍👩‍👧" * 30])
+def test_no_line_is_wider_than_the_terminal(width: int, key: str) -> None:
+    report = flow_report(key=key, findings=[_finding(CHINESE * 4), _finding("a " * 80)])
+    lines = flow_line(report, width=width).splitlines()
+    assert max(cell_len(line) for line in lines) <= max(width, 32)
+
+
+def test_columns_stand_below_each_other_whatever_the_key() -> None:
+    starts = set()
+    for key, operation in ((CHINESE, "PutObject"), ("a", "CompleteMultipartUpload")):
+        line = flow_line(flow_report(key=key, operation=operation), width=100)
+        starts.add(cell_len(line[: line.index("200")]))
+    assert len(starts) == 1
+
+
+def test_of_a_long_place_the_end_of_the_key_is_kept() -> None:
+    line = flow_line(flow_report(key=f"{'deep/' * 40}name.txt"), width=90)
+    assert line.endswith("name.txt")
+    assert "…/deep/" in line
+
+
+def test_findings_are_wrapped_below_their_beginning() -> None:
+    lines = flow_line(flow_report(findings=[_finding("word " * 40)]), width=100).splitlines()
+    assert lines[1].startswith("    error: ")
+    assert all(line.startswith("      word") for line in lines[2:])
+    words = " ".join(line.strip() for line in lines[1:])
+    assert words.split() == ["error:", "etag-mismatch:", *["word"] * 40]
+
+
+def test_colours_change_nothing_but_colours() -> None:
+    report = flow_report(key=CHINESE, findings=[_finding("word " * 40)])
+    for width in (40, 90, None):
+        coloured = flow_line(report, width=width, colour=True)
+        assert "\x1b[31;1merror" in coloured
+        plain = re.sub(r"\x1b\[[0-9;]+m", "", coloured)
+        assert plain == flow_line(report, width=width)
+
+
+def test_closing_lines_count_everything() -> None:
+    transfers = [_transfer("a", "completed"), _transfer("b", "completed"), _transfer("c", "open")]
+    text = closing_lines(
+        verdicts={"ok": 3, "error": 1},
+        rules={"etag-mismatch": 1, "crc64-missing": 2},
+        transfers=transfers,
+        others=2,
+        lost=Lost(count=3, reasons={"disk full": 2, "not inspected": 1}),
+        reports="cos-reports",
+    )
+    assert text.splitlines() == [
+        "COS summary: 4 COS flows among 6: 1 error, 3 ok",
+        "    rules      2 crc64-missing, 1 etag-mismatch",
+        "    transfers  multipart-upload: 2 completed, 1 open",
+        "    lost       3 reports: 2 disk full, 1 not inspected",
+        "    reports    cos-reports",
+    ]
+
+
+def test_a_table_is_aligned_by_columns_of_the_terminal() -> None:
+    lines = table([("报告", "x"), ("report", "y")]).splitlines()
+    assert lines == ["报告    x", "report  y"]
+
+
+def _finding(detail: str) -> Finding:
+    return msgspec.structs.replace(finding(), detail=detail)
+
+
+def _transfer(name: str, state: str) -> TransferSummary:
+    return TransferSummary(
+        kind="multipart-upload",
+        id=name,
+        bucket=None,
+        key=None,
+        state=state,
+        size=None,
+        parts=1,
+        duration_ms=None,
+        verdict="ok",
+        findings=[],
+        flows=[],
+    )
