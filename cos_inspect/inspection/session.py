@@ -156,8 +156,7 @@ class Session:
         self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
         self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
         self._counted_anew: set[str] = set()
-        """Flows whose finding stands for more flows than it says, and those that were judged
-        anew at last."""
+        """Flows whose finding stands for more flows than it says."""
 
     def use(
         self,
@@ -389,7 +388,7 @@ class Session:
         )
 
     def _list_spilled(self, name: str, tracked: _Tracked) -> None:
-        self._counted_anew |= tracked.history.settle()
+        tracked.history.settle()
         listing = self._list(tracked, over=False)
         if listing:
             self._spilled[name] = listing

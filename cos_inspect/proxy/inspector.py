@@ -238,7 +238,7 @@ class CosInspect(ConnectionHooks):
             return
         snapshot = self._snapshots.get(flow.id)
         watch = snapshot.known if snapshot else None
-        if flow.live and watch is not None and watch.upload_under_way:
+        if flow.live and snapshot and watch is not None and watch.upload_under_way:
             # The upload may go on, end, or be cut; no hook of the flow tells of the last.
             watch.put_copies_back()
             self._pending[flow.id] = None
@@ -247,7 +247,8 @@ class CosInspect(ConnectionHooks):
                 self._pending[flow.id] = loop.call_later(
                     _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
                 )
-            # Flows are saved after this hook, and never again.
+            # Flows are saved after this hook, and never again. The answer was not read yet.
+            watch = snapshot.watch() or watch
             self._reporting.leave_for_now(flow, watch.answered_exchange())
             return
         self._finish(flow, may_wait=flow.live and self._gathering.is_wanted)

@@ -132,7 +132,7 @@ def test_flows_under_way_are_no_failures(
             nothing_is_said_of(again)
 
 
-def read_later(capture: Path, folder: Path) -> list[Report]:
+def read_later(capture: Path, folder: Path, fail_on: str = "notice") -> list[Report]:
     later = folder / "later"
     done = subprocess.run(
         [
@@ -140,7 +140,7 @@ def read_later(capture: Path, folder: Path) -> list[Report]:
             "analyze",
             str(capture),
             f"--report-dir={later}",
-            "--fail-on=notice",
+            f"--fail-on={fail_on}",
         ],
         capture_output=True,
         text=True,
@@ -238,3 +238,34 @@ def test_a_refusal_is_told_though_the_upload_was_under_way(
             lab.stop()
         (report,) = lab.reports
     assert [finding["rule"] for finding in report["findings"]] == ["error-response"]
+
+
+def test_a_refusal_is_saved_with_its_mark_before_the_upload_has_ended(
+    tmp_path: Path, origin: Origin
+) -> None:
+    """mitmproxy saves a flow once it is answered, and never again; the client gives up, goes on
+    to the end, or neither."""
+    capture = tmp_path / "saved.mitm"
+    names = ("gives-up", "goes-on", "waits")
+    with Lab(origin, tmp_path, f"--save-stream-file={capture}") as lab:
+        for name in names:
+            lab.damage(name, early(error("AccessDenied"), after=65536, keep_reading=True))
+            with lab.raw(f"PUT /{name}\nContent-Length: 2048000") as connection:
+                connection.sendall(BIG[:1_000_000])
+                assert connection.recv(12) == b"HTTP/1.1 403"
+                if name == "goes-on":
+                    connection.sendall(BIG[1_000_000:])
+                if name == "waits":
+                    lab.report_on(name)
+        reports = {name: lab.report_on(name) for name in names}
+        lab.stop()
+    saved = {flow.request.path.strip("/"): flow for flow in saved_flows(capture)}
+    assert saved.keys() == set(names)
+    for name, flow in saved.items():
+        assert [item["rule"] for item in reports[name]["findings"]] == ["error-response"]
+        assert flow.marked == ":orange_circle:"
+        assert flow.comment.startswith("warning: error-response (COS PutObject)")
+        assert flow.metadata["cos"]["verdict"] == "warning"
+        assert flow.metadata["cos"]["findings"] == ["error-response"]
+    for again in read_later(capture, tmp_path, "error"):
+        assert [item["rule"] for item in again["findings"]] == ["error-response"]
