@@ -31,6 +31,8 @@ _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]"
 """The next bracket that stands in no string, or the quote of a string without end."""
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _STRING_END = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+"""Of a pair that stands for one character beyond the first plane."""
 _CREATOR = re.compile(rb'"creator"\s*:\s*\{[^{}]*?"name"\s*:\s*"([^"]*)"')
 _FILLING = re.compile(rb"[ \t\r\n,]*+")
 _OPENING = b"{["
@@ -175,10 +177,7 @@ class HarEntries:
                 entry.take_blob(writer.blob())
                 return found.end()
             # A backslash and what it escapes stay together.
-            stop = len(self._buffer) - 1
-            while stop > at and self._buffer[stop - 1] == 0x5C:  # backslash
-                stop -= 1
-            stop = max(stop, at)
+            stop = max(at, _whole_escapes(self._buffer))
             writer.write(self._buffer[at:stop])
             if not self._more(stop):
                 raise self._ends_inside(entry)
@@ -270,9 +269,10 @@ def unescaped(blob: Blob) -> Iterator[bytes]:
         rest = b""
         if b"\\" in chunk[-12:]:
             # An escape, or one half of a pair, may go on in the next piece.
-            cut = len(chunk) - 12 + chunk[-12:].index(b"\\") if len(chunk) > 12 else 0
-            while cut > 0 and chunk[cut - 1] == 0x5C:  # backslash
-                cut -= 1
+            window = max(0, len(chunk) - 12)
+            cut = _whole_escapes(chunk[: chunk.index(b"\\", window) + 1])
+            if _FIRST_HALF.match(chunk, cut - 6) and _whole_escapes(chunk[: cut - 5]) == cut - 6:
+                cut -= 6
             chunk, rest = chunk[:cut], chunk[cut:]
         if b"\\" in chunk:
             chunk = _plain(chunk)
@@ -281,11 +281,17 @@ def unescaped(blob: Blob) -> Iterator[bytes]:
         yield _plain(rest)
 
 
+def _whole_escapes(data: bytes) -> int:
+    """How much of it does not end with a backslash that escapes what follows."""
+    run = len(data) - len(data.rstrip(b"\\"))
+    return len(data) - run % 2
+
+
 def _plain(chunk: bytes) -> bytes:
     # Latin-1 lets bytes of UTF-8 pass that a piece may have cut apart.
     parts: list[bytes] = []
     at = 0
-    for found in re.finditer(rb"(?:\\u[0-9a-fA-F]{4}|\\.)+", chunk):
+    for found in re.finditer(rb"(?:\\u[0-9a-fA-F]{4}|\\.)++", chunk):
         parts.append(chunk[at : found.start()])
         text = json.loads(b'"' + found[0] + b'"')
         parts.append(text.encode("utf-8", "surrogateescape"))

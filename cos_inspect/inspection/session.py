@@ -156,7 +156,8 @@ class Session:
         self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
         self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
         self._counted_anew: set[str] = set()
-        """Flows whose finding stands for more flows than it says."""
+        """Flows whose finding stands for more flows than it says, and those that were judged
+        anew at last."""
 
     def use(
         self,
@@ -388,7 +389,7 @@ class Session:
         )
 
     def _list_spilled(self, name: str, tracked: _Tracked) -> None:
-        tracked.history.settle()
+        self._counted_anew |= tracked.history.settle()
         listing = self._list(tracked, over=False)
         if listing:
             self._spilled[name] = listing

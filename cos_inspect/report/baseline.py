@@ -1,4 +1,4 @@
-"""Known findings: a file of them, so that a build fails only for new ones.
+"""BaselineEntry findings: a file of them, so that a build fails only for new ones.
 
 An entry names a rule and where it was found. Ids and times differ from run to
 run, so they have no part in it. A member that is left out fits everything,
@@ -7,7 +7,8 @@ which lets a person widen an entry by hand.
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -42,37 +43,26 @@ class Baseline:
     """Asks whether a finding is known."""
 
     def __init__(self, known: Iterable[BaselineEntry] = ()) -> None:
-        self._exact: set[BaselineEntry] = set()
-        self._wide: dict[str, list[BaselineEntry]] = {}
-        for each in known:
-            self._exact.add(each)
-            self._wide.setdefault(each.rule, []).append(each)
-        # What names everything is found by its hash alone.
-        for rule, entries in self._wide.items():
-            self._wide[rule] = [
-                each for each in entries if None in (each.operation, each.bucket, each.key)
-            ]
+        self._known = frozenset(known)
 
     def __bool__(self) -> bool:
-        return bool(self._exact)
+        return bool(self._known)
 
     def knows(self, found: BaselineEntry) -> bool:
-        return found in self._exact or any(
-            each.operation in (None, found.operation)
-            and each.bucket in (None, found.bucket)
-            and each.key in (None, found.key)
-            for each in self._wide.get(found.rule, ())
-        )
+        return any(entry in self._known for entry in _entries_for(found))
 
     def not_seen(self, found: Iterable[BaselineEntry]) -> list[BaselineEntry]:
         """Entries that fit nothing of what was found; they can be taken out."""
-        left = set(self._exact)
-        for each in found:
-            left.discard(each)
-            for wide in self._wide.get(each.rule, ()):
-                if wide in left and Baseline([wide]).knows(each):
-                    left.discard(wide)
-        return sorted(left, key=_order)
+        seen = {entry for each in found for entry in _entries_for(each)}
+        return sorted(self._known - seen, key=_order)
+
+
+def _entries_for(found: BaselineEntry) -> Iterator[BaselineEntry]:
+    """Every entry that knows it: one that leaves something out fits whatever stands there."""
+    for operation, bucket, key in product(
+        {found.operation, None}, {found.bucket, None}, {found.key, None}
+    ):
+        yield BaselineEntry(rule=found.rule, operation=operation, bucket=bucket, key=key)
 
 
 def entry_of(report: FlowReport, finding: Finding) -> BaselineEntry:

@@ -1,5 +1,6 @@
 """Appends: the chain of positions, and the CRC-64 of what the pieces make together."""
 
+import bisect
 from collections.abc import Iterator
 
 import msgspec
@@ -14,7 +15,7 @@ from cos_inspect.transfers.account import (
     keep,
     skipped,
 )
-from cos_inspect.transfers.limits import Limits
+from cos_inspect.transfers.limits import Effort, Limits
 from cos_inspect.transfers.observation import Observation
 
 
@@ -66,10 +67,13 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         self.whole: dict[str, int | None] = {}
         """CRC-64 of the object after each stored append, by flow id; None: unknown."""
         self.end: Append | None = None
-        self.told: dict[int, dict[int, float]] = {}
-        """When each CRC-64 was first read, by the object's size."""
+        self.told: dict[int, list[tuple[float, int]]] = {}
+        """The two CRC-64s that were read first, and when, by the object's size."""
         self.etags: dict[str, float] = {}
         """When the first append that was answered with an ETag was over."""
+        self._stored: list[Append] = []
+        """Those that were judged, in the order in which they began."""
+        self._effort = Effort()
         for reading in self.readings.values():
             self._index(reading)
         for append in self.appends.values():
@@ -92,11 +96,12 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         touched = {append.flow_id}
         if not append.stored or not judge:
             return touched
-        if is_new and (self.end is None or append.begin > self.end.begin):
-            self.whole[append.flow_id] = self._after(append, self.end)
-            self.end = append
-            return touched
-        return self.settle() | touched
+        if not is_new:
+            return self.settle() | touched
+        at = bisect.bisect_left(self._stored, append.begin, key=lambda one: one.begin)
+        self._stored.insert(at, append)
+        self.end = self._stored[-1]
+        return self._judge_from(at) | touched
 
     def learn(
         self, size: int, crc64: int, moment: float, limits: Limits, *, judge: bool
@@ -116,10 +121,11 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         # It bears on later appends alone, and mostly there is none yet.
         if not judge or self.end is None or self.end.started < moment:
             return set()
-        return self.settle()
+        return self.settle() if self._effort.allows(len(self._stored), self.facts) else set()
 
     def _index(self, reading: LengthTold) -> None:
-        self.told.setdefault(reading.size, {})[reading.crc64] = reading.moment
+        told = [one for one in self.told.get(reading.size, ()) if one[1] != reading.crc64]
+        self.told[reading.size] = sorted([*told, (reading.moment, reading.crc64)])[:2]
 
     def _note_etag(self, append: Append) -> None:
         if append.stored and append.etag is not None:
@@ -129,12 +135,30 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
     def settle(self) -> set[str]:
         """Judges all appends anew; the flows of which something else is to be said now."""
         before = self.whole
-        self.whole, self.end = {}, None
-        for append in sorted(self.appends.values(), key=lambda append: append.begin):
-            if append.stored:
-                self.whole[append.flow_id] = self._after(append, self.end)
-                self.end = append
+        self.whole = {}
+        self._stored = sorted(
+            (append for append in self.appends.values() if append.stored),
+            key=lambda append: append.begin,
+        )
+        self.end = None
+        for append in self._stored:
+            self.whole[append.flow_id] = self._after(append, self.end)
+            self.end = append
         return {name for name, crc64 in self.whole.items() if before.get(name) != crc64}
+
+    def _judge_from(self, at: int) -> set[str]:
+        """Judges an append, and those behind it as long as that changes anything."""
+        touched = set()
+        for place in range(at, len(self._stored)):
+            append = self._stored[place]
+            crc64 = self._after(append, self._stored[place - 1] if place else None)
+            if place > at and crc64 == self.whole.get(append.flow_id):
+                break
+            if place > at and not self._effort.allows(1, self.facts):
+                break
+            self.whole[append.flow_id] = crc64
+            touched.add(append.flow_id)
+        return touched
 
     def _after(self, append: Append, before: Append | None) -> int | None:
         if append.crc64 is None or append.size is None:
@@ -156,8 +180,8 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         """CRC-64 of the object of that length, where it was read and was always the same."""
         if append.position is None:
             return None
-        read = self.told.get(append.position, {})
-        told = [crc64 for crc64, moment in read.items() if moment <= append.started]
+        read = self.told.get(append.position, ())
+        told = [crc64 for moment, crc64 in read if moment <= append.started]
         return told[0] if len(told) == 1 else None
 
     def appended_as(self, etag: str, moment: float) -> bool:

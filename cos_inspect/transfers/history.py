@@ -95,6 +95,8 @@ class History(msgspec.Struct, kw_only=True):
             touched |= reading.settle(self.heads)
         if self.log is not None:
             touched |= self.log.settle()
+        for upload in self.uploads.values():
+            touched |= upload.settle()
         return touched
 
     def upload_of(self, seen: Observation) -> Upload | None:
@@ -154,11 +156,8 @@ class History(msgspec.Struct, kw_only=True):
         self.facts += upload.facts - before
         if not judge:
             return set()
-        touched = {
-            complete.flow_id
-            for complete in upload.completes.values()
-            if upload.has_parts_of(complete)
-        }
+        is_part = seen.operation in ("UploadPart", "UploadPartCopy")
+        touched = upload.due() if is_part and upload.completes else set()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
         return touched | (lost ^ _lost(upload))

@@ -33,3 +33,23 @@ LIVE = Limits()
 UNBOUNDED = Limits(
     parts=_NONE, steps=_NONE, versions=_NONE, tries=_NONE, requests=_NONE, sights=_NONE
 )
+
+
+class Effort:
+    """Spreads what is judged anew over the facts that came, so that each of them costs the
+    same, in whatever order they come. What is put off is judged when all is settled."""
+
+    __slots__ = ("_spent",)
+
+    FREE = 2048
+    RATE = 4
+
+    def __init__(self) -> None:
+        self._spent = 0
+
+    def allows(self, cost: int, facts: int) -> bool:
+        """Whether ``cost`` facts can be looked at again, of ``facts`` that came in all."""
+        if self._spent + cost > self.FREE + self.RATE * facts:
+            return False
+        self._spent += cost
+        return True

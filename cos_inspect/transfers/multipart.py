@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from cos_inspect.transfers.account import Fact, keep
-from cos_inspect.transfers.limits import Limits
+from cos_inspect.transfers.limits import Effort, Limits
 from cos_inspect.transfers.observation import EtagForm, Observation, SseMode
 
 
@@ -59,7 +59,7 @@ class Step(Fact, frozen=True, kw_only=True, omit_defaults=True):
     etag_form: EtagForm = "md5"
 
 
-class Upload(msgspec.Struct, kw_only=True):
+class Upload(msgspec.Struct, kw_only=True, dict=True):
     """All that was seen of one upload id."""
 
     upload_id: str
@@ -72,14 +72,19 @@ class Upload(msgspec.Struct, kw_only=True):
     last: float = 0.0
     left_out: int = 0
 
+    def __post_init__(self) -> None:
+        self._begun: tuple[SseMode, EtagForm] | None = None
+        self._effort = Effort()
+        self._put_off: set[str] = set()
+
     def add(self, seen: Observation, limits: Limits) -> bool:
         """Takes one exchange in; False when it is too much."""
-        is_part = seen.operation in ("UploadPart", "UploadPartCopy")
+        is_part = seen.operation in ("UploadPart", "UploadPartCopy") and seen.no_part_number is None
         steps = len(self.steps) + len(self.completes)
         if self.facts >= limits.parts or (not is_part and steps >= limits.steps):
             self.left_out += 1
             return False
-        if is_part and seen.no_part_number is None:
+        if is_part:
             self._add_part(_part_try(seen))
         elif seen.operation == "CompleteMultipartUpload":
             self._add_complete(_complete_try(seen))
@@ -101,19 +106,22 @@ class Upload(msgspec.Struct, kw_only=True):
     def _add_step(self, step: Step) -> None:
         self.facts += step.flow_id not in self.steps
         keep(self.steps, step)
+        self._begun = None
         self.last = max(self.last, step.ended)
 
     @property
     def encryption(self) -> tuple[SseMode, EtagForm]:
         """As Initiate settled it, and what it makes of the parts' ETags; the parts do not
         repeat it."""
-        begun = [
-            step
-            for step in self.steps.values()
-            if step.operation == "InitiateMultipartUpload" and step.encryption != "none"
-        ]
-        first = min(begun, key=lambda step: step.order, default=None)
-        return (first.encryption, first.etag_form) if first else ("none", "md5")
+        if self._begun is None:
+            begun = [
+                step
+                for step in self.steps.values()
+                if step.operation == "InitiateMultipartUpload" and step.encryption != "none"
+            ]
+            first = min(begun, key=lambda step: step.order, default=None)
+            self._begun = (first.encryption, first.etag_form) if first else ("none", "md5")
+        return self._begun
 
     @property
     def was_begun(self) -> bool:
@@ -126,6 +134,24 @@ class Upload(msgspec.Struct, kw_only=True):
     def has_parts_of(self, complete: CompleteTry) -> bool:
         """Whether as many parts were seen as were listed: before, nothing can be joined."""
         return complete.listed is not None and len(self.parts) >= len(complete.listed)
+
+    def due(self) -> set[str]:
+        """Completes of which something else may be said now that one more part was seen;
+        where they list many parts, only now and then."""
+        found = set()
+        for complete in self.completes.values():
+            if not self.has_parts_of(complete):
+                continue
+            if self._effort.allows(1 + len(complete.listed or ()), self.facts):
+                found.add(complete.flow_id)
+            else:
+                self._put_off.add(complete.flow_id)
+        return found
+
+    def settle(self) -> set[str]:
+        """The Completes that ``due`` put off."""
+        put_off, self._put_off = self._put_off, set()
+        return put_off
 
 
 def _part_try(seen: Observation) -> PartTry:

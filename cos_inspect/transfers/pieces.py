@@ -6,15 +6,17 @@ been taken apart at the other's end as it passed (``marks``); else the overlap
 cannot be resolved and nothing is said.
 """
 
+import bisect
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from cos_inspect.digests import combine_crc64
 from cos_inspect.transfers.account import Comparison, Fact, compared, skipped
+from cos_inspect.transfers.limits import Effort
 from cos_inspect.transfers.observation import Observation
 
-_FREE_JUDGEMENTS = 32
+_MOST_EDGES = 64
 
 
 class Piece(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,19 +62,25 @@ class Front:
     """How far the pieces of a version reach from its first byte; kept beside the facts so
     that each new piece costs the same."""
 
-    __slots__ = ("bytes", "ends", "first", "judged", "judgements", "partial", "reach")
+    __slots__ = ("_effort", "edges", "ends", "first", "judged", "partial", "pieces", "reach")
 
     def __init__(self) -> None:
         self.reach = {0}
         self.ends: dict[int, list[int]] = {}
-        self.bytes = 0
-        self.judged = 0
-        self.judgements = 0
+        self.edges: list[int] = []
+        """Where pieces begin or end, rising."""
+        self.pieces = 0
+        self.judged = False
+        self._effort = Effort()
         self.partial = False
         self.first: Piece | None = None
 
     def add(self, piece: Piece) -> None:
-        self.bytes += piece.end - piece.first
+        self.pieces += 1 + len(piece.marks)
+        for edge in (piece.first, piece.end):
+            at = bisect.bisect_left(self.edges, edge)
+            if self.edges[at : at + 1] != [edge]:
+                self.edges.insert(at, edge)
         self.partial = self.partial or piece.partial
         if self.first is None or (piece.started, piece.flow_id) < (
             self.first.started,
@@ -89,11 +97,19 @@ class Front:
                     pending.extend(self.ends.get(at, ()))
 
     def is_due(self, total: int) -> bool:
-        """Whether the pieces should be joined (again): what it costs is spread over
-        as many bytes as the object has."""
+        """Whether the pieces should be joined, for the first time or again."""
         if total not in self.reach:
             return False
-        return self.judgements < _FREE_JUDGEMENTS or self.bytes >= self.judged + total
+        return self._effort.allows(self.pieces, self.pieces) or not self.judged
+
+    def edges_between(self, first: int, end: int) -> list[int]:
+        """Where pieces begin or end between two bytes; of very many those nearest to the two,
+        where pieces are joined."""
+        low = bisect.bisect_right(self.edges, first)
+        high = bisect.bisect_left(self.edges, end)
+        if high - low <= 2 * _MOST_EDGES:
+            return self.edges[low:high]
+        return self.edges[low : low + _MOST_EDGES] + self.edges[high - _MOST_EDGES : high]
 
 
 def cover(pieces: list[Piece], total: int, crc64: int | None) -> Coverage | None:

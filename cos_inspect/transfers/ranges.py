@@ -8,7 +8,7 @@ from itertools import accumulate
 import msgspec
 
 from cos_inspect.transfers.account import Account, busy_seconds
-from cos_inspect.transfers.limits import Limits
+from cos_inspect.transfers.limits import Effort, Limits
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.pieces import Coverage, Front, Piece, cover, piece_of
 
@@ -126,6 +126,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         self.coverages: dict[str, Coverage] = {}
         self.changes: dict[str, Change] = {}
         """By version."""
+        self._effort = Effort()
         for name, version in self.versions.items():
             front = self.fronts[name] = Front()
             for piece in version.pieces.values():
@@ -192,7 +193,11 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         if heads is None:
             return set()
         touched = self._judge(name, heads, finally_=False)
-        if len(self.versions) > 1 and self._may_change(front, piece):
+        if (
+            len(self.versions) > 1
+            and self._may_change(front, piece)
+            and self._effort.allows(self.facts, self.facts)
+        ):
             touched |= self._find_changes()
         return touched
 
@@ -210,8 +215,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
             return set()
         if not (total in front.reach if finally_ else front.is_due(total)):
             return set()
-        front.judgements += 1
-        front.judged = front.bytes
+        front.judged = True
         head = heads.get(version.etag or "")
         crc64 = version.crc64 if version.crc64 is not None else head.crc64 if head else None
         found = cover(list(version.pieces.values()), total, crc64)
@@ -292,14 +296,10 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
                 continue
             if not version.times.are_whole(total):
                 continue
-            edges = sorted(
-                {at for piece in version.pieces.values() for at in (piece.first, piece.end)}
-            )
             for piece in version.pieces.values():
-                low = bisect.bisect_right(edges, piece.first)
-                high = bisect.bisect_left(edges, piece.end)
-                if low < high:
-                    yield piece.flow_id, [at - piece.first for at in edges[low:high]]
+                edges = front.edges_between(piece.first, piece.end)
+                if edges:
+                    yield piece.flow_id, [at - piece.first for at in edges]
 
     def is_ranged(self, name: str) -> bool:
         """Whether a range of a version was fetched; whole GETs alone are no such download."""
@@ -307,11 +307,8 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
 
     def boundaries(self, name: str, first: int, end: int) -> list[int]:
         """Where pieces of a version begin or end between two bytes."""
-        version = self.versions.get(name)
-        if version is None:
-            return []
-        edges = {at for piece in version.pieces.values() for at in (piece.first, piece.end)}
-        return sorted(at for at in edges if first < at < end)
+        front = self.fronts.get(name)
+        return front.edges_between(first, end) if front else []
 
 
 def total_of(version: Version, heads: Heads) -> int | None:
