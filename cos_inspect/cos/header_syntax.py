@@ -10,9 +10,12 @@ documents as fixed is held against a value.
 import binascii
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Final
 
 import msgspec
+
+from cos_inspect.cos.request_id import read_request_id, trace_id_well_formed
 
 type Checker = Callable[[str], tuple[str, ...]]
 
@@ -73,6 +76,9 @@ _ACLS = frozenset(
     }
 )
 _DIRECTIVES = frozenset({"copy", "replaced", "replace"})
+_CONNECTIONS = frozenset({"keep-alive", "close"})
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BOOLEANS = frozenset({"true", "false"})
 
 
@@ -132,10 +138,24 @@ def _crc64(value: str) -> tuple[str, ...]:
 
 def _date(value: str) -> tuple[str, ...]:
     if _IMF_DATE.fullmatch(value):
-        return _FINE
+        return _day(value)
     if len(value) < 64 and _OTHER_DATES.fullmatch(value) and value.isascii():
         return ("not an IMF-fixdate (Sun, 06 Nov 1994 08:49:37 GMT)",)
     return ("not a date",)
+
+
+def _day(value: str) -> tuple[str, ...]:
+    """Whether the day exists and is of that weekday."""
+    try:
+        day = date(int(value[12:16]), _MONTHS.index(value[8:11]) + 1, int(value[5:7]))
+    except ValueError:
+        return ("names a day that does not exist",)
+    weekday = _WEEKDAYS[day.weekday()]
+    return _FINE if value.startswith(weekday) else (f"that day is a {weekday}",)
+
+
+def _connection(value: str) -> tuple[str, ...]:
+    return _FINE if value.lower() in _CONNECTIONS else ("neither keep-alive nor close",)
 
 
 def _base64_of(size: int, what: str) -> Checker:
@@ -256,6 +276,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "amz-sse-algorithm": _pattern(_ALGORITHM, "not the name of an algorithm"),
     "base64": _base64,
     "boolean": _one_of(_BOOLEANS, "neither true nor false"),
+    "connection": _connection,
     "content-range": _content_range,
     "copy-range": _copy_range,
     "copy-source": _copy_source,
@@ -293,3 +314,23 @@ CHECKERS: Final[dict[str, Checker]] = {
     "word": _pattern(_WORD, "not a word"),
 }
 """Name of a grammar to its checker. Checkers never raise and take linear time."""
+
+
+def _request_id_remark(value: str) -> tuple[str, ...]:
+    form = read_request_id(value).form
+    if form == "unrecognised":
+        return ("not of the known form: base64 of time_address_process_counter in hex",)
+    return ("base64 without its padding",) if form == "bad-padding" else _FINE
+
+
+def _trace_id_remark(value: str) -> tuple[str, ...]:
+    if value.strip(" \t").endswith("*") or trace_id_well_formed(value.strip(" \t")):
+        return _FINE
+    return ("not of the known form: base64 of 128 hex digits",)
+
+
+REMARKS: Final[dict[str, Checker]] = {
+    "request-id": _request_id_remark,
+    "trace-id": _trace_id_remark,
+}
+"""What is worth a word and no fault: other services may make ids of another form."""

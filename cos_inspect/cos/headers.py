@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from cos_inspect.cos.header_syntax import CHECKERS, text
+from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, text
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
 
@@ -31,6 +31,7 @@ _MAX_CACHED = 128
 _MAX_CACHED_FIELD = 192
 _NO_ISSUES: tuple[str, ...] = ()
 _SHOWN_OF_LONG = 1024
+_TWO_LENGTHS = "stands together with Transfer-Encoding"
 _TOO_LONG = ("longer than 64 KiB: not inspected, and only its beginning is shown",)
 _TOO_MANY = ("behind the first 10,000 fields: not inspected, and its value is left out",)
 
@@ -68,6 +69,12 @@ class _Table(msgspec.Struct, frozen=True):
     """Longest first."""
 
 
+def syntax_of(row: dict[str, str], side: Side) -> str:
+    """The grammar of a row of the header table on one side."""
+    asked, slash, answered = row["syntax"].partition("/")
+    return answered if slash and side == "response" else asked
+
+
 @cache
 def _table(side: Side) -> _Table:
     exact: dict[str, HeaderFact] = {}
@@ -75,16 +82,17 @@ def _table(side: Side) -> _Table:
     for row in rows("headers"):
         # On the side where it does not belong, a header keeps its meaning and its secret only.
         here = row["direction"] in (side, "both")
-        if row["syntax"] not in CHECKERS:
-            raise ValueError(f"headers.tsv: no grammar {row['syntax']!r}")
+        syntax = syntax_of(row, side)
+        if syntax not in CHECKERS:
+            raise ValueError(f"headers.tsv: no grammar {syntax!r}")
         fact = HeaderFact(
             name=row["name"],
             category=_CATEGORIES[row["category"]],
             meaning=row["meaning"],
             secret=_SECRECIES[row["secret"]],
             single=here and row["single"] == "1",
-            syntax=row["syntax"] if here else "text",
-            required_value=here and side == "response" and row["syntax"] in _NEVER_EMPTY,
+            syntax=syntax if here else "text",
+            required_value=here and side == "response" and syntax in _NEVER_EMPTY,
         )
         if fact.name.endswith("*"):
             prefixes.append((fact.name[:-1], fact))
@@ -153,14 +161,20 @@ class AnnotatedHeader(msgspec.Struct, frozen=True, gc=False):
 def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
     """The first ``MAX_FIELDS`` fields in wire order, described and checked. Of what is
     beyond ``MAX_VALUE`` only the beginning is kept."""
-    return tuple(
-        [
-            _annotated_cached(side, name, value)
-            if len(name) + len(value) <= _MAX_CACHED_FIELD
-            else _annotated(side, name, value)
-            for name, value in headers.fields[:MAX_FIELDS]
+    found = [
+        _annotated_cached(side, name, value)
+        if len(name) + len(value) <= _MAX_CACHED_FIELD
+        else _annotated(side, name, value)
+        for name, value in headers.fields[:MAX_FIELDS]
+    ]
+    if "transfer-encoding" in headers and "content-length" in headers:
+        found = [
+            msgspec.structs.replace(header, issues=(*header.issues, _TWO_LENGTHS))
+            if header.fact.name == "content-length"
+            else header
+            for header in found
         ]
-    )
+    return tuple(found)
 
 
 def names_beyond(headers: Headers) -> tuple[list[str], tuple[str, ...]]:
@@ -174,7 +188,11 @@ def _annotated(side: Side, name: str, value: str) -> AnnotatedHeader:
     if len(name) > MAX_VALUE or len(value) > MAX_VALUE:
         begin = value[:_SHOWN_OF_LONG]
         return AnnotatedHeader(name[:_SHOWN_OF_LONG], begin, fact, _NO_ISSUES, _TOO_LONG)
-    return AnnotatedHeader(name, value, fact, issues(fact, value))
+    found = issues(fact, value)
+    remark = REMARKS.get(fact.syntax)
+    if remark is None or found or not value:
+        return AnnotatedHeader(name, value, fact, found)
+    return AnnotatedHeader(name, value, fact, found, remark(value))
 
 
 # Most headers of a client or server are the same from message to message.

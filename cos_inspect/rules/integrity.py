@@ -300,6 +300,9 @@ def header_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         sides.append(("response", cos.response_headers))
     for side, headers in sides:
         for header in headers:
+            if cos.through_cdn and header.fact.syntax == "connection":
+                # It is about the connection to the CDN.
+                continue
             for issue in header.issues:
                 name = header.name
                 shown: dict[str, Any] = {} if header.fact.secret else {"value": header.value}
