@@ -33,6 +33,8 @@ from tests.origin.signing import Verifier
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTROL = Path(__file__).with_name("soak_script.py")
+OUTPUT = "mitmdump.log"
+"""All that mitmdump printed, in the folder of the run."""
 WORKERS = 6
 RELOAD_SECONDS = 40.0
 FAULT_SHARE = 0.3
@@ -202,8 +204,11 @@ class Soak:
             wrong=[*outcome.wrong, *self._wrong, *disturbances.failures],
         )
         output = "".join(proxy.output)
-        if "Traceback" in output:
-            result.wrong.append("mitmdump printed a traceback:\n" + output[-5000:])
+        (self._folder / OUTPUT).write_text(output, "utf-8")
+        at = output.find("Traceback")
+        if at >= 0:
+            began = output.rfind("\n", 0, max(0, output.rfind("\n", 0, at))) + 1
+            result.wrong.append("mitmdump printed a traceback:\n" + output[began : at + 5000])
         if self._truth.unmarked:
             result.wrong.append(f"{self._truth.unmarked} requests were not marked by the proxy")
         return result

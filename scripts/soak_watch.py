@@ -12,6 +12,9 @@ EVERY_SECONDS = 0.5
 REPORT_FILES = "report files"
 """The writer keeps some of them open, a bounded number."""
 
+SQLITE = "etilqs_"
+"""Temporary files of SQLite: in one of them lies what the addon remembers beyond a bound."""
+
 
 def memory_kib(pid: int) -> int:
     """The resident size."""
@@ -28,7 +31,8 @@ def descriptors(pid: int, reports: Path) -> Counter[str]:
         with contextlib.suppress(FileNotFoundError):
             target = link.readlink()
             inside = target == reports or reports in target.parents
-            found[REPORT_FILES if inside else target.name.partition(":")[0]] += 1
+            if not target.name.startswith(SQLITE):
+                found[REPORT_FILES if inside else target.name.partition(":")[0]] += 1
     return found
 
 

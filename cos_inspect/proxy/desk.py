@@ -62,7 +62,8 @@ class Desk:
             return revised
         if settings.formats != before.formats and self._writer is not None:
             self._writer.submit_session(self.session.summary())
-            self._retire_writer()
+            self._retired.append(self._writer)
+            self._writer = self._writer.followed(settings.formats)
         self.session.use(
             hosts=settings.hosts,
             ignore=settings.ignore,
@@ -157,7 +158,8 @@ class Desk:
         """Returns when all that was taken is on disk, or is lost."""
         self._retire_writer()
         while self._retired:
-            writer = self._retired.pop()
+            # Each one waits for the one before.
+            writer = self._retired.pop(0)
             writer.close()
             self._lost.merge(writer.lost)
 

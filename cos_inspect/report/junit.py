@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from xml.sax.saxutils import escape, quoteattr
 
-from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity
+from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
@@ -22,12 +22,13 @@ NAME = "junit.xml"
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="cos-inspect">\n'
 _TAIL = b"</testsuites>\n"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_RULES_OF_CHECK = {
+_RULES_OF_CHECK: dict[CheckName, tuple[str, ...]] = {
     "content-md5": ("content-md5-mismatch",),
     "content-length": ("body-truncated",),
     "etag": ("etag-mismatch",),
     "crc64": ("crc64-mismatch",),
     "append-crc64": ("crc64-mismatch",),
+    "append-md5": ("append-md5-mismatch",),
     "multipart-crc64": ("multipart-crc64-mismatch",),
     "multipart-etags": ("multipart-etag-mismatch",),
     "range-crc64": ("range-crc64-mismatch",),

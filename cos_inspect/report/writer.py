@@ -31,9 +31,11 @@ _START_SECONDS = 1.0
 class ReportWriter:
     """Takes finished reports and has them on disk within a second, where the disk can."""
 
-    def __init__(self, path: Path, formats: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, formats: Sequence[str], *, before: Writing | None = None
+    ) -> None:
         self.path = path
-        self._writing = Writing(path, formats)
+        self._writing = Writing(path, formats, before)
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
         self._is_full = False
@@ -104,6 +106,13 @@ class ReportWriter:
     def retire(self) -> None:
         """Has everything submitted before written, without waiting for it; ``close`` does."""
         self._writing.closing.set()
+
+    def followed(self, formats: Sequence[str]) -> "ReportWriter":
+        """The same, and the writer that goes on in the same place, in other formats: it may
+        revise what this one has written."""
+        self.retire()
+        before = self._writing if self._thread is not None else None
+        return ReportWriter(self.path, formats, before=before)
 
     def close(self) -> None:
         """Returns when everything submitted before is on disk, or is lost."""

@@ -46,7 +46,10 @@ class _GivenUpError(Exception):
 class Writing:
     """``run`` is the thread. The public attributes are for others to fill meanwhile."""
 
-    def __init__(self, path: Path, formats: Sequence[str]) -> None:
+    def __init__(self, path: Path, formats: Sequence[str], before: "Writing | None" = None) -> None:
+        """``before`` wrote to the same place and is closing: this one begins when that one
+        has ended, and may revise what it has written."""
+        self._before = before
         self.waiting = Waiting(_MOST_WAITING, _HEAVIEST)
         self.renewal: deque[SessionSummary] = deque(maxlen=1)
         self.over: deque[SessionSummary] = deque(maxlen=_MOST_SESSIONS)
@@ -55,6 +58,8 @@ class Writing:
         self.lock = threading.Lock()
         """For ``connections`` and what is lost; held for moments only."""
         self.closing = threading.Event()
+        self.ended = threading.Event()
+        """Nothing more will be written."""
         self.signs = 0
         """Grows while the disk answers."""
         self._path = path
@@ -92,6 +97,7 @@ class Writing:
     def give_up(self, reason: str) -> None:
         """From another thread: what waits is lost, and nothing more is to be written."""
         self._is_given_up = True
+        self.ended.set()
         count = self.waiting.unsettled()
         self.lose(reason, count)
         logger.error("%d COS reports are not written to %s: %s", count, self._path, reason)
@@ -99,6 +105,7 @@ class Writing:
     def run(self) -> None:
         is_closing = False
         try:
+            self._take_over()
             while not is_closing and not self._is_given_up:
                 # Waking for each report would cost more than writing it does.
                 pause = _RETRY_SECONDS if self._trouble.is_on else _GATHER_SECONDS
@@ -108,6 +115,20 @@ class Writing:
             if not self._is_given_up:
                 self._lose_waiting()
             self._directory.close()
+            self.ended.set()
+
+    def _take_over(self) -> None:
+        before, self._before = self._before, None
+        if before is None:
+            return
+        while not before.ended.wait(_GATHER_SECONDS) and not self._is_given_up:
+            self.signs = before.signs
+        self._written = before.hand_over()
+
+    def hand_over(self) -> OrderedDict[str, _Written]:
+        """What may be revised; to be called when this has ended, and once."""
+        written, self._written = self._written, OrderedDict()
+        return written
 
     def _guarded_turn(self, *, is_closing: bool) -> None:
         try:
@@ -271,6 +292,12 @@ class Writing:
             self._trouble.note(error, lost.count)
             # Others are counted already.
             self.lose(reason_of(error), self._flows)
+        except _GivenUpError:
+            raise
+        except Exception as error:
+            # The summary is still to be written, and says so.
+            self._trouble.note_fault(error, lost.count)
+            self.lose(FAULT, self._flows)
         finally:
             suites.close()
             spool.close()

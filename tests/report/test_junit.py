@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
 
-from cos_inspect.model.flow_report import Check, FlowReport, Severity
+from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
@@ -44,6 +45,17 @@ def test_a_mismatch_stands_in_its_check() -> None:
     assert failure.text == "d\nf"
     assert suite.get("tests") == "2"
     assert suite.get("failures") == "1"
+
+
+@pytest.mark.parametrize("name", get_args(CheckName))
+@pytest.mark.parametrize("findings", [[], [finding()]])
+def test_every_check_may_fail_with_or_without_a_finding(
+    name: CheckName, findings: list[Finding]
+) -> None:
+    check = msgspec.structs.replace(MISMATCH, check=name)
+    suite = suite_of(with_checks(flow_report(findings=findings), check))
+    assert f"{name} (request)" in [case.get("name") for case in suite.iter("testcase")]
+    assert suite.get("failures") == str(len(findings))
 
 
 def test_other_findings_have_cases_of_their_own() -> None:

@@ -143,6 +143,31 @@ def test_counts_fall_when_a_revision_takes_a_finding_back(tmp_path: Path) -> Non
     assert (counts["flows"], counts["verdict"], counts["rule"]) == (1, {"ok": 1}, {})
 
 
+def test_a_report_is_revised_by_the_writer_that_follows(tmp_path: Path) -> None:
+    first = ReportWriter(tmp_path, ["json"])
+    first.submit(flow_report(flow_id="aaaaaaaa"))
+    first.submit(flow_report(flow_id="bbbbbbbb", findings=ERROR))
+    second = first.followed(["json", "jsonl"])
+    second.revise(flow_report(flow_id="aaaaaaaa", findings=ERROR))
+    third = second.followed(["json"])
+    third.submit(flow_report(flow_id="cccccccc"))
+    third.revise(flow_report(flow_id="bbbbbbbb"))
+    for writer in (first, second, third):
+        writer.close()
+        assert writer.lost.count == 0
+    verdicts = {
+        name: (report["sequence"], report["verdict"]) for name, report in _reports(tmp_path).items()
+    }
+    assert verdicts == {
+        "000001_PutObject_200_aaaaaaaa.json": (1, "error"),
+        "000002_PutObject_200_bbbbbbbb.json": (2, "ok"),
+        "000003_PutObject_200_cccccccc.json": (3, "ok"),
+    }
+    counts = _summary(tmp_path)["counts"]
+    assert (counts["flows"], counts["verdict"]) == (3, {"ok": 2, "error": 1})
+    assert counts["rule"] == {"etag-mismatch": 1}
+
+
 def test_a_revision_of_what_was_never_submitted_or_is_forgotten_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

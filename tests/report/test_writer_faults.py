@@ -281,6 +281,24 @@ def test_a_pipe_in_a_files_place_holds_up_nobody(tmp_path: Path) -> None:
     assert summary(tmp_path)["lost"]["count"] == 2
 
 
+def test_a_fault_of_junit_leaves_the_summary_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise KeyError("no such check")
+
+    monkeypatch.setattr("cos_inspect.report.junit_spool.flow_suite", fail)
+    made = ReportWriter(tmp_path, ["json", "junit"])
+    submit(made, 0, 3)
+    made.close()
+    assert len(written(tmp_path)) == 3
+    found = summary(tmp_path)
+    assert found["counts"]["flows"] == 3
+    assert found["lost"] == {"count": 3, "reasons": {writer_thread.FAULT: 3}}
+    assert made.lost == Lost(count=3, reasons={writer_thread.FAULT: 3})
+    assert len(lines(caplog, logging.ERROR)) == 1
+
+
 def test_a_junit_file_that_cannot_be_written_is_no_silence(tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text("<testsuites>" + " " * 200 + "</testsuites>")
     made = ReportWriter(tmp_path, ["json", "junit"])
