@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.soak_run import Soak
+from scripts.soak_run import OUTPUT, Soak
 from scripts.soak_table import too_much
 from tests.end_to_end.node_steps import missing
 
@@ -59,9 +59,12 @@ registry.FLOW_RULES = (
 
 
 def test_everything_once(tmp_path: Path) -> None:
-    """Each scenario, and each fault of it."""
-    result = Soak(tmp_path, seed=1, seconds=None, reload_seconds=None, option_seconds=1e9).run()
+    """Each scenario, and each fault of it, while options change and the addon is loaded anew."""
+    result = Soak(tmp_path, seed=1, seconds=None, reload_seconds=8, option_seconds=1).run()
     assert [*result.wrong, *too_much(result)] == []
+    assert result.reloads
+    assert result.changes
+    assert "Traceback" not in (tmp_path / OUTPUT).read_text("utf-8")
     assert result.outcome.faults > 90
     assert result.outcome.found + result.outcome.cut_by_reload == result.outcome.faults
     if missing() is None:
