@@ -101,6 +101,8 @@ class ShardRead(msgspec.Struct, kw_only=True):
     """A line for each flow that is lost, and for each capture that was not read to its end."""
     lost: Lost = msgspec.field(default_factory=Lost)
     """Flows that are in the shard, but could not be judged."""
+    met: Counter[str] = msgspec.field(default_factory=Counter)
+    """Flows, judged or lost, by capture."""
     hosts: Counter[str] = msgspec.field(default_factory=Counter)
     """Who was asked in flows that are no COS traffic."""
 
@@ -156,6 +158,7 @@ class ShardReader:
             error = CaptureError(piece.name, why, piece.begin, loses=True)
             self._read.faults.append(str(error))
             self._read.lost.add(UNREADABLE)
+            self._read.met[piece.name] += 1
         return self._close()
 
     def _read_piece(self, piece: Piece, progress: Progress | None) -> None:
@@ -165,6 +168,7 @@ class ShardReader:
         ended: CaptureError | None = None
         try:
             for saved in saved_in(piece, self._settings, remarks, progress):
+                read.met[piece.name] += 1
                 self._take(saved, remarks)
         except CaptureError as error:
             ended = error
@@ -172,6 +176,7 @@ class ShardReader:
                 remarks.lost[UNREADABLE] += 1
         read.notes += remarks.notes
         read.faults += remarks.faults
+        read.met[piece.name] += remarks.lost.total() + (ended is not None)
         if ended is not None:
             read.faults.append(str(ended))
         for reason, count in remarks.lost.items():

@@ -86,10 +86,14 @@ def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -
             shown = on_terminal() and not settings.quiet
             with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
                 reads = workers.read(shards, folder, partitions_for(paths), progress.at)
+            met: Counter[str] = Counter()
             for read in reads:
                 for line in read.notes:
                     warn(line)
                 errors += read.faults
+                met.update(read.met)
+            # What held nothing is no success.
+            errors += [f"{name}: it holds no HTTP flow" for name in met if not met[name]]
             joined = _join(workers, shards, reads, folder, errors)
             writing = _Writing(settings, joined, errors, say)
             writing.write(workers, reads)

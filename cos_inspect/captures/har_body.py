@@ -37,6 +37,8 @@ _WINDOWS_1252 = codecs.charmap_build(
     )
 )
 """As browsers decode text without a charset: each byte becomes another character."""
+_ESCAPED_BYTES = re.compile("[\udc80-\udcff]")
+"""What mitmproxy writes for bytes that are not of the charset; the others are then UTF-8."""
 _TRUNCATED = re.compile(r"truncat|discard|too (?:large|big)|omitted|not captured", re.IGNORECASE)
 
 
@@ -146,6 +148,7 @@ def _facts(
     size: int | None,
 ) -> Body:
     blob = blob_of(raw, text)
+    changed = False
     chunks: Iterable[bytes] | None
     if blob is not None:
         chunks = _decoded(blob) if is_base64 else unescaped(blob)
@@ -157,11 +160,11 @@ def _facts(
         charset = _CHARSET.search(mime if isinstance(mime, str) else "") or _CHARSET.search(
             headers.get("content-type") or ""
         )
-        chunks = (_bytes_of(text, charset[1] if charset else None, size),)
+        content, changed = _bytes_of(text, charset[1] if charset else None, size)
+        chunks = (content,)
     if chunks is None:
         return _NOT_CAPTURED
     meter = BodyMeter(plan, reader)
-    changed = False
     try:
         for chunk in chunks:
             # What could not be decoded became U+FFFD.
@@ -205,28 +208,50 @@ def _decoded(blob: Blob) -> Iterator[bytes]:
         raise ValueError("base64 is cut")
 
 
-def _bytes_of(text: str, charset: str | None, size: int | None) -> bytes:
-    """The bytes that the text was decoded from, where one way back has the right length."""
+def _codec(charset: str | None) -> str | None:
+    if charset is None:
+        return None
+    try:
+        return codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        return None
+
+
+def _single_bytes(text: str, codec: str) -> bytes | None:
+    """Its bytes by a charset that has one byte for each character, and no two for one."""
+    try:
+        found = text.encode(codec)
+        back = {bytes([byte]).decode(codec, "replace") for byte in set(found)}
+    except (LookupError, UnicodeError, ValueError):
+        return None
+    return found if len(found) == len(text) and len(back) == len(set(found)) else None
+
+
+def _bytes_of(text: str, charset: str | None, size: int | None) -> tuple[bytes, bool]:
+    """The bytes that the text was decoded from, where one way back has the right length; and
+    whether there may be another."""
     try:
         utf8 = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         # Halves of pairs: U+FFFD says that the bytes are lost.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return text.encode()
-    if text.isascii() or size is None or len(utf8) == size:
-        return utf8
-    if charset is not None:
-        try:
-            found = text.encode(codecs.lookup(charset).name)
-        except (LookupError, UnicodeError, ValueError):
-            return utf8
-        return found if len(found) == size else utf8
+        return text.encode(), True
+    if text.isascii() or size is None:
+        return utf8, False
+    named = _codec(charset)
+    if named is not None and named != "utf-8" and not _ESCAPED_BYTES.search(text):
+        # One character may stand for several sequences of bytes, a byte order mark is gone,
+        # and UTF-8 may have the same length without being meant.
+        found = _single_bytes(text, named)
+        return (found, False) if found is not None and len(found) == size else (utf8, True)
+    if len(utf8) == size:
+        return utf8, False
     # Byte for byte as Latin-1, as browsers and mitmproxy show what is binary.
     if len(text) == size:
         if max(text) <= "\xff":
-            return text.encode("latin-1")
+            return text.encode("latin-1"), False
         try:
-            return codecs.charmap_encode(text, "strict", _WINDOWS_1252)[0]
+            return codecs.charmap_encode(text, "strict", _WINDOWS_1252)[0], False
         except UnicodeEncodeError:
-            return utf8
-    return utf8
+            return utf8, True
+    return utf8, True

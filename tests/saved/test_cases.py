@@ -100,3 +100,14 @@ def test_equal_entries_are_as_many_as_one_file_has(tmp_path: Path) -> None:
     once.write_text(json.dumps(held, indent=1))
     run = Run(tmp_path, twice, once, twice)
     assert len({report["flow_id"] for report in run.reports}) == len(run.reports) == 2
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_what_holds_nothing_is_no_success(cached: bool, tmp_path: Path) -> None:
+    path = tmp_path / "nothing.har"
+    entry = download(GOOD, as_base64(GOOD), _fromCache="disk")
+    path.write_bytes(har([entry] if cached else []))
+    run = Run(tmp_path / "run", path, good_capture(tmp_path))
+    assert run.status == 2
+    assert f"cos-inspect: {path}: it holds no HTTP flow\n" in run.stderr
+    assert len(run.reports) == 3

@@ -102,6 +102,17 @@ SKIPPED = {
     ),
     "half of a pair": (download(b"\xff\xfe\xfd", {"text": "\ud83d", "size": 3}), "re-encoded"),
     "byte order mark taken off": (download(b"\xef\xbb\xbfabc", text(b"abc")), "re-encoded"),
+    "letters that have two bytes in both": (
+        download("Привет".encode("gbk"), {"mimeType": "text/plain; charset=gbk", "text": "Привет"}),
+        "re-encoded",
+    ),
+    "the other order of bytes": (
+        download(
+            b"\xfe\xff" + "é".encode("utf-16-be"),
+            {"mimeType": "text/plain; charset=utf-16", "text": "é"},
+        ),
+        "re-encoded",
+    ),
     "line ends changed": (download(b"a\r\nb", text(b"a\nb")), "re-encoded"),
     "no text": (download(BINARY, {"size": len(BINARY), "mimeType": "image/png"}), "not-captured"),
     "null text": (download(BINARY, {"size": len(BINARY), "text": None}), "not-captured"),
@@ -188,6 +199,17 @@ def test_an_error_is_explained_also_where_it_was_decoded(tmp_path: Path) -> None
     (report,) = Reading(tmp_path / "a.har", har([entry])).reports
     assert report.error is not None
     assert report.error.code == "NoSuchKey"
+
+
+def test_an_error_is_explained_also_in_a_charset_of_two_bytes(tmp_path: Path) -> None:
+    document = "<Error><Code>NoSuchKey</Code><Message>没有</Message></Error>"
+    wire = document.encode("gbk")
+    content = {"text": document, "mimeType": "application/xml; charset=gbk"}
+    entry = download(wire, content, headers=answer_headers(wire, ETag="", x_cos_hash_crc64ecma=""))
+    entry["response"]["status"] = 404
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert report.error is not None
+    assert (report.error.code, report.error.message) == ("NoSuchKey", "没有")
 
 
 def test_no_answer(tmp_path: Path) -> None:
