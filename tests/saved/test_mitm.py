@@ -28,6 +28,7 @@ from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.saved.hars import answer_headers
+from tests.saved.old_flows import VERSIONS, old_file
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 BODY = b"[Object Content]"
@@ -392,3 +393,21 @@ def test_a_file_that_becomes_shorter_is_said(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="became shorter"):
         list(FlowFile(stream, ()).saved(Remarks(str(path))))
     stream.close()
+
+
+@pytest.mark.parametrize("size", [20, 5_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_every_version_is_read_as_mitmproxy_reads_it(
+    version: Any, size: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(old_file(cos_flow(bytes(range(20)) * (size // 20)), version))
+    reading = Reading(path)
+    with path.open("rb") as file:
+        (flow,) = FlowReader(file).stream()
+    assert isinstance(flow, http.HTTPFlow)
+    assert (reading.error, reading.remarks.faults) == (None, [])
+    (exchange,) = reading.exchanges
+    assert exchange == expected(flow)
+    assert exchange.response is not None
+    assert (exchange.request.host, exchange.response.body.size) == (HOST, size)
