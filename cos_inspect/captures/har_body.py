@@ -37,6 +37,8 @@ _WINDOWS_1252 = codecs.charmap_build(
     )
 )
 """As browsers decode text without a charset: each byte becomes another character."""
+_DECLARED = re.compile(r"(?:charset\s?=|encoding\s?=|@charset)\s?[\"']?([\w.:-]+)", re.IGNORECASE)
+_BEGINNING = 4096
 _ESCAPED_BYTES = re.compile("[\udc80-\udcff]")
 """What mitmproxy writes for bytes that are not of the charset; the others are then UTF-8."""
 _TRUNCATED = re.compile(r"truncat|discard|too (?:large|big)|omitted|not captured", re.IGNORECASE)
@@ -208,6 +210,13 @@ def _decoded(blob: Blob) -> Iterator[bytes]:
         raise ValueError("base64 is cut")
 
 
+def _declared(text: str) -> str | None:
+    """The charset that a page, a document or a style sheet names itself, which exporters and
+    browsers heed."""
+    found = _DECLARED.search(text[:_BEGINNING])
+    return found[1] if found else None
+
+
 def _codec(charset: str | None) -> str | None:
     if charset is None:
         return None
@@ -238,7 +247,10 @@ def _bytes_of(text: str, charset: str | None, size: int | None) -> tuple[bytes, 
         return text.encode(), True
     if text.isascii() or size is None:
         return utf8, False
-    named = _codec(charset)
+    if text.startswith("\ufeff") and size in (2 * len(text), 4 * len(text)):
+        # A byte order mark that was kept may be that of UTF-16 or UTF-32 as well.
+        return utf8, True
+    named = _codec(charset or _declared(text))
     if named is not None and named != "utf-8" and not _ESCAPED_BYTES.search(text):
         # One character may stand for several sequences of bytes, a byte order mark is gone,
         # and UTF-8 may have the same length without being meant.
