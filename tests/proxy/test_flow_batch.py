@@ -1,6 +1,7 @@
 """Flows that wait a moment, and who must not be kept waiting."""
 
 import asyncio
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -18,10 +19,19 @@ from tests.proxy.inspected import cos_flow
 class Desk:
     def __init__(self) -> None:
         self.got: list[list[str]] = []
+        self._taken = asyncio.Event()
         self.gathering = FlowBatch(self.take)
 
     def take(self, snapshots: list[FlowSnapshot]) -> None:
         self.got.append([snapshot.flow.id for snapshot in snapshots])
+        self._taken.set()
+
+    async def has(self, batches: int) -> None:
+        """Returns when so many have come."""
+        async with asyncio.timeout(20):
+            while len(self.got) < batches:
+                self._taken.clear()
+                await self._taken.wait()
 
     def put(self, name: str, size: int = 1) -> None:
         flow = cos_flow(content=b"x" * size)
@@ -37,14 +47,15 @@ def test_flows_are_handed_on_together_and_in_order() -> None:
         for name in "abc":
             desk.put(name)
         assert desk.got == []
-        await asyncio.sleep(gathering._SECONDS * 4)
+        await desk.has(1)
         desk.put("d")
         desk.gathering.flush()
         desk.gathering.flush()
-        await asyncio.sleep(gathering._SECONDS * 4)
+        desk.put("e")
+        await desk.has(3)
         return desk.got
 
-    assert asyncio.run(run()) == [["a", "b", "c"], ["d"]]
+    assert asyncio.run(run()) == [["a", "b", "c"], ["d"], ["e"]]
 
 
 @pytest.mark.parametrize("size", [1, gathering._MOST_BYTES])
@@ -67,7 +78,7 @@ class Looker:
     def response(self, flow: Any) -> None: ...
 
 
-def test_who_looks_at_flows() -> None:
+def test_who_looks_at_flows(tmp_path: Path) -> None:
     async def run() -> None:
         master = DumpMaster(options.Options(), with_termlog=False, with_dumper=False)
         try:
@@ -82,7 +93,7 @@ def test_who_looks_at_flows() -> None:
             script.error = lambda _flow: None  # type: ignore[attr-defined]
             assert is_looked_at()
             del script.error
-            ctx.options.save_stream_file = "flows"
+            ctx.options.save_stream_file = str(tmp_path / "flows")
             assert is_looked_at()
         finally:
             master._legacy_log_events.uninstall()

@@ -93,7 +93,9 @@ def test_what_is_in_a_capture_is_reported_and_summed_up(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cos-reports" / "flows").glob("*.json"))) == 2
     # mitmproxy's own line per flow is off, unless it is asked for.
     assert "<< 200" not in done.stdout
-    assert "<< 200" in started("mitmdump", "-nr", str(path), "--flow-detail=1").stdout
+    assert (
+        "<< 200" in started("mitmdump", "-nr", str(path), "--flow-detail=1", folder=tmp_path).stdout
+    )
 
 
 def test_a_filter_behind_the_options_is_mitmdumps(tmp_path: Path) -> None:
