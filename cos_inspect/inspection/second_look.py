@@ -6,7 +6,7 @@ import msgspec
 
 from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport
 from cos_inspect.rules import transfer as rules
-from cos_inspect.rules.error import ERROR_RESPONSE
+from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
 from cos_inspect.rules.rule import Pending
 from cos_inspect.rules.tracing import CLOCK_SKEW
@@ -14,7 +14,7 @@ from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
 from cos_inspect.transfers.history import History
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import judge_complete, probably_completed
+from cos_inspect.transfers.multipart_verdict import judge_complete, unheard_complete
 from cos_inspect.transfers.objects import CopyVerdict, read_after_write
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.ranges import transfer_id, version_name
@@ -24,6 +24,12 @@ CLOCK_RULES = frozenset(
     {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
 )
 """Findings that are no more than notices once the SDK has corrected its clock."""
+_CLOCK = "The SDK then corrected its clock and succeeded."
+_FAILURES = (ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id, CONNECTION_FAILED.id)
+_COMPLETED = (
+    "The upload was completed all the same: a later HEAD or GET shows the object with the size or"
+    " CRC-64 of its parts."
+)
 
 
 class Revision(msgspec.Struct, omit_defaults=True):
@@ -35,8 +41,8 @@ class Revision(msgspec.Struct, omit_defaults=True):
     transfer: TransferReport | None = None
     mutes: list[str] = []
     """Rules whose findings do not hold."""
-    softens: list[str] = []
-    """Rules whose findings become notices."""
+    softens: dict[str, str] = {}
+    """Rules whose findings become notices, and why, in a sentence."""
     counts: dict[str, int] = {}
     """Rules whose findings stand for those of so many flows."""
 
@@ -115,8 +121,14 @@ def _of_upload(
         revision.findings.extend(rules.multipart_crc64_mismatch(verdict))
         revision.findings.extend(rules.multipart_etag_mismatch(verdict))
         revision.findings.extend(rules.multipart_list_invalid(verdict))
-    if seen.error_code == "NoSuchUpload" and probably_completed(upload) == seen.flow_id:
-        revision.findings.append(rules.upload_probably_completed(upload))
+    unheard = unheard_complete(upload, history.content)
+    if unheard is None:
+        return
+    if unheard.proof is not None:
+        if seen.flow_id in (*unheard.lost, unheard.told):
+            revision.softens |= dict.fromkeys(_FAILURES, _COMPLETED)
+    elif seen.flow_id == unheard.told:
+        revision.findings.append(rules.upload_probably_completed(upload, unheard))
 
 
 def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
@@ -193,8 +205,9 @@ def _of_tries(place: Place, revision: Revision) -> None:
         )
     if place.is_last:
         revision.findings.append(rules.retried(chain))
+        revision.findings.extend(rules.retry_body_differs(chain))
     if place.is_corrected:
-        revision.softens = sorted(CLOCK_RULES)
+        revision.softens |= dict.fromkeys(CLOCK_RULES, _CLOCK)
 
 
 def said_once_name(finding: Finding, seen: Observation) -> str:
@@ -234,7 +247,7 @@ def _findings(findings: list[Finding], revision: Revision) -> Iterator[Finding]:
             yield msgspec.structs.replace(
                 finding,
                 severity=rules.RETRIED.severity,
-                detail=f"{finding.detail} The SDK then corrected its clock and succeeded.",
+                detail=f"{finding.detail} {revision.softens[finding.rule]}",
             )
         elif finding.rule in revision.counts:
             count = revision.counts[finding.rule]

@@ -220,7 +220,9 @@ class _Sums:
     def _upload(self, upload: Upload) -> tuple[float, TransferSummary]:
         # Of an upload whose beginning was forgotten nobody knows whether it was completed.
         over = self._over and (self._is_whole or upload.was_begun)
-        account = multipart_verdict.account_of(upload, over=over)
+        content = self._history.content
+        account = multipart_verdict.account_of(upload, content, over=over)
+        unheard = multipart_verdict.unheard_complete(upload, content)
         checks: list[Check] = []
         findings: list[Finding] = []
         judged = multipart_verdict.deciding_complete(upload)
@@ -233,15 +235,18 @@ class _Sums:
             findings += rules.multipart_crc64_mismatch(verdict)
             findings += rules.multipart_etag_mismatch(verdict)
             findings += rules.multipart_list_invalid(verdict)
-        if account.state == "probably-completed":
-            findings.append(rules.upload_probably_completed(upload))
+        if account.state == "probably-completed" and unheard is not None:
+            findings.append(rules.upload_probably_completed(upload, unheard))
         elif account.state == "abandoned":
             findings.append(rules.multipart_abandoned(upload))
         # An upload that was not completed has no good end, whatever its flows show.
         at_least = None
-        if judged is not None and account.state != "probably-completed" and not judged.succeeded:
+        if judged is not None and unheard is None and not judged.succeeded:
             at_least = Severity.WARNING if judged.unanswered else Severity.ERROR
-        return self._summed(account, checks, findings, at_least)
+        notice = None
+        if unheard is not None and unheard.proof is not None:
+            notice = f"completed, though no answer said so: flow {unheard.proof} shows the object"
+        return self._summed(account, checks, findings, at_least, notice)
 
     def _log(self, log: Log) -> tuple[float, TransferSummary]:
         shown = appends.judge_append(log, log.end.flow_id) if log.end else None
@@ -262,6 +267,7 @@ class _Sums:
         checks: list[Check],
         own: list[Finding],
         at_least: Severity | None = None,
+        notice: str | None = None,
     ) -> tuple[float, TransferSummary]:
         findings = [self._clean(finding) for finding in own if finding.rule not in self._ignore]
         slow: Counter[str] = Counter()
@@ -300,7 +306,7 @@ class _Sums:
             throughput=None if speed is None else round(speed, 1),
             tries=account.tries,
             part_table=[_part(row) for row in account.table],
-            notice=_notice(account),
+            notice=_left_out(account) or notice,
             at_least=at_least,
         )
 
@@ -333,7 +339,7 @@ def _part(row: PartRow) -> PartSummary:
     )
 
 
-def _notice(account: Account) -> str | None:
+def _left_out(account: Account) -> str | None:
     if account.left_out:
         return f"{account.left_out} flows were not kept: too many for one transfer"
     return None

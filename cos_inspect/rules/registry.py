@@ -113,6 +113,7 @@ TRANSFER_RULES: tuple[Rule, ...] = (
     transfer.OBJECT_CHANGED,
     transfer.UPLOAD_PROBABLY_COMPLETED,
     transfer.RETRIED,
+    transfer.RETRY_BODY_DIFFERS,
     transfer.SLOW_TRANSFER,
 )
 """Rules that need several exchanges, or are about speed; a session applies them."""

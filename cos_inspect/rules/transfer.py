@@ -9,7 +9,7 @@ from cos_inspect.rules.rule import Rule
 from cos_inspect.transfers.account import Comparison
 from cos_inspect.transfers.appends import AppendVerdict
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import CompleteVerdict, part_problem
+from cos_inspect.transfers.multipart_verdict import CompleteVerdict, Unheard, part_problem
 from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness, judge_pace
@@ -168,11 +168,11 @@ MULTIPART_ABANDONED = Rule(
 def multipart_abandoned(upload: Upload) -> Finding:
     refused = [complete.error_code for complete in upload.completes.values() if complete.error_code]
     because = f" Complete was refused with {refused[-1]}." if refused else ""
-    count = len(upload.parts)
+    count = sum(any(part.stored for part in tries.values()) for tries in upload.parts.values())
     were = "1 part was" if count == 1 else f"{count} parts were"
     return MULTIPART_ABANDONED.finding(
         f"{were} uploaded, and neither completed nor aborted.{because}",
-        parts=len(upload.parts),
+        parts=count,
         upload_id=upload.upload_id,
     )
 
@@ -258,7 +258,8 @@ UPLOAD_PROBABLY_COMPLETED = Rule(
     group="transfer",
     severity=Severity.WARNING,
     title="The upload is gone, probably because it was completed",
-    when="NoSuchUpload after a CompleteMultipartUpload that timed out or broke off",
+    when="NoSuchUpload or PathConflict after a CompleteMultipartUpload that timed out, broke off"
+    " or was answered 5xx or 200 with an error; nothing where a later read shows the object",
     cause="COS completed the upload, but the answer did not reach the client, which asked again.",
     fix="Send HEAD for the object and compare size and CRC-64 before anything is uploaded again.",
     example="CompleteMultipartUpload without an answer, then again: 404 NoSuchUpload",
@@ -266,12 +267,11 @@ UPLOAD_PROBABLY_COMPLETED = Rule(
 )
 
 
-def upload_probably_completed(upload: Upload) -> Finding:
-    lost = [complete.flow_id for complete in upload.completes.values() if complete.unanswered]
+def upload_probably_completed(upload: Upload, unheard: Unheard) -> Finding:
     return UPLOAD_PROBABLY_COMPLETED.finding(
-        "COS does not know the upload any more, and an earlier CompleteMultipartUpload had no"
-        " whole answer: it was probably completed then.",
-        complete=sorted(lost),
+        "An earlier CompleteMultipartUpload had no answer that says how it ended, and now COS does"
+        " not know the upload any more, or is writing the object: it was probably completed.",
+        complete=list(unheard.lost),
         upload_id=upload.upload_id,
     )
 
@@ -294,7 +294,8 @@ def retried(chain: Chain) -> Finding:
     lost = f"{chain.time_lost:.1f} s"
     if chain.time_lost < 1:
         lost = f"{chain.time_lost * 1000:.0f} ms"
-    causes = "; ".join(chain.causes[:_MOST_NAMED])
+    # The last try's own cause, where it failed as well, is that flow's.
+    causes = "; ".join(chain.causes[: min(count - 1, _MOST_NAMED)])
     if chain.clock_corrected:
         detail = (
             f"The client's clock was wrong by about {abs(chain.clock_shift or 0)} s. COS refused"
@@ -318,6 +319,48 @@ def retried(chain: Chain) -> Finding:
         clock_self_corrected=bool(chain.clock_corrected),
         flows=list(chain.flows),
     )
+
+
+RETRY_BODY_DIFFERS = Rule(
+    id="retry-body-differs",
+    group="transfer",
+    severity=Severity.WARNING,
+    title="The retry stored another body than the failed try sent",
+    when="a try was stored whose body is not that of the failed try before it: empty, shorter"
+    " (an error), or other bytes",
+    cause="A stream that was not rewound before the second try, a file that changed meanwhile.",
+    fix="Rewind the body before each try, or give the SDK a file or bytes in place of a stream;"
+    " upload the object again.",
+    example="PutObject: 4096 bytes without an answer, then 0 bytes, 200",
+    joins=("request",),
+    of_transfer=True,
+)
+
+_DIFFERENCES = {
+    "empty": "is empty",
+    "shorter": "is shorter: a piece of it",
+    "other": "has other bytes",
+}
+
+
+def retry_body_differs(chain: Chain) -> Iterator[Finding]:
+    found = chain.other_body
+    if found is None:
+        return
+    before, after = found.sizes
+    yield RETRY_BODY_DIFFERS.finding(
+        f"The body that was stored {_DIFFERENCES[found.kind]}: {_bytes(after)} against"
+        f" {_bytes(before)} of the failed try. The checks agree with what was stored, and what"
+        " should have been stored is not.",
+        severity=Severity.WARNING if found.kind == "other" else Severity.ERROR,
+        difference=found.kind,
+        before=found.before,
+        sizes=[before, after],
+    )
+
+
+def _bytes(size: int | None) -> str:
+    return "an unknown number of bytes" if size is None else f"{size} bytes"
 
 
 SLOW_TRANSFER = Rule(

@@ -15,7 +15,7 @@ import msgspec
 from cos_inspect.transfers.appends import Log
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import probably_completed
+from cos_inspect.transfers.multipart_verdict import unheard_complete
 from cos_inspect.transfers.objects import Content, Copy, Sight, sight_of
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
 from cos_inspect.transfers.pieces import piece_of
@@ -150,7 +150,7 @@ class History(msgspec.Struct, kw_only=True):
             upload = self.uploads[seen.upload_id] = Upload(
                 upload_id=self._shown_id(seen.upload_id), bucket=seen.bucket, key=seen.key
             )
-        lost = _lost(upload) if judge else set()
+        lost = self._unheard(upload) if judge else set()
         before = upload.facts
         self.left_out += not upload.add(seen, limits)
         self.facts += upload.facts - before
@@ -160,7 +160,7 @@ class History(msgspec.Struct, kw_only=True):
         touched = upload.due() if is_part and upload.completes else set()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
-        return touched | (lost ^ _lost(upload))
+        return touched | (lost ^ self._unheard(upload))
 
     def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         if self.log is None:
@@ -202,6 +202,9 @@ class History(msgspec.Struct, kw_only=True):
         touched: set[str] = set()
         if sight.kind == "read":
             touched = self._learn(sight, limits, judge=judge)
+            if judge:
+                for upload in self.uploads.values():
+                    touched |= self._unheard(upload)
             touched |= self._tell_log(sight, limits, judge=judge)
         elif judge:
             touched = {
@@ -292,6 +295,13 @@ class History(msgspec.Struct, kw_only=True):
         self.facts -= sum(tries.facts for name, tries in self.tries.items() if name not in kept)
         self.tries = kept
 
+    def _unheard(self, upload: Upload) -> set[str]:
+        """The flows of which something else is said where a Complete worked unheard."""
+        if not upload.completes or unheard_complete(upload, self.content) is None:
+            return set()
+        steps = (step.flow_id for step in upload.steps.values() if step.error_code)
+        return {*upload.completes, *steps}
+
     def _shown_id(self, upload_id: str) -> str:
         if len(upload_id) <= _LONGEST_ID:
             return upload_id
@@ -314,13 +324,6 @@ def source_name(seen: Observation) -> str | None:
 
 def object_name(place: str, key: str) -> str:
     return f"{place}\0{key}"
-
-
-def _lost(upload: Upload) -> set[str]:
-    if not upload.completes:
-        return set()
-    found = probably_completed(upload)
-    return {found} if found else set()
 
 
 def _flows_of(upload: Upload) -> set[str]:

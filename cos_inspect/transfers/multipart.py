@@ -36,7 +36,8 @@ class CompleteTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
     succeeded: bool = False
     unanswered: bool = False
-    """It broke off, or somebody else than COS answered for it."""
+    """It is open whether COS did it: it broke off, failed inside COS, or somebody else
+    answered for it."""
     answer_cut: bool = False
     error_code: str | None = None
     listed: tuple[tuple[int, str], ...] | None = None
@@ -190,9 +191,9 @@ def _complete_try(seen: Observation) -> CompleteTry:
         started=seen.started,
         ended=seen.ended,
         succeeded=seen.succeeded,
-        unanswered=seen.status is None
-        or seen.answer_cut
-        or (seen.status >= 500 and (not seen.from_cos or seen.status == 504)),
+        # An error may come after COS has begun to join the parts, and goes on with it.
+        unanswered=not seen.succeeded
+        and (seen.status is None or seen.answer_cut or seen.status >= 500 or seen.status == 200),
         answer_cut=seen.answer_cut,
         error_code=seen.error_code,
         listed=seen.listed,

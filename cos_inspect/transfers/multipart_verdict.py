@@ -22,6 +22,7 @@ from cos_inspect.transfers.account import (
     skipped,
 )
 from cos_inspect.transfers.multipart import CompleteTry, PartTry, Upload
+from cos_inspect.transfers.objects import Content, Sight
 from cos_inspect.transfers.observation import plain_etag
 
 SMALLEST_PART = 1024 * 1024
@@ -237,25 +238,83 @@ def _few(numbers: Sequence[object]) -> str:
     return f"{shown} and {len(numbers) - 10} more" if len(numbers) > 10 else shown
 
 
-def probably_completed(upload: Upload) -> str | None:
-    """The flow that was told NoSuchUpload after a Complete to which nobody heard the
-    answer; None when there is none, or a success was seen."""
-    if any(complete.succeeded for complete in upload.completes.values()):
+class Unheard(msgspec.Struct, frozen=True, kw_only=True):
+    """A Complete that worked, or probably did, though no answer said so."""
+
+    lost: tuple[str, ...]
+    """The Completes of which it is open whether COS did them."""
+    told: str | None = None
+    """The first flow that was then told that there is no such upload, or that it collides
+    with another write."""
+    proof: str | None = None
+    """A later read that shows the object with the size or the CRC-64 of the parts."""
+    crc64: int | None = None
+    """As the proof tells."""
+
+
+_GONE = ("NoSuchUpload", "PathConflict")
+
+
+def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
+    """None when no Complete is open, or nothing speaks for it; ``content``: what was seen of
+    the object."""
+    if any(complete.succeeded for complete in upload.completes.values()) or _is_aborted(upload):
         return None
-    lost = [complete.ended for complete in upload.completes.values() if complete.unanswered]
-    if not lost or any(
-        step.operation == "AbortMultipartUpload" and step.succeeded
-        for step in upload.steps.values()
-    ):
+    lost = sorted(
+        (each for each in upload.completes.values() if each.unanswered),
+        key=lambda each: each.begin,
+    )
+    if not lost:
         return None
-    since = min(lost)
     told = [
-        (each.started, each.flow_id)
+        each.begin
         for group in (upload.completes, upload.steps)
         for each in group.values()
-        if each.error_code == "NoSuchUpload" and each.started >= since
+        if each.error_code in _GONE and each.started >= lost[0].ended
     ]
-    return min(told)[1] if told else None
+    proof = _proof(upload, lost, content)
+    if not told and proof is None:
+        return None
+    return Unheard(
+        lost=tuple(each.flow_id for each in lost),
+        told=min(told)[1] if told else None,
+        proof=proof.flow_id if proof else None,
+        crc64=proof.crc64 if proof else None,
+    )
+
+
+def _proof(upload: Upload, lost: list[CompleteTry], content: Content) -> Sight | None:
+    """The first read after the Complete that shows what the parts make."""
+    listed = next((each.listed for each in lost if each.listed is not None), None)
+    if listed is None:
+        return None
+    parts = [
+        counting_try(upload.parts.get(number, {}), lost[0], plain_etag(etag))
+        for number, etag in sorted(listed)
+    ]
+    crc64 = _joined(iter(parts))
+    sizes = [part.size if part else None for part in parts]
+    size = None if None in sizes else sum(size or 0 for size in sizes)
+    shown = [
+        sight
+        for sight in content.sights.values()
+        if sight.kind == "read" and not sight.cached and sight.started >= lost[0].started
+        and _shows(sight, size, crc64)
+    ]  # fmt: skip
+    return min(shown, key=lambda sight: sight.begin, default=None)
+
+
+def _shows(sight: Sight, size: int | None, crc64: int | None) -> bool:
+    if sight.crc64 is not None and crc64 is not None:
+        return sight.crc64 == crc64
+    return size is not None and sight.size == size
+
+
+def _is_aborted(upload: Upload) -> bool:
+    return any(
+        step.operation == "AbortMultipartUpload" and step.succeeded
+        for step in upload.steps.values()
+    )
 
 
 def deciding_complete(upload: Upload) -> CompleteTry | None:
@@ -266,28 +325,31 @@ def deciding_complete(upload: Upload) -> CompleteTry | None:
     return done[0] if done else completes[-1] if completes else None
 
 
-def state_of(upload: Upload, *, over: bool) -> UploadState:
-    """``over``: nothing more will come."""
+def state_of(upload: Upload, content: Content, *, over: bool) -> UploadState:
+    """``over``: nothing more will come; ``content``: what was seen of the object."""
     completes = upload.completes.values()
     if any(complete.succeeded for complete in completes):
         return "completed"
-    if any(
-        step.operation == "AbortMultipartUpload" and step.succeeded
-        for step in upload.steps.values()
-    ):
+    if _is_aborted(upload):
         return "aborted"
-    if probably_completed(upload) is not None:
-        return "probably-completed"
+    unheard = unheard_complete(upload, content)
+    if unheard is not None:
+        return "probably-completed" if unheard.proof is None else "completed"
     if any(complete.unanswered for complete in completes):
         return "unanswered"
     parts = [part for tries in upload.parts.values() for part in tries.values()]
     under_way = any(part.stopped for part in parts)
-    if over and any(part.stored for part in parts) and not under_way:
+    gone = any(
+        each.error_code == "NoSuchUpload"
+        for group in (upload.completes, upload.steps)
+        for each in group.values()
+    )
+    if over and any(part.stored for part in parts) and not under_way and not gone:
         return "abandoned"
     return "refused" if completes else "open"
 
 
-def account_of(upload: Upload, *, over: bool) -> Account:
+def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
     done = [complete for complete in upload.completes.values() if complete.succeeded]
     complete = min(done, key=lambda each: (each.ended, each.flow_id)) if done else None
     wanted: dict[int, str] = {}
@@ -296,7 +358,7 @@ def account_of(upload: Upload, *, over: bool) -> Account:
     table: list[PartRow] = []
     twice = 0
     replaced: set[str] = set()
-    if done or probably_completed(upload):
+    if done or unheard_complete(upload, content) is not None:
         replaced |= {each.flow_id for each in upload.completes.values() if not each.succeeded}
     sizes: list[int | None] = []
     for number in sorted(upload.parts.keys() | wanted.keys()):
@@ -327,7 +389,7 @@ def account_of(upload: Upload, *, over: bool) -> Account:
         id=upload.upload_id,
         bucket=upload.bucket,
         key=upload.key,
-        state=state_of(upload, over=over),
+        state=state_of(upload, content, over=over),
         size=sum(known) if len(known) == len(sizes) and known else None,
         parts=len(wanted) or len(upload.parts),
         started=every[0].started if every else 0.0,

@@ -101,7 +101,13 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     """The answer has a request id."""
 
     same_request: str = ""
-    """Equal for requests that ask the same with the same body length."""
+    """Equal for requests that ask the same; where nothing is stored, with the same length."""
+    announced: int | None = None
+    """Content-Length of the request."""
+    stores_body: bool = False
+    """The request's body is the object, or a part of it."""
+    redirected: bool = False
+    """The answer names another place."""
     sdk_retry: bool = False
     secret_id: str | None = None
     with_token: bool = False
@@ -256,6 +262,9 @@ def observe(cos: CosExchange) -> Observation:
         error_message=_bounded(cos.error.message) if cos.error else None,
         request_id=cos.request_id is not None,
         same_request=_same_request(cos, exchange),
+        announced=_number(request.headers.get("content-length")),
+        stores_body=operation.uploads_object,
+        redirected=response is not None and 300 <= response.status < 400 and "location" in headers,
         sdk_retry=(request.headers.get("x-cos-sdk-retry") or "").lower() == "true",
         secret_id=_bounded(cos.signed.secret_id),
         with_token=bool(cos.token_names),
@@ -391,7 +400,8 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
         cos.key if cos.form is not None and cos.key else "",
         headers.get("range") or "",
         headers.get("x-cos-copy-source") or "",
-        headers.get("content-length") or "",
+        # Of what is stored another length is told of the retry; else it is another request.
+        "" if cos.operation.uploads_object else headers.get("content-length") or "",
         exchange.client_address or "",
     )
     text = "\n".join(parts).encode("utf-8", "surrogatepass")

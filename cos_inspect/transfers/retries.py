@@ -7,6 +7,7 @@ side by side is parallel.
 """
 
 import itertools
+from typing import Literal
 
 import msgspec
 
@@ -46,6 +47,24 @@ class Try(Fact, frozen=True, kw_only=True, omit_defaults=True):
     md5: str | None = None
     crc64: int | None = None
     sent: int = 0
+    size: int | None = None
+    """Bytes of the body as announced, else as they passed."""
+    stores: bool = False
+    """The body is what is stored."""
+
+
+BodyDifference = Literal["empty", "shorter", "other"]
+
+
+class OtherBody(msgspec.Struct, frozen=True):
+    """A try that was stored with another body than an earlier, failed one had."""
+
+    flow_id: str
+    before: str
+    """The flow of the failed try."""
+    kind: BodyDifference
+    sizes: tuple[int | None, int | None]
+    """Of the failed try and of the stored one."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +88,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """Tries refused for their signing time, after which another time succeeded."""
     clock_shift: int | None = None
     """By how many seconds the client moved its signing time."""
+    other_body: OtherBody | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -153,6 +173,8 @@ def try_of(seen: Observation) -> Try:
         md5=seen.md5,
         crc64=seen.crc64,
         sent=seen.sent_size or 0,
+        size=seen.announced if seen.announced is not None else seen.sent_size,
+        stores=seen.stores_body,
     )
 
 
@@ -170,6 +192,9 @@ def _is_clock(seen: Observation) -> bool:
 def _cause(seen: Observation) -> tuple[str | None, str | None]:
     status = seen.status
     if seen.stopped:
+        return None, None
+    if seen.redirected:
+        # Whoever goes where he was sent does not try again.
         return None, None
     if status is None:
         return (seen.failure or "no response")[:_LONGEST_CAUSE], None
@@ -213,11 +238,38 @@ def _follows(before: Try, after: Try) -> bool:
     pause = after.started - before.ended
     if pause < -_OVERLAP or pause > (MARKED_PAUSE if after.sdk_retry else PAUSE):
         return False
-    for a, b in ((before.md5, after.md5), (before.crc64, after.crc64)):
-        if a is not None and b is not None and a != b:
-            return False
+    kind = _difference(before, after)
+    if kind == "other" and not after.sdk_retry:
+        # Something else was stored under the same key: nobody says that it is the same again.
+        return False
     # A bodiless 403 may be anything; only another time of signing makes it one of the clock.
-    return True
+    return kind is None or after.stores
+
+
+def _difference(before: Try, after: Try) -> BodyDifference | None:
+    """How the later body differs from the earlier one; None where it does not, as far as both
+    are known."""
+    if after.stores and before.size is not None and after.size is not None:
+        if after.size == 0 < before.size:
+            return "empty"
+        if after.size < before.size:
+            return "shorter"
+    differs = any(
+        a is not None and b is not None and a != b
+        for a, b in ((before.md5, after.md5), (before.crc64, after.crc64))
+    )
+    grew = after.stores and before.size is not None and (after.size or 0) > before.size
+    return "other" if differs or grew else None
+
+
+def _other_body(group: list[Try]) -> OtherBody | None:
+    """Where the end of a chain stored what an earlier try did not send."""
+    end = group[-1]
+    for before in group[:-1]:
+        kind = _difference(before, end) if end.succeeded and end.stores else None
+        if kind is not None:
+            return OtherBody(end.flow_id, before.flow_id, kind, (before.size, end.size))
+    return None
 
 
 def _chain(tries: Tries, group: list[Try]) -> Chain:
@@ -244,6 +296,7 @@ def _chain(tries: Tries, group: list[Try]) -> Chain:
         succeeded=end.succeeded,
         clock_corrected=tuple(corrected),
         clock_shift=shift,
+        other_body=_other_body(group),
     )
 
 

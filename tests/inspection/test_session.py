@@ -224,7 +224,7 @@ def test_error_in_the_answer_of_complete() -> None:
     run = Run([*flows[:3], late])
     assert run.rules() == {"c": ["error-in-success"]}
     assert run.check("c", "multipart-crc64").reason == "failed-request"
-    assert run.close().transfers[0].state == "abandoned"
+    assert run.close().transfers[0].state == "unanswered"
 
 
 def test_abandoned_stands_on_the_transfer_alone() -> None:
@@ -719,3 +719,104 @@ def test_what_is_no_longer_known_gives_no_wrong_word(shuffle: random.Random) -> 
 
 _UNSURE = {"object-changed"}
 """Whether the object changed while it was read is told by what is known of its last writes."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "difference", "severity"),
+    [(b"", "empty", "error"), (b"bod", "shorter", "error")],
+)
+@pytest.mark.parametrize("answered", [None, 503])
+def test_a_retry_that_stores_less_is_found(
+    stored: bytes, difference: str, severity: str, answered: int | None
+) -> None:
+    sent = {"Content-Length": str(len(stored))}
+    error = None if answered else "timed out"
+    first = put("1", b"body", 0.0, status=answered, error=error)
+    run = Run([first, put("2", stored, 1.0, sent=sent)])
+    (found,) = [each for each in run.reports["2"].findings if each.rule == "retry-body-differs"]
+    assert (found.severity.value, found.evidence["difference"]) == (severity, difference)
+    assert found.evidence["sizes"] == [4, len(stored)]
+    assert run.reports["2"].verdict == severity
+
+
+def test_a_marked_retry_with_other_bytes_is_found() -> None:
+    mark = {"x-cos-sdk-retry": "true"}
+    run = Run([put("1", b"one!", 0.0, status=503), put("2", b"two!", 1.0, sent=mark)])
+    (found,) = [each for each in run.reports["2"].findings if each.rule == "retry-body-differs"]
+    assert (found.severity.value, found.evidence["difference"]) == ("warning", "other")
+
+
+def test_a_redirect_that_was_followed_is_no_retry() -> None:
+    away = {"Location": f"https://{OTHER_HOST}/a"}
+    sent = put("1", b"body", 0.0, status=307, answered=away, from_cos=False)
+    run = Run([sent, put("2", b"body", 1.0, host=OTHER_HOST)])
+    assert "retried" not in run.rules().get("2", [])
+
+
+def test_the_last_cause_is_not_told_as_one_before() -> None:
+    run = Run([put("1", b"x", 0.0, status=503), put("2", b"x", 1.0, status=503)])
+    (found,) = [each for each in run.reports["2"].findings if each.rule == "retried"]
+    assert found.detail.count("503") == 1
+
+
+def _head(flow_id: str, size: int, crc: int | None, at: float) -> Exchange:
+    told = {"ETag": f'"{md5(b"x")}-3"', "Content-Length": str(size)}
+    if crc is not None:
+        told["x-cos-hash-crc64ecma"] = str(crc)
+    return exchange(flow_id, "HEAD", "/a", at, answered=told)
+
+
+LOST = [
+    complete("lost", LISTED, None, 5.0, **failure(503, "ServiceUnavailable")),
+    complete("lost", LISTED, None, 5.0, status=None, error="timed out"),
+    complete("lost", LISTED, None, 5.0, **failure(200, "InternalError")),
+]
+TOLD = [("NoSuchUpload", 404), ("PathConflict", 409)]
+
+
+@pytest.mark.parametrize("lost", LOST, ids=["503", "no-answer", "error-in-200"])
+@pytest.mark.parametrize(("code", "status"), TOLD)
+@pytest.mark.parametrize("crc", [WHOLE, None])
+def test_a_complete_that_worked_unheard_is_shown_by_a_later_head(
+    lost: Exchange, code: str, status: int, crc: int | None
+) -> None:
+    told = complete("told", LISTED, None, 8.0, **failure(status, code))
+    flows = [*upload_of(CHUNKS)[:3], lost, told]
+    alone = Run(flows)
+    assert "upload-probably-completed" in alone.rules()["told"]
+    summary = alone.close()
+    assert (summary.transfers[0].state, summary.transfers[0].verdict) == (
+        "probably-completed",
+        "warning",
+    )
+    head = _head("h", 2 * MIB + 8, crc, 9.0)
+    for order in ([*flows, head], [head, *flows]):
+        run = Run(order)
+        (transfer,) = run.close().transfers
+        assert (transfer.state, transfer.verdict, transfer.findings) == ("completed", "ok", [])
+        assert "flow h shows the object" in (transfer.notice or "")
+        assert "upload-probably-completed" not in run.rules()["told"]
+        assert run.reports["told"].verdict in ("notice", "warning")
+
+
+@pytest.mark.parametrize(
+    ("size", "crc", "at"), [(5, None, 9.0), (8, 7, 9.0), (2 * MIB + 8, 7, 9.0)]
+)
+def test_another_object_proves_nothing(size: int, crc: int | None, at: float) -> None:
+    run = Run([*upload_of(CHUNKS)[:3], LOST[0], _head("h", size, crc, at)])
+    assert run.close().transfers[0].state == "unanswered"
+
+
+def test_refused_parts_are_not_counted_as_stored() -> None:
+    flows = [*upload_of(CHUNKS)[:1], part("p2", 2, CHUNKS[1], 2.0, **failure(503, "SlowDown"))]
+    (transfer,) = Run(flows).close().transfers
+    (found,) = [each for each in transfer.findings if each.rule == "multipart-abandoned"]
+    assert found.evidence["parts"] == 1
+    assert found.detail.startswith("1 part was uploaded")
+
+
+def test_what_cos_does_not_know_is_not_abandoned() -> None:
+    gone = complete("c", LISTED, None, 9.0, **failure(404, "NoSuchUpload"))
+    (transfer,) = Run([*upload_of(CHUNKS)[:3], gone]).close().transfers
+    assert transfer.state == "refused"
+    assert "multipart-abandoned" not in [each.rule for each in transfer.findings]

@@ -75,6 +75,7 @@ upload-probably-completed warning
 s3-framing warning
 endpoint-mistake warning
 retried notice
+retry-body-differs warning
 slow-transfer notice
 connection-failed error
 tls-untrusted error

@@ -21,6 +21,7 @@ SEVERITIES = {
     "object-changed": Severity.WARNING,
     "upload-probably-completed": Severity.WARNING,
     "retried": Severity.NOTICE,
+    "retry-body-differs": Severity.WARNING,
     "slow-transfer": Severity.NOTICE,
 }
 

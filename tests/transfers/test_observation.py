@@ -114,7 +114,8 @@ def test_same_request() -> None:
     assert seen(signed).same_request == one
     assert seen(put("4", DATA, 0.0, key="b")).same_request != one
     assert seen(put("5", DATA, 0.0, client="10.0.0.8")).same_request != one
-    assert seen(put("6", DATA[1:], 0.0)).same_request != one
+    # What is shorter may be the same upload tried again.
+    assert seen(put("6", DATA[1:], 0.0)).same_request == one
     first, second = (seen(ranged("r", DATA, 0, end, 0.0)).same_request for end in (5, 6))
     assert first != second
 
