@@ -54,6 +54,11 @@ BUILT: dict[tuple[str, str], _BuiltFrom] = {
         "fullmatch",
         endpoint._LONGEST_HOST,
     ),
+    ("cos_inspect.cos.endpoint", "_others"): _BuiltFrom(
+        lambda: [fullmatch.__self__ for fullmatch in endpoint._others()],  # type: ignore[attr-defined]
+        "fullmatch",
+        endpoint._LONGEST_HOST,
+    ),
     # What a user may give as cos_hosts.
     ("cos_inspect.cos.endpoint", "_pattern"): _BuiltFrom(
         lambda: [endpoint._pattern(("*.a.*.example", "*a*a*a*a*a*.b", "[a-z]*.c?d*"))],

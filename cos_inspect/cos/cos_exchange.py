@@ -18,6 +18,7 @@ from cos_inspect.cos.endpoint import (
     custom_endpoint,
     has_cos_marks,
     is_cdn,
+    is_other_host,
     read_endpoint,
     request_looks_like_cos,
 )
@@ -181,13 +182,15 @@ def find_endpoint(
     patterns: Sequence[str],
 ) -> Endpoint | None:
     """The COS endpoint an exchange belongs to, by its host, or for a custom
-    domain by what the request carries or the response bears; None: not COS."""
+    domain by what the request carries or the response bears; None: not COS.
+    Hosts that are known as others are none, however they are asked."""
     endpoint = read_endpoint(request_host, target, patterns)
     if endpoint is not None:
         return endpoint
-    if request_looks_like_cos(request_headers, target) or (
+    looks_so = request_looks_like_cos(request_headers, target) or (
         response_headers is not None and has_cos_marks(response_headers)
-    ):
+    )
+    if looks_so and not is_other_host(request_host):
         return custom_endpoint(request_host, target)
     return None
 

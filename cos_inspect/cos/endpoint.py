@@ -64,7 +64,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     path_style: bool
     """The bucket stands in the path."""
     host_form: str
-    """The form's name in the host table; ``custom`` for a domain of one's own."""
+    """The form's name in the host table; for a domain of one's own ``listed`` where it was
+    named as COS, ``custom`` where requests or answers look so."""
     family: Family
     lacks: frozenset[str] = frozenset()
     """What clients cannot expect there, in the words of the host table."""
@@ -89,6 +90,7 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 _CUSTOM = _Place("custom", "custom", "xml", "key", None, None, None)
+_LISTED = _Place("custom", "listed", "xml", "key", None, None, None)
 
 
 def read_endpoint(host: str, target: str, patterns: Sequence[str] = ()) -> Endpoint | None:
@@ -102,7 +104,7 @@ def read_endpoint(host: str, target: str, patterns: Sequence[str] = ()) -> Endpo
     if place is None:
         if not patterns or len(host) > _LONGEST_HOST or not _listed(host, tuple(patterns)):
             return None
-        place = _CUSTOM
+        place = _LISTED
     return _endpoint(place, target)
 
 
@@ -112,6 +114,17 @@ def custom_endpoint(host: str, target: str) -> Endpoint:  # noqa: ARG001
     Its bucket and region are unknown: they do not stand in the host.
     """
     return _endpoint(_CUSTOM, target)
+
+
+@lru_cache(maxsize=1024)
+def is_other_host(host: str) -> bool:
+    """Whether a host, in lower case, is known as none of COS, however requests to it are signed."""
+    return len(host) <= _LONGEST_HOST and any(fits(host) for fits in _others())
+
+
+@cache
+def _others() -> tuple[Callable[[str], re.Match[str] | None], ...]:
+    return tuple(re.compile(row["pattern"]).fullmatch for row in rows("other_hosts"))
 
 
 def canonical_region(code: str) -> str:

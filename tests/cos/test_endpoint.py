@@ -10,6 +10,7 @@ from cos_inspect.cos.endpoint import (
     custom_endpoint,
     has_cos_marks,
     is_cdn,
+    is_other_host,
     read_endpoint,
     request_looks_like_cos,
 )
@@ -317,7 +318,7 @@ def test_patterns_name_further_hosts() -> None:
     patterns = ["*.Example.com", "127.0.0.?"]
     for host in ("files.example.com", "127.0.0.1"):
         found = read_endpoint(host, "/a%20b", patterns)
-        assert found == Endpoint("custom", None, None, None, "a b", False, "custom", "xml")
+        assert found == Endpoint("custom", None, None, None, "a b", False, "listed", "xml")
     assert read_endpoint("example.com.evil", "/", patterns) is None
     assert read_endpoint("files.example.com", "/") is None
 
@@ -332,6 +333,28 @@ def test_custom_endpoint() -> None:
     assert custom_endpoint("cdn.example.com", "/k") == Endpoint(
         "custom", None, None, None, "k", False, "custom", "xml"
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "other"),
+    [
+        ("ap-guangzhou.cls.tencentcs.com", True),
+        ("cls.tencentcs.com", True),
+        ("sts.tencentcloudapi.com", True),
+        ("sts.ap-guangzhou.tencentcloudapi.com", True),
+        ("sts.api.qcloud.com", True),
+        ("h.trace.eve.mdt.qq.com", True),
+        ("123.cas.ap-guangzhou.myqcloud.com", True),
+        ("evilcls.tencentcs.com", False),
+        ("cls.tencentcs.com.example.com", False),
+        ("files.example.com", False),
+        (f"{B}.cos.ap-guangzhou.myqcloud.com", False),
+        ("a" * 300, False),
+        ("", False),
+    ],
+)
+def test_hosts_of_others(host: str, other: bool) -> None:
+    assert is_other_host(host) is other
 
 
 def test_regions() -> None:
