@@ -1,4 +1,4 @@
-"""Which program sent a request, by its User-Agent."""
+"""Which program sent a request, by its User-Agent, or by a Referer that only one kind has."""
 
 import re
 from functools import cache, lru_cache
@@ -23,14 +23,32 @@ class Client(msgspec.Struct, frozen=True):
     """Operating system, where the User-Agent tells."""
     kind: ClientKind
     mobile_or_browser: bool
-    """It runs in its user's hands, where a permanent key does not belong."""
+    """It runs in its user's hands, where a permanent key does not belong. Desktop tools of
+    the account's owner do not count."""
+    wrapper: str | None = None
+    """The plugin that drives a native SDK and says so: ``FlutterPlugin``."""
 
 
-def read_client(user_agent: str | None) -> Client | None:
-    """None where there is no User-Agent, or one that names nobody."""
-    if not user_agent:
-        return None
-    return _read(user_agent[:_LONGEST])
+def read_client(user_agent: str | None, referer: str | None = None) -> Client | None:
+    """None where there is no User-Agent, or one that names nobody, and no telling Referer."""
+    client = _read(user_agent[:_LONGEST]) if user_agent else None
+    if referer and (row := _by_referer(referer)) is not None:
+        named = client is not None and client.name == row["name"]
+        return Client(
+            row["name"],
+            client.version if named and client else None,
+            client.platform if client else None,
+            cast("ClientKind", row["kind"]),
+            row["device"] == "yes",
+        )
+    return client
+
+
+def _by_referer(referer: str) -> dict[str, str] | None:
+    for row in rows("client_referers"):
+        if referer.startswith(row["prefix"]):
+            return row
+    return None
 
 
 @lru_cache(maxsize=512)
@@ -46,6 +64,7 @@ def _read(user_agent: str) -> Client | None:
             _platform(groups.get("platform")),
             cast("ClientKind", row["kind"]),
             row["device"] == "yes",
+            groups.get("wrapper"),
         )
     return None
 

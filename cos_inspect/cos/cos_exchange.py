@@ -260,7 +260,7 @@ def read_exchange(
         exchange=exchange,
         endpoint=endpoint,
         operation=operation,
-        client=read_client(request.headers.get("user-agent")),
+        client=read_client(request.headers.get("user-agent"), request.headers.get("referer")),
         signed=signed,
         form=form,
         asked=read_encryption(encryption_fields, "request"),

@@ -143,7 +143,10 @@ def _report(
             key=cos.key,
             endpoint=cos.endpoint.kind,
             client=ClientReport(
-                name=cos.client.name, version=cos.client.version, platform=cos.client.platform
+                name=cos.client.name,
+                version=cos.client.version,
+                platform=cos.client.platform,
+                wrapper=cos.client.wrapper,
             )
             if cos.client
             else None,

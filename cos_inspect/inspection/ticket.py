@@ -25,7 +25,7 @@ def ticket_line(report: FlowReport) -> str | None:
         ("key", cos.key),
         ("status", str(response.status) if response else "no response"),
         ("code", report.error.code if report.error else None),
-        ("client", " ".join(filter(None, (client.name, client.version))) if client else None),
+        ("client", client.title if client else None),
     )
     return "; ".join(f"{name}: {_one_line(value)}" for name, value in parts if value)
 

@@ -166,6 +166,14 @@ class ClientReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str
     version: str | None
     platform: str | None
+    wrapper: str | None = None
+    """The plugin that drives a native SDK: ``FlutterPlugin``."""
+
+    @property
+    def title(self) -> str:
+        """Name, version and wrapper in one line."""
+        wrapper = f"({self.wrapper})" if self.wrapper else None
+        return " ".join(word for word in (self.name, self.version, wrapper) if word)
 
 
 class CosReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -64,9 +64,7 @@ def _facts(report: FlowReport) -> list[tuple[str, str]]:
     return [
         ("object" if cos.key is not None else "place", place_of(report)),
         ("region", f"{cos.region or 'unknown'}, {cos.endpoint} endpoint"),
-        ("client", " ".join(word for word in (client.name, client.version) if word))
-        if client
-        else ("client", ""),
+        ("client", client.title if client else ""),
         ("encryption", of_encryption),
         ("request id", f"{ids.request_id}{time}" if ids.request_id else "none"),
         ("trace id", ids.trace_id or "none"),

@@ -114,7 +114,7 @@ def _ids(report: FlowReport) -> Iterator[tuple[str, ...]]:
         ("bucket", cos.bucket),
         ("region", cos.region),
         ("key", cos.key),
-        ("client", f"{client.name} {client.version or ''}".strip() if client else None),
+        ("client", client.title if client else None),
         ("encryption", None if report.encryption.mode == "none" else report.encryption.mode),
         ("flow", report.flow_id),
     ):

@@ -14,7 +14,8 @@ PERMANENT_KEY_ON_DEVICE = Rule(
     group="access",
     severity=Severity.WARNING,
     title="A permanent key in the user's hands",
-    when="a mobile or browser client signs by itself without a security token",
+    when="a mobile or browser client signs by itself without a security token; not for desktop"
+    " tools of the account's owner",
     cause="SecretId and SecretKey of an account were built into an app or a page, where anybody"
     " can read them.",
     fix="Give the device temporary keys of STS, or presigned URLs; disable the key that went out.",

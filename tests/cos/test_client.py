@@ -18,6 +18,16 @@ CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0"
         ("cos-java-sdk-v5", "cos-java-sdk-v5", None, None),
         ("cos-android-sdk-5.9.51", "cos-android-sdk", "5.9.51", None),
         ("cos-android-quic-sdk-5.9.51", "cos-android-quic-sdk", "5.9.51", None),
+        ("cos-android-sdk-5.9.51-MyApp", "cos-android-sdk", "5.9.51", None),
+        ("cos-harmony-sdk-v1.1.5", "cos-harmony-sdk", "1.1.5", None),
+        ("cos-kotlin-sdk-2.0", "cos-kotlin-sdk", "2.0", None),
+        ("cos-rust-sdk/0.3.1", "cos-rust-sdk", "0.3.1", None),
+        ("cos-rust-sdk", "cos-rust-sdk", None, None),
+        ("cos-rust-sdk-v5.1.0.2", "cos-rust-sdk-v5", "1.0.2", None),
+        ("cos-rust-sdk-v5-2.15.4", "cos-rust-sdk-v5", "2.15.4", None),
+        ("cos-some-thing-sdk-v5.6.2", "cos-some-thing-sdk", "5.6.2", None),
+        ("cos-php-sdk-v4.3.2", "cos-php-sdk", "4.3.2", None),
+        ("aiobotocore/2.13.0 md/Botocore#1.34 os/linux#6.1", "aiobotocore", "2.13.0", "Linux"),
         ("cos-base-android-sdk-5.9.51", "cos-base-android-sdk", "5.9.51", None),
         ("cos-xml-ios-sdk-v6.5.5", "cos-xml-ios-sdk-v6", "6.5.5", None),
         ("cos-cpp-sdk-v5.5.22", "cos-cpp-sdk-v5", "5.5.22", None),
@@ -59,12 +69,67 @@ def test_names_and_versions(
         ("Dalvik/2.1.0 (Linux; U; Android 13; Pixel)", True),
         ("cos-python-sdk-v5.1.9.44", False),
         ("okhttp/4.12.0", False),
+        ("cos-harmony-sdk-v1.1.5", True),
+        ("cos-kotlin-sdk-2.0", False),
+        ("Mozilla/5.0 (Windows NT 10.0) cosbrowser/2.11.0 Chrome/108 Electron/22", False),
+        ("Mozilla/5.0 (Windows NT 10.0) PicGo/2.3.1 Chrome/108.0.0.0 Electron/22.0.0", False),
+        ("Cyberduck/8.7.1 (Mac OS X/14.2)", False),
     ],
 )
 def test_what_runs_in_its_users_hands(user_agent: str, device: bool) -> None:
     client = read_client(user_agent)
     assert client is not None
     assert client.mobile_or_browser is device
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name", "version", "wrapper"),
+    [
+        ("cos-android-sdk-5.9.51-FlutterPlugin", "cos-android-sdk", "5.9.51", "FlutterPlugin"),
+        (
+            "cos-android-sdk-5.9.51-ReactNativePlugin",
+            "cos-android-sdk",
+            "5.9.51",
+            "ReactNativePlugin",
+        ),
+        ("cos-xml-ios-sdk-v6.5.5-FlutterPlugin", "cos-xml-ios-sdk-v6", "6.5.5", "FlutterPlugin"),
+        ("cos-android-sdk-5.9.51", "cos-android-sdk", "5.9.51", None),
+        ("cos-android-sdk-5.9.51-SomePlugin", "cos-android-sdk", "5.9.51", None),
+        ("cos-go-sdk-v5/0.7.75-FlutterPlugin", "cos-go-sdk-v5", "0.7.75-FlutterPlugin", None),
+    ],
+)
+def test_wrappers(user_agent: str, name: str, version: str, wrapper: str | None) -> None:
+    client = read_client(user_agent)
+    assert client is not None
+    assert (client.name, client.version, client.wrapper) == (name, version, wrapper)
+
+
+MINI_PROGRAM = "https://servicewechat.com/wx0123456789abcdef/12/page-frame.html"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "referer", "name", "platform"),
+    [
+        (None, MINI_PROGRAM, "WeChat mini-program", None),
+        ("Dalvik/2.1.0 (Linux; U; Android 13; X)", MINI_PROGRAM, "WeChat mini-program", "Android"),
+        (f"Mozilla/5.0 (iPhone; X) {CHROME}", MINI_PROGRAM, "WeChat mini-program", "iOS"),
+        (f"Mozilla/5.0 (iPhone; X) {CHROME}", "https://example.com/", "Chrome", "iOS"),
+        (
+            f"Mozilla/5.0 (iPhone; X) {CHROME}",
+            "https://servicewechat.com.example/",
+            "Chrome",
+            "iOS",
+        ),
+        ("curl/8.1", "http://servicewechat.com/x", "curl", None),
+    ],
+)
+def test_mini_programs_by_their_referer(
+    user_agent: str | None, referer: str, name: str, platform: str | None
+) -> None:
+    client = read_client(user_agent, referer)
+    assert client is not None
+    assert (client.name, client.platform) == (name, platform)
+    assert client.mobile_or_browser is (name != "curl")
 
 
 @pytest.mark.parametrize("user_agent", [None, "", "   ", "()", "中文"])

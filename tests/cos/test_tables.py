@@ -14,6 +14,7 @@ from cos_inspect.model.exchange import Headers
 KEYS = {
     "checks": ("check",),
     "ci_paths": ("path",),
+    "client_referers": ("prefix",),
     "clients": ("pattern",),
     "connections": ("failed",),
     "host_templates": ("template",),
@@ -34,6 +35,7 @@ KEYS = {
 
 SOURCED = (
     "ci_paths",
+    "client_referers",
     "clients",
     "errors",
     "headers",

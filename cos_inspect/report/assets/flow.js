@@ -15,7 +15,7 @@
   const about = (report) => {
     const { cos, ids, encryption, transfer } = report;
     const sse = encryption.mode === "none" ? "" : [encryption.mode, encryption.algorithm, encryption.kms_key_id].filter(Boolean).join(" · ");
-    const client = cos.client ? [cos.client.name, cos.client.version, cos.client.platform].filter(Boolean).join(" ") : "";
+    const client = cos.client ? [cos.client.name, cos.client.version, cos.client.wrapper, cos.client.platform].filter(Boolean).join(" ") : "";
     return facts([
       ["Key", cos.key === null ? "" : wire(cos.key)],
       ["Bucket", cos.bucket ? wire(cos.bucket) : ""],
