@@ -232,7 +232,7 @@ def main() -> int:
     parser.add_argument(
         "--json", type=Path, help="where the results go as well; others that stand there stay"
     )
-    parser.add_argument("--readme", action="store_true", help="renew the README's table")
+    parser.add_argument("--readme", action="store_true", help="renew the table in README.md")
     chosen = parser.parse_args()
     if "TMPDIR" not in os.environ and _is_roomy(_MEMORY, 4 * chosen.size * MIB):
         # Making a file costs ten times as much in one folder of a disk as in another.

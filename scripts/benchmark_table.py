@@ -1,10 +1,10 @@
-"""The benchmark's results as the README's table."""
+"""The benchmark's results as the table in scripts/README.md."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_README = Path(__file__).resolve().parents[1] / "README.md"
+_README = Path(__file__).resolve().parent / "README.md"
 _BEGIN, _END = "<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n"
 
 

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of everything that chance decides (1)")
     parser.add_argument("--keep", type=Path, help="an empty directory that keeps the reports")
     parser.add_argument("--no-reloads", action="store_true", help="of the addon while it works")
-    parser.add_argument("--readme", action="store_true", help="write the figures into the README")
+    parser.add_argument("--readme", action="store_true", help="renew the table in README.md")
     given = parser.parse_args()
     # The SDKs log every fault that they meet.
     logging.disable(logging.CRITICAL)

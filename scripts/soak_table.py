@@ -20,7 +20,7 @@ SETTLED_SECONDS = 120
 REPORT_FILES_OPEN = 32
 """More than the writer keeps open at any time."""
 SHOWN = 40
-_README = Path(__file__).resolve().parents[1] / "README.md"
+_README = Path(__file__).resolve().parent / "README.md"
 _BEGIN, _END = "<!-- soak: begin -->\n", "<!-- soak: end -->\n"
 
 
@@ -87,7 +87,7 @@ def show(result: Result, console: Console) -> None:
 
 
 def write(result: Result, readme: Path = _README) -> None:
-    """Replaces the table in the README between its marks."""
+    """Replaces the table in scripts/README.md between its marks."""
     before, begin, rest = readme.read_text("utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:

@@ -1,4 +1,27 @@
-"""The addon: follows each flow's hooks and has it inspected once, when it is over."""
+"""The addon: follows each flow's hooks and has it inspected once, when it is over.
+
+What it rests on, of mitmproxy 12:
+
+=================== ======================= ===================================================
+hook                after                   what holds then
+=================== ======================= ===================================================
+requestheaders      client_connected        the head as it came, ``Expect`` included; the last
+                                            moment to stream the request
+request             requestheaders          the body is whole; of a streamed request it may come
+                                            after ``response``, or never
+responseheaders     requestheaders          the last moment to stream the answer
+response            responseheaders         mitmproxy's Save runs after it, and writes the flow
+                                            as it is then: what is to be saved stands on it now
+error               requestheaders          in place of ``response``; of a cut flow that is read
+                                            from a file both come
+client_disconnected any of them             an upload that was answered early may be cut, and no
+                                            hook of its flow tells
+done                any of them             flows under way get no further hook of this instance
+=================== ======================= ===================================================
+
+A script stands before map_remote, modify_headers, Save and the interfaces: what they change is
+changed after it looked. A stream's callable that raises loses its chunk without a word.
+"""
 
 import asyncio
 import contextlib

@@ -20,7 +20,7 @@ from cos_inspect.settings.credentials import CredentialsError, read_credentials
 FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 SEVERITIES = ("never", "notice", "warning", "error")
 
-_OPTIONS: tuple[tuple[str, type, object, str], ...] = (
+OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
     (
         "cos_report_dir",
         str,
@@ -74,7 +74,8 @@ _OPTIONS: tuple[tuple[str, type, object, str], ...] = (
         " a higher one was made.",
     ),
 )
-OPTION_NAMES = frozenset(name for name, *_ in _OPTIONS)
+"""Name, type, default and meaning."""
+OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)
 
 
 class Keys(dict[str, str]):
@@ -104,14 +105,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def declare(loader: Loader) -> None:
-    for name, kind, default, text in _OPTIONS:
+    for name, kind, default, text in OPTIONS:
         loader.add_option(name, kind, default, text)
 
 
 def repeated(options: Options) -> Iterator[str]:
     """A line per option that was given twice and takes one value. mitmproxy drops a script
     for that without a word, as soon as it has declared the option."""
-    for name, kind, *_ in _OPTIONS:
+    for name, kind, *_ in OPTIONS:
         values = getattr(options.deferred.get(name), "val", ())
         if kind is str and len(values) > 1:
             yield f"{name}: given {len(values)} times ({', '.join(values)}); allowed: once"
