@@ -611,6 +611,7 @@ def test_the_client_is_named_although_its_user_agent_runs_name_and_version_toget
         "name": "cos-python-sdk-v5",
         "version": version,
         "platform": None,
+        "wrapper": None,
     }
 
 

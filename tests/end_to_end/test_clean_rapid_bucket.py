@@ -82,17 +82,19 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Report]]:
 def test_plain_http_is_all_that_is_said(
     reports: list[Report], operation: str, key: str | None
 ) -> None:
+    """Once for the client and its key, on the earliest flow."""
     report = only(reports, operation, key)
-    assert rules(report) == ["credentials-in-clear"]
-    assert report["verdict"] == "notice"
+    first = operation == "GetService"
+    assert rules(report) == (["credentials-in-clear"] if first else [])
+    assert report["verdict"] == ("notice" if first else "ok")
     assert report["cos"]["endpoint"] == ("service" if operation == "GetService" else "default")
 
 
 def test_what_was_renamed_is_whole(reports: list[Report]) -> None:
     renamed, refused = (r for r in reports if r["cos"]["operation"] == "RenameObject")
-    assert (rules(renamed), renamed["verdict"]) == (["credentials-in-clear"], "notice")
+    assert (rules(renamed), renamed["verdict"]) == ([], "ok")
     assert not {check for check, _ in checks(renamed)} & {"etag", "crc64"}
-    assert sorted(rules(refused)) == ["credentials-in-clear", "error-response"]
+    assert rules(refused) == ["error-response"]
     assert refused["error"]["code"] == "FileAlreadyExists"
     read = only(reports, "GetObject", "doc/b.txt")
     assert checks(read)["crc64", "response"] == checks(read)["etag", "response"] == "match"
