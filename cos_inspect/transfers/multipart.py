@@ -11,6 +11,9 @@ from cos_inspect.transfers.account import Fact, keep
 from cos_inspect.transfers.limits import Effort, Limits
 from cos_inspect.transfers.observation import EtagForm, Observation, SseMode
 
+GONE = ("NoSuchUpload", "PathConflict")
+"""What COS says of an upload that it has completed, or is completing."""
+
 
 class PartTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """One upload of one part."""
@@ -72,6 +75,12 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     facts: int = 0
     last: float = 0.0
     left_out: int = 0
+    done: bool = False
+    """A Complete succeeded."""
+    is_open: bool = False
+    """Of some Complete it is open whether COS did it."""
+    is_gone: bool = False
+    """COS said that it does not know the upload, or that another write is in its way."""
 
     def __post_init__(self) -> None:
         self._begun: tuple[SseMode, EtagForm] | None = None
@@ -102,11 +111,15 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     def _add_complete(self, complete: CompleteTry) -> None:
         self.facts += complete.flow_id not in self.completes
         keep(self.completes, complete)
+        self.done |= complete.succeeded
+        self.is_open |= complete.unanswered
+        self.is_gone |= complete.error_code in GONE
         self.last = max(self.last, complete.ended)
 
     def _add_step(self, step: Step) -> None:
         self.facts += step.flow_id not in self.steps
         keep(self.steps, step)
+        self.is_gone |= step.error_code in GONE
         self._begun = None
         self.last = max(self.last, step.ended)
 

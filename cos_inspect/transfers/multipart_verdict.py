@@ -21,7 +21,7 @@ from cos_inspect.transfers.account import (
     compared,
     skipped,
 )
-from cos_inspect.transfers.multipart import CompleteTry, PartTry, Upload
+from cos_inspect.transfers.multipart import GONE, CompleteTry, PartTry, Upload
 from cos_inspect.transfers.objects import Content, Sight
 from cos_inspect.transfers.observation import plain_etag
 
@@ -252,13 +252,12 @@ class Unheard(msgspec.Struct, frozen=True, kw_only=True):
     """As the proof tells."""
 
 
-_GONE = ("NoSuchUpload", "PathConflict")
-
-
 def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
     """None when no Complete is open, or nothing speaks for it; ``content``: what was seen of
     the object."""
-    if any(complete.succeeded for complete in upload.completes.values()) or _is_aborted(upload):
+    if upload.done or not upload.is_open or not (upload.is_gone or content.any_read):
+        return None
+    if _is_aborted(upload):
         return None
     lost = sorted(
         (each for each in upload.completes.values() if each.unanswered),
@@ -270,7 +269,7 @@ def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
         each.begin
         for group in (upload.completes, upload.steps)
         for each in group.values()
-        if each.error_code in _GONE and each.started >= lost[0].ended
+        if each.error_code in GONE and each.started >= lost[0].ended
     ]
     proof = _proof(upload, lost, content)
     if not told and proof is None:

@@ -49,6 +49,7 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
     """Successful copies of this object to another one, or onto itself."""
     any_written: bool = False
     """Something else than a read was seen of it."""
+    any_read: bool = False
 
     def __post_init__(self) -> None:
         self._writes: _Writes | None = None
@@ -60,6 +61,7 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
 
     def add(self, sight: Sight, limits: Limits) -> None:
         self.any_written = self.any_written or sight.kind != "read"
+        self.any_read = self.any_read or sight.kind == "read"
         keep(self.sights, sight)
         self.sights = newest(self.sights, limits.sights)
         self._writes = self._by_end = None

@@ -264,7 +264,9 @@ def observe(cos: CosExchange) -> Observation:
         same_request=_same_request(cos, exchange),
         announced=_number(request.headers.get("content-length")),
         stores_body=operation.uploads_object,
-        redirected=response is not None and 300 <= response.status < 400 and "location" in headers,
+        redirected=response is not None
+        and 300 <= response.status < 400
+        and _names_the_same(headers.get("location"), request.target),
         sdk_retry=(request.headers.get("x-cos-sdk-retry") or "").lower() == "true",
         secret_id=_bounded(cos.signed.secret_id),
         with_token=bool(cos.token_names),
@@ -406,6 +408,14 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
     )
     text = "\n".join(parts).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=12).hexdigest()
+
+
+def _names_the_same(location: str | None, target: str) -> bool:
+    """Whether a Location leads to what was asked for, at another host or with another scheme."""
+    if location is None:
+        return False
+    path = location.partition("://")[2]
+    return f"/{path.partition('/')[2]}" == target if path else location == target
 
 
 def _without_zone(host: str) -> str:

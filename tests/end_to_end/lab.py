@@ -156,7 +156,7 @@ class Lab(Inspected):
                 (
                     report
                     for report in self._seen.values()
-                    if report["cos"]["key"] == name
+                    if name == (report["cos"]["key"] or _last_of_path(report))
                     and operation in (None, report["cos"]["operation"])
                 ),
                 key=lambda report: int(report["sequence"]),
@@ -283,3 +283,9 @@ def saved_flows(path: Path) -> list[http.HTTPFlow]:
     """The HTTP flows of a capture."""
     with path.open("rb") as file:
         return [flow for flow in FlowReader(file).stream() if isinstance(flow, http.HTTPFlow)]
+
+
+def _last_of_path(report: Report) -> str:
+    """Of a call to CI, whose path is no object's key."""
+    path: str = report["request"]["url"].partition("?")[0]
+    return path.rpartition("/")[2]

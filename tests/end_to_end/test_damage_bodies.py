@@ -172,14 +172,7 @@ def test_hex_in_content_md5_is_told(lab: Lab) -> None:
     name = "up-hex-md5"
     lab.send("PUT", name, data=b"[Object Content]", headers={"Content-MD5": HEX_MD5})
     report = lab.report_on(name)
-    assert {"content-md5-mismatch error", "error-response warning"} <= found(report)
-    assert found(report) <= {
-        "content-md5-mismatch error",
-        "error-response warning",
-        "header-malformed warning",
-    }
-    (detail,) = (f["detail"] for f in report["findings"] if f["rule"] == "content-md5-mismatch")
-    assert "Base64" in detail
+    assert found(report) == {"error-response warning", "header-malformed warning"}
 
 
 @pytest.mark.parametrize(

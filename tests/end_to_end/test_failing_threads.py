@@ -131,7 +131,7 @@ def test_bytes_and_reports(
         for number in range(FLOWS):
             for name, side in ((f"up-{number}", "request"), (f"down-{number}", "response")):
                 report = lab.report_on(name)
-                assert report["verdict"] == "ok"
+                assert report["verdict"] in ("ok", "notice")
                 assert report[side]["body"]["complete"]
                 found = checks(report)
                 assert found["content-length", side] == "match"
