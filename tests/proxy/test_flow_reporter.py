@@ -6,6 +6,7 @@ from mitmproxy import http
 from cos_inspect.inspection.session import Revised
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
+from cos_inspect.proxy.options import Settings
 from cos_inspect.recording.buffered_flow import BufferedFlow
 from tests.proxy.inspected import cos_flow, inspected
 from tests.report.build import finding, flow_report
@@ -54,6 +55,7 @@ def kept(flow: http.HTTPFlow) -> BufferedFlow:
 
 def test_a_flow_that_nobody_has_read_is_judged_or_counted_as_another() -> None:
     reporting = FlowReporter()
+    reporting.use(Settings(report_dir=None))
     flow, other = cos_flow(content=b"damaged"), cos_flow(host=b"www.example.com")
     assert other.response is not None
     other.response.headers.clear()
