@@ -189,10 +189,14 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         front = self.fronts.get(name)
         if front is None:
             front = self.fronts[name] = Front()
+        was_partial = front.partial
         front.add(piece)
         if heads is None:
             return set()
         touched = self._judge(name, heads, finally_=False)
+        if front.partial and not was_partial:
+            # What broke off before is now seen to be the beginning of a ranged download.
+            touched |= version.pieces.keys()
         if (
             len(self.versions) > 1
             and self._may_change(front, piece)

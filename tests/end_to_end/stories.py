@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cos_inspect.rules.registry import RULES
 from tests.end_to_end.harness import Report, checks
 from tests.end_to_end.lab import Lab, found
 from tests.origin.client import Client
@@ -88,25 +87,14 @@ class Told:
         expected = {name: frozenset(_split(rules)) for name, rules in story.flows.items()}
         assert self.findings(story.key) == expected
         told = [
-            (
-                each["kind"],
-                each["state"],
-                # What stands on a flow and counts for its transfer is compared there.
-                sorted(item["rule"] for item in each["findings"] if item["rule"] in JOINING),
-            )
+            (each["kind"], each["state"], sorted(item["rule"] for item in each["findings"]))
             for each in self.transfers(story.key)
         ]
         assert told == [
-            (kind, state, sorted(rule for rule in _split(rules) if rule in JOINING))
-            for kind, state, rules in story.transfers
+            (kind, state, sorted(_split(rules))) for kind, state, rules in story.transfers
         ]
         for (flow, name), status in story.checks.items():
             assert self.check(story.key, flow, name) == status
-
-
-JOINING = {
-    rule.id for rule in RULES if rule.joins and rule.id not in ("crc64-mismatch", "etag-mismatch")
-}
 
 
 def _split(rules: str) -> list[str]:

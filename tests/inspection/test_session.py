@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cos_inspect.inspection.first_look import first_look, revise
+from cos_inspect.inspection.second_look import add_copy, revision_of
 from cos_inspect.inspection.session import Bounds, Revised, Session
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Check, FlowReport
 from cos_inspect.model.summary import SessionSummary
+from cos_inspect.transfers.history import History, history_name, source_name
 from cos_inspect.transfers.limits import Limits
+from cos_inspect.transfers.objects import copy_of, judge_copy
 from tests.transfers.build import (
     HOST,
     MIB,
@@ -820,3 +824,88 @@ def test_what_cos_does_not_know_is_not_abandoned() -> None:
     (transfer,) = Run([*upload_of(CHUNKS)[:3], gone]).close().transfers
     assert transfer.state == "refused"
     assert "multipart-abandoned" not in [each.rule for each in transfer.findings]
+
+
+_COPY_SOURCE = {"x-cos-copy-source": f"{HOST}/w"}
+_APPENDED = {"ETag": f'"{"9a" * 16}"', "x-cos-next-append-position": "3"}
+_BARE = {"ETag": f'"{md5(DATA)}"', "Content-Range": "bytes 0-99/*", "Content-Length": "100"}
+_TOLD = {
+    "ETag": f'"{md5(DATA)}"',
+    "x-cos-hash-crc64ecma": str(crc64(DATA)),
+    "Content-Length": str(len(DATA)),
+}
+EVERYTHING = [
+    *STORY,
+    *upload_of(CHUNKS[2:], key="lost", upload="lost")[:1],
+    complete("l1", [(1, md5(CHUNKS[2]))], None, 3.0, key="lost", upload="lost", status=503),
+    complete(
+        "l2",
+        [(1, md5(CHUNKS[2]))],
+        None,
+        5.0,
+        key="lost",
+        upload="lost",
+        **failure(409, "PathConflict"),
+    ),
+    exchange(
+        "l3",
+        "HEAD",
+        "/lost",
+        7.0,
+        answered={"ETag": '"x-1"', "Content-Length": str(len(CHUNKS[2]))},
+    ),
+    ranged("cut", DATA, 0, len(DATA), 1.0, key="resumed", cut_at=4000, status=200),
+    ranged("rest", DATA, 4000, len(DATA), 2.0, key="resumed"),
+    ranged("bare", DATA, 0, 100, 1.0, key="head", answered=_BARE),
+    ranged("more", DATA, 100, len(DATA), 2.0, key="head", answered=_BARE | {
+        "Content-Range": f"bytes 100-{len(DATA) - 1}/*",
+        "Content-Length": str(len(DATA) - 100),
+    }),
+    exchange("head", "HEAD", "/head", 4.0, answered=_TOLD),
+    append("e1", b"one", 0, 50.0, answered=_APPENDED),
+    get("e2", b"one", 51.0, key="log", answered={"ETag": _APPENDED["ETag"], "Content-Length": "3"}),
+    put("t1", b"body", 0.0, key="t", status=None, error="timed out"),
+    put("t2", b"", 2.0, key="t", sent={"Content-Length": "0"}),
+    exchange("c", "PUT", "/copy", 25.0, sent=_COPY_SOURCE, answered={
+        "ETag": f'"{md5(b"body")}"',
+        "x-cos-hash-crc64ecma": str(crc64(b"body")),
+    }),
+]  # fmt: skip
+
+
+def all_at_once(flows: list[Exchange]) -> dict[str, FlowReport]:
+    """The reports that second looks give when everything has been seen, as for captures."""
+    looks = [look for flow in flows if (look := first_look(flow)) is not None]
+    histories: dict[str, History] = {}
+    for look in looks:
+        seen = look.seen
+        history = histories.setdefault(history_name(seen), History.of(seen))
+        history.add(seen, judge=False)
+        source = source_name(seen)
+        if source is not None:
+            copied = History(name=source, bucket=None, key=seen.copy_key)
+            histories.setdefault(source, copied).add_copy(copy_of(seen))
+    for history in histories.values():
+        history.settle()
+    reports = {}
+    for look in looks:
+        seen = look.seen
+        revision = revision_of(histories[history_name(seen)], seen)
+        source = source_name(seen)
+        if source is not None and seen.succeeded:
+            verdict = judge_copy(copy_of(seen), histories[source].content)
+            add_copy(revision, seen, verdict)
+        reports[seen.flow_id] = revise(look.report, revision) if revision else look.report
+    return reports
+
+
+def test_live_in_order_says_what_all_at_once_say() -> None:
+    assert told(sorted(EVERYTHING, key=_ended))[0] == all_at_once(EVERYTHING)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_live_in_any_order_says_what_all_at_once_say(shuffle: random.Random) -> None:
+    flows = list(EVERYTHING)
+    shuffle.shuffle(flows)
+    assert told(flows)[0] == all_at_once(EVERYTHING)
