@@ -58,6 +58,8 @@ def judge_md5(data: bytes) -> str:
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
     exchange: Exchange
+    contents: tuple[bytes, bytes | None] = (b"", None)
+    """The bodies of request and answer."""
     hosts: tuple[str, ...] = ()
     verdict: str
     """``not-cos`` where the inspector must have nothing to say."""
@@ -115,6 +117,7 @@ def read_capture(path: Path) -> Capture:
     )
     return Capture(
         exchange=exchange,
+        contents=(content, response[4] if response else None),
         hosts=hosts,
         verdict=once["verdict"],
         findings=tuple(repeated["finding"]),
