@@ -275,7 +275,7 @@ def read_exchange(
         request_id_read=read_request_id(request_id) if request_id else None,
         trace_id=trace_id,
         error=error,
-        recomputed=_recomputed(signed, exchange, form, endpoint, keys) if keys else None,
+        recomputed=_recomputed(signed, exchange, form, endpoint, error, keys) if keys else None,
         key_at_hand=bool(keys) and signed.secret_id in keys,
     )
 
@@ -285,17 +285,19 @@ def _recomputed(
     exchange: Exchange,
     form: Headers | None,
     endpoint: Endpoint,
+    error: ErrorDocument | None,
     keys: Mapping[str, str],
 ) -> Recomputed | None:
-    request, response = exchange.request, exchange.response
+    request = exchange.request
     secret_key = keys.get(signed.secret_id or "")
     if secret_key is None:
         return None
     signature = read_signature(signed, request.headers, request.target, form)
     if signature is None:
         return None
-    taken = response is not None and response.status < 400
-    return recompute(signature, request, form, endpoint, secret_key, taken=taken)
+    taken = error is None or not error.is_about("SignatureDoesNotMatch")
+    hashed = error.hashed_string if error is not None and not taken else None
+    return recompute(signature, request, form, endpoint, secret_key, taken=taken, hashed=hashed)
 
 
 def _first(headers: Headers, names: Sequence[str]) -> str | None:

@@ -78,6 +78,16 @@ class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     """Why the body cannot be read as an error of COS; an empty body is none."""
 
+    def is_about(self, code: str) -> bool:
+        """Whether this is its code; COS may put it into Message under a general code."""
+        return code in (self.code, (self.message or "").strip(" ."))
+
+    @property
+    def hashed_string(self) -> str | None:
+        """The SHA-1 of HttpString in StringToSign, lower-case hex."""
+        lines = (self.string_to_sign or "").split()
+        return lines[-1].lower() if lines else None
+
 
 def read_error(body: bytes | None, headers: Headers) -> ErrorDocument | None:
     """The error in a response body, for a response that failed or may hide one.

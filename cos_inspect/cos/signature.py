@@ -76,6 +76,8 @@ class HttpString(msgspec.Struct, frozen=True, kw_only=True):
     missing_parameters: tuple[str, ...] = ()
     """Listed, but not in the request."""
     missing_headers: tuple[str, ...] = ()
+    raw_parameters: tuple[str, ...] = ()
+    """Names that q-url-param-list has without percent-encoding, of parameters that were sent."""
     exact: bool = True
     """False where a value of a header could not be read back from the wire."""
 
@@ -241,10 +243,14 @@ def _list(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in (text or "").split(";") if name.strip())
 
 
-def wire_parameters(target: str) -> list[tuple[str, str]]:
-    """Decoded names and values of the query in order; ``+`` is a plus sign."""
+def wire_parameters(target: str, *, plus_is_blank: bool = False) -> list[tuple[str, str]]:
+    """Decoded names and values of the query in order; ``+`` is a plus sign, or a blank as in
+    HTML forms. ``%2B`` is a plus sign either way."""
     pairs = []
-    for piece in split_target(target)[1].split("&"):
+    query = split_target(target)[1]
+    if plus_is_blank:
+        query = query.replace("+", "%20")
+    for piece in query.split("&"):
         if piece:
             name, _, value = piece.partition("=")
             pairs.append((_decode(name), _decode(value)))
@@ -275,12 +281,28 @@ def wire_headers(request: Request, *, put_back: bool = False) -> dict[str, list[
     return values
 
 
-def rebuild(signature: Signature, request: Request, *, put_back: bool = False) -> HttpString:
-    """HttpString of the request as it passed, with what the signature's lists name."""
+def rebuild(
+    signature: Signature,
+    request: Request,
+    *,
+    put_back: bool = False,
+    plus_is_blank: bool = False,
+) -> HttpString:
+    """HttpString of the request as it passed, with what the signature's lists name.
+
+    ``plus_is_blank``: with ``+`` in the query read as a blank. The Python SDK sends blanks so
+    and signs ``%20``; how COS reads them is documented nowhere, its FormatString shows it.
+    """
     available: dict[str, list[str]] = {}
-    for name, value in wire_parameters(request.target):
+    for name, value in wire_parameters(request.target, plus_is_blank=plus_is_blank):
         available.setdefault(encode(name).lower(), []).append(value)
-    parameters, missing_parameters = _picked(signature.parameters, available)
+    raw = {
+        name: encoded
+        for name in signature.parameters
+        if name not in available and (encoded := encode(name).lower()) in available
+    }
+    names = tuple(raw.get(name, name) for name in signature.parameters)
+    parameters, missing_parameters = _picked(names, available)
     sent = wire_headers(request, put_back=put_back)
     headers, missing_headers = _picked(signature.headers, sent)
     return HttpString(
@@ -290,6 +312,7 @@ def rebuild(signature: Signature, request: Request, *, put_back: bool = False) -
         headers=headers,
         missing_parameters=missing_parameters,
         missing_headers=missing_headers,
+        raw_parameters=tuple(raw),
         # Bytes of a header that are no UTF-8 were replaced when it was recorded.
         exact="�"
         not in "".join(value for name in signature.headers for value in sent.get(name, ())),

@@ -30,7 +30,7 @@ Cause = Literal[
     "order",
     "changed",
 ]
-ChangedBy = Literal["client", "proxy", "behind-proxy"]
+ChangedBy = Literal["proxy", "behind-proxy"]
 
 WORDS: dict[Cause, str] = {
     "method": "the method differs",
@@ -46,6 +46,18 @@ WORDS: dict[Cause, str] = {
     "order": "the order differs",
     "changed": "the value differs",
 }
+AMBIGUOUS: frozenset[Cause] = frozenset(
+    (
+        "path-not-decoded",
+        "double-encoding",
+        "plus-for-space",
+        "slash-encoding",
+        "lower-case-escapes",
+        "blanks",
+        "character-set",
+    )
+)
+"""Two ways to write or to read the same: what COS reads is not known for sure."""
 _SECRET = re.compile(r"token|customer-key$|^authorization$|^cookie$|signature")
 _HIDDEN = "(secret)"
 _AROUND = 12
@@ -202,19 +214,15 @@ def _difference(
         server_part=parts[0],
         wire_part=parts[1],
         cause=cause,
-        changed_by=_changed_by(line, name, server, wire, request),
+        changed_by=_changed_by(line, name, request),
     )
 
 
-def _changed_by(
-    line: Line, name: str | None, server: str | None, wire: str | None, request: Request
-) -> ChangedBy:
+def _changed_by(line: Line, name: str | None, request: Request) -> ChangedBy:
     dropped = {field.lower() for field, _ in request.dropped_headers}
     if line == "headers" and name in dropped:
         return "proxy"
-    if line in ("headers", "parameters") and (server is None or wire is None):
-        return "behind-proxy"
-    return "client" if line in ("path", "parameters", "method") else "behind-proxy"
+    return "behind-proxy"
 
 
 def _first_apart(one: str, other: str) -> int:

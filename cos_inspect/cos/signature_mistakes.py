@@ -70,9 +70,11 @@ def recompute(
     secret_key: str,
     *,
     taken: bool = False,
+    hashed: str | None = None,
 ) -> Recomputed | None:
     """None where the signature cannot be computed: fields are missing, or a signed header
-    could not be read back from the wire. ``taken``: COS let the request through."""
+    could not be read back from the wire. ``taken``: COS did not refuse the signature.
+    ``hashed``: the SHA-1 of HttpString as COS has it, where its refusal tells."""
     sign_time, key_time = signature.sign_time, signature.key_time
     if sign_time is None or key_time is None or signature.value is None:
         return None
@@ -81,6 +83,9 @@ def recompute(
     wire = rebuild(signature, request)
     if not wire.exact:
         return None
+    with_blanks = rebuild(signature, request, plus_is_blank=True)
+    if hashed is not None and hashed == sha1_hex(with_blanks.text):
+        wire, with_blanks = with_blanks, wire
     key = sign_key(secret_key, key_time.text)
     right = signature_of(key, string_to_sign(sign_time.text, wire.text))
     if right == signature.value or _with_bare_host(wire, key, signature) == signature.value:
@@ -89,21 +94,17 @@ def recompute(
         whole = rebuild(signature, request, put_back=True)
         if signature_of(key, string_to_sign(sign_time.text, whole.text)) == signature.value:
             return Recomputed(value=right, same=False, needs_dropped=True)
-    if taken and signature_of(key, string_to_sign(sign_time.text, _with_blanks(wire).text)) == (
-        signature.value
-    ):
-        return Recomputed(value=signature.value, same=True)
+    other = signature_of(key, string_to_sign(sign_time.text, with_blanks.text))
+    if other == signature.value:
+        if taken:
+            return Recomputed(value=other, same=True)
+        kept = rebuild(signature, request).parameters == with_blanks.parameters
+        name = "parameters-plus-kept" if kept else "parameters-plus-for-space"
+        return Recomputed(value=right, same=False, mistake=mistake_of(name, None))
     for name, about, made in _attempts(signature, request, endpoint, wire, secret_key):
         if made == signature.value:
-            return Recomputed(value=right, same=False, mistake=_mistake(name, about))
+            return Recomputed(value=right, same=False, mistake=mistake_of(name, about))
     return Recomputed(value=right, same=False)
-
-
-def _with_blanks(wire: HttpString) -> HttpString:
-    """The Python SDK sends a blank in a parameter as ``+`` and signs ``%20``; how COS reads
-    a ``+`` there is documented nowhere."""
-    blanks = tuple((name, value.replace("%2B", "%20")) for name, value in wire.parameters)
-    return msgspec.structs.replace(wire, parameters=blanks)
 
 
 def _with_bare_host(wire: HttpString, key: str, signature: Signature) -> str | None:
@@ -142,7 +143,7 @@ def _of_policy(
     )
     for name, made in attempts:
         if made == signature.value:
-            return Recomputed(value=right, same=False, mistake=_mistake(name, None))
+            return Recomputed(value=right, same=False, mistake=mistake_of(name, None))
     return Recomputed(value=right, same=False)
 
 
@@ -219,7 +220,11 @@ def _texts(
     yield from (
         (name, about, text(q=q, h=h)) for name, about, q, h in _lists(signature, request, wire)
     )
-    yield from ((name, None, text(q=q, h=h)) for name, q, h in _values(signature, request, wire))
+    yield from ((name, None, text(q=q, h=h)) for name, q, h in _values(request, wire))
+    yield from (
+        ("parameter-names-not-encoded", about, text(q=q))
+        for about, q in _names_not_encoded(request, wire)
+    )
     sent = wire_headers(request)
     if "content-type" in sent and "content-type" in signature.headers:
         for other in content_types(sent["content-type"][0]):
@@ -274,9 +279,7 @@ def _lists(
         yield "names-not-lower", None, tuple(sorted(q)), tuple(sorted(h))
 
 
-def _values(
-    signature: Signature, request: Request, wire: HttpString
-) -> Iterator[tuple[str, Pairs, Pairs]]:
+def _values(request: Request, wire: HttpString) -> Iterator[tuple[str, Pairs, Pairs]]:
     """Values encoded otherwise, in the parameters, the headers, or both."""
     for name, encoding in _encodings():
         parameters = _reencoded(wire.parameters, encoding)
@@ -287,10 +290,35 @@ def _values(
             (wire.parameters, headers),
         ):
             yield name, q, h
-    yield "parameters-plus-for-space", _with_blanks(wire).parameters, wire.headers
-    raw = _as_sent(request.target, signature.parameters)
+    raw = _as_sent(request.target, tuple(name for name, _ in wire.parameters))
     if raw != wire.parameters:
         yield "values-not-encoded", raw, wire.headers
+
+
+def _names_not_encoded(request: Request, wire: HttpString) -> Iterator[tuple[str | None, Pairs]]:
+    """Names of parameters as they are or encoded in part, which operations of CI are full of
+    (``imageMogr2/thumbnail/!50p``); sorted by themselves, or as the encoded ones would be."""
+    decoded = {encode(name).lower(): name for name, _ in wire_parameters(request.target)}
+    about = next((name for name, _ in wire.parameters if "%" in name), None)
+    if about is None:
+        return
+    raw_values = _reencoded(wire.parameters, lambda value: value)
+    for form in _NAME_FORMS:
+        for pairs in (wire.parameters, raw_values):
+            renamed = tuple((form(decoded.get(name, name)), value) for name, value in pairs)
+            for ordered in (renamed, tuple(sorted(renamed))):
+                yield decoded.get(about), ordered
+
+
+_NAME_FORMS: tuple[Callable[[str], str], ...] = (
+    str.lower,
+    str,
+    lambda name: encode(name, "/-_.~").lower(),
+    lambda name: encode(name, "!'()*-_.~").lower(),
+    lambda name: encode(name, "!'()*|/:,;@-_.~").lower(),
+    lambda name: encode(name.lower()),
+    lambda name: encode(encode(name)).lower(),
+)
 
 
 @cache
@@ -343,6 +371,7 @@ def _words() -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in rows("signature_mistakes")}
 
 
-def _mistake(name: str, about: str | None) -> Mistake:
+def mistake_of(name: str, about: str | None) -> Mistake:
+    """A mistake of the table."""
     row = _words()[name]
     return Mistake(name, row["said"], row["fix"], about)

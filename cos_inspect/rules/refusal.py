@@ -29,8 +29,8 @@ def code_of(cos: CosExchange) -> str | None:
     error = cos.error
     if error is None:
         return None
-    message = (error.message or "").strip(" .")
-    return message if message in _NAMED_IN_MESSAGE else error.code
+    named = (code for code in _NAMED_IN_MESSAGE if error.is_about(code))
+    return next(named, error.code)
 
 
 _NAMED_IN_MESSAGE = frozenset(
@@ -47,6 +47,21 @@ def refused(cos: CosExchange) -> bool:
         and (cos.status != 400 or code_of(cos) in ("InvalidArgument", "InvalidRequest", None))
         and code_of(cos) not in OTHER_REASONS
     )
+
+
+_AFTER_THE_SIGNATURE = frozenset((404, 409, 412, 416))
+"""Answers that COS gives to a request only when it has taken its signature, but for those about
+a bucket that does not exist."""
+
+
+def accepted(cos: CosExchange) -> bool:
+    """COS took the signature, whether or not it then did what was asked."""
+    status = cos.status
+    if cos.signed.scheme != "cos" or status is None:
+        return False
+    if status < 400:
+        return cos.succeeded or status in (200, 304)
+    return cos.failed and status in _AFTER_THE_SIGNATURE and code_of(cos) != "NoSuchBucket"
 
 
 def mismatched(cos: CosExchange) -> bool:
@@ -177,6 +192,9 @@ def missing_of(cos: CosExchange) -> tuple[tuple[str, ...], tuple[str, ...]] | No
     if signature is None or signature.over_policy:
         return None
     wire = rebuild(signature, cos.request)
+    blanks = rebuild(signature, cos.request, plus_is_blank=True)
+    if len(blanks.missing_parameters) < len(wire.missing_parameters):
+        wire = blanks
     dropped = {name.lower() for name, _ in cos.request.dropped_headers}
     headers = tuple(name for name in wire.missing_headers if name not in dropped)
     if not headers and not wire.missing_parameters:

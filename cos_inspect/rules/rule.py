@@ -40,15 +40,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         detail: str,
         *,
         severity: Severity | None = None,
+        title: str | None = None,
         fix: str | None = None,
         **evidence: Any,
     ) -> Finding:
-        """A finding of this rule; ``evidence`` is plain data."""
+        """A finding of this rule; ``evidence`` is plain data, ``title`` and ``fix`` are for
+        where more is known than the rule's own words say."""
         return Finding(
             rule=self.id,
             group=self.group,
             severity=severity or self.severity,
-            title=self.title,
+            title=title or self.title,
             detail=detail,
             fix=fix or self.fix,
             evidence=evidence,

@@ -1,30 +1,17 @@
 """Rules about what was signed, told from COS's answer or with the key."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
-
-import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.signature import (
-    HttpString,
-    Signature,
-    policy_string_to_sign,
-    policy_text,
-    rebuild,
-    sha1_hex,
-    string_to_sign,
-)
-from cos_inspect.cos.signature_difference import (
-    WORDS,
-    Difference,
-    first_difference,
-    same_content,
-)
+from cos_inspect.cos.signature import Signature, encode, wire_parameters, wire_path
+from cos_inspect.cos.signature_difference import AMBIGUOUS
+from cos_inspect.cos.signature_mistakes import Mistake, mistake_of
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.refusal import (
+    accepted,
     broken_by_proxy,
     clocks_of,
     code_of,
@@ -36,6 +23,12 @@ from cos_inspect.rules.refusal import (
     refused,
 )
 from cos_inspect.rules.rule import Pending, Rule
+from cos_inspect.rules.signature_comparison import (
+    SignedContent,
+    compare,
+    difference_words,
+    strings_of,
+)
 
 SIGNATURE_BROKEN_BY_PROXY = Rule(
     id="signature-broken-by-proxy",
@@ -69,16 +62,21 @@ SIGNATURE_MISMATCH = Rule(
     id="signature-mismatch",
     group="signature",
     severity=Severity.ERROR,
-    title="The client signed something else",
-    when="the signature is not the one recomputed with its key, or COS answers"
-    " SignatureDoesNotMatch and its StringToSign differs from the one of the wire",
-    cause="Path, parameters or headers were encoded otherwise when signing than when sending, or"
-    " something changed them after they were signed.",
-    fix="Look at the first difference; the path is signed decoded, values percent-encoded with"
-    " upper-case hex.",
-    example="COS has the path /a b.txt, the wire has /a+b.txt",
+    title="The signature is not that of the request",
+    when="the signature of a refused request is not the one recomputed with its key; or COS answers"
+    " SignatureDoesNotMatch, and its StringToSign differs from the one of the wire or the same"
+    " SecretId was accepted elsewhere; a notice where COS accepted the request",
+    cause="The client encodes path, parameters or headers otherwise when it signs than when it"
+    " sends, or something changed the request after it passed here.",
+    fix="COS signs what it receives: the path decoded, names and values of parameters and headers"
+    " percent-encoded with upper-case hex. Compare that with what the client signs.",
+    example="the client signed /a%20b.txt, COS signs /a b.txt",
     joins=("secret-id",),
 )
+
+_BY_CLIENT = "The client signed something else than it sent"
+_BEHIND = "COS got another request than the one that passed here"
+_KEY_AT_HAND = "The key at hand does not give the signature"
 
 
 def signature_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
@@ -92,41 +90,58 @@ def signature_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Fi
     signature = cos.signature
     if signature is None:
         return
+    content = compare(cos, signature)
     made = cos.recomputed
     mistake = made.mistake if made else None
-    content = _compare(cos, signature)
+    if mistake is None and mismatched(cos) and content is not None and content.raw_names:
+        mistake = mistake_of("parameter-names-not-encoded", ", ".join(content.raw_names))
     if mistake is not None:
-        about = f" ({mistake.about})" if mistake.about else ""
-        yield SIGNATURE_MISMATCH.finding(
-            f"The SecretKey is right, but the client signed {mistake.said}{about}.",
-            fix=mistake.fix,
-            mistake=mistake.name,
-            about=mistake.about,
-            changed_by="client",
-            **_strings(content),
-        )
-        return
-    if content is None or content.agrees is None:
-        if failed_check:
-            yield SIGNATURE_MISMATCH.finding(_unexplained(cos), **_strings(content))
-        return
-    if content.agrees:
-        if failed_check and not mismatched(cos):
-            yield SIGNATURE_MISMATCH.finding(_unexplained(cos), **_strings(content))
-        return
-    difference = content.difference
+        yield _mistaken(cos, mistake, content)
+    elif content is not None and content.agrees is False and not accepted(cos):
+        yield _changed(cos, content)
+    elif failed_check and not (mismatched(cos) and content is not None and content.agrees):
+        yield _unexplained(cos, content)
+
+
+def _mistaken(cos: CosExchange, mistake: Mistake, content: SignedContent | None) -> Finding:
+    """What was signed instead is known."""
+    about = f" ({mistake.about})" if mistake.about else ""
+    key = "" if cos.recomputed is None else "The SecretKey is right, but the "
+    words = f"{key or 'The '}client signed {mistake.said}{about}."
+    taken = accepted(cos)
+    if taken:
+        words += " COS accepted it all the same."
+    return SIGNATURE_MISMATCH.finding(
+        words,
+        severity=Severity.NOTICE if taken else None,
+        title=_BY_CLIENT,
+        fix=mistake.fix,
+        mistake=mistake.name,
+        about=mistake.about,
+        changed_by="client",
+        **strings_of(content),
+    )
+
+
+def _changed(cos: CosExchange, content: SignedContent) -> Finding:
+    """COS computes its strings from what it receives, and they are not those of the wire."""
+    difference, made = content.difference, cos.recomputed
+    key = ""
+    if made is not None:
+        key = " The client signed what it sent." if made.same else f" {_KEY_AT_HAND} either."
     if difference is None:
-        yield SIGNATURE_MISMATCH.finding(
+        return SIGNATURE_MISMATCH.finding(
             "COS hashed another HttpString than the one that the request has here, and does not"
-            " show it.",
-            **_strings(content),
+            f" show it.{key}",
+            title=_BEHIND,
+            fix=_LOOK_BEHIND,
+            changed_by="behind-proxy",
+            **strings_of(content),
         )
-        return
-    if made is not None and made.same:
-        # The client signed what stands on the wire here.
-        difference = msgspec.structs.replace(difference, changed_by="behind-proxy")
-    yield SIGNATURE_MISMATCH.finding(
-        _difference_words(difference),
+    return SIGNATURE_MISMATCH.finding(
+        difference_words(difference) + key,
+        title=_BEHIND,
+        fix=_SEND_PLAINLY if difference.cause in AMBIGUOUS else _LOOK_BEHIND,
         line=difference.line,
         name=difference.name,
         cos_has=difference.server,
@@ -136,111 +151,60 @@ def signature_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Fi
         wire_part=difference.wire_part,
         difference=difference.cause,
         changed_by=difference.changed_by,
-        **_strings(content),
+        **strings_of(content),
     )
 
 
-def _unexplained(cos: CosExchange) -> str:
+_LOOK_BEHIND = (
+    "Look at what stands between this proxy and COS (gateway, CDN, another proxy): it must pass on"
+    " method, path, parameters and signed headers as they come."
+)
+_SEND_PLAINLY = (
+    "Percent-encode everything but A-Z a-z 0-9 - _ . ~ and / once, a space as %20 and + as %2B,"
+    " so that nobody on the way can read it in two ways; sign the path decoded."
+)
+
+
+def _unexplained(cos: CosExchange, content: SignedContent | None) -> Finding:
     words = (
         "The signature is not the one that the key at hand gives, and no known mistake gives it:"
         " another SecretKey was used, or other content was signed."
     )
-    if cos.succeeded:
-        words += " COS took it all the same, so the key at hand may be out of date."
-    return words
-
-
-class _Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What was signed, as the wire has it and as COS has it."""
-
-    http_string: str | None
-    string_to_sign: str
-    agrees: bool | None
-    """None where COS does not say what it hashed."""
-    difference: Difference | None = None
-
-
-def _compare(cos: CosExchange, signature: Signature) -> _Content | None:
-    window = signature.sign_time
-    if window is None:
-        return None
-    error = cos.error if mismatched(cos) else None
-    theirs = error.string_to_sign if error else None
-    hashed = _last_line(theirs)
-    if signature.over_policy:
-        policy = policy_text(cos.form)
-        if policy is None:
-            return None
-        ours = policy_string_to_sign(policy)
-        agrees = None if hashed is None else hashed == ours
-        return _Content(http_string=None, string_to_sign=ours, agrees=agrees)
-    wire = rebuild(signature, cos.request)
-    return _compare_http(cos, wire, window.text, hashed, error.format_string if error else None)
-
-
-def _compare_http(
-    cos: CosExchange, wire: HttpString, sign_time: str, hashed: str | None, formatted: str | None
-) -> _Content:
-    text = wire.text
-    shown = _Content(
-        http_string=_printable(text), string_to_sign=string_to_sign(sign_time, text), agrees=None
+    taken = accepted(cos)
+    if taken:
+        words += " COS accepted it all the same, so the key at hand may be out of date."
+    return SIGNATURE_MISMATCH.finding(
+        words,
+        severity=Severity.NOTICE if taken else None,
+        title=_KEY_AT_HAND,
+        fix="Look at whether the file of keys has the SecretKey that belongs to this SecretId now."
+        if taken
+        else None,
+        **strings_of(content),
     )
-    if not wire.exact or (hashed is None and formatted is None):
-        return shown
-    if hashed == sha1_hex(text) or (formatted is not None and same_content(formatted, wire)):
-        return msgspec.structs.replace(shown, agrees=True)
-    found = first_difference(formatted, wire, cos.request) if formatted is not None else None
-    return msgspec.structs.replace(shown, agrees=False, difference=found)
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-def _last_line(text: str | None) -> str | None:
-    lines = (text or "").split()
-    return lines[-1].lower() if lines else None
-
-
-def _strings(content: _Content | None) -> dict[str, Any]:
-    if content is None:
-        return {}
-    return {"http_string": content.http_string, "string_to_sign": content.string_to_sign}
-
-
-_CHANGED_BY = {
-    "client": "the client signs or encodes it otherwise than it sends it",
-    "proxy": "the proxy changed it",
-    "behind-proxy": "the client, or something between here and COS, changed it",
-}
-
-
-def _difference_words(difference: Difference) -> str:
-    where = difference.line if difference.name is None else f"{difference.line} ({difference.name})"
-    words = f"The first difference is in the {where}: {WORDS[difference.cause]}."
-    if difference.server_part or difference.wire_part:
-        words += (
-            f" COS has …{difference.server_part!r}…, the wire has …{difference.wire_part!r}…"
-            f" (character {difference.at})."
-        )
-    elif difference.line == "method":
-        words += f" COS has {difference.server!r}, the wire has {difference.wire!r}."
-    return f"{words} Most likely {_CHANGED_BY[difference.changed_by]}."
 
 
 SIGNATURE_WRONG_KEY = Rule(
     id="signature-wrong-key",
     group="signature",
     severity=Severity.ERROR,
-    title="The SecretKey does not belong to the SecretId",
-    when="COS answers SignatureDoesNotMatch, and its StringToSign is the one rebuilt from the wire",
-    cause="The SecretKey is that of another SecretId, was cut when it was copied, or the key pair"
-    " was replaced. What was signed agrees on both sides.",
-    fix="Copy both halves of one key pair again. With cos_credentials the inspector can also tell"
-    " whether the client signed other text than it sent.",
+    title="Another SecretKey, or signed otherwise than sent",
+    when="COS answers SignatureDoesNotMatch, its StringToSign is the one rebuilt from the wire, and"
+    " nothing else is known of the key",
+    cause="Nothing was changed on the way. Either the SecretKey is not the one of this SecretId"
+    " (cut when it was copied, of another pair, replaced), or the client signs path, parameters or"
+    " headers in another form than COS: that shows with blanks, +, letters beyond ASCII and"
+    " operations of CI, while plain names work.",
+    fix="Try a plain name (letters and digits alone) with the same keys: if that works, the keys"
+    " are right, and the client must sign the path decoded and names and values of parameters"
+    " percent-encoded. If not, copy both halves of one key pair again. With cos_credentials the"
+    " inspector tells which it is.",
     example="403, line 3 of StringToSign is the SHA-1 of the request as sent",
     joins=("secret-id",),
 )
+
+_SIGNED_OTHERWISE = "Signed otherwise than sent, or another SecretKey"
+_KEY_OF_COS = "COS has another SecretKey for the SecretId"
 
 
 def signature_wrong_key(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
@@ -253,38 +217,93 @@ def signature_wrong_key(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
     if made is not None and made.same and signature is not None and _unsigned(cos, signature):
         # The key at hand signs the same, and there is another reason to refuse it.
         return
-    content = _compare(cos, signature) if signature is not None else None
-    if signature is None or content is None or not content.agrees:
+    content = compare(cos, signature) if signature is not None else None
+    if signature is None or content is None or not content.agrees or content.raw_names:
         return
-    detail = (
-        "COS and the wire agree on what is to be signed, so most likely the SecretKey does not"
-        f" belong to SecretId {signature.secret_id}."
-    )
-    if made is None:
-        detail += " Only with the key can it be told whether the client signed other content."
-    elif made.same:
-        detail += " The key at hand gives the same signature, so COS has another one."
+    evidence = {"secret_id": signature.secret_id, **strings_of(content)}
+    if made is not None and made.same:
+        yield SIGNATURE_WRONG_KEY.finding(
+            "COS and the wire agree on what is to be signed, and the key at hand gives the same"
+            f" signature: COS has another SecretKey for SecretId {signature.secret_id}.",
+            title=_KEY_OF_COS,
+            fix="Compare the key pair with the one in the console: it was replaced, disabled, or"
+            " copied in part.",
+            likely="key",
+            **evidence,
+        )
+        return
+    key = f"the SecretKey does not belong to SecretId {signature.secret_id}"
+    special = _special(cos, signature)
+    if special is None:
+        causes = f"either {key}, or the client signed otherwise than it sent"
     else:
-        detail += " It is not the key at hand either, or the client signed other content."
-    yield SIGNATURE_WRONG_KEY.finding(detail, secret_id=signature.secret_id, **_strings(content))
+        causes = f"either the client signed {special} otherwise than it sent it, or {key}"
+    if made is not None:
+        causes += ". It is not the key at hand, with none of the known mistakes"
+    yield SIGNATURE_WRONG_KEY.finding(
+        "COS and the wire agree on what is to be signed, so nothing was changed on the way:"
+        f" {causes}.",
+        title=None if special is None else _SIGNED_OTHERWISE,
+        likely="key" if special is None else "client",
+        **evidence,
+    )
+
+
+def _special(cos: CosExchange, signature: Signature) -> str | None:
+    """The part of the request that clients are known to sign in another form: a path or
+    parameters that hold more than ``A-Za-z0-9-_.~/``."""
+    if signature.over_policy:
+        return None
+    path = wire_path(cos.request.target)
+    signs = _signs(path)
+    if signs:
+        return f"the path (it holds {signs})"
+    for name, value in wire_parameters(cos.request.target):
+        if encode(name).lower() not in signature.parameters:
+            continue
+        signs = _signs(name + value)
+        if signs or "/" in name:
+            shown = name[:60].encode("utf-8", "replace").decode()
+            return f"the parameter {shown}" + (f" (it holds {signs})" if signs else "")
+    return None
+
+
+def _signs(text: str) -> str:
+    """Those that need percent-encoding, to be read."""
+    found = dict.fromkeys(_SPECIAL.findall(text))
+    kinds = (
+        "".join(sign for sign in found if "!" <= sign <= "~"),
+        "blanks" if " " in found else "",
+        "letters beyond ASCII" if any(sign > "\x7f" for sign in found) else "",
+        "control characters" if any(sign < " " or sign == "\x7f" for sign in found) else "",
+    )
+    return " and ".join(kind for kind in kinds if kind)
+
+
+_SPECIAL = re.compile(r"[^A-Za-z0-9\-_.~/]")
 
 
 def key_accepted_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Pending]:
     """The key is right, if COS accepted it elsewhere."""
     found = next(signature_wrong_key(cos, checks), None)
     secret_id = cos.signed.secret_id
-    if found is not None and secret_id:
-        yield Pending(
-            secret_id=secret_id,
-            shown="accepted",
-            finding=SIGNATURE_MISMATCH.finding(
-                "What COS rebuilt is what is on the wire, and it accepted another request of the"
-                f" same SecretId {secret_id}: the key is right, so the client signed something"
-                " else than it sent.",
-                **found.evidence,
-            ),
-            mutes=(SIGNATURE_WRONG_KEY.id,),
-        )
+    if found is None or not secret_id or (cos.recomputed is not None and cos.recomputed.same):
+        return
+    signature = cos.signature
+    special = _special(cos, signature) if signature is not None else None
+    part = special or "path, parameters or headers"
+    yield Pending(
+        secret_id=secret_id,
+        shown="accepted",
+        finding=SIGNATURE_MISMATCH.finding(
+            f"COS accepted another request of SecretId {secret_id}, so the key is right; and what"
+            " COS rebuilt is what is on the wire, so nothing was changed on the way. The client"
+            f" signed {part} otherwise than it sent {'it' if special else 'them'}.",
+            title=_BY_CLIENT,
+            **found.evidence | {"likely": "client", "changed_by": "client"},
+        ),
+        mutes=(SIGNATURE_WRONG_KEY.id,),
+    )
 
 
 SIGNATURE_HEADER_UNSIGNED = Rule(

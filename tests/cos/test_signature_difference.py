@@ -48,7 +48,7 @@ def difference(
 def test_of_a_path(server: str, target: str, cause: str) -> None:
     found = difference(f"get\n{server}\n\nhost=HOST\n", target)
     assert found is not None
-    assert (found.line, found.cause, found.changed_by) == ("path", cause, "client")
+    assert (found.line, found.cause, found.changed_by) == ("path", cause, "behind-proxy")
     assert found.server == server
     assert found.at is not None
 

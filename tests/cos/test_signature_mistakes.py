@@ -105,6 +105,32 @@ CASES = [
     ("values-plus-for-space", with_headers(META_LINE.replace("%20", "+"))),
     ("values-plus-for-space", with_parameters("prefix=a+b", "/?prefix=a%20b", "prefix")),
     ("parameters-plus-for-space", with_parameters("prefix=a%20b", "/?prefix=a+b", "prefix")),
+    (
+        "parameter-names-not-encoded",
+        with_parameters(
+            "imagemogr2/thumbnail/!50p=",
+            "/?imageMogr2/thumbnail/!50p",
+            "imagemogr2%2fthumbnail%2f%2150p",
+        ),
+    ),
+    (
+        "parameter-names-not-encoded",
+        with_parameters(
+            "imageMogr2/crop/a b=1/2", "/?imageMogr2/crop/a%20b=1/2", "imagemogr2%2fcrop%2fa%20b"
+        ),
+    ),
+    (
+        "parameter-names-not-encoded",
+        with_parameters("a%2Fb=1&c=2", "/?c=2&A/b=1", "a%2fb;c"),
+    ),
+    (
+        "parameter-names-not-encoded",
+        with_parameters("watermark%2f1!=", "/?watermark/1!", "watermark%2f1%21"),
+    ),
+    (
+        "parameter-names-not-encoded",
+        with_parameters("ci/1=", "/?ci/1", "ci/1"),
+    ),
     ("values-slash-kept", with_headers(META_LINE.replace("%2F", "/"))),
     ("values-marks-kept", with_headers(META_LINE.replace("%21", "!"))),
     ("values-double-encoded", with_headers(META_LINE.replace("%", "%25"))),
@@ -189,6 +215,17 @@ def test_plus_in_a_parameter_is_read_as_cos_read_it(taken: bool) -> None:
     assert found.same is taken
 
 
+def test_a_plus_is_signed_as_one_though_cos_reads_a_blank() -> None:
+    request = with_parameters("prefix=a%2Bb%2B", "/?prefix=a+b%2B", "prefix")
+    endpoint = read_endpoint(request.host, request.target)
+    assert endpoint is not None
+    read = hashed(f"get\n/\nprefix=a%20b%2B\n{HOSTS}\n")
+    found = recompute(signature_in(request), request, None, endpoint, SECRET_KEY, hashed=read)
+    assert found is not None
+    assert found.mistake is not None
+    assert found.mistake.name == "parameters-plus-kept"
+
+
 def test_every_mistake_of_the_table_is_tested() -> None:
     tested = {name for name, _ in CASES} | {
         "sign-key-skipped",
@@ -196,6 +233,7 @@ def test_every_mistake_of_the_table_is_tested() -> None:
         "other-charset",
         "request-for-policy",
         "policy-base64",
+        "parameters-plus-kept",
     }
     assert {row["name"] for row in rows("signature_mistakes")} == tested
 

@@ -180,6 +180,99 @@ def test_wrong_key_with_the_key_at_hand() -> None:
     assert "not the key at hand" in found.detail
     same = only(refused(answer=answer), "signature-wrong-key", keys=KEYS)
     assert "the same signature" in same.detail
+    assert same.title == "COS has another SecretKey for the SecretId"
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "parameter_list", "special"),
+    [
+        ("/a%2Bb.txt", f"get\n/a+b.txt\n\nhost={HOST}\n", "", "the path (it holds +)"),
+        ("/a%20b", f"get\n/a b\n\nhost={HOST}\n", "", "the path (it holds blanks)"),
+        ("/%E8%85%BE", f"get\n/腾\n\nhost={HOST}\n", "", "(it holds letters beyond ASCII)"),
+        (
+            "/a.png?imageMogr2/thumbnail/!50p",
+            f"get\n/a.png\nimagemogr2%2fthumbnail%2f%2150p=\nhost={HOST}\n",
+            "imagemogr2%2fthumbnail%2f%2150p",
+            "the parameter imageMogr2/thumbnail/!50p (it holds !)",
+        ),
+        ("/?prefix=a%7Cb", f"get\n/\nprefix=a%7Cb\nhost={HOST}\n", "prefix", "parameter prefix"),
+        ("/a-b_c.~1/d", f"get\n/a-b_c.~1/d\n\nhost={HOST}\n", "", None),
+        ("/a?prefix=b%20c", f"get\n/a\n\nhost={HOST}\n", "", None),
+    ],
+)
+def test_what_is_often_signed_otherwise_is_named_before_the_key(
+    target: str, text: str, parameter_list: str, special: str | None
+) -> None:
+    signed = signed_by_hand("any", parameter_list=parameter_list)
+    one = refused(signed, refusal(text=text, string=string_of(text)), target=target)
+    found = only(one, "signature-wrong-key")
+    assert "SecretKey does not belong" not in found.title
+    if special is None:
+        assert found.evidence["likely"] == "key"
+        assert found.detail.index("SecretKey does not") < found.detail.index("the client signed")
+    else:
+        assert found.evidence["likely"] == "client"
+        assert special in found.detail
+        assert found.detail.index("SecretKey does not") > found.detail.index("the client signed")
+
+
+def test_a_key_that_does_not_fit_what_cos_accepted_is_a_notice() -> None:
+    other = signed_by_hand(HTTP_STRING, key="another")
+    for status, answer in ((200, CONTENT), (404, refusal("NoSuchKey"))):
+        one = refused(other, answer, status=status)
+        found = only(one, "signature-mismatch", keys=KEYS)
+        assert found.severity == "notice"
+        assert "COS accepted it" in found.detail
+        assert found.title == "The key at hand does not give the signature"
+    for code in ("AccessDenied", "NoSuchBucket"):
+        one = refused(other, refusal(code), status=403 if code == "AccessDenied" else 404)
+        assert only(one, "signature-mismatch", keys=KEYS).severity == "error"
+
+
+def test_a_known_mistake_that_cos_accepted_is_a_notice() -> None:
+    signed = signed_by_hand(HTTP_STRING.replace("get", "GET"))
+    found = only(refused(signed, CONTENT, status=200), "signature-mismatch", keys=KEYS)
+    assert (found.severity, found.evidence["mistake"]) == ("notice", "method-case")
+
+
+PLUS_TARGET = "/?prefix=a+b%2F%2B"
+PLUS_TEXT = f"get\n/\nprefix={{}}b%2F%2B\nhost={HOST}\n"
+
+
+@pytest.mark.parametrize("sent", ["%20", "%2B"])
+@pytest.mark.parametrize("read", ["%20", "%2B", None])
+def test_a_blank_sent_as_plus_beside_a_plus(sent: str, read: str | None) -> None:
+    """As the Python SDK sends it; how COS reads it, COS alone shows."""
+    signed = signed_by_hand(PLUS_TEXT.format(f"a{sent}"), parameter_list="prefix")
+    accepted = refused(signed, b"<a/>", status=200, target=PLUS_TARGET)
+    assert not group(accepted, keys=KEYS)
+    theirs = PLUS_TEXT.format(f"a{read}")
+    answer = refusal() if read is None else refusal(text=theirs, string=string_of(theirs))
+    one = refused(signed, answer, target=PLUS_TARGET)
+    found = group(one, keys=KEYS)
+    mistakes = {
+        ("%20", "%2B"): "parameters-plus-for-space",
+        ("%20", None): "parameters-plus-for-space",
+        ("%2B", "%20"): "parameters-plus-kept",
+    }
+    wanted = mistakes.get((sent, read))
+    if wanted is not None:
+        assert found["signature-mismatch"].evidence["mistake"] == wanted
+    elif read is not None:
+        assert list(found) == ["signature-wrong-key"]
+    without = group(one)
+    assert list(without) == ([] if read is None else ["signature-wrong-key"])
+
+
+def test_names_in_the_list_that_are_not_encoded() -> None:
+    text = f"get\n/a.png\nimagemogr2%2fthumbnail%2f%2150p=\nhost={HOST}\n"
+    signed = signed_by_hand(text, parameter_list="imagemogr2/thumbnail/!50p")
+    answer = refusal(text=text, string=string_of(text))
+    one = refused(signed, answer, target="/a.png?imageMogr2/thumbnail/!50p")
+    for keys in ({}, KEYS):
+        found = only(one, "signature-mismatch", keys=keys)
+        assert found.evidence["mistake"] == "parameter-names-not-encoded"
+    assert not group(refused(signed, CONTENT, status=200, target=one.request.target), keys=KEYS)
 
 
 def test_mismatch_by_the_first_difference() -> None:
@@ -193,7 +286,9 @@ def test_mismatch_by_the_first_difference() -> None:
         "/a+b.txt",
         2,
     )
-    assert evidence["changed_by"] == "client"
+    assert evidence["changed_by"] == "behind-proxy"
+    assert found.title == "COS got another request than the one that passed here"
+    assert "COS reads it otherwise" in found.detail
     assert evidence["http_string"] == theirs.replace("a b", "a+b")
 
 
@@ -221,9 +316,15 @@ def test_the_mistake_is_named_with_the_key() -> None:
 def test_who_changed_it_with_the_key() -> None:
     theirs = HTTP_STRING.replace("/exampleobject", "/another")
     answer = refusal(text=theirs, string=string_of(theirs))
-    assert only(refused(answer=answer), "signature-mismatch").evidence["changed_by"] == "client"
+    alone = only(refused(answer=answer), "signature-mismatch")
     found = only(refused(answer=answer), "signature-mismatch", keys=KEYS)
-    assert found.evidence["changed_by"] == "behind-proxy"
+    for one in (alone, found):
+        assert one.evidence["changed_by"] == "behind-proxy"
+        assert "behind this proxy" in one.detail
+    assert "The client signed what it sent." in found.detail
+    other = signed_by_hand(HTTP_STRING, key="another")
+    found = only(refused(other, answer), "signature-mismatch", keys=KEYS)
+    assert "The key at hand does not give the signature either." in found.detail
 
 
 def test_broken_by_proxy() -> None:
