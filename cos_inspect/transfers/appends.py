@@ -238,13 +238,15 @@ def account_of(log: Log) -> Account:
 
 
 def _replaced(appends: list[Append]) -> Iterator[str]:
-    """What was not stored, but was at the same position by a later try; ``appends`` in the
-    order in which they began."""
-    stored: set[int | None] = set()
+    """What was not stored, but was by a later try: at the same position, or the same piece at
+    the position that COS wanted; ``appends`` in the order in which they began."""
+    positions: set[int | None] = set()
+    pieces: set[int | None] = set()
     for append in reversed(appends):
         if append.stored:
-            stored.add(append.position)
-        elif append.position in stored:
+            positions.add(append.position)
+            pieces.add(append.crc64)
+        elif append.position in positions or append.crc64 in pieces - {None}:
             yield append.flow_id
 
 

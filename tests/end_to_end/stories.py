@@ -92,7 +92,7 @@ class Told:
         ]
         assert told == [
             (kind, state, sorted(_split(rules))) for kind, state, rules in story.transfers
-        ]
+        ], told
         for (flow, name), status in story.checks.items():
             assert self.check(story.key, flow, name) == status
 

@@ -231,20 +231,20 @@ STORIES = [
         "listed-in-another-order",
         listed_in_another_order,
         {"CompleteMultipartUpload": f"multipart-part-invalid error, {REFUSED}"},
-        [(UPLOAD, "abandoned", "multipart-part-invalid, multipart-abandoned")],
+        [(UPLOAD, "abandoned", "multipart-part-invalid, multipart-abandoned, error-response")],
         {("CompleteMultipartUpload", "multipart-crc64"): "failed-request"},
     ),
     Story(
         "part-replaced-and-the-old-one-listed",
         part_replaced_and_the_old_one_listed,
         {"CompleteMultipartUpload": f"multipart-etag-mismatch error, {REFUSED}"},
-        [(UPLOAD, "abandoned", "multipart-etag-mismatch, multipart-abandoned")],
+        [(UPLOAD, "abandoned", "multipart-etag-mismatch, multipart-abandoned, error-response")],
     ),
     Story(
         "part-replaced-out-of-sight",
         part_replaced_out_of_sight,
         {"CompleteMultipartUpload": REFUSED},
-        [(UPLOAD, "abandoned", "multipart-abandoned")],
+        [(UPLOAD, "abandoned", "multipart-abandoned, error-response")],
         {("CompleteMultipartUpload", "multipart-etags"): "failed-request"},
     ),
     Story(
@@ -275,7 +275,7 @@ STORIES = [
         "error-in-200",
         error_in_200,
         {"CompleteMultipartUpload": "error-in-success error"},
-        [(UPLOAD, "unanswered", "")],
+        [(UPLOAD, "unanswered", "error-in-success")],
         {
             ("CompleteMultipartUpload", "multipart-crc64"): "failed-request",
             ("CompleteMultipartUpload", "multipart-etags"): "failed-request",
@@ -285,7 +285,7 @@ STORIES = [
         "too-small-in-the-middle",
         too_small_in_the_middle,
         {"CompleteMultipartUpload": f"multipart-part-invalid error, {REFUSED}"},
-        [(UPLOAD, "abandoned", "multipart-part-invalid, multipart-abandoned")],
+        [(UPLOAD, "abandoned", "multipart-part-invalid, multipart-abandoned, error-response")],
     ),
     Story(
         "number-out-of-bounds",
@@ -342,7 +342,7 @@ STORIES = [
         "complete-cut-short",
         complete_cut_short,
         {"CompleteMultipartUpload": "body-truncated error"},
-        [(UPLOAD, "unanswered", "")],
+        [(UPLOAD, "unanswered", "body-truncated")],
         {
             ("CompleteMultipartUpload", "multipart-crc64"): "incomplete",
             ("CompleteMultipartUpload", "multipart-etags"): "incomplete",
@@ -352,7 +352,7 @@ STORIES = [
         "no-such-upload",
         no_such_upload,
         {"CompleteMultipartUpload": REFUSED},
-        [(UPLOAD, "aborted", "")],
+        [(UPLOAD, "aborted", "error-response")],
     ),
     Story(
         "part-sent-again",

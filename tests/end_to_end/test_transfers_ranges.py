@@ -362,7 +362,6 @@ def test_what_was_fetched_twice_is_counted(told: Told) -> None:
     assert told.transfer("overlapping")["bytes_sent_twice"] == 3000
 
 
-@pytest.mark.skip(reason="the first of the two names no transfer any more: to be looked into")
 def test_a_resumed_download_begins_with_the_one_that_broke_off(told: Told) -> None:
     flows = told.flows("resumed")
     assert told.transfer("resumed")["flows"] == [report["flow_id"] for report in flows.values()]
