@@ -34,6 +34,7 @@ _SHOWN_OF_LONG = 1024
 _TWO_LENGTHS = "stands together with Transfer-Encoding"
 _TOO_LONG = ("longer than 64 KiB: not inspected, and only its beginning is shown",)
 _TOO_MANY = ("behind the first 10,000 fields: not inspected, and its value is left out",)
+_NAMED_BEYOND = 1000
 
 
 class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,10 +178,17 @@ def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
     return tuple(found)
 
 
-def names_beyond(headers: Headers) -> tuple[list[str], tuple[str, ...]]:
-    """The names of the fields behind those that ``annotate`` looks at, and what is to be
-    said of each."""
-    return [name[:_SHOWN_OF_LONG] for name, _ in headers.fields[MAX_FIELDS:]], _TOO_MANY
+def beyond(headers: Headers) -> list[tuple[str, tuple[str, ...]]]:
+    """The fields behind those that ``annotate`` looks at: the names of the first thousand, and
+    one line that counts the rest (a report that names 50,000 of them serves nobody and
+    takes the proxy's time); with what is to be said of each."""
+    fields = headers.fields[MAX_FIELDS:]
+    named: list[tuple[str, tuple[str, ...]]] = [
+        (name[:_SHOWN_OF_LONG], _TOO_MANY) for name, _ in fields[:_NAMED_BEYOND]
+    ]
+    if unnamed := len(fields) - len(named):
+        named.append(("…", (f"{unnamed:,} more fields, not inspected and left out",)))
+    return named
 
 
 def _annotated(side: Side, name: str, value: str) -> AnnotatedHeader:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.cos.headers import AnnotatedHeader, names_beyond
+from cos_inspect.cos.headers import AnnotatedHeader, beyond
 from cos_inspect.inspection.redaction import Redactor, Watched, redacted
 from cos_inspect.inspection.second_look import Revision, revised
 from cos_inspect.inspection.ticket import ticket_line
@@ -216,8 +216,7 @@ def _headers(
         described.append(HeaderReport(header.name, value, fact.category, fact.meaning, notes))
     if len(headers) > len(annotated):
         # Their values are left out: a secret could stand in them.
-        names, notes = names_beyond(headers)
-        described += [HeaderReport(name, "", "other", "", notes) for name in names]
+        described += [HeaderReport(name, "", "other", "", notes) for name, notes in beyond(headers)]
     return described
 
 

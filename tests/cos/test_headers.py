@@ -7,10 +7,10 @@ from cos_inspect.cos.headers import (
     UNKNOWN,
     Side,
     annotate,
+    beyond,
     describe,
     duplicates,
     issues,
-    names_beyond,
 )
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import Headers
@@ -314,12 +314,19 @@ def test_a_value_beyond_all_bounds_is_not_read_and_only_begun() -> None:
             assert long.issues
 
 
+def test_of_very_many_fields_the_rest_is_counted() -> None:
+    headers = Headers([(f"X-{number}", str(number)) for number in range(13_500)])
+    told = beyond(headers)
+    assert [name for name, _ in told] == [f"X-{number}" for number in range(10_000, 11_000)] + ["…"]
+    assert told[-1][1] == ("2,500 more fields, not inspected and left out",)
+
+
 def test_fields_beyond_all_bounds_are_known_by_name_alone() -> None:
     fields = [(f"X-{number}", str(number)) for number in range(10_000)]
     assert Headers(fields).unread == frozenset()
     headers = Headers([*fields, ("ETag", "nonsense"), ("X-1", "again")])
     assert len(annotate(headers, "response")) == 10_000
-    assert names_beyond(headers)[0] == ["ETag", "X-1"]
+    assert [name for name, _ in beyond(headers)] == ["ETag", "X-1"]
     assert headers.unread == {"etag", "x-1"}
     assert "etag" in headers
     assert headers.get("etag") == ""
