@@ -4,7 +4,6 @@ Everything here works on one partition at a time, and a partition holds all ther
 name, so nothing depends on how the flows were spread over captures and shards.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from cos_inspect.analyze.reading import (
 from cos_inspect.analyze.spool import records
 from cos_inspect.inspection.first_look import clean_finding
 from cos_inspect.inspection.second_look import Revision, add_copy, revision_of, said_once_name
-from cos_inspect.inspection.transfer_summary import Listing, Lists, Note, list_history
+from cos_inspect.inspection.transfer_summary import Lists, ListsState, Note, list_history
 from cos_inspect.model.flow_report import Finding
 from cos_inspect.model.plain_text import packed
 from cos_inspect.rules.registry import SAID_ONCE
@@ -142,9 +141,7 @@ class Joined(msgspec.Struct, kw_only=True):
 
     revisions: dict[int, str] = {}
     """For each shard a file of revisions by index."""
-    listing: Listing = msgspec.field(default_factory=Listing)
-    verdicts: dict[str, int] = {}
-    left_out: int = 0
+    lists: ListsState = msgspec.field(default_factory=ListsState)
     faults: list[str] = []
     """What could not be told together, in words."""
     overlaps: dict[int, dict[int, list[int]]] = {}
@@ -201,7 +198,7 @@ class _Joining:
             name = source_name(seen) or ""
             source = self._histories.get(name)
             if source is None:
-                source = History(name=name, bucket=seen.copy_place, key=seen.copy_key)
+                source = History(name=name, bucket=None, key=seen.copy_key)
                 self._histories[name] = source
             source.add_copy(copy_of(seen))
         else:
@@ -237,7 +234,7 @@ class _Joining:
                 self._give_up(name, joined, error)
             else:
                 lists.add(listing)
-        joined.listing, joined.verdicts, joined.left_out = lists.state()
+        joined.lists = lists.state()
         return joined
 
     def revisions(self, joined: Joined) -> Iterator[tuple[Observed, Revision]]:
@@ -367,7 +364,7 @@ def read_revisions(paths: Iterable[str]) -> dict[int, Revision]:
 def merge_lists(joined: Iterable[Joined]) -> Lists:
     lists = Lists()
     for each in joined:
-        lists.merge(each.listing, Counter(each.verdicts), each.left_out)
+        lists.merge(each.lists)
     return lists
 
 

@@ -26,7 +26,7 @@ from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import Pending
 from cos_inspect.settings.analysis_settings import Settings
 from cos_inspect.transfers.history import history_name, source_name
-from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observation import Observation, identity_of
 
 _MOST_HOSTS = 1000
 """Hosts that are no COS, counted by name."""
@@ -232,10 +232,7 @@ class ShardReader:
             known[name] = known.get(name, 0) | flags
 
     def _identify(self, saved: CapturedFlow, index: int, rank: tuple[int, ...]) -> None:
-        name = saved.flow_id
-        if saved.is_replay and saved.exchange is not None:
-            # The replay of a flow has its id, and is a flow of its own.
-            name = f"{name}\0{saved.exchange.timing.request_start}"
+        name = saved.flow_id if saved.exchange is None else identity_of(saved.exchange)
         self._identities.add(name, Identity(hash_of(name), rank, self._shard.number, index))
 
 
@@ -250,6 +247,7 @@ def _rank(saved: CapturedFlow, look: FirstLook) -> tuple[int, ...]:
         int(report.response is not None),
         made,
         hash_of(packed(content).hex()) >> 1,
+        hash_of(packed((report, look.seen)).hex()) >> 1,
     )
 
 

@@ -37,7 +37,14 @@ from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import packed
-from cos_inspect.model.summary import Lost, SessionSummary, Summary, SummaryDelta, TransferSummary
+from cos_inspect.model.summary import (
+    Lost,
+    SessionCounts,
+    SessionSummary,
+    Summary,
+    SummaryDelta,
+    TransferSummary,
+)
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
@@ -323,6 +330,7 @@ class _Writing:
         tally = SummaryDelta()
         tally.others = self.outcome.others
         tally.sessions = [session]
+        tally.session_counts = SessionCounts.of(session)
         tally.lost = self.outcome.lost
         self._untold.append(tally)
         summary = self._renew_summary()
@@ -387,6 +395,7 @@ def closing_text(outcome: Outcome, settings: Settings) -> str:
         verdicts=outcome.verdicts,
         rules=outcome.rules,
         transfers=outcome.session.transfers,
+        left_out=outcome.session.left_out,
         others=outcome.others,
         lost=outcome.lost,
         reports=None if directory is None else str(directory),

@@ -33,8 +33,6 @@ class CapturedFlow(msgspec.Struct, frozen=True, kw_only=True):
     """Who was asked, where it is not COS traffic."""
     judged: bool = False
     """An earlier run left on it what it had learned."""
-    is_replay: bool = False
-    """The flow is a replay of another one of the same id."""
     connection: str | None = None
     """Names the connection to the server, where the capture says which flows shared one."""
     marks: Marks | None = None

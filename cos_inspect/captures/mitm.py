@@ -86,7 +86,6 @@ class FlowFile:
             exchange=exchange,
             offset=offset,
             judged=bool(annotations.saved(flow)),
-            is_replay=flow.is_replay == "request",
             connection=flow.server_conn.id,
             marks=marks,
         )

@@ -20,6 +20,7 @@ from cos_inspect.inspection.second_look import (
     said_once_name,
     say_once,
 )
+from cos_inspect.inspection.spilled_listings import SpilledListings, worse_of
 from cos_inspect.inspection.transfer_summary import Listing, Lists, Note, list_history, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Finding, FlowReport, Verdict
@@ -150,11 +151,13 @@ class Session:
             on_spill=self._list_spilled,
             on_return=self._list_returned,
         )
-        self._spilled: dict[str, Listing] = {}
-        """Of histories that are not in memory and have transfers."""
+        self._spilled = SpilledListings()
+        """Of histories that are not in memory."""
         self._held = self._new_held()
         self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
         self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
+        self._not_joined = 0
+        """Exchanges that were not kept in mind, to bound memory."""
         self._counted_anew: set[str] = set()
         """Flows whose finding stands for more flows than it says, and those that were judged
         anew at last."""
@@ -263,7 +266,9 @@ class Session:
     def _add_to_history(self, held: _Held, marks: Sequence[tuple[int, int]]) -> set[str]:
         seen = held.seen
         tracked = self._tracked_of(seen)
+        left_out = tracked.history.left_out
         touched = tracked.history.add(seen, marks, self._limits)
+        self._not_joined += tracked.history.left_out - left_out
         note = note_of(held.alone, seen)
         if note is not None:
             tracked.notes[seen.flow_id] = note
@@ -273,9 +278,11 @@ class Session:
         name = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if name is not None and seen.succeeded:
             source = self._tracked.get(name) or _Tracked(
-                History(name=name, bucket=seen.copy_place, key=seen.copy_key)
+                History(name=name, bucket=None, key=seen.copy_key)
             )
+            left_out = source.history.left_out
             source.history.add_copy(copy_of(seen), self._limits)
+            self._not_joined += source.history.left_out - left_out
             self._tracked.put(name, source)
         return touched
 
@@ -293,8 +300,11 @@ class Session:
         touched = set(known.waiting) if is_new else set()
         known.with_token |= seen.with_token
         known.accepted |= seen.accepted
-        if held.pending and len(known.waiting) < self._bounds.waiting:
-            known.waiting.append(seen.flow_id)
+        if held.pending:
+            if len(known.waiting) < self._bounds.waiting:
+                known.waiting.append(seen.flow_id)
+            else:
+                self._not_joined += 1
         self._secret_ids.put(secret_id, known)
         return touched
 
@@ -320,6 +330,7 @@ class Session:
         for flow_id in sorted(flow_ids):
             held = self._held.get(flow_id)
             if held is None:
+                # It is clean and whole, so that nothing is taken back of it; or forgotten.
                 continue
             before = held.report
             if self._revise(held):
@@ -370,13 +381,27 @@ class Session:
 
     def _summary(self, *, over: bool) -> SessionSummary:
         lists = Lists()
-        for _, tracked in self._tracked.in_memory():
-            lists.add(self._list(tracked, over=over))
-        for name, listing in self._spilled.items():
+        told: set[str] = set()
+        for name, tracked in self._tracked.in_memory():
+            listing, before = self._list(tracked, over=over), self._spilled.get(name)
+            told.add(name)
+            lists.add(listing if before is None else worse_of(before, listing))
+        if over:
             # What is open to the end was given up.
-            spilled = self._tracked.peek(name) if over else None
-            lists.add(listing if spilled is None else self._list(spilled, over=True))
-        return lists.summary(forgotten=self._tracked.forgotten)
+            for name, tracked in self._tracked.marked():
+                told.add(name)
+                lists.add(self._list(tracked, over=True))
+        else:
+            lists.merge(self._spilled.counted())
+        for name, listing in self._spilled.items():
+            if name not in told:
+                lists.add(listing)
+        return lists.summary(forgotten=self._forgotten)
+
+    @property
+    def _forgotten(self) -> int:
+        maps = (self._tracked, self._held, self._secret_ids, self._said_once)
+        return self._not_joined + sum(each.forgotten for each in maps)
 
     def _list(self, tracked: _Tracked, *, over: bool) -> Listing:
         return list_history(
@@ -388,11 +413,11 @@ class Session:
             is_whole=not self._tracked.forgotten,
         )
 
-    def _list_spilled(self, name: str, tracked: _Tracked) -> None:
+    def _list_spilled(self, name: str, tracked: _Tracked) -> bool:
         self._counted_anew |= tracked.history.settle()
-        listing = self._list(tracked, over=False)
-        if listing:
-            self._spilled[name] = listing
+        listing, before = self._list(tracked, over=False), self._spilled.get(name)
+        self._spilled.put(name, listing if before is None else worse_of(before, listing))
+        return bool(listing)
 
-    def _list_returned(self, name: str, _tracked: _Tracked) -> None:
-        self._spilled.pop(name, None)
+    def _list_returned(self, name: str, tracked: _Tracked) -> None:
+        self._spilled.take_back(name, lambda: self._list(tracked, over=False))

@@ -1,7 +1,7 @@
 """What a history says of its transfers, as the summary lists them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -22,7 +22,7 @@ from cos_inspect.transfers.appends import Log
 from cos_inspect.transfers.history import History
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.objects import read_backs
-from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
 
@@ -64,6 +64,15 @@ class Listing(msgspec.Struct):
         return bool(self.transfers or self.retries or self.read_backs)
 
 
+class ListsState(msgspec.Struct, frozen=True, kw_only=True):
+    """What lists hold, and have counted, on its way to others."""
+
+    listing: Listing = msgspec.field(default_factory=Listing)
+    verdicts: dict[str, int] = {}
+    left_out: int = 0
+    retries_left_out: int = 0
+
+
 class Lists:
     """The lists of the summary, bounded: the worst are kept, the others are counted."""
 
@@ -72,6 +81,7 @@ class Lists:
         self._listing = Listing()
         self._verdicts: Counter[str] = Counter()
         self._left_out = 0
+        self._retries_left_out = 0
 
     def add(self, listing: Listing) -> None:
         own = self._listing
@@ -82,20 +92,26 @@ class Lists:
         if len(own.transfers) + len(own.retries) + len(own.read_backs) > 4 * self._most:
             self._bound()
 
-    def merge(self, listing: Listing, verdicts: Mapping[str, int], left_out: int) -> None:
+    def merge(self, other: "ListsState") -> None:
         """Adds what other lists hold, and have counted."""
-        own = self._listing
+        own, listing = self._listing, other.listing
         own.transfers += listing.transfers
         own.retries += listing.retries
         own.read_backs += listing.read_backs
-        self._verdicts.update(verdicts)
-        self._left_out += left_out
+        self._verdicts.update(other.verdicts)
+        self._left_out += other.left_out
+        self._retries_left_out += other.retries_left_out
         self._bound()
 
-    def state(self) -> tuple[Listing, dict[str, int], int]:
+    def state(self) -> "ListsState":
         """What ``merge`` takes."""
         self._bound()
-        return self._listing, dict(self._verdicts), self._left_out
+        return ListsState(
+            listing=self._listing,
+            verdicts=dict(self._verdicts),
+            left_out=self._left_out,
+            retries_left_out=self._retries_left_out,
+        )
 
     def _bound(self) -> None:
         own, most = self._listing, self._most
@@ -104,11 +120,13 @@ class Lists:
         own.read_backs.sort(
             key=lambda each: (each.same, each.bucket or "", each.key or "", each.write)
         )
-        self._left_out += max(0, len(own.transfers) - most) + max(0, len(own.retries) - most)
+        self._left_out += max(0, len(own.transfers) - most)
+        self._retries_left_out += max(0, len(own.retries) - most)
         del own.transfers[most:], own.retries[most:], own.read_backs[most:]
 
     def summary(self, *, forgotten: int = 0) -> SessionSummary:
-        """In the order of time. ``forgotten``: histories of which nothing is known any more."""
+        """In the order of time. ``forgotten``: exchanges and objects of which nothing is known
+        any more."""
         self._bound()
         own = self._listing
         own.transfers.sort(key=lambda each: (each[0], each[1].kind, each[1].id))
@@ -117,7 +135,9 @@ class Lists:
             transfers=_without_long_tables([transfer for _, transfer in own.transfers]),
             retries=[retry for _, retry in own.retries],
             read_back=own.read_backs,
-            left_out=self._left_out + forgotten,
+            left_out=self._left_out,
+            retries_left_out=self._retries_left_out,
+            forgotten=forgotten,
             verdicts=dict(self._verdicts),
         )
 
@@ -212,8 +232,8 @@ class _Sums:
             yield ReadBackSummary(
                 bucket=history.bucket,
                 key=history.key,
-                write=found.write,
-                reads=list(found.reads),
+                write=flow_of(found.write),
+                reads=[flow_of(read) for read in found.reads],
                 same=found.same,
             )
 
@@ -245,7 +265,8 @@ class _Sums:
             at_least = Severity.WARNING if judged.unanswered else Severity.ERROR
         notice = None
         if unheard is not None and unheard.proof is not None:
-            notice = f"completed, though no answer said so: flow {unheard.proof} shows the object"
+            proof = flow_of(unheard.proof)
+            notice = f"completed, though no answer said so: flow {proof} shows the object"
         return self._summed(account, checks, findings, at_least, notice)
 
     def _log(self, log: Log) -> tuple[float, TransferSummary]:
@@ -300,7 +321,7 @@ class _Sums:
             parts=account.parts,
             duration_ms=round((account.ended - account.started) * 1000, 3),
             findings=findings,
-            flows=list(account.flows),
+            flows=[flow_of(flow) for flow in account.flows],
             checks=checks,
             bytes_sent_twice=account.bytes_sent_twice,
             throughput=None if speed is None else round(speed, 1),
@@ -335,7 +356,7 @@ def _part(row: PartRow) -> PartSummary:
         tries=row.tries,
         duration_ms=round(row.seconds * 1000, 3),
         host=row.host,
-        flow=row.flow,
+        flow=flow_of(row.flow),
     )
 
 
@@ -352,7 +373,7 @@ def _retry(chain: Chain, clean: Clean) -> RetryChain:
         operation=chain.operation,
         bucket=chain.bucket,
         key=chain.key,
-        flows=list(chain.flows),
+        flows=[flow_of(flow) for flow in chain.flows],
         causes=told["causes"],
         hosts=list(chain.hosts),
         time_lost_ms=told["time_lost_ms"],

@@ -276,6 +276,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_address: str | None = None
     """IP address of the client, without port."""
     server_address: str | None = None
+    is_replay: bool = False
+    """The recorder sent a request again that it had recorded, under the same ``flow_id``."""
 
     @property
     def stopped(self) -> bool:

@@ -23,6 +23,10 @@ def _nothing(_key: str, _value: object) -> None:
     pass
 
 
+def _unmarked(_key: str, _value: object) -> bool:
+    return False
+
+
 def _always(_value: object) -> bool:
     return True
 
@@ -31,7 +35,7 @@ class SpillMap[V]:
     """``most_weight``: how much is kept in memory, as ``weight`` counts each value;
     ``most_on_disk``: entries; ``is_worth_it``: whether a value is to be kept at all once it is
     old, what is not is no loss; ``on_spill`` and ``on_return`` are told of entries that leave
-    memory, and come back."""
+    memory, and come back; what ``on_spill`` marks by True is found again by ``marked``."""
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class SpillMap[V]:
         most_on_disk: int = 1_000_000,
         weight: Callable[[V], int] = _one,
         is_worth_it: Callable[[V], bool] = _always,
-        on_spill: Callable[[str, V], None] = _nothing,
+        on_spill: Callable[[str, V], bool] = _unmarked,
         on_return: Callable[[str, V], None] = _nothing,
     ) -> None:
         self._most = most_weight
@@ -80,17 +84,19 @@ class SpillMap[V]:
     def in_memory(self) -> Iterator[tuple[str, V]]:
         return iter(self._held.items())
 
-    def peek(self, key: str) -> V | None:
-        """The value, without having used it: from the file a copy, in which nothing is to be
-        changed."""
-        if key in self._held or self._file is None:
-            return self._held.get(key)
+    def marked(self) -> Iterator[tuple[str, V]]:
+        """What lies in the file and is marked: copies, in which nothing is to be changed.
+        Nothing is to be asked of the map meanwhile."""
+        if self._file is None:
+            return
         try:
-            found = self._file.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+            for key, value in self._file.execute("SELECT key, value FROM entries WHERE marked"):
+                yield key, self._decode(value)
         except sqlite3.Error:
             self._give_up()
-            return None
-        return None if found is None else self._decode(found[0])
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         if self._file is not None:
@@ -119,19 +125,19 @@ class SpillMap[V]:
         """Moves what was used longest ago, an eighth more than must be: together it is
         cheaper."""
         wanted = self._most - self._most // 8
-        rows: list[tuple[str, bytes]] = []
+        rows: list[tuple[str, bytes, bool]] = []
         while self._weight > wanted and len(self._held) > 1:
             key, value = self._held.popitem(last=False)
             self._weight -= self._weights.pop(key)
             if self._is_worth_it(value):
-                rows.append((key, packed(value)))
-                self._on_spill(key, value)
+                is_marked = self._on_spill(key, value)
+                rows.append((key, packed(value), is_marked))
         if not rows:
             return
         try:
             if self._file is None:
                 self._file = _open()
-            self._file.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+            self._file.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
             self._on_disk += len(rows)
             too_many = self._on_disk - self._most_on_disk
             if too_many > 0:
@@ -159,5 +165,5 @@ def _open() -> sqlite3.Connection:
     file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     for pragma in ("synchronous = OFF", "journal_mode = OFF", f"cache_size = -{_CACHE_KIB}"):
         file.execute(f"PRAGMA {pragma}")
-    file.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
+    file.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, marked INTEGER)")
     return file

@@ -22,6 +22,10 @@ class Counts(msgspec.Struct, kw_only=True):
     operation: dict[str, int] = msgspec.field(default_factory=dict)
     host: dict[str, int] = msgspec.field(default_factory=dict)
     client: dict[str, int] = msgspec.field(default_factory=dict)
+    transfers: dict[str, int] = msgspec.field(default_factory=dict)
+    """Those that went wrong, by verdict; also of those that are not listed."""
+    connections: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same of connections."""
 
 
 class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,9 +110,49 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     retries: list[RetryChain] = []
     read_back: list[ReadBackSummary] = []
     left_out: int = 0
-    """Transfers and chains that are not listed, to bound the size."""
+    """Transfers that are not listed, to bound the size."""
+    retries_left_out: int = 0
+    """Chains of retries that are not listed."""
+    forgotten: int = 0
+    """Exchanges of live traffic, and objects, of which memory held no more when others came,
+    so that nobody can tell what they say together."""
     verdicts: dict[str, int] = {}
     """Of all transfers, also of those that are not listed."""
+
+
+class SessionCounts(msgspec.Struct, frozen=True):
+    """What is counted of the transfers of a run; it goes to the summary as what changed."""
+
+    left_out: int = 0
+    retries_left_out: int = 0
+    forgotten: int = 0
+    went_wrong: dict[str, int] = {}
+    """Transfers by verdict."""
+
+    @classmethod
+    def of(cls, session: SessionSummary) -> "SessionCounts":
+        wrong = {name: count for name, count in session.verdicts.items() if name != "ok"}
+        return cls(session.left_out, session.retries_left_out, session.forgotten, wrong)
+
+    def __add__(self, other: "SessionCounts") -> "SessionCounts":
+        return self._with(other, 1)
+
+    def __sub__(self, other: "SessionCounts") -> "SessionCounts":
+        return self._with(other, -1)
+
+    def _with(self, other: "SessionCounts", sign: int) -> "SessionCounts":
+        wrong = dict(self.went_wrong)
+        for name, count in other.went_wrong.items():
+            _count(wrong, name, sign * count)
+        return SessionCounts(
+            self.left_out + sign * other.left_out,
+            self.retries_left_out + sign * other.retries_left_out,
+            self.forgotten + sign * other.forgotten,
+            wrong,
+        )
+
+    def __bool__(self) -> bool:
+        return self != SessionCounts()
 
 
 class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +208,13 @@ class Summary(msgspec.Struct, kw_only=True):
     others: int = 0
     """Flows that were not COS traffic."""
     lost: Lost = msgspec.field(default_factory=Lost)
+    left_out: int = 0
+    """Transfers that the list does not hold: it has the worst."""
+    retries_left_out: int = 0
+    """The same of chains of retries."""
+    forgotten: int = 0
+    """Exchanges of live traffic that memory held no more when others came: what they say
+    together is not known."""
 
 
 class SummaryDelta:
@@ -176,6 +227,8 @@ class SummaryDelta:
         self.sessions: list[SessionSummary] = []
         """What the run's flows say together; each replaces what the run said before of the
         same transfers."""
+        self.session_counts = SessionCounts()
+        """What the counts of these sessions have changed since they were told last."""
         self.lost = Lost()
 
     def __bool__(self) -> bool:
@@ -187,6 +240,7 @@ class SummaryDelta:
             or self.others
             or self.connections
             or self.sessions
+            or self.session_counts
             or self.lost.count
         )
 
@@ -296,7 +350,24 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
             _count(into, key, number)
     for session in tally.sessions:
         _replace_session(summary, session)
+    counts = tally.session_counts
+    summary.left_out += counts.left_out
+    summary.retries_left_out += counts.retries_left_out
+    summary.forgotten += counts.forgotten
+    for verdict, number in counts.went_wrong.items():
+        _count(summary.counts.transfers, verdict, number)
     for trouble in tally.connections:
         _add_trouble(summary.connections, trouble)
     summary.connections = [trouble for trouble in summary.connections if trouble.count > 0]
+    summary.counts.connections = _verdicts_of(summary.connections)
     return summary
+
+
+def _verdicts_of(connections: Iterable[ConnectionFailureSummary]) -> dict[str, int]:
+    """How many connections by the worst that was found; without findings they may be fine."""
+    found: dict[str, int] = {}
+    for trouble in connections:
+        if trouble.findings:
+            worst = max((each.severity for each in trouble.findings), key=lambda each: each.rank)
+            _count(found, worst.value, trouble.count)
+    return found

@@ -42,6 +42,8 @@ class Desk:
         """Flows that were not COS traffic."""
         self.transfers: list[TransferSummary] = []
         """What sessions that are over have seen."""
+        self._left_out = 0
+        """What their lists do not hold."""
         self._lost = Lost()
         """Without what the writers below have lost."""
         self._writer: ReportWriter | None = None
@@ -150,6 +152,7 @@ class Desk:
         self.revise(revised)
         told = self.session.close()
         self.transfers += told.transfers
+        self._left_out += told.left_out
         if self._writer is not None:
             self._writer.submit_session(told, is_over=True)
         return revised
@@ -163,8 +166,12 @@ class Desk:
             writer.close()
             self._lost.merge(writer.lost)
 
-    def summary_text(self, transfers: Sequence[TransferSummary]) -> str:
-        """What was seen, in a few lines."""
+    def summary_text(self, *, over: bool) -> str:
+        """What was seen, in a few lines; ``over``: the session is told already."""
+        transfers, left_out = self.transfers, self._left_out
+        if not over:
+            so_far = self.session.summary()
+            transfers, left_out = [*transfers, *so_far.transfers], left_out + so_far.left_out
         directory = self._settings.report_dir
         if directory is not None and "html" in self._settings.formats:
             directory /= "index.html"
@@ -172,6 +179,7 @@ class Desk:
             verdicts=self.verdicts,
             rules=self.rules,
             transfers=transfers,
+            left_out=left_out,
             others=self.others,
             lost=self.lost,
             reports=None if directory is None else str(directory),

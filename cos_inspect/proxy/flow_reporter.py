@@ -177,8 +177,7 @@ class FlowReporter:
 
     def summary_text(self) -> str:
         """What the run has seen so far, in a few lines."""
-        desk = self._desk
-        return desk.summary_text([*desk.transfers, *desk.session.summary().transfers])
+        return self._desk.summary_text(over=False)
 
     def count_other(self) -> None:
         """Counts a flow that was not COS traffic."""
@@ -200,7 +199,7 @@ class FlowReporter:
         # Only then it is known what could not be written.
         desk.close()
         if desk.verdicts or desk.others or desk.lost.count:
-            logger.info(desk.summary_text(desk.transfers))
+            logger.info(desk.summary_text(over=True))
 
     def reaches(self, fail_on: str) -> bool:
         """A finding of this severity or a higher one was made, or one may have been: a
@@ -214,6 +213,10 @@ class FlowReporter:
         flows = []
         for revised in found:
             report = revised.report
+            known = self._reports.get(report.flow_id)
+            if known is not None and known.started != report.started:
+                # The flow was replayed since, and shows the replay.
+                continue
             self.remember(report)
             flow = self._flows.get(report.flow_id)
             if flow is not None:

@@ -85,6 +85,7 @@ def exchange_of(
         error=flow.error.msg if flow.error and not stopped else None,
         client_address=address_of(flow.client_conn.peername),
         server_address=address_of(flow.server_conn.peername) if flow.server_conn else None,
+        is_replay=flow.is_replay == "request",
     )
 
 
@@ -114,6 +115,7 @@ def buffered_flow(
         client_address=address_of(flow.client_conn.peername),
         server_address=address_of(server.peername) if server else None,
         live=bool(flow.live),
+        is_replay=flow.is_replay == "request",
         host_rewritten=host_rewritten,
     )
 

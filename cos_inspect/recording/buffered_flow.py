@@ -28,6 +28,7 @@ class BufferedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     client_address: str | None
     server_address: str | None
     live: bool
+    is_replay: bool = False
     host_rewritten: bool
     """The proxy replaced the Host header."""
 
@@ -64,6 +65,7 @@ class BufferedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             timing=self.timing,
             client_address=self.client_address,
             server_address=self.server_address,
+            is_replay=self.is_replay,
         )
         return exchange, found
 

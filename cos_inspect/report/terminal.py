@@ -99,12 +99,14 @@ def closing_lines(
     verdicts: Mapping[str, int],
     rules: Mapping[str, int],
     transfers: Iterable[TransferSummary] = (),
+    left_out: int = 0,
     others: int = 0,
     lost: Lost | None = None,
     reports: str | None = None,
 ) -> str:
-    """What a run has seen: ``verdicts`` of flows, flows by rule, ``others`` that were not
-    COS, flows without a report, and where the reports lie."""
+    """What a run has seen: ``verdicts`` of flows, flows by rule, transfers (and how many more
+    there were), ``others`` that were not COS, flows without a report, and where the reports
+    lie."""
     total = sum(verdicts.values())
     counted = [f"{verdicts[name]} {name}" for name in _SEVERITIES if verdicts.get(name)]
     line = f"COS summary: {total} COS flows among {total + others}"
@@ -117,6 +119,8 @@ def closing_lines(
         of_kind[transfer.state] = of_kind.get(transfer.state, 0) + 1
     for number, (kind, of_kind) in enumerate(sorted(states.items())):
         lines.append(f"{'' if number else 'transfers':9}  {kind}: {_counts(of_kind)}")
+    if left_out:
+        lines.append(f"left out   {left_out} more transfers; those above are the worst")
     if lost is not None and lost.count:
         what = "report" if lost.count == 1 else "reports"
         lines.append(f"lost       {lost.count} {what}: {one_line(_counts(lost.reasons))}")

@@ -55,8 +55,8 @@ class Waiting:
         """How many reports are lost when nothing more is written."""
         with self._lock:
             waiting = [*self._gathered.values(), *self._inbox]
-        new = [each.report.flow_id for each in waiting if each.is_new]
-        revised = {each.report.flow_id for each in waiting}
+        new = [name_of(each.report) for each in waiting if each.is_new]
+        revised = {name_of(each.report) for each in waiting}
         return len(new) + len(revised.difference(new))
 
     def gather(self) -> None:
@@ -69,14 +69,14 @@ class Waiting:
             left -= _MOST_AT_ONCE
 
     def _gather_one(self, pending: Pending) -> None:
-        flow_id = pending.report.flow_id
-        waiting = self._gathered.get(self._newest.get(flow_id, 0))
+        name = name_of(pending.report)
+        waiting = self._gathered.get(self._newest.get(name, 0))
         if waiting is not None and not pending.is_new:
             waiting.revise(pending.report)
             self._count(pending)
             return
         self._gathered[pending.number] = pending
-        self._newest[flow_id] = pending.number
+        self._newest[name] = pending.number
 
     def batches(self, size: int) -> Iterator[list[Pending]]:
         """Each report that is gathered now, once; those that stay are last in the next turn."""
@@ -98,14 +98,20 @@ class Waiting:
         """It is written, or given up."""
         with self._lock:
             del self._gathered[pending.number]
-        flow_id = pending.report.flow_id
-        if self._newest.get(flow_id) == pending.number:
-            del self._newest[flow_id]
+        name = name_of(pending.report)
+        if self._newest.get(name) == pending.number:
+            del self._newest[name]
         self._count(pending)
 
     def _count(self, pending: Pending) -> None:
         self._settled += 1
         self._settled_weight += pending.weight
+
+
+def name_of(report: FlowReport) -> str:
+    """Names what a report is about: the replay of a flow has its id, and begins at another
+    time."""
+    return f"{report.flow_id} {report.started}"
 
 
 def _weight(report: FlowReport) -> int:

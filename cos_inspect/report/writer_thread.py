@@ -3,40 +3,65 @@
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from cos_inspect.model.flow_report import Verdict
-from cos_inspect.model.summary import Lost, SessionSummary, Summary, SummaryDelta, TransferSummary
+from cos_inspect.model.spill_map import SpillMap
+from cos_inspect.model.summary import (
+    Lost,
+    SessionCounts,
+    SessionSummary,
+    Summary,
+    SummaryDelta,
+    TransferSummary,
+)
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.junit import add_suites
 from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.outlets import Outlets, Pending
-from cos_inspect.report.waiting import Waiting
+from cos_inspect.report.waiting import Waiting, name_of
 
 logger = logging.getLogger(__name__)
 
 FAULT = "fault of cos-inspect"
+TOO_OLD = "too old to be revised"
 
 _MOST_WAITING = 10_000
 _HEAVIEST = 128 * 1024 * 1024
 _MOST_SESSIONS = 100
 _LARGEST_BATCH = 256
 _REVISABLE = 2048
+"""Flows on disk whose numbers are held in memory; those of older ones lie in a temporary file,
+for a report may be revised however old it is."""
+_MOST_REVISABLE = 2_000_000
 _GATHER_SECONDS = 0.1
 _RETRY_SECONDS = 0.5
 _SUMMARY_SECONDS = 0.5
 
 
-class _Written(msgspec.Struct, frozen=True, gc=False):
+class Written(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is kept of a flow that is on disk, in case that its report is revised."""
 
     sequence: int
     verdict: Verdict
     rules: frozenset[str]
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """What the next writer for the same directory has to know."""
+
+    written: SpillMap[Written]
+    """By ``name_of`` the report."""
+    closed: SessionCounts
+    told: SessionCounts
+
+
+def _new_written() -> SpillMap[Written]:
+    return SpillMap(Written, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE)
 
 
 class _GivenUpError(Exception):
@@ -65,14 +90,20 @@ class Writing:
         self._path = path
         self._directory = ReportDirectory(path)
         self._outlets = Outlets(self._directory, formats, self._sign)
-        self._written: OrderedDict[str, _Written] = OrderedDict()
-        """The newest flows on disk, which may still be revised."""
+        self._written = _new_written()
+        """Flows on disk, which may be revised."""
         self._transfers: list[TransferSummary] = []
         """Of sessions that are over; for JUnit."""
         self._sessions: list[SessionSummary] = []
         self._latest: SessionSummary | None = None
         """What the summary does not say yet: of sessions that are over, and the last word of
         the one under way."""
+        self._closed = SessionCounts()
+        """Of all sessions that are over."""
+        self._current = SessionCounts()
+        """Of the one under way."""
+        self._counts_told = SessionCounts()
+        """Of both, as the summary has them."""
         self._flows = 0
         """That are written."""
         self._tally = SummaryDelta()
@@ -123,12 +154,15 @@ class Writing:
             return
         while not before.ended.wait(_GATHER_SECONDS) and not self._is_given_up:
             self.signs = before.signs
-        self._written = before.hand_over()
+        handed = before.hand_over()
+        self._written.close()
+        self._written = handed.written
+        self._closed, self._counts_told = handed.closed, handed.told
 
-    def hand_over(self) -> OrderedDict[str, _Written]:
-        """What may be revised; to be called when this has ended, and once."""
-        written, self._written = self._written, OrderedDict()
-        return written
+    def hand_over(self) -> HandedOver:
+        """To be called when this has ended, and once."""
+        written, self._written = self._written, _new_written()
+        return HandedOver(written, self._closed, self._counts_told)
 
     def _guarded_turn(self, *, is_closing: bool) -> None:
         try:
@@ -202,24 +236,24 @@ class Writing:
                 each.sequence = number
         for each in batch:
             if not each.is_new:
-                before = self._written.get(each.report.flow_id)
+                before = self._written.get(name_of(each.report))
                 each.sequence = before.sequence if before else 0
+                if before is None and self._written.forgotten:
+                    self.lose(TOO_OLD)
         return [each for each in batch if each.sequence]
 
     def _count(self, written: Pending) -> None:
         report = written.report
         rules = frozenset([finding.rule for finding in report.findings])
-        now = _Written(report.sequence, report.verdict, rules)
-        if written.is_new:
+        now = Written(report.sequence, report.verdict, rules)
+        before = None if written.is_new else self._written.get(name_of(report))
+        if before is None:
             self._tally.add(report)
             self._flows += 1
         else:
-            before = self._written[report.flow_id]
             self._tally.replace(before.verdict, before.rules, now.verdict, now.rules)
         self._trouble.late += written.is_late
-        self._written[report.flow_id] = now
-        if len(self._written) > _REVISABLE:
-            self._written.popitem(last=False)
+        self._written.put(name_of(report), now)
 
     def _lose_waiting(self) -> None:
         """At the end: what waits is lost, for the reason that it waits for."""
@@ -242,6 +276,8 @@ class Writing:
         for trouble in connections.connections:
             tally.add_connection(trouble)
         others, lost = self.others, self.lost()
+        counts = self._closed + self._current
+        tally.session_counts = counts - self._counts_told
         tally.others = others - self._others_told
         tally.lost = lost.since(self._lost_told)
         if not tally and self._whole is None:
@@ -253,6 +289,7 @@ class Writing:
                     self._whole = self._directory.add_to_summary(tally)
                     self._tally, self._sessions, self._latest = SummaryDelta(), [], None
                     self._others_told, self._lost_told = others, lost
+                    self._counts_told = counts
                 if pages is not None and self._whole is not None:
                     pages.renew_summary(self._whole)
                 self._whole = None
@@ -267,9 +304,11 @@ class Writing:
             session = self.over.popleft()
             self._sessions.append(session)
             self._transfers += session.transfers
-            self._latest = None
+            self._closed += SessionCounts.of(session)
+            self._latest, self._current = None, SessionCounts()
         if self.renewal:
             self._latest = self.renewal.popleft()
+            self._current = SessionCounts.of(self._latest)
         tally.sessions = [*self._sessions, *([self._latest] if self._latest else ())]
 
     def _write_suites(self) -> None:

@@ -11,7 +11,7 @@ from cos_inspect.transfers.appends import AppendVerdict
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import CompleteVerdict, Unheard, part_problem
 from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
-from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness, judge_pace
 from cos_inspect.transfers.pieces import Coverage
 from cos_inspect.transfers.ranges import GAP, Change
@@ -236,7 +236,7 @@ def object_changed(change: Change) -> Finding:
     }
     return OBJECT_CHANGED.finding(
         f"Between two ranges of one download the object changed: {told}.",
-        before=change.before,
+        before=flow_of(change.before),
         **evidence,
     )
 
@@ -248,7 +248,7 @@ def object_rewritten(found: ReadAfterWrite) -> Iterator[Finding]:
             f" {found.crc64.expected} and is read with {found.crc64.actual}. Somebody else"
             " wrote it in between.",
             severity=Severity.NOTICE,
-            before=found.write,
+            before=flow_of(found.write),
             crc64=[found.crc64.expected, found.crc64.actual],
         )
 
@@ -271,7 +271,7 @@ def upload_probably_completed(upload: Upload, unheard: Unheard) -> Finding:
     return UPLOAD_PROBABLY_COMPLETED.finding(
         "An earlier CompleteMultipartUpload had no answer that says how it ended, and now COS does"
         " not know the upload any more, or is writing the object: it was probably completed.",
-        complete=list(unheard.lost),
+        complete=[flow_of(flow) for flow in unheard.lost],
         upload_id=upload.upload_id,
     )
 
@@ -317,7 +317,7 @@ def retried(chain: Chain) -> Finding:
         time_lost_ms=round(chain.time_lost * 1000, 3),
         succeeded=chain.succeeded,
         clock_self_corrected=bool(chain.clock_corrected),
-        flows=list(chain.flows),
+        flows=[flow_of(flow) for flow in chain.flows],
     )
 
 
@@ -354,7 +354,7 @@ def retry_body_differs(chain: Chain) -> Iterator[Finding]:
         " should have been stored is not.",
         severity=Severity.WARNING if found.kind == "other" else Severity.ERROR,
         difference=found.kind,
-        before=found.before,
+        before=flow_of(found.before),
         sizes=[before, after],
     )
 
@@ -459,5 +459,5 @@ def copy_mismatch(verdict: CopyVerdict) -> Iterator[Finding]:
             f" ETag, has {verdict.crc64.actual}.",
             expected=verdict.crc64.expected,
             actual=verdict.crc64.actual,
-            source=verdict.source,
+            source=None if verdict.source is None else flow_of(verdict.source),
         )

@@ -69,6 +69,8 @@ class History(msgspec.Struct, kw_only=True):
         among them. ``marks``: running CRC-64s of the answer's body by offset. Where not to
         ``judge``, because more will come, ``settle`` does it once."""
         self.last = max(self.last, seen.ended)
+        # One that was copied from before it was seen itself does not know its bucket.
+        self.bucket = self.bucket or seen.bucket
         touched = {seen.flow_id}
         if belongs_to_upload(seen.operation):
             touched |= self._add_to_upload(seen, limits, judge=judge)
@@ -84,9 +86,12 @@ class History(msgspec.Struct, kw_only=True):
     def add_copy(self, copy: Copy, limits: Limits = UNBOUNDED) -> None:
         """Takes in that another object was made from this one."""
         before = self.content.facts
-        self.content.add_copy(copy, limits)
-        self.facts += self.content.facts - before
+        self._count(before, self.content.add_copy(copy, limits))
         self.last = max(self.last, copy.ended)
+
+    def _count(self, before: int, dropped: int) -> None:
+        self.facts += self.content.facts - before
+        self.left_out += dropped
 
     def settle(self) -> set[str]:
         """Judges what was put off; the flows of which something else is to be said now."""
@@ -197,8 +202,7 @@ class History(msgspec.Struct, kw_only=True):
             return set()
         content = self.content
         before = content.facts
-        content.add(sight, limits)
-        self.facts += content.facts - before
+        self._count(before, content.add(sight, limits))
         touched: set[str] = set()
         if sight.kind == "read":
             touched = self._learn(sight, limits, judge=judge)
@@ -258,8 +262,9 @@ class History(msgspec.Struct, kw_only=True):
             )
         before = tries.facts
         places = tries.places if judge else {}
-        tries.add(try_of(seen), limits)
+        dropped = tries.add(try_of(seen), limits)
         self.facts += tries.facts - before
+        self.left_out += dropped
         if not judge or tries.places == places:
             return set()
         now = tries.places
@@ -292,7 +297,9 @@ class History(msgspec.Struct, kw_only=True):
         if len(kept) > most // 2:
             newest = sorted(kept, key=lambda name: kept[name].last)[-(most // 2 or 1) :]
             kept = {name: kept[name] for name in newest}
-        self.facts -= sum(tries.facts for name, tries in self.tries.items() if name not in kept)
+        dropped = [tries for name, tries in self.tries.items() if name not in kept]
+        self.facts -= sum(tries.facts for tries in dropped)
+        self.left_out += sum(tries.facts for tries in dropped if tries.any_failed)
         self.tries = kept
 
     def _unheard(self, upload: Upload) -> set[str]:

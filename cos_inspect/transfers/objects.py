@@ -59,16 +59,26 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
     def facts(self) -> int:
         return len(self.sights) + len(self.copies)
 
-    def add(self, sight: Sight, limits: Limits) -> None:
+    def add(self, sight: Sight, limits: Limits) -> int:
+        """How many older writes were dropped to bound memory; what was read meanwhile has been
+        compared with them."""
         self.any_written = self.any_written or sight.kind != "read"
         self.any_read = self.any_read or sight.kind == "read"
         keep(self.sights, sight)
-        self.sights = newest(self.sights, limits.sights)
         self._writes = self._by_end = None
+        kept = newest(self.sights, limits.sights)
+        if kept is self.sights:
+            return 0
+        dropped = sum(each.kind != "read" for name, each in self.sights.items() if name not in kept)
+        self.sights = kept
+        return dropped
 
-    def add_copy(self, copy: Copy, limits: Limits) -> None:
+    def add_copy(self, copy: Copy, limits: Limits) -> int:
+        """The same of copies."""
         keep(self.copies, copy)
+        before = len(self.copies)
         self.copies = newest(self.copies, limits.sights)
+        return before - len(self.copies)
 
     @property
     def writes(self) -> "_Writes":

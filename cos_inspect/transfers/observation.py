@@ -33,6 +33,7 @@ _ZONES = (".myqcloud.com", ".tencentcos.cn", ".tencentci.cn")
 _RESULT = frozenset({"UploadId", "ETag", "CRC64"})
 _MAX_TEXT = 1024
 _UNDATED = 0.0
+_REPLAYED = "\0"
 _MAX_SHOWN = 64
 _MOST_SHOWN = 20
 _NO_BYTES: tuple[int | None, str | None, int | None] = (None, None, None)
@@ -66,6 +67,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     hex; ETags are without quotes and in lower case."""
 
     flow_id: str
+    """What ``identity_of`` gives: the flow's id, but for replays."""
     operation: str
     place: str
     """The bucket, else the host without the zone of COS: where a key means the same object."""
@@ -187,6 +189,18 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
         return self.started != _UNDATED
 
 
+def flow_of(identity: str) -> str:
+    """The id under which a flow is reported."""
+    return identity.partition(_REPLAYED)[0]
+
+
+def identity_of(exchange: Exchange) -> str:
+    """A replay is reported under the id of the flow that it repeats, and is another exchange."""
+    if not exchange.is_replay:
+        return exchange.flow_id
+    return f"{exchange.flow_id}{_REPLAYED}{exchange.timing.request_start}"
+
+
 def observe(cos: CosExchange) -> Observation:
     """The facts of one exchange. Never raises on odd bytes."""
     exchange = cos.exchange
@@ -239,7 +253,7 @@ def observe(cos: CosExchange) -> Observation:
     encryption = cos.confirmed if cos.confirmed.mode != "none" else cos.asked
     limit = request.headers.get("x-cos-traffic-limit") or query.get("x-cos-traffic-limit")
     return Observation(
-        flow_id=exchange.flow_id,
+        flow_id=identity_of(exchange),
         operation=name,
         place=cos.endpoint.bucket or _without_zone(request.host),
         key=cos.key,

@@ -13,7 +13,7 @@ import msgspec
 
 from cos_inspect.transfers.account import Fact, keep, newest
 from cos_inspect.transfers.limits import Limits
-from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observation import Observation, flow_of
 
 PAUSE = 30.0
 """Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""
@@ -126,15 +126,21 @@ class Tries(msgspec.Struct, kw_only=True, dict=True):
     def facts(self) -> int:
         return len(self.tries)
 
-    def add(self, one: Try, limits: Limits) -> None:
+    def add(self, one: Try, limits: Limits) -> int:
+        """How many older tries that failed were dropped to bound memory; of others nothing more
+        is to be said."""
         keep(self.tries, one)
         self.last = max(self.last, one.ended)
         self.any_failed = self.any_failed or _may_be_retried(one)
         self._places = None
         kept = newest(self.tries, limits.tries)
-        if kept is not self.tries:
-            self.tries = kept
-            self.any_failed = any(map(_may_be_retried, kept.values()))
+        if kept is self.tries:
+            return 0
+        dropped = sum(map(_may_be_retried, self.tries.values()))
+        self.tries = kept
+        left = sum(map(_may_be_retried, kept.values()))
+        self.any_failed = left > 0
+        return dropped - left
 
     @property
     def places(self) -> dict[str, Place]:
@@ -283,7 +289,7 @@ def _chain(tries: Tries, group: list[Try]) -> Chain:
             corrected.append(before.flow_id)
             shift = (after.sign_start or 0) - (before.sign_start or 0)
     return Chain(
-        id=f"{tries.id}-{group[0].flow_id}",
+        id=f"{tries.id}-{flow_of(group[0].flow_id)}",
         operation=tries.operation,
         bucket=tries.bucket,
         key=tries.key,

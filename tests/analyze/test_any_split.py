@@ -297,6 +297,31 @@ def test_replays_have_reports_of_their_own(tmp_path: Path) -> None:
         assert [verdict for _, verdict in verdicts] == ["error", "ok"]
 
 
+def test_a_replay_is_another_try_of_its_request(tmp_path: Path) -> None:
+    """They have one id, and are two exchanges wherever several are joined."""
+    first = stories.put("a", b"abc", 0.0, "x", **stories.refused(503, "SlowDown"), answered={})
+    again = stories.put("a", b"abc", 2.0, "x")
+    again.is_replay = "request"
+    answers = [
+        answer(saved(tmp_path, captures))
+        for captures in ([[first, again]], [[again, first]], [[again], [first, again]])
+    ]
+    assert answers[0] == answers[1] == answers[2]
+    (chain,) = answers[0].summary["retries"]
+    assert chain["flows"] == ["a-x", "a-x"]
+    rules = [
+        [finding["rule"] for finding in report["findings"]]
+        for report in sorted(answers[0].reports, key=lambda report: report["started"])
+    ]
+    assert rules == [["error-response"], ["retried"]]
+
+
+def test_of_two_captures_of_one_flow_that_differ_the_same_one_counts(tmp_path: Path) -> None:
+    """Here by their times alone."""
+    one, other = (stories.get("a", b"abc", 0.0, took=took) for took in (0.1, 0.2))
+    assert answer(saved(tmp_path, [[one], [other]])) == answer(saved(tmp_path, [[other], [one]]))
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_any_number_of_processes(jobs: int, tmp_path: Path) -> None:
     expected = answer(saved(tmp_path, [ALL_BAD.flows]))

@@ -32,6 +32,7 @@ def flow_report(
     findings: list[Finding] | None = None,
     client: str | None = "cos-python-sdk-v5",
     host: str = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com",
+    started: str = "2026-11-22T10:00:00.123Z",
 ) -> FlowReport:
     body = BodyReport(size=3, md5=None, crc64ecma=None, complete=True, encoding=None)
     headers = [HeaderReport("Host", host, "http", "", ())]
@@ -39,7 +40,7 @@ def flow_report(
         flow_id=flow_id,
         sequence=sequence,
         verdict="error" if findings else "ok",
-        started="2026-11-22T10:00:00.123Z",
+        started=started,
         timing=TimingReport(
             total_ms=1.0,
             connect_ms=None,

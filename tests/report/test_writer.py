@@ -168,10 +168,10 @@ def test_a_report_is_revised_by_the_writer_that_follows(tmp_path: Path) -> None:
     assert counts["rule"] == {"etag-mismatch": 1}
 
 
-def test_a_revision_of_what_was_never_submitted_or_is_forgotten_is_left_out(
+def test_a_report_is_revised_however_old_it_is_but_for_one_that_was_never_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cos_inspect.report.writer_thread._REVISABLE", 2)
+    monkeypatch.setattr("cos_inspect.report.writer_thread._REVISABLE", 1)
     writer = ReportWriter(tmp_path, ["json", "jsonl"])
     for name in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
         writer.submit(flow_report(flow_id=name))
@@ -180,9 +180,67 @@ def test_a_revision_of_what_was_never_submitted_or_is_forgotten_is_left_out(
         writer.revise(flow_report(flow_id=name, findings=ERROR))
     writer.close()
     verdicts = {report["flow_id"]: report["verdict"] for report in _reports(tmp_path).values()}
-    assert verdicts == {"aaaaaaaa": "ok", "bbbbbbbb": "error", "cccccccc": "ok"}
+    assert verdicts == {"aaaaaaaa": "error", "bbbbbbbb": "error", "cccccccc": "ok"}
+    assert _summary(tmp_path)["counts"]["verdict"] == {"ok": 1, "error": 2}
+    assert len((tmp_path / "flows.jsonl").read_text().splitlines()) == 5
+    assert writer.lost.count == 0
+
+
+def test_what_can_be_revised_no_more_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cos_inspect.report.writer_thread._REVISABLE", 1)
+    monkeypatch.setattr("cos_inspect.report.writer_thread._MOST_REVISABLE", 1)
+    writer = ReportWriter(tmp_path, ["json"])
+    for name in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
+        writer.submit(flow_report(flow_id=name))
+    _wait_for(_is_counted(tmp_path, 3))
+    for name in ("aaaaaaaa", "bbbbbbbb"):
+        writer.revise(flow_report(flow_id=name, findings=ERROR))
+    writer.close()
+    assert writer.lost.reasons == {"too old to be revised": 1}
     assert _summary(tmp_path)["counts"]["verdict"] == {"ok": 2, "error": 1}
-    assert len((tmp_path / "flows.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_replay_has_a_report_of_its_own_and_either_is_revised(tmp_path: Path) -> None:
+    """They have one id."""
+    writer = ReportWriter(tmp_path, ["json"])
+    first, again = (
+        flow_report(flow_id="aaaaaaaa", started=f"2026-11-22T10:00:0{second}.000Z")
+        for second in (1, 2)
+    )
+    writer.submit(first)
+    writer.submit(again)
+    _wait_for(_is_counted(tmp_path, 2))
+    assert first.started is not None
+    writer.revise(flow_report(flow_id="aaaaaaaa", findings=ERROR, started=first.started))
+    writer.close()
+    found = [(report["started"], report["verdict"]) for report in _reports(tmp_path).values()]
+    assert found == [(first.started, "error"), (again.started, "ok")]
+
+
+def test_what_the_list_of_transfers_does_not_hold_is_counted_once(tmp_path: Path) -> None:
+    """However often a session is told anew, and by whichever writer."""
+    counted = SessionSummary(left_out=3, verdicts={"ok": 2, "error": 4}, forgotten=1)
+    writer = ReportWriter(tmp_path, ["json"])
+    writer.submit_session(counted)
+    writer.submit(flow_report())
+    _wait_for(lambda: _told(tmp_path, 3))
+    writer.submit_session(counted)
+    next_one = writer.followed(["jsonl"])
+    more = SessionSummary(left_out=5, verdicts={"error": 3, "notice": 1}, forgotten=1)
+    next_one.submit_session(more)
+    writer.close()
+    next_one.submit_session(more, is_over=True)
+    next_one.close()
+    summary = _summary(tmp_path)
+    assert (summary["left_out"], summary["forgotten"]) == (5, 1)
+    assert summary["counts"]["transfers"] == {"error": 3, "notice": 1}
+
+
+def _told(folder: Path, left_out: int) -> bool:
+    path = folder / "summary.json"
+    return path.exists() and _summary(folder)["left_out"] == left_out
 
 
 def _transfer(identity: str, state: str, *flows: str, kind: str = "multipart-upload") -> Any:
