@@ -9,6 +9,8 @@ from typing import Literal, cast
 import msgspec
 
 from cos_inspect.cos.ci_paths import is_ci_path
+from cos_inspect.cos.misspelt_host import read_misspelt
+from cos_inspect.cos.region import canonical_region
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import decode, split_target
 from cos_inspect.model.exchange import Headers
@@ -29,6 +31,7 @@ Family = Literal["xml", "ci", "pic", "website", "batch", "fetch", "vectors", "js
 """The API that a host speaks; it chooses the part of the operation table."""
 
 _LONGEST_HOST = 253
+_MISSPELT = "misspelt"
 _SUFFIXES = (
     ".myqcloud.com",
     ".tencentcos.cn",
@@ -65,10 +68,16 @@ class Endpoint(msgspec.Struct, frozen=True):
     """The bucket stands in the path."""
     host_form: str
     """The form's name in the host table; for a domain of one's own ``listed`` where it was
-    named as COS, ``custom`` where requests or answers look so."""
+    named as COS, ``custom`` where requests or answers look so, ``misspelt`` for one that is
+    meant for COS and is none of its hosts."""
     family: Family
     lacks: frozenset[str] = frozenset()
     """What clients cannot expect there, in the words of the host table."""
+
+    @property
+    def is_misspelt(self) -> bool:
+        """Its host is none that COS has, though it is meant for COS."""
+        return self.host_form == _MISSPELT
 
     @property
     def is_rapid(self) -> bool:
@@ -125,11 +134,6 @@ def is_other_host(host: str) -> bool:
 @cache
 def _others() -> tuple[Callable[[str], re.Match[str] | None], ...]:
     return tuple(re.compile(row["pattern"]).fullmatch for row in rows("other_hosts"))
-
-
-def canonical_region(code: str) -> str:
-    """The present code of a region, for legacy short codes and names too."""
-    return _regions().get(code, code)
 
 
 def has_cos_marks(headers: Headers) -> bool:
@@ -214,7 +218,31 @@ def _place(host: str) -> _Place | None:
             canonical_region(region) if region else None,
             frozenset(row["lacks"].split()),
         )
-    return None
+    return None if is_other_host(host) else _misspelt_place(host)
+
+
+def _misspelt_place(host: str) -> _Place | None:
+    misspelt = read_misspelt(host)
+    if misspelt is None:
+        return None
+    kind, family = _SERVICE_KINDS.get(misspelt.service, ("default", "xml"))
+    if misspelt.bucket is not None:
+        path = "ci" if family in ("ci", "pic") else "key"
+    elif host.startswith("service."):
+        kind, path = "service", "service"
+    else:
+        path = "bucket"
+    bucket, region = misspelt.bucket, misspelt.region
+    return _Place(kind, _MISSPELT, family, path, bucket, bucket_appid(bucket), region)
+
+
+_SERVICE_KINDS: dict[str, tuple[EndpointKind, Family]] = {
+    "cos-internal": ("internal", "xml"),
+    "cos-c-internal": ("internal", "xml"),
+    "cos-website": ("website", "website"),
+    "ci": ("ci", "ci"),
+    "pic": ("ci", "pic"),
+}
 
 
 @lru_cache(maxsize=1024)
@@ -240,11 +268,6 @@ def _forms() -> tuple[tuple[dict[str, str], Callable[[str], re.Match[str] | None
             pattern = pattern.replace(f"{{{name}}}", expression)
         forms.append((row, re.compile(pattern).fullmatch))
     return tuple(forms)
-
-
-@cache
-def _regions() -> dict[str, str]:
-    return {row["code"]: row["canonical"] for row in rows("regions")}
 
 
 def _marked(headers: Headers, role: str) -> bool:

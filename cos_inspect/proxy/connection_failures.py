@@ -8,39 +8,26 @@ never got a request through to that host, and are taken back when it does.
 import collections
 import logging
 from collections.abc import Callable
-from typing import Literal
 
 import msgspec
 
+from cos_inspect.cos.endpoint import read_endpoint
+from cos_inspect.cos.misspelt_host import MisspeltHost, read_misspelt
 from cos_inspect.model.flow_report import Finding
 from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.report.terminal import advice_lines, trouble_line
+from cos_inspect.rules.addressing import ENDPOINT_MISTAKE, misspelt_host
 from cos_inspect.rules.connection import (
     TLS_UNTRUSTED,
-    advice_for,
     connection_failed,
     platform_advice,
     sentence_of,
     tls_untrusted,
 )
+from cos_inspect.rules.connection_cause import Failure, advice_for
 from cos_inspect.rules.error import CONNECTION_FAILED
 
 logger = logging.getLogger(__name__)
-
-Failure = Literal[
-    "client-refused-certificate",
-    "client-closed-in-handshake",
-    "client-closed-after-handshake",
-    "client-handshake",
-    "upstream-dns",
-    "upstream-refused",
-    "upstream-timeout",
-    "upstream-unreachable",
-    "upstream-connect",
-    "upstream-certificate",
-    "upstream-tls",
-]
-"""The words of ``tables/connections.tsv``."""
 
 UNUSED_CONNECTIONS = 2
 """Connections closed right after the handshake from which on the client is taken to pin."""
@@ -164,6 +151,17 @@ class ConnectionFailures:
             logger.warning("COS connections: %d more kinds", len(repeated) - _MOST_LINES)
         self._closed = True
 
+    @staticmethod
+    def _misspelt(host: str) -> MisspeltHost | None:
+        endpoint = read_endpoint(host, "/")
+        return read_misspelt(host) if endpoint is not None and endpoint.is_misspelt else None
+
+    def _advice(self, sighting: ConnectionFailure) -> str | None:
+        misspelt = self._misspelt(sighting.host)
+        if misspelt is not None and sighting.failed.startswith("upstream-"):
+            return f"The host is misspelt: use {misspelt.right}."
+        return advice_for(sighting.failed)
+
     def _pair(self, host: str, client: str | None) -> _Pair:
         key = (host, client)
         pair = self._pairs.get(key)
@@ -176,7 +174,11 @@ class ConnectionFailures:
     def _findings(self, sighting: ConnectionFailure, *, certain: bool) -> list[Finding]:
         failed, host, client = sighting.failed, sighting.host, sighting.client
         if sighting.refused_tunnel and CONNECTION_FAILED.id not in self.ignored:
-            return [connection_failed(failed, host, client, said=sighting.said)]
+            findings = [connection_failed(failed, host, client, said=sighting.said)]
+            misspelt = self._misspelt(host) if failed.startswith("upstream-") else None
+            if misspelt is not None and ENDPOINT_MISTAKE.id not in self.ignored:
+                findings.append(misspelt_host(host, misspelt))
+            return findings
         if failed in _UNTRUSTED and certain and TLS_UNTRUSTED.id not in self.ignored:
             return [
                 tls_untrusted(
@@ -203,7 +205,7 @@ class ConnectionFailures:
             count=count,
             findings=findings,
             detail=sighting.said,
-            fix=advice_for(sighting.failed),
+            fix=self._advice(sighting),
             flows=[] if sighting.flow is None else [sighting.flow],
         )
         self._report(trouble)

@@ -15,8 +15,9 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.model.summary import ConnectionFailureSummary
-from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures, Failure
+from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures
 from cos_inspect.proxy.flows import place_of
+from cos_inspect.rules.connection_cause import Failure, failure_of
 
 _MOST_OPEN = 4096
 _MOST_LEFT = 256
@@ -26,21 +27,6 @@ _PATIENCE_SECONDS = 3.0
 """A client that leaves later than this, while the proxy still connects, gave up waiting."""
 _LONGEST_TEXT = 500
 
-# Texts of mitmproxy's TLS layer and of the operating systems; the first that is contained counts.
-_DNS = (
-    "name or service not known",
-    "name resolution",
-    "nodename nor servname",
-    "getaddrinfo failed",
-    "no address associated",
-    "no such host",
-)
-_ERRNO = re.compile(r"\[(?:Errno|WinError) (\d{1,5})\]")
-_BY_ERRNO: tuple[tuple[frozenset[str], Failure], ...] = (
-    (frozenset({"111", "61", "10061", "1225"}), "upstream-refused"),
-    (frozenset({"110", "60", "10060", "121"}), "upstream-timeout"),
-    (frozenset({"101", "113", "51", "65", "10051", "10065"}), "upstream-unreachable"),
-)
 _LEFT = ("client disconnected", "connection cancelled")
 _CERTIFICATE_ALERT = re.compile(r"alert [a-z ]{0,40}certificate|unknown ca")
 
@@ -255,11 +241,7 @@ def _client_failure(text: str, hello: bool) -> Failure | None:
 
 
 def _connect_failure(text: str) -> Failure:
-    words = text.lower()
-    if any(part in words for part in _DNS):
-        return "upstream-dns"
-    numbers = set(_ERRNO.findall(text))
-    for known, failed in _BY_ERRNO:
-        if numbers & known:
-            return failed
-    return "upstream-timeout" if "timed out" in words else "upstream-connect"
+    failed = failure_of(text)
+    if failed is not None:
+        return failed
+    return "upstream-timeout" if "timed out" in text.lower() else "upstream-connect"

@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 
 from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.endpoint import canonical_region, read_endpoint
+from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.error import read_xml_fields
+from cos_inspect.cos.misspelt_host import HostMistake, MisspeltHost, read_misspelt
+from cos_inspect.cos.region import canonical_region
 from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.connection_cause import failure_of
 from cos_inspect.rules.rule import Rule
 
 _SETTINGS = ("request_checksum_calculation", "response_checksum_validation")
@@ -141,9 +144,11 @@ ENDPOINT_MISTAKE = Rule(
     group="access",
     severity=Severity.WARNING,
     title="The request went to the wrong host",
-    when="the error fits a wrong host: bucket without APPID, wrong region, path style, a CDN or"
-    " website host for a write",
-    cause="The endpoint or the bucket's name in the client's settings is not the bucket's own.",
+    when="the error, or of a request that failed the host alone, fits a wrong host: bucket without"
+    " APPID, a region that does not exist (undefined, empty, an old code), cos. missing or twice,"
+    " path style, a CDN or website host for a write",
+    cause="The endpoint, the region or the bucket's name in the client's settings is not the"
+    " bucket's own, or was never filled in.",
     fix="Use <bucket>-<APPID>.cos.<region>.myqcloud.com, with the bucket in the host.",
     example="NoSuchBucket for examplebucket.cos.ap-guangzhou.myqcloud.com",
 )
@@ -156,6 +161,10 @@ _PLACES = frozenset(("default", "internal", "accelerate", "service"))
 
 def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     response, endpoint = cos.response, cos.endpoint
+    misspelt = _misspelt(cos)
+    if misspelt is not None:
+        yield misspelt_host(cos.request.host, misspelt)
+        return
     if response is None or response.status < 300 or endpoint.family not in ("xml", "website"):
         return
     status, host = response.status, cos.request.host
@@ -202,6 +211,67 @@ def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
             mistake=f"{endpoint.kind}-write",
             host=host,
         )
+
+
+def _misspelt(cos: CosExchange) -> MisspeltHost | None:
+    """Of a request that failed: how its host is misspelt."""
+    response, endpoint = cos.response, cos.endpoint
+    if response is not None and response.status < 400:
+        return None
+    if endpoint.is_misspelt:
+        return read_misspelt(cos.request.host)
+    # It has the form of a region, so it may be a newer one than is known here.
+    if endpoint.kind == "legacy" or cos.from_cos or (response is None and not _unreached(cos)):
+        return None
+    found = read_misspelt(cos.request.host)
+    return found if found is not None and found.mistake in _REGIONS else None
+
+
+_REGIONS: frozenset[HostMistake] = frozenset(("region-old", "region-unknown"))
+
+
+def _unreached(cos: CosExchange) -> bool:
+    """The host's name does not resolve."""
+    return failure_of(cos.exchange.error or "") == "upstream-dns"
+
+
+def misspelt_host(host: str, misspelt: MisspeltHost) -> Finding:
+    """What is wrong with a host that is meant for COS."""
+    written, right = misspelt.written[:80], misspelt.right
+    said = _MISSPELT[misspelt.mistake].format(host=host, written=written)
+    if misspelt.mistake == "region-missing" and written:
+        said = (
+            f"The region in {host} is {written!r}: the client's setting for it was never filled in."
+        )
+    elif misspelt.mistake == "region-old":
+        said += f" {misspelt.region}."
+    elif misspelt.mistake == "region-unknown" and misspelt.region is not None:
+        said += f" Very likely {misspelt.region} is meant."
+    fix = f"Use {right}."
+    if misspelt.region is None and "<region>" in right:
+        fix = f"Use {right}, with the region that the console shows for the bucket."
+    return ENDPOINT_MISTAKE.finding(
+        said, fix=fix, mistake=misspelt.mistake, host=host, right=right, written=written
+    )
+
+
+_MISSPELT: dict[HostMistake, str] = {
+    "suffix-twice": "The suffix stands twice in {host}: a whole host was given where the bucket"
+    " or the region belongs.",
+    "bucket-twice": "The bucket stands twice in {host}, or something stands before it: an endpoint"
+    " that has the bucket already was given one more.",
+    "cos-twice": "cos. stands twice in {host}: the region was given with its prefix, or the"
+    " endpoint twice.",
+    "cos-missing": "cos. is missing in {host} between bucket and region.",
+    "region-twice": "The region stands twice in {host}.",
+    "region-missing": "There is no region in {host}.",
+    "region-old": "{written} in {host} is an old name of a region; such hosts want its present"
+    " name,",
+    "region-unknown": "{written} in {host} is no region of COS that is known.",
+    "suffix": "{host} ends in a suffix that hosts of buckets do not have.",
+    "host": "{host} is put together as no host of COS is ({written} stands between bucket and"
+    " suffix).",
+}
 
 
 def _right_host(cos: CosExchange) -> str | None:

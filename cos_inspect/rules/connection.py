@@ -2,6 +2,7 @@
 
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import Finding, Severity
+from cos_inspect.rules.connection_cause import advice_for
 from cos_inspect.rules.error import CONNECTION_FAILED
 from cos_inspect.rules.rule import Rule
 
@@ -32,11 +33,6 @@ def sentence_of(failed: str, host: str, client: str | None) -> str:
         if row["failed"] == failed:
             return row["sentence"].format(host=host, client=client or "a client")
     return f"{failed}: {host}."
-
-
-def advice_for(failed: str) -> str | None:
-    """What to do about it."""
-    return next((row["fix"] for row in rows("connections") if row["failed"] == failed), None)
 
 
 def tls_untrusted(

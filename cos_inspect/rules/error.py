@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_of
 from cos_inspect.rules.rule import Rule
 
 ERROR_RESPONSE = Rule(
@@ -123,7 +125,24 @@ CONNECTION_FAILED = Rule(
 
 def connection_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     if cos.response is None and cos.request.body.end is not BodyEnd.CUT:
+        said = (cos.exchange.error or "the flow ended").rstrip(".")
+        detail = f"{cos.operation.name} had no response: {said}."
+        failed = failure_of(said)
+        if failed is None:
+            yield CONNECTION_FAILED.finding(detail, error=cos.exchange.error)
+            return
+        misspelt = read_misspelt(cos.request.host) if failed == "upstream-dns" else None
+        if misspelt is not None and cos.endpoint.kind != "legacy":
+            yield CONNECTION_FAILED.finding(
+                f"{detail} There is no host {cos.request.host}.",
+                fix=f"Use {misspelt.right}.",
+                error=cos.exchange.error,
+                failed=failed,
+            )
+            return
         yield CONNECTION_FAILED.finding(
-            f"{cos.operation.name} had no response: {cos.exchange.error or 'the flow ended'}.",
+            f"{detail} {cause_of(failed)}",
+            fix=advice_for(failed),
             error=cos.exchange.error,
+            failed=failed,
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.rule import Rule
 
@@ -250,10 +251,15 @@ def not_from_cos(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
         return
     if cos.endpoint.family in _WITHOUT_TRACE_IDS:
         return
+    misspelt = read_misspelt(cos.request.host) if cos.endpoint.is_misspelt else None
+    if misspelt is not None and response.status < 400:
+        # It works for whoever uses it, so it may be a host that is not known here.
+        return
     server = response.headers.get("server")
     yield NOT_FROM_COS.finding(
         f"{response.status} from {cos.request.host} has no header of COS"
         f" (Server: {server or 'absent'}).",
+        fix=f"Use {misspelt.right}." if misspelt is not None else None,
         server=server,
         status=response.status,
         location=response.headers.get("location"),

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from cos_inspect.cos.endpoint import (
     Endpoint,
-    canonical_region,
     custom_endpoint,
     has_cos_marks,
     is_cdn,
@@ -207,14 +206,10 @@ def test_host_forms(
         "evilmyqcloud.com",
         "myqcloud.com",
         "tencentcos.com",
-        f"{B}.cosrapid.ap-guangzhou.tencentcos.com",
         "cosrapid.ap-guangzhou.myqcloud.com",
-        "cos.myqcloud.com",
         "foo.myqcloud.com",
-        f"{B}.myqcloud.com",
         f"{B}.cos.ap-guangzhou.myqcloud.com.evil.com",
         f"{B}.cos.ap-guangzhou.evilmyqcloud.com",
-        f"{B}.cos.ap-guangzhou.tencentcos.com",
         "cas.ap-guangzhou.myqcloud.com",
         "x.cas.ap-guangzhou.myqcloud.com",
         "foo.sg.myqcloud.com",
@@ -355,12 +350,6 @@ def test_custom_endpoint() -> None:
 )
 def test_hosts_of_others(host: str, other: bool) -> None:
     assert is_other_host(host) is other
-
-
-def test_regions() -> None:
-    assert canonical_region("ger") == "eu-frankfurt"
-    assert canonical_region("ap-nanjing") == "ap-nanjing"
-    assert canonical_region("xx-unheard-of") == "xx-unheard-of"
 
 
 @pytest.mark.parametrize(

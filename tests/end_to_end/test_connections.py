@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import requests
+from qcloud_cos import CosConfig, CosS3Client
+from qcloud_cos.cos_exception import CosClientError, CosServiceError
 
-from tests.end_to_end.harness import Inspected
+from tests.end_to_end.harness import BUCKET, SECRET_ID, SECRET_KEY, Inspected
 from tests.end_to_end.lab import WAIT_SECONDS
 from tests.origin.server import Origin
 
@@ -268,6 +270,52 @@ def test_a_name_that_does_not_resolve(origin: Origin, tmp_path: Path) -> None:
     (trouble,) = run.trouble(host)
     assert (trouble["failed"], trouble["count"], trouble["flows"]) == ("upstream-dns", 1, [])
     assert rules(trouble) == ["connection-failed"]
+
+
+@pytest.mark.parametrize(
+    ("region", "mistake", "right"),
+    [
+        ("undefined", "region-missing", "<region>"),
+        ("hk", "region-old", "ap-hongkong"),
+        ("cos.cos.ap-guangzhou", "cos-twice", "ap-guangzhou"),
+        ("ap-guangzhou.myqcloud.com", "suffix-twice", "ap-guangzhou"),
+    ],
+)
+def test_a_misspelt_region_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, region: str, mistake: str, right: str
+) -> None:
+    """Of the Python SDK, over a tunnel that cannot be opened and as a plain request."""
+    script = tmp_path / "to_nowhere.py"
+    script.write_text(
+        "def server_connect(data):\n    data.server.address = ('files.example.invalid', 443)\n"
+    )
+    with Origin() as server, Inspected(server, tmp_path, f"--scripts={script}") as proxy:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", proxy.ca_pem)
+        for scheme in ("https", "http"):
+            configuration = CosConfig(
+                Region=region,
+                SecretId=SECRET_ID,
+                SecretKey=SECRET_KEY,
+                Scheme=scheme,
+                Proxies=proxy.proxies,
+            )
+            client = CosS3Client(configuration, retry=0)
+            with pytest.raises((CosClientError, CosServiceError)):
+                client.put_object(Bucket=BUCKET, Key="a.txt", Body=b"abc")
+        run = over(proxy)
+    (report,) = run.reports
+    host = report["request"]["url"].split("/")[2]
+    found = {finding["rule"]: finding for finding in report["findings"]}
+    assert set(found) - {"credentials-in-clear"} == {"connection-failed", "endpoint-mistake"}
+    meant = f"{BUCKET}.cos.{right}.myqcloud.com"
+    told = found["endpoint-mistake"]["evidence"]
+    assert (told["mistake"], told["right"]) == (mistake, meant)
+    (trouble,) = run.trouble(host)
+    assert (trouble["failed"], trouble["count"]) == ("upstream-dns", 2)
+    assert rules(trouble) == ["connection-failed", "endpoint-mistake"]
+    assert meant in trouble["fix"]
+    assert len(run.lines(host)) == 2
+    assert meant in run.output
 
 
 def test_hosts_of_others_are_left_alone(origin: Origin, tmp_path: Path) -> None:

@@ -6,15 +6,14 @@ import pytest
 
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import Severity
-from cos_inspect.proxy.connection_failures import Failure
 from cos_inspect.rules.connection import (
     TLS_UNTRUSTED,
-    advice_for,
     connection_failed,
     platform_advice,
     sentence_of,
     tls_untrusted,
 )
+from cos_inspect.rules.connection_cause import Failure, advice_for
 from cos_inspect.rules.registry import CONNECTION_RULES, FLOW_RULES, RULE_IDS
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
