@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cos_inspect.cli.commands import main as cli
+from cos_inspect.cos.headers import allowed_values
 from cos_inspect.cos.tables import rows
 from cos_inspect.proxy import options
 from cos_inspect.proxy.commands import Commands
@@ -86,7 +87,8 @@ def reference() -> str:
         "Headers": (
             'A name that ends in `*` is a prefix. "Masked" is what `cos_redact` hides.',
             table(
-                ("header", "in", "category", "syntax", "masked", "meaning", "source"), header_rows()
+                ("header", "in", "category", "allowed", "masked", "meaning", "source"),
+                header_rows(),
             ),
         ),
     }
@@ -186,7 +188,7 @@ def header_rows() -> Iterator[tuple[str, ...]]:
             code(row["name"]),
             row["direction"],
             row["category"],
-            row["syntax"],
+            allowed_values(row, "request"),
             masked.get(row["secret"], ""),
             row["meaning"],
             row["source"],

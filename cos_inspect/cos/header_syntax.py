@@ -22,6 +22,8 @@ type Checker = Callable[[str], tuple[str, ...]]
 _FINE: Final = ()
 _MAX_CRC64: Final = 2**64 - 1
 _MAX_EXAMINED: Final = 65_536
+_MAX_METADATA: Final = 2048
+"""Bytes of one x-cos-meta-… header; COS documents, page 436/7749."""
 
 _ETAG = re.compile(r'"(?:[0-9a-f]{32}(?:-[1-9][0-9]{0,4})?|[0-9a-f]{40})"')
 _ETAG_TEXT = re.compile(r"(?:[0-9a-f]{32}(?:-[1-9][0-9]{0,4})?|[0-9a-f]{40})")
@@ -267,8 +269,18 @@ def _tags(value: str) -> tuple[str, ...]:
     return ("more than 10 tags",) if value.count("&") > 9 else _FINE
 
 
-def _meta_name(_value: str) -> tuple[str, ...]:
-    return ("underscore in the name",)
+def size_of(value: str) -> int:
+    """Bytes of a value on the wire."""
+    return len(value) if value.isascii() else len(value.encode("utf-8", "surrogateescape"))
+
+
+def _meta_value(value: str) -> tuple[str, ...]:
+    size = size_of(value)
+    return _FINE if size <= _MAX_METADATA else (f"{size} bytes, more than 2 KB",)
+
+
+def _meta_name(value: str) -> tuple[str, ...]:
+    return ("underscore in the name", *_meta_value(value))
 
 
 CHECKERS: Final[dict[str, Checker]] = {
@@ -299,6 +311,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "md5": _base64_of(16, "of MD5"),
     "media-type": _media_type,
     "meta-name": _meta_name,
+    "meta-value": _meta_value,
     "parameters": _pattern(_PARAMETERS, 'not of the form name="…"'),
     "range": _range,
     "region": _pattern(_REGION, "not a region"),

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, text
+from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, size_of, text
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
 
@@ -32,6 +32,9 @@ _MAX_CACHED_FIELD = 192
 _NO_ISSUES: tuple[str, ...] = ()
 _SHOWN_OF_LONG = 1024
 _TWO_LENGTHS = "stands together with Transfer-Encoding"
+_METADATA = "x-cos-meta-"
+_MOST_METADATA = 4096
+"""Bytes; COS documents, page 436/7749."""
 _TOO_LONG = ("longer than 64 KiB: not inspected, and only its beginning is shown",)
 _TOO_MANY = ("behind the first 10,000 fields: not inspected, and its value is left out",)
 _NAMED_BEYOND = 1000
@@ -44,7 +47,10 @@ class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     category: Category
     meaning: str
-    """A short sentence; empty for an unknown header."""
+    """A short sentence, for common and SSE headers and where there are few values with the
+    allowed ones; empty for an unknown header."""
+    allowed: str
+    """Which values may stand there, in words; empty for an unknown header."""
     secret: Secrecy
     """``1``: all of the value must be masked; ``part``: a secret stands inside it."""
     single: bool
@@ -56,7 +62,7 @@ class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNKNOWN = HeaderFact(
-    name="", category="other", meaning="", secret="", single=False, syntax="text",
+    name="", category="other", meaning="", allowed="", secret="", single=False, syntax="text",
     required_value=False,
 )  # fmt: skip
 
@@ -76,6 +82,16 @@ def syntax_of(row: dict[str, str], side: Side) -> str:
     return answered if slash and side == "response" else asked
 
 
+def allowed_values(row: dict[str, str], side: Side) -> str:
+    """Which values a row of the header table takes on one side, in words."""
+    return row["allowed"] or _syntaxes()[syntax_of(row, side)]
+
+
+@cache
+def _syntaxes() -> dict[str, str]:
+    return {row["syntax"]: row["allowed"] for row in rows("syntaxes")}
+
+
 @cache
 def _table(side: Side) -> _Table:
     exact: dict[str, HeaderFact] = {}
@@ -86,10 +102,13 @@ def _table(side: Side) -> _Table:
         syntax = syntax_of(row, side)
         if syntax not in CHECKERS:
             raise ValueError(f"headers.tsv: no grammar {syntax!r}")
+        allowed = allowed_values(row, side)
+        told = row["allowed"] or row["category"] in ("common", "sse")
         fact = HeaderFact(
             name=row["name"],
             category=_CATEGORIES[row["category"]],
-            meaning=row["meaning"],
+            meaning=f"{row['meaning']} Allowed: {allowed}." if told else row["meaning"],
+            allowed=allowed,
             secret=_SECRECIES[row["secret"]],
             single=here and row["single"] == "1",
             syntax=syntax if here else "text",
@@ -123,7 +142,7 @@ def _of_family(name: str, side: Side) -> HeaderFact:
     for prefix, fact in _table(side).prefixes:
         if name.startswith(prefix):
             # COS takes no underscore in the names of metadata.
-            if side == "request" and prefix == "x-cos-meta-" and "_" in name:
+            if side == "request" and prefix == _METADATA and "_" in name:
                 return msgspec.structs.replace(fact, syntax="meta-name")
             return fact
     return UNKNOWN
@@ -175,7 +194,23 @@ def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
             else header
             for header in found
         ]
+    if side == "request":
+        _limit_metadata(found)
     return tuple(found)
+
+
+def _limit_metadata(found: list[AnnotatedHeader]) -> None:
+    """The header with which all metadata together become too large has an issue."""
+    total, last = 0, None
+    for place, header in enumerate(found):
+        if header.fact.name.startswith(_METADATA):
+            before, total = total, total + size_of(header.value)
+            if before <= _MOST_METADATA < total:
+                last = place
+    if last is not None:
+        header = found[last]
+        issue = f"all {_METADATA} headers together have {total} bytes, more than 4 KB"
+        found[last] = msgspec.structs.replace(header, issues=(*header.issues, issue))
 
 
 def beyond(headers: Headers) -> list[tuple[str, tuple[str, ...]]]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.headers import AnnotatedHeader, describe, duplicates
-from cos_inspect.model.exchange import Body, BodyEnd, Headers
+from cos_inspect.cos.headers import AnnotatedHeader, describe, duplicates, issues
+from cos_inspect.cos.target import read_query
+from cos_inspect.model.exchange import MAX_VALUE, Body, BodyEnd, Headers
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
 from cos_inspect.rules.rule import Rule
 
@@ -287,7 +288,8 @@ HEADER_MALFORMED = Rule(
     group="integrity",
     severity=Severity.WARNING,
     title="A header has a value outside its syntax",
-    when="a documented header holds what its syntax does not allow",
+    when="a documented header, also one that stands in the query, holds what its syntax does not"
+    " allow",
     cause="A client that builds headers by hand, or something on the way that rewrote them.",
     fix="Look at the header named in the evidence and at who writes it.",
     example="ETag: ee8de918d05640145b18f70f4c3aa602 (not quoted)",
@@ -309,6 +311,26 @@ def header_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
                 yield HEADER_MALFORMED.finding(
                     f"{name} of the {side}: {issue}.", header=name, side=side, issue=issue, **shown
                 )
+    yield from _malformed_in_the_query(cos)
+
+
+def _malformed_in_the_query(cos: CosExchange) -> Iterator[Finding]:
+    """COS reads some request headers from the query as well, as in a presigned URL."""
+    for name, value in read_query(cos.request.target).pairs:
+        lower = name.lower()
+        if not lower.startswith("x-cos-") or len(value) > MAX_VALUE:
+            continue
+        fact = describe(lower, "request")
+        shown: dict[str, Any] = {} if fact.secret else {"value": value}
+        for issue in issues(fact, value):
+            yield HEADER_MALFORMED.finding(
+                f"{name} in the query: {issue}.",
+                header=name,
+                side="request",
+                place="query",
+                issue=issue,
+                **shown,
+            )
 
 
 HEADER_DUPLICATED = Rule(

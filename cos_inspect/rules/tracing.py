@@ -21,10 +21,10 @@ TRACE_ID_MISSING = Rule(
     severity=Severity.WARNING,
     title="An error without a trace id",
     when="COS answers 4xx or 5xx with a trace id neither in x-cos-trace-id nor in the error's"
-    " body; a notice where only the body has it",
+    " body; a notice where only the body has it, and for HEAD, which has no body",
     cause="Some front ends of COS leave the header out, or something on the way removed it.",
     fix="Quote the request id and the time in a support ticket instead.",
-    example="HeadObject 404 without x-cos-trace-id",
+    example="GetObject 404 without x-cos-trace-id and without <TraceId> in its body",
 )
 
 
@@ -42,6 +42,16 @@ def trace_id_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
             severity=Severity.NOTICE,
             fix="Quote the trace id of the body in a support ticket.",
             where="body",
+        )
+        return
+    if cos.request.method == "HEAD":
+        yield TRACE_ID_MISSING.finding(
+            f"The answer {response.status} to HEAD has no x-cos-trace-id, and no body in which a"
+            " trace id could stand.",
+            severity=Severity.NOTICE,
+            fix="Quote the request id and the time in a support ticket; the same request as GET is"
+            " answered with the error's name and its trace id.",
+            where=None,
         )
         return
     yield TRACE_ID_MISSING.finding(

@@ -30,6 +30,7 @@ KEYS = {
     "skips": ("reason",),
     "sse": ("mode",),
     "sse_algorithms": ("word", "header"),
+    "syntaxes": ("syntax",),
     "trust": ("platform",),
 }
 

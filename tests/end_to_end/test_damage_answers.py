@@ -131,7 +131,7 @@ CASES: list[Case] = [
     case(
         "trace-nowhere-head",
         head_missing,
-        "error-response warning, trace-id-missing warning",
+        "error-response warning, trace-id-missing notice",
         drop_headers(TRACE_ID),
     ),
     case("trace-in-header", get(), "error-response warning", error("AccessDenied"),

@@ -65,6 +65,16 @@ def test_where_a_trace_id_is_awaited(
     assert (found.severity if found else None) == severity
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 500, 503])
+def test_a_head_cannot_say_more_without_a_trace_id(status: int) -> None:
+    found = findings(exchange("HEAD", "/o", status=status))["trace-id-missing"]
+    assert found.severity is Severity.NOTICE
+    assert "HEAD" in found.detail
+    assert "GET" in found.fix
+    one = exchange("HEAD", "/o", status=status, answer_headers=(("x-cos-trace-id", TRACE_ID),))
+    assert "trace-id-missing" not in findings(one)
+
+
 def test_an_empty_trace_id_is_none() -> None:
     one = exchange(status=404, answer_headers=(("x-cos-trace-id", ""),), answer=error_xml())
     assert findings(one)["trace-id-missing"].severity is Severity.WARNING
