@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from cos_inspect.cos.copy_source import read_copy_source
 from cos_inspect.cos.request_id import read_request_id, trace_id_well_formed
 
 type Checker = Callable[[str], tuple[str, ...]]
@@ -62,7 +63,6 @@ _ISO_DATE = re.compile(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]{1,9})?"
     r"(?:Z|[+-][0-2][0-9]:?[0-5][0-9])"
 )
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _GRANTS = re.compile(r"[A-Za-z]+=[^,]*(?:,[ \t]*[A-Za-z]+=[^,]*)*,?")
 # An algorithm that is not known is told as such (``tables/sse_algorithms.tsv``), not as malformed.
 _ALGORITHM = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/_.+-]{0,63}")
@@ -246,15 +246,7 @@ def _copy_range(value: str) -> tuple[str, ...]:
 
 
 def _copy_source(value: str) -> tuple[str, ...]:
-    if _SCHEME.match(value):
-        return ("begins with a scheme",)
-    issues = []
-    _host, slash, key = value.lstrip("/").partition("/")
-    if not slash or not key or key[0] == "?":
-        issues.append("names no key")
-    if not value.isascii() or " " in value:
-        issues.append("not URL-encoded")
-    return tuple(issues)
+    return read_copy_source(value).problems
 
 
 def _traffic_limit(value: str) -> tuple[str, ...]:
