@@ -308,8 +308,21 @@ def retried(chain: Chain) -> Finding:
     if chain.host_switches:
         times = "once" if chain.host_switches == 1 else f"{chain.host_switches} times"
         detail += f" The host was switched {times}."
+    evidence: dict[str, Any] = {}
+    if chain.got_before is not None:
+        got, size = chain.got_before
+        detail += (
+            f" {got} of {size} bytes had come before, and all were asked for again: the request"
+            " has no Range."
+        )
+        evidence["bytes_again"] = got
     return RETRIED.finding(
         detail,
+        fix=f"Resume with Range: bytes={evidence['bytes_again']}- and If-Match with the ETag of"
+        " the first answer, so that only the rest is sent."
+        if evidence
+        else None,
+        **evidence,
         tries=count,
         causes=list(chain.causes),
         hosts=list(chain.hosts),

@@ -7,11 +7,11 @@ exchange. It is made once; nothing here judges.
 import re
 from hashlib import blake2b
 from typing import Literal
-from urllib.parse import unquote
 
 import msgspec
 
 from cos_inspect.cos.clock import http_date
+from cos_inspect.cos.copy_source import copy_source_of
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.header_values import (
     announced_length,
@@ -22,7 +22,7 @@ from cos_inspect.cos.header_values import (
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
-from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers
+from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers, Response
 from cos_inspect.transfers.part_list import read_part_list
 
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
@@ -220,7 +220,7 @@ def observe(cos: CosExchange) -> Observation:
         unread = "malformed"
     size, md5, crc64 = _object_bytes(body, told) if operation.uploads_object else _NO_BYTES
     facts: dict[str, object] = {}
-    cut = response is not None and response.body.end in (BodyEnd.CUT, BodyEnd.STOPPED)
+    cut = response is not None and _is_cut(request.method, response)
     if response is not None:
         _read_answer(cos, facts, headers)
     if name in _MULTIPART:
@@ -314,6 +314,17 @@ def _started(exchange: Exchange) -> float:
     return _UNDATED if known is None else known
 
 
+def _is_cut(method: str, response: Response) -> bool:
+    """Whether the answer's body broke off; a recorder may take what came for all of it."""
+    body = response.body
+    if body.end in (BodyEnd.CUT, BodyEnd.STOPPED):
+        return True
+    if body.end is not BodyEnd.COMPLETE or method == "HEAD" or response.status in (204, 304):
+        return False
+    announced = announced_length(response.headers)
+    return announced is not None and body.size is not None and body.size < announced
+
+
 def writes_object(operation: str) -> bool:
     """Whether a success makes the object another one."""
     return operation in _WRITES
@@ -362,18 +373,12 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
 
 def _read_copy_source(cos: CosExchange, facts: dict[str, object]) -> None:
     headers = cos.request.headers
-    source = headers.get("x-cos-copy-source") or headers.get("x-amz-copy-source")
-    if source is None or len(source) > 4096:
+    source = copy_source_of(headers)
+    if source is None:
         return
-    path, _, query = source.strip().lstrip("/").partition("?")
-    host, _, key = path.partition("/")
-    # The COS form names a host whose first label is the bucket, the S3 form the bucket.
-    bucket = host.partition(".cos")[0] if "." in host else host
-    facts["copy_place"] = _bounded(bucket)
-    facts["copy_key"] = unquote(key, errors="replace") or None
-    name, _, version = query.partition("=")
-    if name == "versionId":
-        facts["copy_version"] = _bounded(version)
+    facts["copy_place"] = _bounded(source.bucket)
+    facts["copy_key"] = source.key
+    facts["copy_version"] = _bounded(source.version_id)
     span = headers.get("x-cos-copy-source-range") or headers.get("x-amz-copy-source-range")
     found = _COPY_SPAN.fullmatch((span or "").strip())
     if found is not None and int(found[1]) <= int(found[2]):
@@ -408,13 +413,15 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
             and not piece.startswith("X-Amz-")
             and piece.partition("=")[0].lower() not in _SIGNING
         )
+    # A range from the first byte on asks for all.
+    span = headers.get("range") or ""
     parts = (
         request.method,
         cos.endpoint.bucket or _without_zone(request.host),
         path,
         query,
         cos.key if cos.form is not None and cos.key else "",
-        headers.get("range") or "",
+        "" if span == "bytes=0-" else span,
         headers.get("x-cos-copy-source") or "",
         # Of what is stored another length is told of the retry; else it is another request.
         "" if cos.operation.uploads_object else headers.get("content-length") or "",

@@ -18,7 +18,8 @@ from cos_inspect.transfers.observation import Observation, flow_of
 PAUSE = 30.0
 """Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""
 MARKED_PAUSE = 180.0
-"""The same where x-cos-sdk-retry proves it."""
+"""The same where x-cos-sdk-retry proves it, and between a download that the client left off and
+the same once more: people pause downloads."""
 _LONGEST_CAUSE = 200
 _OVERLAP = 0.05
 """A client may begin again a moment before its failure is noted."""
@@ -51,6 +52,10 @@ class Try(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes of the body as announced, else as they passed."""
     stores: bool = False
     """The body is what is stored."""
+    got: int = 0
+    """Bytes of a whole object that came before its download broke off."""
+    of: int | None = None
+    """How many there are, as announced."""
 
 
 BodyDifference = Literal["empty", "shorter", "other"]
@@ -89,6 +94,9 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     clock_shift: int | None = None
     """By how many seconds the client moved its signing time."""
     other_body: OtherBody | None = None
+    got_before: tuple[int, int] | None = None
+    """Bytes of a download that had come when an earlier try broke off, and of how many; the
+    last try asked for all of them again."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -181,7 +189,14 @@ def try_of(seen: Observation) -> Try:
         sent=seen.sent_size or 0,
         size=seen.announced if seen.announced is not None else seen.sent_size,
         stores=seen.stores_body,
+        got=(seen.answer_size or 0) if _left_download(seen) else 0,
+        of=seen.content_length if _left_download(seen) else None,
     )
+
+
+def _left_download(seen: Observation) -> bool:
+    """A whole object, asked for without a range, broke off."""
+    return seen.operation == "GetObject" and seen.answer_cut and seen.status == 200
 
 
 def _is_clock(seen: Observation) -> bool:
@@ -239,10 +254,12 @@ def _chains_of(tries: Tries) -> list[Chain]:
 
 
 def _follows(before: Try, after: Try) -> bool:
-    if before.cause is None and not (before.refused and after.sdk_retry):
+    left_off = before.got > 0 and before.of is not None
+    if before.cause is None and not (before.refused and (after.sdk_retry or left_off)):
         return False
     pause = after.started - before.ended
-    if pause < -_OVERLAP or pause > (MARKED_PAUSE if after.sdk_retry else PAUSE):
+    longest = MARKED_PAUSE if after.sdk_retry or left_off else PAUSE
+    if pause < -_OVERLAP or pause > longest:
         return False
     kind = _difference(before, after)
     if kind == "other" and not after.sdk_retry:
@@ -278,6 +295,12 @@ def _other_body(group: list[Try]) -> OtherBody | None:
     return None
 
 
+def _got_before(group: list[Try]) -> tuple[int, int] | None:
+    """The most that an earlier try had of a download."""
+    found = [(one.got, one.of) for one in group[:-1] if one.got and one.of is not None]
+    return max(found, default=None)
+
+
 def _chain(tries: Tries, group: list[Try]) -> Chain:
     causes = [one.cause or one.refused for one in group]
     hosts = [one.host for one in group]
@@ -303,6 +326,7 @@ def _chain(tries: Tries, group: list[Try]) -> Chain:
         clock_corrected=tuple(corrected),
         clock_shift=shift,
         other_body=_other_body(group),
+        got_before=_got_before(group),
     )
 
 

@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
-from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.retries import Chain, Tries, try_of
-from tests.transfers.build import START, failure, get, put, ranged, seen
+from tests.transfers.build import START, body_of, failure, get, put, ranged, seen
 
 
 def chains(*flows: Exchange) -> list[Chain]:
@@ -103,3 +103,43 @@ def test_a_failure_is_forgotten_with_its_try() -> None:
         tries.add(try_of(seen(put(f"{number:03}", b"x", float(number)))), FEW)
     assert not tries.chains
     assert not tries.any_failed
+
+
+def left_off(got: int, at: float = 0.0, **more: object) -> Exchange:
+    """A download of ``WHOLE`` that the client stopped."""
+    more.setdefault("error", "client disconnected")
+    return get("1", WHOLE, at, answer=body_of(WHOLE[:got], end=BodyEnd.CUT), **more)
+
+
+WHOLE = b"0123456789" * 100
+
+
+def test_a_download_that_begins_again_from_the_start() -> None:
+    for pause in (1.0, 100.0):
+        (chain,) = chains(left_off(400), get("2", WHOLE, pause))
+        assert chain.got_before == (400, 1000)
+        assert chain.succeeded
+    (chain,) = chains(left_off(400), ranged("2", WHOLE, 0, 1000, 5.0, sent={"Range": "bytes=0-"}))
+    assert chain.got_before == (400, 1000)
+
+
+def test_a_recorder_may_take_what_came_for_all_of_it() -> None:
+    short = get("1", WHOLE, 0.0, answer=body_of(WHOLE[:400]), error="client disconnected")
+    (chain,) = chains(short, get("2", WHOLE, 5.0))
+    assert chain.got_before == (400, 1000)
+
+
+def test_downloads_that_go_on_where_they_ended() -> None:
+    first = seen(left_off(400)).same_request
+    assert seen(ranged("2", WHOLE, 400, 1000, 5.0)).same_request != first
+    assert seen(get("2", WHOLE, 5.0, client="10.0.0.8")).same_request != first
+    assert chains(left_off(400), get("2", WHOLE, 3600.0)) == []
+    assert chains(left_off(0), get("2", WHOLE, 5.0)) == [], "nothing had come"
+    assert chains(get("1", WHOLE, 0.0), get("2", WHOLE, 5.0)) == []
+
+
+def test_what_the_network_broke_is_counted_too() -> None:
+    (chain,) = chains(left_off(400, error="server closed connection"), get("2", WHOLE, 5.0))
+    assert chain.got_before == (400, 1000)
+    (chain,) = chains(put("1", b"x", 0.0, status=None, error="e"), put("2", b"x", 1.0))
+    assert chain.got_before is None
