@@ -15,6 +15,7 @@ from cos_inspect.cos.encryption import (
 )
 from cos_inspect.cos.endpoint import (
     Endpoint,
+    Family,
     custom_endpoint,
     has_cos_marks,
     is_cdn,
@@ -38,6 +39,7 @@ from cos_inspect.cos.signature_scheme import Signed, read_signed
 from cos_inspect.cos.token import token_names
 from cos_inspect.model.exchange import Exchange, Headers, Request, Response
 
+_JSON_FAMILIES: frozenset[Family] = frozenset(("ci", "pic", "fetch", "vectors", "json-legacy"))
 _STYLE = re.compile(r"![\w.-]+$")
 _ID_HEADERS = ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
 _NO_HEADERS = Headers()
@@ -115,6 +117,11 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
             found.add("rapid")
         if self.operation.copies:
             found.add("copy")
+        if self.request.headers.get("referer"):
+            found.add("referer")
+        if self.error is not None and self.error.is_website_page:
+            # A website under a domain of its owner's is told by this alone.
+            found.add("website")
         return frozenset(found)
 
     @property
@@ -125,7 +132,7 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
             return None
         code, message = (error.code, error.message) if error else (None, None)
         found = explain_error(code, message, status, self.contexts)
-        return found or (explain_status(status) if self.failed else None)
+        return found or (explain_status(status, self.contexts) if self.failed else None)
 
     @property
     def signature(self) -> Signature | None:
@@ -269,7 +276,7 @@ def read_exchange(
         copy_source_key=read_customer_key(request.headers, copy_source=True),
         request_headers=annotate(request.headers, "request"),
         response_headers=annotate(headers, "response"),
-        from_cos=response is not None and _is_from_cos(headers, error),
+        from_cos=response is not None and _is_from_cos(headers, error, endpoint.family),
         through_cdn=is_cdn(headers),
         request_id=request_id,
         request_id_read=read_request_id(request_id) if request_id else None,
@@ -325,9 +332,19 @@ def _read_error(operation: Operation, response: Response) -> ErrorDocument | Non
     return document
 
 
-def _is_from_cos(headers: Headers, error: ErrorDocument | None) -> bool:
+def _is_from_cos(headers: Headers, error: ErrorDocument | None, family: Family) -> bool:
     return (
         has_cos_marks(headers)
         or "x-amz-request-id" in headers
-        or (error is not None and error.request_id is not None)
+        or (error is not None and _names_request(error, family))
     )
+
+
+def _names_request(error: ErrorDocument, family: Family) -> bool:
+    """Whether an error's body names the request as COS does: gateways, too, answer with a
+    request id in JSON, or on a page of their own."""
+    if error.request_id is None:
+        return False
+    if error.shape == "xml" or family in _JSON_FAMILIES:
+        return True
+    return read_request_id(error.request_id).time is not None

@@ -6,6 +6,8 @@ named ``Error`` is an error document: a ``DeleteResult`` lists errors of
 single keys and is none.
 """
 
+import html
+import re
 from typing import Literal
 
 import msgspec
@@ -55,6 +57,10 @@ _JSON_FIELDS = {
     "request_id": ("request_id", "RequestId", "requestId"),
     "trace_id": ("trace_id", "TraceId", "traceId"),
 }
+_PAGE_FIELD = re.compile(
+    r"<li>[ \t]*+(Code|Message|Resource|RequestId|TraceId):([^<]{0,4096})</li>"
+)
+_MAX_PAGE = 65_536
 _MAX_JSON = 1024 * 1024
 _MAX_FIELD = 65_536
 
@@ -87,6 +93,11 @@ class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
         """The SHA-1 of HttpString in StringToSign, lower-case hex."""
         lines = (self.string_to_sign or "").split()
         return lines[-1].lower() if lines else None
+
+    @property
+    def is_website_page(self) -> bool:
+        """The page that a bucket's static website makes of an error."""
+        return self.shape == "html" and self.problem is None and self.request_id is not None
 
 
 def read_error(body: bytes | None, headers: Headers) -> ErrorDocument | None:
@@ -136,13 +147,27 @@ def _read(body: bytes) -> ErrorDocument | None:
     if root is None:
         return ErrorDocument(shape="other", problem="neither XML nor JSON")
     if root.lower() == "html":
-        return ErrorDocument(shape="html", problem="an HTML page")
+        return _read_page(body)
     if root == "Error":
         return _read_xml(body)
     found = walk_xml(body, frozenset())
     if found.problem is None or found.problem == "larger than 4 MiB":
         return None
     return ErrorDocument(shape="xml", problem=found.problem)
+
+
+def _read_page(body: bytes) -> ErrorDocument:
+    """The page that the static website of a bucket answers with, where no error document is
+    set: the fields of the XML as items of a list."""
+    page = body[:_MAX_PAGE].decode("utf-8", "replace")
+    fields = {
+        _XML_FIELDS[name]: html.unescape(text).strip()
+        for name, text in reversed(_PAGE_FIELD.findall(page))
+        if text.strip()
+    }
+    if "code" not in fields or "request_id" not in fields:
+        return ErrorDocument(shape="html", problem="an HTML page")
+    return ErrorDocument(shape="html", **fields)
 
 
 def _read_xml(body: bytes) -> ErrorDocument:

@@ -66,12 +66,13 @@ def _bound(row: _Row) -> tuple[bool, bool]:
 
 
 @cache
-def _statuses() -> dict[int, ErrorExplanation]:
+def _statuses() -> dict[tuple[int, str], ErrorExplanation]:
+    """By status and context."""
     return {
-        int(row["http_status"]): ErrorExplanation(
+        (int(row["http_status"]), row["context"]): ErrorExplanation(
             code="",
             status=row["http_status"],
-            scope="common",
+            scope=row["context"] or "common",
             meaning=row["meaning"],
             cause=row["likely_cause"],
             fix=row["what_to_do"],
@@ -116,9 +117,15 @@ def explanations_of(code: str) -> tuple[ErrorExplanation, ...]:
     return tuple(row.explanation for row in _table().get(_folded(code), ()))
 
 
-def explain_status(status: int) -> ErrorExplanation | None:
-    """What can be said of an answer without an error body (HEAD), by its status alone."""
-    return _statuses().get(status)
+def explain_status(status: int, contexts: Collection[str] = ()) -> ErrorExplanation | None:
+    """What can be said of an answer without an error body (HEAD), by its status alone; what
+    is bound to one of the request's ``contexts`` goes first, by name."""
+    table = _statuses()
+    for context in sorted(contexts):
+        found = table.get((status, context))
+        if found is not None:
+            return found
+    return table.get((status, ""))
 
 
 def known_codes() -> tuple[str, ...]:

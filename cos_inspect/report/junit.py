@@ -25,8 +25,8 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _RULES_OF_CHECK: dict[CheckName, tuple[str, ...]] = {
     "content-md5": ("content-md5-mismatch",),
     "content-length": ("body-truncated",),
-    "etag": ("etag-mismatch",),
-    "crc64": ("crc64-mismatch",),
+    "etag": ("etag-mismatch", "s3-framing"),
+    "crc64": ("crc64-mismatch", "s3-framing"),
     "append-crc64": ("crc64-mismatch",),
     "append-md5": ("append-md5-mismatch",),
     "multipart-crc64": ("multipart-crc64-mismatch",),

@@ -1,6 +1,5 @@
 """Rules about S3 clients and hosts: framing that COS does not take off, and wrong endpoints."""
 
-import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -10,9 +9,10 @@ from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.error import read_xml_fields
 from cos_inspect.cos.misspelt_host import HostMistake, MisspeltHost, read_misspelt
 from cos_inspect.cos.region import canonical_region
-from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.bucket_in_path import bucket_in_path
 from cos_inspect.rules.connection_cause import failure_of
+from cos_inspect.rules.framing import begins_framed, framing_stored
 from cos_inspect.rules.rule import Rule
 
 _SETTINGS = ("request_checksum_calculation", "response_checksum_validation")
@@ -22,12 +22,14 @@ S3_FRAMING = Rule(
     group="access",
     severity=Severity.WARNING,
     title="An S3 client frames its uploads",
-    when="an aws-chunked upload is refused, or its framing is stored inside the object",
+    when="an aws-chunked upload is refused, or its framing is stored inside the object (an error"
+    " where the digests of an upload prove it, in place of crc64-mismatch and etag-mismatch)",
     cause="Newer AWS SDKs and tools add checksum trailers by default, in a framing that not every"
     " store takes off.",
     fix="Set request_checksum_calculation and response_checksum_validation to when_required in the"
     " client.",
     example="PutObject with x-amz-trailer, 411 MissingContentLength",
+    of_transfer=True,
 )
 
 _FRAMING_CODES = frozenset(
@@ -44,27 +46,6 @@ _FRAMING_CODES = frozenset(
     )
 )
 """What stores answer that do not know the framing; MissingContentLength was seen of COS."""
-_FRAME = re.compile(rb"([0-9A-Fa-f]{1,16})(;chunk-signature=[0-9a-f]{64})?\r\n")
-_TAIL = re.compile(rb"\r\n0\r\n(?:\r\n$|x-amz-checksum-)")
-_SHORTEST_TAIL = len(b"\r\n0\r\n\r\n")
-_TAILS = frozenset(
-    (
-        _SHORTEST_TAIL,
-        *(
-            _SHORTEST_TAIL + len(f"x-amz-checksum-{name}:") + digits + 2
-            for name, digits in (
-                ("crc32", 8),
-                ("crc32c", 8),
-                ("crc64nvme", 12),
-                ("sha1", 28),
-                ("sha256", 44),
-            )
-        ),
-    )
-)
-"""Lengths of what stands behind a sole chunk: size 0, and a checksum in base64 or none."""
-_SMALLEST_CHUNK = 8192
-"""Clients that send more than one chunk take powers of two from here on."""
 
 
 def s3_framing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
@@ -81,62 +62,34 @@ def s3_framing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
                 code=code,
                 settings=list(_SETTINGS),
             )
-        elif cos.succeeded and (by := _stored_by(cos)) is not None:
-            yield _stored(f"COS's {by} is that of the framed body", by)
+        elif cos.succeeded and (by := framing_stored(cos)) is not None:
+            yield _stored(
+                f"COS's {by} is that of the framed body, not of the {_inner(cos)} bytes in it",
+                by,
+                Severity.ERROR,
+            )
     elif cos.describes_object and response.status in (200, 206):
         if "aws-chunked" in (response.headers.get("content-encoding") or "").lower():
             yield _stored("Content-Encoding of the object still names aws-chunked", "header")
-        elif response.status == 200 and _begins_framed(response.body):
+        elif response.status == 200 and begins_framed(response.body):
             yield _stored("the object begins with the size line of a chunk", "body")
 
 
-def _stored(why: str, by: str) -> Finding:
+def _inner(cos: CosExchange) -> int | str:
+    payload = cos.request.body.payload
+    return payload.size if payload is not None else "?"
+
+
+def _stored(why: str, by: str, severity: Severity | None = None) -> Finding:
+    seems = "is" if severity is Severity.ERROR else "seems to be"
     return S3_FRAMING.finding(
-        f"The framing of an aws-chunked upload seems to be stored inside the object: {why}."
+        f"The framing of an aws-chunked upload {seems} stored inside the object: {why}."
         f" Set {' and '.join(_SETTINGS)} to when_required and upload again.",
+        severity=severity,
         how="stored",
         by=by,
         settings=list(_SETTINGS),
     )
-
-
-def _stored_by(cos: CosExchange) -> str | None:
-    """Which header of a success describes the framed body and not the decoded one."""
-    body, response = cos.request.body, cos.response
-    payload = body.payload
-    if (
-        response is None
-        or payload is None
-        or payload.kind is not PayloadKind.AWS_CHUNKED
-        or body.end is not BodyEnd.COMPLETE
-    ):
-        return None
-    crc = (response.headers.get("x-cos-hash-crc64ecma") or "").strip()
-    if body.crc64 is not None and crc == str(body.crc64) and body.crc64 != payload.crc64:
-        return "CRC-64"
-    etag = (response.headers.get("etag") or "").strip('"').lower()
-    if body.md5 is not None and etag == body.md5 and body.md5 != payload.md5:
-        return "ETag"
-    return None
-
-
-def _begins_framed(body: Body) -> bool:
-    if not body.sample or body.size is None:
-        return False
-    found = _FRAME.match(body.sample)
-    if found is None:
-        return False
-    size = int(found[1], 16)
-    rest = body.size - found.end() - size
-    if found[2] is not None:
-        return rest > 0
-    # Without a signature a size line alone may be text of the object's own.
-    if size >= _SMALLEST_CHUNK and size & (size - 1) == 0 and rest > size // 2:
-        return True
-    behind = body.sample[found.end() + size :]
-    if len(behind) >= _SHORTEST_TAIL:
-        return size > 0 and _TAIL.match(behind) is not None
-    return size > 0 and rest in _TAILS
 
 
 ENDPOINT_MISTAKE = Rule(
@@ -146,7 +99,8 @@ ENDPOINT_MISTAKE = Rule(
     title="The request went to the wrong host",
     when="the error, or of a request that failed the host alone, fits a wrong host: bucket without"
     " APPID, a region that does not exist (undefined, empty, an old code), cos. missing or twice,"
-    " path style, a CDN or website host for a write",
+    " path style, the bucket in host and path (a notice where an upload worked so), a CDN or"
+    " website host for a write",
     cause="The endpoint, the region or the bucket's name in the client's settings is not the"
     " bucket's own, or was never filled in.",
     fix="Use <bucket>-<APPID>.cos.<region>.myqcloud.com, with the bucket in the host.",
@@ -159,11 +113,30 @@ _REDIRECTS = frozenset((301, 302, 307, 308))
 _PLACES = frozenset(("default", "internal", "accelerate", "service"))
 
 
+_TWICE = (
+    "Take the bucket out of the path: switch the client to virtual-hosted style (addressing_style:"
+    " virtual, force path style off); for a domain of one's own to the setting that takes the"
+    " endpoint for the bucket."
+)
+
+
 def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     response, endpoint = cos.response, cos.endpoint
     misspelt = _misspelt(cos)
     if misspelt is not None:
         yield misspelt_host(cos.request.host, misspelt)
+        return
+    twice = bucket_in_path(cos)
+    if twice is not None:
+        yield ENDPOINT_MISTAKE.finding(
+            twice.detail,
+            severity=Severity.NOTICE if twice.stored else None,
+            fix=_TWICE,
+            mistake="bucket-twice",
+            host=cos.request.host,
+            bucket=twice.bucket,
+            key=twice.key,
+        )
         return
     if response is None or response.status < 300 or endpoint.family not in ("xml", "website"):
         return

@@ -1,12 +1,15 @@
 """Rules about failures: what COS answered, and when there was no answer."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.error_table import ErrorExplanation
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_of
+from cos_inspect.rules.error_hints import Hint, hints
 from cos_inspect.rules.rule import Rule
 
 ERROR_RESPONSE = Rule(
@@ -32,19 +35,38 @@ def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findi
     message = error.message if error else None
     explanation = cos.explanation
     said = " ".join(part for part in (code, f"({message})" if message else None) if part)
+    told = hints(cos)
     detail = f"{cos.operation.name} was answered {status} {said}".rstrip(" .") + "."
-    if explanation:
-        detail += f" {explanation.meaning}"
-        if explanation.cause:
-            detail += f" Likely: {explanation.cause}"
     yield ERROR_RESPONSE.finding(
-        detail,
+        " ".join((detail, *_words(told, explanation))),
         severity=Severity.ERROR if status >= 500 else Severity.WARNING,
-        fix=explanation.fix if explanation and explanation.fix else None,
+        fix=_advice(told, explanation),
         status=status,
         code=code,
         message=message,
+        **_evidence(told),
     )
+
+
+def _words(told: Sequence[Hint], explanation: ErrorExplanation | None) -> Iterator[str]:
+    """What the code means, what the request shows, and the usual causes where that is not
+    the cause already."""
+    if explanation:
+        yield explanation.meaning
+    for hint in told:
+        yield hint.detail
+    if explanation and explanation.cause and not any(hint.fix for hint in told):
+        yield f"Likely: {explanation.cause}"
+
+
+def _advice(told: Sequence[Hint], explanation: ErrorExplanation | None) -> str | None:
+    """What helps against what the request shows, else against the code."""
+    own = " ".join(hint.fix for hint in told if hint.fix)
+    return own or (explanation.fix if explanation else None) or None
+
+
+def _evidence(told: Sequence[Hint]) -> dict[str, Any]:
+    return {name: value for hint in told for name, value in hint.evidence.items()}
 
 
 ERROR_IN_SUCCESS = Rule(
@@ -65,12 +87,21 @@ ERROR_IN_SUCCESS = Rule(
 def error_in_success(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     if cos.status == 200 and cos.error is not None:
         explanation = cos.explanation
-        meaning = f" {explanation.meaning}" if explanation else ""
+        told = hints(cos)
+        shown = [explanation.meaning] if explanation else []
+        shown += [hint.detail for hint in told]
         yield ERROR_IN_SUCCESS.finding(
-            f"{cos.operation.name} was answered 200 with {cos.error.code}"
-            f" ({cos.error.message or 'no message'}).{meaning}",
+            " ".join(
+                (
+                    f"{cos.operation.name} was answered 200 with {cos.error.code}"
+                    f" ({cos.error.message or 'no message'}).",
+                    *shown,
+                )
+            ),
+            fix=_advice(told, explanation) if told else None,
             code=cos.error.code,
             message=cos.error.message,
+            **_evidence(told),
         )
 
 

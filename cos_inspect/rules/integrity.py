@@ -8,6 +8,7 @@ from cos_inspect.cos.headers import AnnotatedHeader, describe, duplicates, issue
 from cos_inspect.cos.target import read_query
 from cos_inspect.model.exchange import MAX_VALUE, Body, BodyEnd, Headers
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
+from cos_inspect.rules.framing import framing_stored
 from cos_inspect.rules.rule import Rule
 
 
@@ -47,6 +48,9 @@ CRC64_MISMATCH = Rule(
 
 
 def crc64_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    if framing_stored(cos):
+        # The rule s3-framing tells the cause.
+        return
     for check in _mismatches(checks, "crc64", "append-crc64"):
         body = _body(cos, check.body)
         etag = _other_digest(checks, "etag", check.body)
@@ -94,7 +98,9 @@ _NO_MD5: dict[Side, str] = {
 }
 
 
-def etag_mismatch(_cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+def etag_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    if framing_stored(cos):
+        return
     for check in _mismatches(checks, "etag"):
         crc64 = _other_digest(checks, "crc64", check.body)
         whole = crc64 == "match"

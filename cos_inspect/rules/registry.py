@@ -9,6 +9,7 @@ from cos_inspect.rules import (
     encryption,
     error,
     integrity,
+    meant,
     signature,
     signature_content,
     tracing,
@@ -26,6 +27,7 @@ _ENCRYPTION, _SIGNATURE, _CHANGE = (
 
 FLOW_RULES: tuple[tuple[Rule, Finder, Precondition], ...] = (
     (integrity.BODY_TRUNCATED, integrity.body_truncated, _TROUBLE),
+    (addressing.S3_FRAMING, addressing.s3_framing, _ANY),
     (integrity.CRC64_MISMATCH, integrity.crc64_mismatch, _TROUBLE),
     (integrity.ETAG_MISMATCH, integrity.etag_mismatch, _TROUBLE),
     (integrity.APPEND_MD5_MISMATCH, integrity.append_md5_mismatch, _TROUBLE),
@@ -77,11 +79,13 @@ FLOW_RULES: tuple[tuple[Rule, Finder, Precondition], ...] = (
     (access.POST_POLICY_FAILED, access.post_policy_failed, _TROUBLE),
     (access.CORS_REFUSED, access.cors_refused, _ANY),
     (access.CORS_ETAG_HIDDEN, access.cors_etag_hidden, _ANY),
-    (addressing.ENDPOINT_MISTAKE, addressing.endpoint_mistake, _TROUBLE),
-    (addressing.S3_FRAMING, addressing.s3_framing, _ANY),
+    (addressing.ENDPOINT_MISTAKE, addressing.endpoint_mistake, _ANY),
     (access.PERMANENT_KEY_ON_DEVICE, access.permanent_key_on_device, _SIGNATURE),
     (access.CREDENTIALS_IN_CLEAR, access.credentials_in_clear, _ANY),
     (signature.SIGNATURE_LONG_LIVED, signature.signature_long_lived, _SIGNATURE),
+    (meant.PROCESSING_NOT_APPLIED, meant.processing_not_applied, _ANY),
+    (meant.KEY_ESCAPED_TWICE, meant.key_escaped_twice, _ANY),
+    (meant.FORCED_DOWNLOAD, meant.forced_download, _ANY),
     (integrity.CRC64_MISSING, integrity.crc64_missing, _ANY),
     (integrity.ETAG_MISSING, integrity.etag_missing, _ANY),
 )

@@ -153,3 +153,36 @@ def test_any_cut_gives_only_true_fields(length: int) -> None:
     assert cut is not None
     for field in ("code", "message", "resource", "request_id", "trace_id", "server_time"):
         assert getattr(cut, field) in (None, getattr(whole, field))
+
+
+PAGE = """<html>
+<head><title>404 Not Found</title></head>
+<body>
+<h1>404 Not Found</h1>
+<ul>
+<li>Code: NoSuchKey</li>
+<li>Message: The specified key &lt;a&gt; does not exist.</li>
+<li>RequestId: NWUwZGJhNjBfNjRiODJhMDlfMWFkN2VfMzZhMTI=</li>
+<li>TraceId: OGVm</li>
+</ul>
+</body>
+</html>"""
+
+
+def test_the_error_page_of_a_website() -> None:
+    found = read_error(PAGE.encode(), Headers(()))
+    assert found is not None
+    assert (found.shape, found.code, found.problem) == ("html", "NoSuchKey", None)
+    assert found.message == "The specified key <a> does not exist."
+    assert found.request_id == "NWUwZGJhNjBfNjRiODJhMDlfMWFkN2VfMzZhMTI="
+    assert found.trace_id == "OGVm"
+    assert found.is_website_page
+
+
+@pytest.mark.parametrize("lost", ["Code", "RequestId"])
+def test_other_pages_with_lists_are_pages(lost: str) -> None:
+    found = read_error(PAGE.replace(f"<li>{lost}:", "<li>Note:").encode(), Headers(()))
+    assert found is not None
+    assert found.problem == "an HTML page"
+    assert not found.is_website_page
+    assert found.code is None

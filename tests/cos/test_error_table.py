@@ -175,7 +175,11 @@ def test_a_message_goes_before_a_context() -> None:
 
 
 def test_all_rows_of_a_code() -> None:
-    assert {row.scope for row in explanations_of("invalidargument")} == {"common", "batch"}
+    assert {row.scope for row in explanations_of("invalidargument")} == {
+        "common",
+        "batch",
+        "copy",
+    }
 
 
 @pytest.mark.parametrize("status", [301, 304, 403, 404, 405, 409, 411, 412, 416, 500, 503])
@@ -185,6 +189,15 @@ def test_status_alone(status: int) -> None:
     assert explanation.status == str(status)
     assert explanation.meaning
     assert explanation.fix
+
+
+def test_status_in_its_context() -> None:
+    plain, refused = explain_status(403), explain_status(403, {"xml", "referer"})
+    assert plain is not None
+    assert refused is not None
+    assert "hotlink" in refused.meaning
+    assert "hotlink" not in f"{plain.meaning} {plain.cause} {plain.fix}"
+    assert explain_status(404, {"referer"}) == explain_status(404)
 
 
 def test_status_that_needs_no_words() -> None:

@@ -74,6 +74,9 @@ cors-etag-hidden warning
 upload-probably-completed warning
 s3-framing warning
 endpoint-mistake warning
+processing-not-applied warning
+key-escaped-twice notice
+forced-download notice
 retried notice
 retry-body-differs warning
 slow-transfer notice

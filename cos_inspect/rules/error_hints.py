@@ -1,0 +1,137 @@
+"""What the request itself tells of an error that COS answered: which argument is wrong, what
+a copy was to be made from, which slash is missing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from cos_inspect.cos.arguments import bad_arguments
+from cos_inspect.cos.copy_source import CopySource, copy_source_of
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.escapes import escaped_again
+from cos_inspect.cos.target import read_query, split_target
+
+_ARGUMENT_CODES = frozenset(("InvalidArgument", "InvalidRequest", "BadRequest", "BadRquest"))
+_MOST_NAMED = 4
+_LONGEST_SHOWN = 300
+_LONGEST_EXTENSION = 6
+
+
+class Hint(msgspec.Struct, frozen=True):
+    detail: str
+    """A sentence or two."""
+    fix: str | None = None
+    """What helps, where the request shows what is wrong; it replaces the advice for the code."""
+    evidence: dict[str, Any] = {}
+
+
+def hints(cos: CosExchange) -> tuple[Hint, ...]:
+    """What is to be added to the meaning of the error's code."""
+    return (*_of_copy(cos), *_of_arguments(cos), *_of_website(cos), *_of_page(cos), *_of_key(cos))
+
+
+def _of_copy(cos: CosExchange) -> Iterator[Hint]:
+    source = copy_source_of(cos.request.headers) if cos.operation.copies else None
+    if source is None:
+        return
+    shown = _shown(source.value)
+    detail = f"The copy's source is {shown} ({source.header})"
+    fix = None
+    if source.problems:
+        detail += f": {'; '.join(source.problems)}"
+        fix = f"Write {source.header} as <bucket>-<APPID>.cos.<region>.myqcloud.com/<encoded key>."
+    elif _may_be_missing(cos) and (again := escaped_again(source.key or "")) is not None:
+        detail += f"; its key still holds percent escapes, so it was escaped twice (for {again})"
+        fix = f"URL-encode the key in {source.header} once."
+    yield Hint(f"{detail}.", fix, {"copy_source": shown, **_where(source)})
+
+
+def _where(source: CopySource) -> dict[str, Any]:
+    return {"source_bucket": source.bucket, "source_key": source.key and _shown(source.key)}
+
+
+def _of_arguments(cos: CosExchange) -> Iterator[Hint]:
+    code = cos.error.code if cos.error else None
+    if cos.status != 400 or code not in _ARGUMENT_CODES:
+        return
+    source = copy_source_of(cos.request.headers) if cos.operation.copies else None
+    found = [
+        bad
+        for bad in bad_arguments(
+            cos.operation.name, read_query(cos.request.target), cos.request_headers
+        )
+        # The source was told of before.
+        if source is None or bad.name.lower() != source.header
+    ]
+    if not found:
+        return
+    yield Hint(
+        f"In this request {'; '.join(bad.words for bad in found[:_MOST_NAMED])}.",
+        f"Correct {found[0].name}.",
+        {"arguments": {bad.name: bad.value for bad in found[:_MOST_NAMED]}},
+    )
+
+
+def _of_website(cos: CosExchange) -> Iterator[Hint]:
+    if cos.status != 404 or "website" not in cos.contexts:
+        return
+    code = cos.error.code if cos.error else None
+    if cos.request.method not in ("GET", "HEAD") or code not in (None, "NoSuchKey"):
+        return
+    key = cos.key or ""
+    if not key or key.endswith("/"):
+        yield Hint(
+            "The address is that of a directory, for which the website answers with its index"
+            " document (index.html mostly): there is none.",
+            "Upload the index document into this directory, or correct its name in the website's"
+            " settings.",
+        )
+    elif _looks_like_directory(key):
+        yield Hint(
+            "The name looks like that of a directory. A static website looks for an object of"
+            " exactly this name, and takes the index document only where the address ends in a"
+            " slash.",
+            f"Ask for /{_shown(key)}/ with the slash at its end, or let a redirection rule add it.",
+            {"with_slash": f"/{_shown(key)}/"},
+        )
+
+
+def _looks_like_directory(key: str) -> bool:
+    name, dot, extension = key.rpartition("/")[2].rpartition(".")
+    if not dot or not name:
+        return True
+    return extension.isdigit() or len(extension) > _LONGEST_EXTENSION or " " in extension
+
+
+def _of_page(cos: CosExchange) -> Iterator[Hint]:
+    """Hotlink rules, where the answer has no body that could say so."""
+    referer = cos.request.headers.get("referer")
+    if cos.status == 403 and referer and (cos.error is None or cos.error.code is None):
+        yield Hint(f"The request's Referer is {_shown(referer)}.", evidence={"referer": referer})
+
+
+def _of_key(cos: CosExchange) -> Iterator[Hint]:
+    if cos.operation.copies or not _may_be_missing(cos) or not cos.key:
+        return
+    again = escaped_again(cos.key)
+    if again is not None:
+        yield Hint(
+            f"The key that was asked for still holds percent escapes, {_shown(cos.key)}: it was"
+            f" probably escaped twice, for {_shown(again)}.",
+            "Encode the key once.",
+        )
+    elif "%2f" in split_target(cos.request.target)[0].lower():
+        yield Hint(
+            "The path holds %2F, which COS reads as a slash of the key. An object whose name holds"
+            " these three characters is asked for with %252F."
+        )
+
+
+def _may_be_missing(cos: CosExchange) -> bool:
+    code = cos.error.code if cos.error else None
+    return cos.status == 404 and code in (None, "NoSuchKey", "NoSuchCopySource")
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
