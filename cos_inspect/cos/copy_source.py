@@ -10,6 +10,7 @@ import re
 import msgspec
 
 from cos_inspect.cos.endpoint import read_endpoint
+from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.cos.target import decode
 from cos_inspect.model.exchange import Headers
 
@@ -94,6 +95,8 @@ def _of_place(place: str, key: str, *, leading: bool) -> list[str]:
     if endpoint is None:
         if host.endswith(_ZONES):
             found.append("its host is none of COS")
+    elif endpoint.is_misspelt and (misspelt := read_misspelt(host)) is not None:
+        found.append(f"its host cannot exist: {misspelt.right} is probably meant")
     elif endpoint.path_style or endpoint.bucket is None:
         found.append("its host names no bucket: the form is <bucket>-<APPID>.cos.<region>…/key")
     elif endpoint.kind not in _OWN:

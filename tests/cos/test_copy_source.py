@@ -21,6 +21,7 @@ HOST = f"{BUCKET}.cos.ap-shanghai.myqcloud.com"
         f"{BUCKET}.cos-internal.ap-shanghai.tencentcos.cn",
         f"{BUCKET}.cos.accelerate.myqcloud.com",
         f"{BUCKET}.cos.ap-shanghai.myqcloud.com:443",
+        f"{BUCKET}.cos.xx-newland.myqcloud.com",
     ],
 )
 @given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
@@ -53,6 +54,8 @@ def test_nothing_upsets_it(value: str) -> None:
         (f"{HOST}/what?.txt", "question mark", "what"),
         ("sourcebucket.cos.ap-shanghai.myqcloud.com/a.txt", "end in an APPID", "a.txt"),
         (f"cos.ap-shanghai.myqcloud.com/{BUCKET}/a.txt", "names no bucket", "a.txt"),
+        (f"{BUCKET}.cos.undefined.myqcloud.com/a.txt", "cannot exist", "a.txt"),
+        (f"{BUCKET}.ap-shanghai.myqcloud.com/a.txt", HOST, "a.txt"),
         (f"{BUCKET}.cos-website.ap-shanghai.myqcloud.com/a.txt", "website host", "a.txt"),
         (f"{BUCKET}.ci.ap-shanghai.myqcloud.com/a.txt", "ci host", "a.txt"),
     ],

@@ -20,17 +20,6 @@ from cos_inspect.cli.commands import main
 
 FOLDER = Path(__file__).with_name("reports")
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "expected.toml").read_text("utf-8"))
-NOT_YET: dict[str, str] = {
-    "plus-signed-escaped": "an unsure answer still names the key alone",
-    "ci-operation-signed-raw": "names of parameters that were not encoded are no known mistake",
-    "no-such-host-region": "DNS is not told as the cause of a flow's failure",
-    "undefined-region": "misspelt hosts are not known",
-    "old-region-code-html-400": "misspelt hosts are not known",
-    "region-slip": "misspelt hosts are not known",
-    "unsigned-region-slip": "misspelt hosts are not known",
-}
-"""Captures of which something else is said today, and why."""
-
 Report = dict[str, Any]
 
 
@@ -119,18 +108,9 @@ def _names() -> list[str]:
 
 def test_all_captures_are_tried() -> None:
     assert _names() == sorted(EXPECTED)
-    assert EXPECTED.keys() >= NOT_YET.keys()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=NOT_YET[name], strict=True))
-        if name in NOT_YET
-        else name
-        for name in sorted(EXPECTED)
-    ],
-)
+@pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_what_an_expert_says(name: str, tmp_path: Path) -> None:
     expected = EXPECTED[name]
     flows, summary = analyzed(name, tmp_path)

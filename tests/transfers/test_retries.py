@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -105,7 +107,7 @@ def test_a_failure_is_forgotten_with_its_try() -> None:
     assert not tries.any_failed
 
 
-def left_off(got: int, at: float = 0.0, **more: object) -> Exchange:
+def left_off(got: int, at: float = 0.0, **more: Any) -> Exchange:
     """A download of ``WHOLE`` that the client stopped."""
     more.setdefault("error", "client disconnected")
     return get("1", WHOLE, at, answer=body_of(WHOLE[:got], end=BodyEnd.CUT), **more)
