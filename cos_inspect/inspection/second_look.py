@@ -6,10 +6,10 @@ import msgspec
 
 from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport
 from cos_inspect.rules import transfer as rules
+from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
 from cos_inspect.rules.rule import Pending
-from cos_inspect.rules.tracing import CLOCK_SKEW
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
 from cos_inspect.transfers.history import History

@@ -5,6 +5,7 @@ from functools import lru_cache
 from cos_inspect.rules import (
     access,
     addressing,
+    clock_skew,
     connection,
     encryption,
     error,
@@ -52,7 +53,7 @@ FLOW_RULES: tuple[tuple[Rule, Finder, Precondition], ...] = (
     (tracing.REQUEST_ID_MISMATCH, tracing.request_id_mismatch, _TROUBLE),
     (tracing.TRACE_ID_MISSING, tracing.trace_id_missing, _TROUBLE),
     (tracing.TRACE_ID_ON_SUCCESS, tracing.trace_id_on_success, _ANY),
-    (tracing.CLOCK_SKEW, tracing.clock_skew, _ANY),
+    (clock_skew.CLOCK_SKEW, clock_skew.clock_skew, _ANY),
     (integrity.HEADER_MALFORMED, integrity.header_malformed, _ANY),
     (integrity.HEADER_DUPLICATED, integrity.header_duplicated, _ANY),
     (signature.SIGNATURE_MALFORMED, signature.signature_malformed, _TROUBLE),

@@ -1,8 +1,7 @@
-"""Rules about ids and clocks: what a support ticket will need."""
+"""Rules about ids and who answered: what a support ticket will need."""
 
 from collections.abc import Iterator, Sequence
 
-from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.flow_report import Check, Finding, Severity
@@ -10,10 +9,6 @@ from cos_inspect.rules.rule import Rule
 
 _WITHOUT_TRACE_IDS = frozenset(("json-legacy", "fetch", "vectors"))
 """Families of operations whose errors are JSON and carry no trace id."""
-
-_SKEW_WARNING = 5 * 60
-_SKEW_ERROR = 15 * 60
-"""Seconds; COS refuses requests from 15 minutes on (error RequestTimeTooSkewed)."""
 
 TRACE_ID_MISSING = Rule(
     id="trace-id-missing",
@@ -147,86 +142,6 @@ def request_id_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
                 header=in_header,
                 body=in_body,
             )
-
-
-CLOCK_SKEW = Rule(
-    id="clock-skew",
-    group="tracing",
-    severity=Severity.WARNING,
-    title="The clocks disagree",
-    when="the clocks of device, proxy and server (Date, request id, start of a header"
-    " signature) differ by more than 5 minutes; an error from 15 minutes on",
-    cause="The device's or the proxy's clock is wrong, a time zone was taken for another, or a"
-    " header signature was made long before it was used.",
-    fix="Set the clock by network time. COS refuses signatures whose time is 15 minutes off.",
-    example="Date: 10:00:00, signature from 10:20:00",
-)
-
-
-def _apart(moment: float, first: float, last: float) -> float:
-    """Seconds from a span to a moment: negative before it, positive after it, 0 inside."""
-    if moment < first:
-        return moment - first
-    return max(0.0, moment - last)
-
-
-def _moments(cos: CosExchange) -> Iterator[tuple[str, str, float]]:
-    """Pairs of clocks that can be compared, and by how many seconds the first is ahead."""
-    response = cos.response
-    timing = cos.exchange.timing
-    began = timing.request_start
-    if began is None:
-        # How long the answer took is not known either.
-        return
-    answered = timing.response_start or timing.response_end or began
-    date = sent = None
-    if response is not None and cos.from_cos and not cos.through_cdn:
-        date = http_date(response.headers.get("date"))
-        if cos.request_id_read is not None and cos.request_id_read.time is not None:
-            sent = float(cos.request_id_read.time)
-    # The id's time is that of the arrival, and nobody on the way writes it anew as Date.
-    server = date if sent is None else sent
-    if server is not None:
-        yield "server", "proxy", _apart(server, began, answered)
-    if date is not None and sent is not None:
-        # The id is made when the request arrives, Date when it is answered.
-        yield "request id", "server", _apart(sent, date - (answered - began), date)
-    device = http_date(cos.request.headers.get("date"))
-    if cos.signed.place == "header" and cos.signed.start is not None:
-        device = float(cos.signed.start)
-    if device is not None:
-        if server is not None:
-            yield "device", "server", _apart(device, server - (answered - began), server)
-        else:
-            yield "device", "proxy", _apart(device, began, answered)
-
-
-def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
-    for one, other, seconds in _moments(cos):
-        size = abs(seconds)
-        if size <= _SKEW_WARNING:
-            continue
-        direction = "ahead of" if seconds > 0 else "behind"
-        said = f"The {one}'s clock is {_span(size)} {direction} the {other}'s."
-        if one == "request id":
-            said = f"The time in the request id is {_span(size)} {direction} the answer's Date."
-        yield CLOCK_SKEW.finding(
-            said,
-            severity=Severity.ERROR if size >= _SKEW_ERROR else Severity.WARNING,
-            clock=one,
-            against=other,
-            seconds=round(seconds),
-        )
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} days"
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 NOT_FROM_COS = Rule(
