@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.inspection.first_look import clean_finding, first_look, revise
+from cos_inspect.inspection.first_look import FirstLook, clean_finding, first_look, revise
 from cos_inspect.inspection.second_look import (
     Revision,
     add_copy,
@@ -190,14 +190,7 @@ class Session:
         ``marks`` are offsets in the answer's body, as ``boundaries`` asked for them, and
         the CRC-64 of the body up to each.
         """
-        look = first_look(
-            exchange,
-            recognised=recognised,
-            hosts=self._hosts,
-            ignore=self._ignore,
-            redact=self._redact,
-            keys=self._keys,
-        )
+        look = self._look(exchange, recognised)
         if look is None:
             return None
         seen = look.seen
@@ -211,6 +204,22 @@ class Session:
         self._revise(held)
         self._held.put(seen.flow_id, held)
         return Inspected(look.cos, held.report, self._revise_all(touched) if touched else [])
+
+    def learn(
+        self,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> list[Revised]:
+        """Takes in what became of an exchange that was inspected as a stopped one: its report
+        stays, those of others may change."""
+        look = self._look(exchange, recognised)
+        known = self._held.get(look.seen.flow_id) if look is not None else None
+        if look is None or known is None or not known.seen.stopped or not look.seen.is_dated:
+            return []
+        touched = self._add_to_history(_Held(look.report, look.seen, ()), marks)
+        return self._revise_all(touched)
 
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in the body of an answer at which a running CRC-64 is worth noting, so
@@ -251,6 +260,16 @@ class Session:
         for held in (self._tracked, self._held, self._secret_ids, self._said_once):
             held.close()
         return summary
+
+    def _look(self, exchange: Exchange, recognised: Recognised | None) -> FirstLook | None:
+        return first_look(
+            exchange,
+            recognised=recognised,
+            hosts=self._hosts,
+            ignore=self._ignore,
+            redact=self._redact,
+            keys=self._keys,
+        )
 
     def _new_held(self) -> SpillMap[_Held]:
         return SpillMap(

@@ -94,6 +94,19 @@ class Desk:
         self.revise(inspected.revised)
         return inspected
 
+    def learn(
+        self,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> list[Revised]:
+        """Takes in what became of a flow that has its report; the reports of others that
+        changed by it."""
+        revised = self.session.learn(exchange, recognised=recognised, marks=marks)
+        self.revise(revised)
+        return revised
+
     def revise(self, found: Iterable[Revised]) -> None:
         """Puts later knowledge in the place of what was said of earlier flows."""
         for revised in found:

@@ -103,6 +103,16 @@ class FlowReporter:
             answer_changes=answer_changes,
         )
 
+    def learn(
+        self,
+        exchange: Exchange,
+        *,
+        recognised: Recognised | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """What became of a flow that was reported when the script was loaded anew."""
+        self._show_again(self._desk.learn(exchange, recognised=recognised, marks=marks))
+
     def _show(
         self, flow: http.HTTPFlow, inspected: Inspected, received: dict[str, Any] | None
     ) -> None:

@@ -88,6 +88,13 @@ class FlowSnapshot:
         """The proxy ends, or is loaded anew, before the flow does."""
         self.stopped = True
 
+    def go_on(self) -> None:
+        """The flow has gone on after it was stopped, and is over now: what is known of it is
+        to be looked up anew."""
+        self.stopped, self._contents = False, None
+        if self.known is not None:
+            self.known.stopped, self.known.contents = False, None
+
     def release(self) -> None:
         """To be called when nobody waits for the rest of a flow that was stopped."""
         if self.stopped and self.known is not None:

@@ -75,7 +75,7 @@ class CosInspect(ConnectionHooks):
         self._memory = memory = take()
         super().__init__(memory.connection_watch)
         self._reporting = memory.reporting
-        self._snapshots: dict[str, FlowSnapshot] = {}
+        self._snapshots = {name: each for name, each in memory.stopped.items() if each}
         """Flows under way."""
         self._is_running = False
         self.is_over = False
@@ -166,7 +166,7 @@ class CosInspect(ConnectionHooks):
         if flow.is_replay == "request":
             self._gathering.flush()
             self._memory.finished.discard(flow.id)
-            self._memory.stopped.discard(flow.id)
+            self._memory.stopped.pop(flow.id, None)
             # A saved flow says so as well, of what is over.
             if flow.live:
                 annotations.forget(flow)
@@ -288,11 +288,23 @@ class CosInspect(ConnectionHooks):
             self._connection_tracker.error(flow)
 
     def _was_stopped(self, flow: http.HTTPFlow) -> bool:
-        """It was reported when the script was loaded anew."""
+        """It was reported when the script was loaded anew. What it has become says no more of
+        itself, but something of others: a part of an upload was stored."""
         if flow.id not in self._memory.stopped:
             return False
+        snapshot, self._memory.stopped[flow.id] = self._memory.stopped[flow.id], None
         self._snapshots.pop(flow.id, None)
+        if snapshot is not None and flow.error is None:
+            self._learn(snapshot)
         return True
+
+    def _learn(self, snapshot: FlowSnapshot) -> None:
+        watch = snapshot.watch()
+        if watch is None or watch.upload_under_way:
+            return
+        self._gathering.flush()
+        snapshot.go_on()
+        self._reporting.learn(watch.exchange(), recognised=watch.recognised, marks=watch.marks)
 
     def _stop(self, flow: http.HTTPFlow) -> None:
         """A flow that broke when the proxy was told to end. Should it go on, the flow is
@@ -342,9 +354,8 @@ class CosInspect(ConnectionHooks):
                 continue
             if flow.live or flow.id in self._held or flow.id in self._pending:
                 snapshot.stop()
-                self._memory.stopped.add(flow.id)
+                self._memory.stopped[flow.id] = snapshot
             self._finish(flow)
-            snapshot.release()
         self._gathering.flush()
 
     def _end(self) -> None:

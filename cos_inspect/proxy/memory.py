@@ -10,6 +10,7 @@ from mitmproxy.master import Master
 
 from cos_inspect.proxy.connection_tracker import ConnectionTracker
 from cos_inspect.proxy.flow_reporter import FlowReporter
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 
 _REMEMBERED = 4096
 """Finished flows and server connections that are remembered by id."""
@@ -42,12 +43,16 @@ class Memory:
         self.connection_watch = ConnectionTracker(self.reporting.report_connection)
         self.finished = Recent()
         self.connections = Recent()
-        self.stopped: set[str] = set()
-        """Flows that were under way when the script was loaded anew. They were reported then;
-        as many as the proxy had at a time."""
+        self.stopped: dict[str, FlowSnapshot | None] = {}
+        """Flows that were under way when the script was loaded anew, as many as the proxy had at
+        a time. They were reported then; what becomes of them counts for others. None: that is
+        known."""
 
     def close(self) -> None:
         """Tells what only the end can tell, and returns when all of it is on disk."""
+        for snapshot in self.stopped.values():
+            if snapshot is not None:
+                snapshot.release()
         self.connection_watch.finish()
         self.reporting.close()
 

@@ -16,7 +16,7 @@ import requests
 from tests.end_to_end.harness import ADDON, BUCKET, HOST, Report, checks
 from tests.end_to_end.lab import CUSTOM_HOST, Lab, found, get, put, wait_until
 from tests.end_to_end.test_stopping import begin_flows, by_key, notes, nothing_is_said_of
-from tests.origin.effects import flip_body, stall
+from tests.origin.effects import flip_body, stall, wrong_crc
 from tests.origin.server import Origin
 
 __all__ = ["notes"]
@@ -176,6 +176,41 @@ def test_flows_under_way_have_their_report(
         reports = by_key(lab.reports)
         assert lab.summary["others"] == 1
     assert reports.keys() == under_way | {"long", "after"}
+
+
+@pytest.mark.parametrize("size", [1000, 3 * len(PART)], ids=["kept", "streamed"])
+def test_what_was_under_way_counts_for_its_upload(
+    tmp_path: Path, copy: Path, notes: Path, origin: Origin, size: int
+) -> None:
+    """Of the part nothing more is said, but the whole can be judged: COS's CRC-64 is wrong."""
+    last = b"x" * size
+    with Reloading(origin, tmp_path, scripts_before=[notes], addon=copy) as lab:
+        upload = begin_upload(lab, "parts")
+        listed = send_part(lab, "parts", upload, 1)
+        asked = f"PUT /parts?partNumber=2&uploadId={upload}\nContent-Length: {size}"
+        begun = lab.output.count("begun parts")
+        with lab.raw(asked) as connection:
+            connection.sendall(last[: size // 2])
+            wait_until(lambda: lab.output.count("begun parts") > begun)
+            lab.reload(copy)
+            connection.sendall(last[size // 2 :])
+            answer = connection.recv(65536).decode()
+        assert answer.startswith("HTTP/1.1 200")
+        etag = answer.partition("ETag: ")[2].partition("\r")[0]
+        listed += f"<Part><PartNumber>2</PartNumber><ETag>{etag}</ETag></Part>"
+        lab.damage("parts", wrong_crc())
+        complete(lab, "parts", upload, listed)
+        lab.stop()
+        assert "Traceback" not in lab.output
+        reports, summary = lab.reports, lab.summary
+    parts = [one for one in reports if one["cos"]["operation"] == "UploadPart"]
+    (stopped,) = [one for one in parts if "partNumber=2&" in one["request"]["url"]]
+    nothing_is_said_of(stopped)
+    assert found(reports[-1]) == {"multipart-crc64-mismatch error"}
+    (transfer,) = summary["transfers"]
+    assert (transfer["parts"], transfer["verdict"]) == (2, "error")
+    assert [row["size"] for row in transfer["part_table"]] == [len(PART), size]
+    assert len(reports) == 4
 
 
 def test_what_was_found_before_fails_the_run(tmp_path: Path, copy: Path, origin: Origin) -> None:
