@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
-from cos_inspect.captures.har_body import har_request_body, har_response_body
+from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
+from cos_inspect.captures.har_body import har_request_body, har_response_body, har_response_marks
 from cos_inspect.captures.har_entries import (
     HarEntries,
     OddEntryError,
@@ -43,6 +44,7 @@ _VERSIONS = {
     "http/1.1": "HTTP/1.1",
     "http/1.0": "HTTP/1.0",
 }
+_SIGNED_HEADERS = re.compile(r"(?:q-header-list|SignedHeaders)=([^&,\s]*)", re.IGNORECASE)
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 _FROM_CACHE = frozenset({"memory cache", "disk cache", "memory", "disk"})
 _REFUSED_BY_CORS = "net::ERR_FAILED"
@@ -186,13 +188,19 @@ class HarFile:
                     method,
                     discarded=_discarded(entry, asked, "_requestBodyStatus"),
                 ),
+                dropped_headers=_taken_away(headers, target) if self._mitmproxy else (),
             ),
             response=response,
             timing=self._timing(entry, answer_headers, answered=response is not None),
             error=None if given_up and response is not None else error,
             server_address=_address(entry.get("serverIPAddress")),
         )
-        return CapturedFlow(flow_id=flow_id, exchange=exchange, offset=raw.offset, entry=number)
+        marks: Marks | None = None
+        if response is not None and status == 206 and response.body.complete:
+            marks = partial(har_response_marks, raw, answer, answer_headers)
+        return CapturedFlow(
+            flow_id=flow_id, exchange=exchange, offset=raw.offset, entry=number, marks=marks
+        )
 
     def _timing(self, entry: dict[str, Any], answer: Headers, *, answered: bool) -> Timing:
         """An entry begins before the connection is made, but in mitmproxy's files, whose
@@ -228,6 +236,14 @@ class HarFile:
             connect_ms=None if connect is None else round(connect, 3),
             tls_ms=None if tls is None else round(tls, 3),
         )
+
+
+def _taken_away(headers: Headers, target: str) -> tuple[tuple[str, str], ...]:
+    """mitmproxy answers ``Expect`` itself and writes a request without it; a signature may name
+    it."""
+    signed = _SIGNED_HEADERS.search(f"{headers.get('authorization') or ''} {target}")
+    names = unquote(signed[1]).lower().split(";") if signed else ()
+    return (("Expect", "100-continue"),) if "expect" in names and "expect" not in headers else ()
 
 
 def digest_of(raw: RawEntry) -> bytes:

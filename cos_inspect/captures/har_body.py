@@ -10,7 +10,7 @@ import base64
 import binascii
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cos_inspect.captures.blob import Blob
@@ -139,6 +139,44 @@ def _reader(operation: Operation, headers: Headers) -> PayloadReader | None:
     return payload_reader(operation.name, headers, lambda: Digester(md5=plan.md5, crc64=plan.crc64))
 
 
+def har_response_marks(
+    raw: RawEntry, response: dict[str, Any], headers: Headers, offsets: Sequence[int]
+) -> list[tuple[int, int]]:
+    """The CRC-64 of an answer's body, which the entry has to hold as it came, up to each of some
+    offsets."""
+    held = response.get("content")
+    content = held if isinstance(held, dict) else {}
+    text, is_base64 = _text_of(content)
+    chunks, _ = _bytes_in(raw, text, is_base64, headers, content, _announced(headers))
+    meter = BodyMeter(DigestPlan(crc64=True), None, offsets)
+    for chunk in chunks or ():
+        meter.feed(chunk)
+    return meter.marks
+
+
+def _bytes_in(
+    raw: RawEntry,
+    text: str,
+    is_base64: bool,
+    headers: Headers,
+    holder: dict[str, Any],
+    size: int | None,
+) -> tuple[Iterable[bytes] | None, bool]:
+    """The bytes that an entry holds, and whether they may not be those of the wire."""
+    blob = blob_of(raw, text)
+    if blob is not None:
+        return (_decoded(blob) if is_base64 else unescaped(blob)), False
+    if is_base64:
+        decoded = _from_base64(text)
+        return (None if decoded is None else (decoded,)), False
+    mime = holder.get("mimeType")
+    charset = _CHARSET.search(mime if isinstance(mime, str) else "") or _CHARSET.search(
+        headers.get("content-type") or ""
+    )
+    content, changed = _bytes_of(text, charset[1] if charset else None, size)
+    return (content,), changed
+
+
 def _facts(
     raw: RawEntry,
     text: str,
@@ -149,21 +187,7 @@ def _facts(
     reader: PayloadReader | None,
     size: int | None,
 ) -> Body:
-    blob = blob_of(raw, text)
-    changed = False
-    chunks: Iterable[bytes] | None
-    if blob is not None:
-        chunks = _decoded(blob) if is_base64 else unescaped(blob)
-    elif is_base64:
-        decoded = _from_base64(text)
-        chunks = None if decoded is None else (decoded,)
-    else:
-        mime = holder.get("mimeType")
-        charset = _CHARSET.search(mime if isinstance(mime, str) else "") or _CHARSET.search(
-            headers.get("content-type") or ""
-        )
-        content, changed = _bytes_of(text, charset[1] if charset else None, size)
-        chunks = (content,)
+    chunks, changed = _bytes_in(raw, text, is_base64, headers, holder, size)
     if chunks is None:
         return _NOT_CAPTURED
     meter = BodyMeter(plan, reader)
