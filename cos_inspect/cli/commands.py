@@ -7,6 +7,7 @@ import click
 
 from cos_inspect import __version__
 from cos_inspect.cli.analyze import analyze
+from cos_inspect.cli.flows import compare, show
 from cos_inspect.inspection.explain import explain as explanation_of
 from cos_inspect.inspection.explain import suggestions
 from cos_inspect.model.schema import schema as report_schema
@@ -20,6 +21,8 @@ def main() -> None:
 
 
 main.add_command(analyze)
+main.add_command(show)
+main.add_command(compare)
 
 
 @main.command()

@@ -17,6 +17,8 @@ from cos_inspect.inspection.ticket import ticket_line
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.proxy.recheck import Recheck
+from cos_inspect.report.compare import compare, proposed
+from cos_inspect.report.comparison_text import comparison_text
 from cos_inspect.report.terminal import moved_bytes, place_of, size_text, table
 
 _TITLES: tuple[str, ...] = ("verdict", "operation", "status", "size", "object", "findings")
@@ -67,6 +69,22 @@ class Commands:
         if line is None:
             raise exceptions.CommandError("the flow did not fail, so there is no ticket")
         return line
+
+    @command.command("cos.compare")  # type: ignore[untyped-decorator]
+    def compare(self, flows: Sequence[flow.Flow]) -> Sequence[str]:
+        """Compare two flows (@ID,ID): what differs, and which difference matters. One flow is
+        compared with the nearest of its operation that worked."""
+        if len(flows) not in (1, 2):
+            raise exceptions.CommandError(f"two flows are compared, not {len(flows)}: @ID,ID")
+        one = self._report_of(flows[0])
+        if len(flows) == 2:
+            other = self._report_of(flows[1])
+        else:
+            nearest = proposed(one, self._again.others(flows[0].id))
+            if nearest is None:
+                raise exceptions.CommandError(f"no flow with {one.cos.operation} has worked")
+            other = nearest
+        return comparison_text(one, other, compare(one, other))
 
     @command.command("cos.recheck")  # type: ignore[untyped-decorator]
     def recheck(self, flows: Sequence[flow.Flow]) -> Sequence[str]:

@@ -12,9 +12,9 @@ from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 
 from cos_inspect.cos.headers import describe
+from cos_inspect.inspection.flow_text import flow_text
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.proxy import annotations
-from cos_inspect.proxy.flow_text import flow_text
 from cos_inspect.proxy.recheck import Recheck
 from cos_inspect.recording.message_heads import headers_of
 from cos_inspect.report.terminal import size_text

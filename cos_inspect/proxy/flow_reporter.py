@@ -162,6 +162,10 @@ class FlowReporter:
         """What was reported of a flow last, unless that is long ago."""
         return self._reports.get(flow_id)
 
+    def remembered(self) -> Iterable[FlowReport]:
+        """What was reported of the newest flows, the newest first."""
+        return reversed(self._reports.values())
+
     def judge_again(self, exchange: Exchange) -> FlowReport | None:
         """A flow's report as it would be alone, from what the flow holds now; nothing is
         written or counted. None when it is not COS traffic."""

@@ -1,6 +1,6 @@
 """Looks again at a flow that is over: after it was edited, or when its report is forgotten."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mitmproxy import flow, http
 
@@ -41,6 +41,11 @@ class Recheck:
         edited = asked.modified()  # type: ignore[no-untyped-call]
         watch = FlowSnapshot(asked, self.settings.hosts, as_it_is=edited).watch()
         return None if watch is None else self._reporting.judge_again(watch.exchange())
+
+    def others(self, flow_id: str) -> Iterator[FlowReport]:
+        """The reports that are remembered of other flows, the newest first."""
+        self._catch_up()
+        return (each for each in self._reporting.remembered() if each.flow_id != flow_id)
 
     def recheck(self, asked: flow.Flow) -> FlowReport | None:
         """Judges a flow by what it holds now, alone, without the flows around it, and renews

@@ -56,11 +56,12 @@ def flow_file_stem(report: FlowReport) -> str:
     """``000001_PutObject_200_3f2a9c1b``: never a character of an object key."""
     status = "error" if report.response is None else str(report.response.status)
     flow = _UNSAFE.sub("-", report.flow_id[:8])
-    return f"{report.sequence:06d}_{_operation(report.cos.operation)}_{status}_{flow}"
+    return f"{report.sequence:06d}_{operation_in_name(report.cos.operation)}_{status}_{flow}"
 
 
 @lru_cache(maxsize=512)
-def _operation(name: str) -> str:
+def operation_in_name(name: str) -> str:
+    """An operation as it stands in the names of files."""
     return _UNSAFE.sub("-", name)[:60]
 
 

@@ -10,7 +10,7 @@ from mitmproxy import ctx, exceptions
 from cos_inspect.model.schema import schema
 from tests.proxy.inspected import cos_flow, inspected
 
-NAMES = ("cos.summary", "cos.report", "cos.explain", "cos.ticket", "cos.recheck")
+NAMES = ("cos.summary", "cos.report", "cos.explain", "cos.ticket", "cos.recheck", "cos.compare")
 
 
 def test_their_names_fit_the_route_of_mitmweb_and_their_types_are_known() -> None:
@@ -92,3 +92,21 @@ def test_a_flow_under_way_has_no_report() -> None:
     flow.live = True
     with inspected(), pytest.raises(exceptions.CommandError, match="under way"):
         ctx.master.commands.call("cos.report", flow)
+
+
+def test_compare_two_and_one_with_the_nearest_that_worked() -> None:
+    failed, worked = cos_flow(status=404, content=b""), cos_flow()
+    worked.request.path = "/another-name"
+    with inspected(failed, worked):
+        lines = ctx.master.commands.call("cos.compare", [failed, worked])
+        assert "/another-name in the one that worked" in lines[0]
+        assert ctx.master.commands.call("cos.compare", [failed]) == lines
+        for wrong in ([], [failed] * 3):
+            with pytest.raises(exceptions.CommandError, match="two flows are compared"):
+                ctx.master.commands.call("cos.compare", wrong)
+
+
+def test_compare_with_nothing_that_worked() -> None:
+    failed = cos_flow(status=404, content=b"")
+    with inspected(failed), pytest.raises(exceptions.CommandError, match="has worked"):
+        ctx.master.commands.call("cos.compare", [failed])

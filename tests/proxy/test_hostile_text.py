@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import cos_inspect
+from cos_inspect.inspection.flow_text import flow_text
 from cos_inspect.inspection.ticket import ticket_line
 from cos_inspect.model.flow_report import Check, ErrorReport, FlowReport, HeaderReport
 from cos_inspect.model.plain_text import UNSEEN, encoded
 from cos_inspect.model.summary import TransferSummary
 from cos_inspect.proxy.annotations import comment_of
-from cos_inspect.proxy.flow_text import flow_text
 from cos_inspect.report.junit import flow_suite, transfer_suite
 from cos_inspect.report.markdown import to_markdown
 from cos_inspect.report.terminal import flow_line

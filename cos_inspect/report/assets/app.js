@@ -1,6 +1,6 @@
 "use strict";
 // Addresses to pages: "" the overview, #filter=… the list, #000001 a flow,
-// #transfers and #transfer=… the transfers.
+// #transfers and #transfer=… the transfers, #compare=000001,000002 two flows.
 (() => {
   const { el, count, say } = cosInspect.dom;
   const store = cosInspect.store;
@@ -89,6 +89,7 @@
     const at = inOrder.indexOf(number);
     return at < 0 ? { back } : { back, before: inOrder[at - 1], after: inOrder[at + 1] };
   };
+  const notShown = (title, error) => el("div", null, el("h1", { tabindex: -1 }, title), el("p", null, error.message), el("p", null, el("a", { href: "#" }, "Overview")));
   const showFlow = async (number, mine) => {
     main.setAttribute("aria-busy", "true");
     let page;
@@ -98,11 +99,23 @@
       page = cosInspect.flowPage(report, near(number));
       title = `#${number} ${report.cos.operation} ${report.verdict}`;
     } catch (error) {
-      page = el("div", null, el("h1", { tabindex: -1 }, "This flow cannot be shown"), el("p", null, error.message), el("p", null, el("a", { href: "#" }, "Overview")));
+      page = notShown("This flow cannot be shown", error);
       title = "Not found";
     }
     if (mine !== round) return;
     put(page, title);
+  };
+
+  const showComparison = async (text, mine) => {
+    main.setAttribute("aria-busy", "true");
+    const [first, second] = text.split(",").map(Number);
+    let page;
+    try {
+      page = await cosInspect.compare.show(first, second);
+    } catch (error) {
+      page = notShown("These flows cannot be compared", error);
+    }
+    if (mine === round) put(page, `#${first} beside #${second}`);
   };
 
   const route = async () => {
@@ -117,6 +130,7 @@
     if (flow !== null) await showFlow(flow, mine);
     else if (hash === "transfers") put(cosInspect.transfers.list(), "Transfers");
     else if (hash.startsWith("transfer=")) put(cosInspect.transfers.page(read(hash.slice(9))), "Transfer");
+    else if (hash.startsWith("compare=")) await showComparison(hash.slice(8), mine);
     else if (hash.startsWith("filter=")) await showFiltered(read(hash.slice(7)), mine);
     else showOverview();
     if (mine !== round) return;
@@ -186,7 +200,7 @@
     } else if (event.key === "ArrowDown" && event.target === box) {
       event.preventDefault();
       list.element.querySelector("tbody a")?.focus();
-    } else if (event.key === "Escape" && !typing && /^#\d+$/.test(location.hash)) {
+    } else if (event.key === "Escape" && !typing && /^#(?:\d|compare=)/.test(location.hash)) {
       document.getElementById("back")?.click();
     }
   });

@@ -74,6 +74,7 @@
         el("span", { class: `code ${!response || response.status >= 400 ? "bad" : ""}` }, response ? String(response.status) : "no answer")),
       el("p", { class: "object" }, wire(cos.key ?? cos.bucket ?? request.url, "mono")),
       take(report),
+      cosInspect.compare.chooser(report),
       report.findings.length
         ? el("section", { class: "found", "aria-labelledby": "found-title" }, el("h2", { id: "found-title", class: "unseen" }, "Findings"), bySeverity(report.findings).map(card))
         : el("p", { class: "fine" }, "Nothing was found."),

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from cos_inspect.inspection.flow_text import flow_text
 from cos_inspect.model.flow_report import Check, ErrorReport, TransferReport
-from cos_inspect.proxy.flow_text import flow_text
 from tests.report.build import finding, flow_report
 
 REPORT = msgspec.structs.replace(
