@@ -13,6 +13,7 @@ from cos_inspect.rules.rule import Pending
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
 from cos_inspect.transfers.history import History
+from cos_inspect.transfers.invalid_part import part_trouble
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import judge_complete, unheard_complete
 from cos_inspect.transfers.objects import CopyVerdict, read_after_write
@@ -43,6 +44,8 @@ class Revision(msgspec.Struct, omit_defaults=True):
     """Rules whose findings do not hold."""
     softens: dict[str, str] = {}
     """Rules whose findings become notices, and why, in a sentence."""
+    details: dict[str, str] = {}
+    """Rules of whose findings more is known now, and what, in sentences."""
     counts: dict[str, int] = {}
     """Rules whose findings stand for those of so many flows."""
 
@@ -53,6 +56,7 @@ class Revision(msgspec.Struct, omit_defaults=True):
             or self.transfer
             or self.mutes
             or self.softens
+            or self.details
             or self.counts
         )
 
@@ -121,6 +125,9 @@ def _of_upload(
         revision.findings.extend(rules.multipart_crc64_mismatch(verdict))
         revision.findings.extend(rules.multipart_etag_mismatch(verdict))
         revision.findings.extend(rules.multipart_list_invalid(verdict))
+        trouble = part_trouble(upload, complete)
+        if trouble is not None:
+            revision.details = dict.fromkeys((ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id), trouble)
     unheard = unheard_complete(upload, history.content)
     if unheard is None:
         return
@@ -240,9 +247,13 @@ def _checks(checks: list[Check], revision: Revision) -> Iterator[Check]:
 
 
 def _findings(findings: list[Finding], revision: Revision) -> Iterator[Finding]:
-    for finding in findings:
+    for each in findings:
+        finding = each
         if finding.rule in revision.mutes:
             continue
+        if finding.rule in revision.details:
+            more = revision.details[finding.rule]
+            finding = msgspec.structs.replace(finding, detail=f"{finding.detail} {more}")
         if finding.rule in revision.softens:
             yield msgspec.structs.replace(
                 finding,

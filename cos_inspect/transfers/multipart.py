@@ -11,6 +11,8 @@ from cos_inspect.transfers.account import Fact, keep
 from cos_inspect.transfers.limits import Effort, Limits
 from cos_inspect.transfers.observation import EtagForm, Observation, SseMode
 
+PART_ERRORS = frozenset({"InvalidPart"})
+"""What COS answers where a listed part is missing, or has another ETag."""
 GONE = ("NoSuchUpload", "PathConflict")
 """What COS says of an upload that it has completed, or is completing."""
 
@@ -154,7 +156,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         where they list many parts, only now and then."""
         found = set()
         for complete in self.completes.values():
-            if not self.has_parts_of(complete):
+            if not self.has_parts_of(complete) and complete.error_code not in PART_ERRORS:
                 continue
             if self._effort.allows(1 + len(complete.listed or ()), self.facts):
                 found.add(complete.flow_id)
