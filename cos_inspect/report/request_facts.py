@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from cos_inspect.model.flow_report import FlowReport
 
-_FIELD = re.compile(r"([A-Za-z-]+)=([^&, ]*)")
+_GAP = re.compile(r"[&, ]")
 
 
 class Signing(NamedTuple):
@@ -95,12 +95,11 @@ def facts_of(report: FlowReport) -> RequestFacts:
 
 
 def _signing(authorization: str, query: dict[str, str]) -> Signing:
-    fields, where = dict(_FIELD.findall(authorization)), "header"
+    fields, where = _fields(authorization), "header"
     if not fields:
         fields, where = dict(query), "URL"
         if "sign" in query:
-            fields |= dict(_FIELD.findall(query["sign"]))
-    fields = {name.lower(): value for name, value in fields.items()}
+            fields |= _fields(query["sign"])
     if "q-ak" in fields:
         start, end = _window(fields.get("q-sign-time", ""))
         return Signing(
@@ -124,6 +123,12 @@ def _signing(authorization: str, query: dict[str, str]) -> Signing:
         )
     how = "another scheme" if authorization or query.keys() & {"sign"} else "not signed"
     return Signing(how, "", frozenset(), frozenset(), None, None)
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Lower-case names and values of ``name=value`` between ``&``, commas and blanks."""
+    pairs = (piece.partition("=") for piece in _GAP.split(text))
+    return {name.lower(): value for name, equals, value in pairs if equals and name}
 
 
 def _names(text: str) -> frozenset[str]:

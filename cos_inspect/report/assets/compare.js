@@ -30,7 +30,7 @@
   };
   const byCode = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
   const names = (text) => new Set(text.toLowerCase().split(";").filter(Boolean));
-  const fieldsOf = (text) => Object.fromEntries([...text.matchAll(/([A-Za-z-]+)=([^&, ]*)/g)].map((found) => [found[1].toLowerCase(), found[2]]));
+  const fieldsOf = (text) => Object.fromEntries(text.split(/[&, ]/).map((piece) => cut(piece, "=")).filter(([name, equals]) => equals && name).map(([name, , value]) => [name.toLowerCase(), value]));
 
   const signingOf = (authorization, query) => {
     let fields = fieldsOf(authorization);
