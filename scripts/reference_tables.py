@@ -11,9 +11,9 @@ import click
 from cos_inspect.cli.commands import main as cli
 from cos_inspect.cos.headers import allowed_values
 from cos_inspect.cos.tables import rows
-from cos_inspect.proxy import options
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.rules.registry import RULES
+from cos_inspect.settings.addon_options import OPTIONS
 
 PATH = Path(__file__).resolve().parents[1] / "cos_inspect" / "REFERENCE.md"
 
@@ -122,7 +122,7 @@ def code(text: str) -> str:
 
 
 def option_rows() -> Iterator[tuple[str, str, str]]:
-    for name, _, default, text in options.OPTIONS:
+    for name, _, default, text in OPTIONS:
         values = [default] if isinstance(default, str) else default
         yield code(name), ", ".join(code(value) for value in values if value) or "none", text
 

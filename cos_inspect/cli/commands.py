@@ -36,8 +36,8 @@ def rules() -> None:
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("what", nargs=-1, required=True)
 def explain(what: tuple[str, ...]) -> None:
-    """Explain WHAT: a rule, an error code or a header of COS, a request id or trace id, a kind
-    of encryption, a check or the reason why one was skipped."""
+    """Explain WHAT: a rule, an error code, a header, an operation or a word of COS, a request id
+    or trace id, a check, the reason why one was skipped, an option, a client, a region, a host."""
     name = " ".join(what)
     text = explanation_of(name)
     if text is None:

@@ -1,6 +1,7 @@
-"""What a name means: rules, error codes, headers, ids, encryption, checks and their skips.
+"""What a name means: everything that stands in reports, in the protocol and in the options.
 
-A word may be several things (``etag`` is a header and a check); all are told.
+A word may be several things (``etag`` is a header and a check); all are told, and where a
+fact of the protocol was read.
 """
 
 import re
@@ -9,20 +10,19 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
 
-from cos_inspect.cos.error_table import explain_status, explanations_of, known_codes
-from cos_inspect.cos.headers import UNKNOWN, describe
+from cos_inspect.cos.error_table import known_codes
 from cos_inspect.cos.request_id import RequestId, read_request_id, trace_id_well_formed
+from cos_inspect.cos.signature_difference import WORDS as DIFFERENCES
 from cos_inspect.cos.tables import rows
+from cos_inspect.inspection import explain_protocol as protocol
+from cos_inspect.inspection.explain_block import block
+from cos_inspect.inspection.explain_operation import explain_operation, operation_names
 from cos_inspect.rules.connection import platform_advice
 from cos_inspect.rules.registry import RULES
+from cos_inspect.settings.addon_options import OPTIONS
 
 _LONGEST = 4096
 _ID_LIKE = re.compile(r"(?=.*[0-9=])[A-Za-z0-9+/]{24,}={0,2}")
-_DIRECTIONS = {"request": "requests", "response": "answers", "both": "requests and answers"}
-_SECRECIES = {
-    "1": "yes: the whole value is masked in reports",
-    "part": "in part: the secret inside the value is masked in reports",
-}
 
 
 def explain(what: str) -> str | None:
@@ -39,38 +39,51 @@ def explain(what: str) -> str | None:
 
 def suggestions(what: str) -> list[str]:
     """Known names that a misspelt one is close to, the closest first."""
-    spellings = _names()
+    spellings = _spellings()
     close = get_close_matches(what.strip().lower()[:100], spellings, n=3, cutoff=0.7)
-    return [spellings[name] for name in close]
+    return list(dict.fromkeys(spellings[name] for name in close))
+
+
+def known_names() -> list[str]:
+    """Every name that is explained, each once, as it is written; families of names without
+    their asterisk are not among them."""
+    return list(
+        dict.fromkeys(
+            [
+                *(rule.id for rule in RULES),
+                *known_codes(),
+                *(row["name"] for row in rows("headers") if not row["name"].endswith("*")),
+                *operation_names(),
+                *(row["mode"] for row in rows("sse")),
+                *(row["check"] for row in rows("checks")),
+                *(row["reason"] for row in rows("skips")),
+                *(row["failed"] for row in rows("connections")),
+                *(name for name, *_ in OPTIONS),
+                *(row["name"] for row in rows("clients") if row["name"]),
+                *(row["name"] for row in rows("client_referers")),
+                *(row["word"] for row in rows("words")),
+                *(also for row in rows("words") for also in row["also"].split(";") if also),
+                *(row["name"] for row in rows("parameters") if not row["name"].endswith("*")),
+                *(row["code"] for row in rows("regions")),
+                *(row["name"] for row in rows("signature_mistakes")),
+                *DIFFERENCES,
+                *(row["http_status"] for row in rows("statuses")),
+            ]
+        )
+    )
 
 
 @cache
-def _names() -> dict[str, str]:
+def _spellings() -> dict[str, str]:
     """Lower-case name to its spelling."""
-    names = [
-        *known_codes(),
-        *(row["name"] for row in rows("headers") if not row["name"].endswith("*")),
-        *(row["mode"] for row in rows("sse")),
-        *(row["reason"] for row in rows("skips")),
-        *(row["check"] for row in rows("checks")),
-        *(row["failed"] for row in rows("connections")),
-        *(rule.id for rule in RULES),
-    ]
-    return {name.lower(): name for name in names}
-
-
-def _block(title: str, *lines: tuple[str, str]) -> str:
-    """A title, and a line for each label whose text is not empty."""
-    shown = [(label, text) for label, text in lines if text]
-    width = max((len(label) for label, _ in shown), default=0)
-    return "\n".join([title, *(f"  {label:{width}}  {text}" for label, text in shown)])
+    return {name.lower(): name for name in reversed(known_names())}
 
 
 def _rule(name: str) -> Iterator[str]:
     for rule in RULES:
         if rule.id == name.lower():
             advice = platform_advice() if rule.id == "tls-untrusted" else {}
-            yield _block(
+            yield block(
                 f"{rule.id}: a rule ({rule.group}, {rule.severity.value})",
                 ("title", rule.title),
                 ("when", rule.when),
@@ -81,79 +94,10 @@ def _rule(name: str) -> Iterator[str]:
             )
 
 
-def _error_code(name: str) -> Iterator[str]:
-    explanations = explanations_of(name)
-    if not explanations:
-        return
-    table = [row for row in rows("errors") if row["code"].lower() == explanations[0].code.lower()]
-    # In the order of the explanations: those bound to a message first.
-    table.sort(key=lambda row: not row["message"])
-    also = dict.fromkeys(
-        row["code"]
-        for row in rows("errors")
-        if row["alias_of"] == explanations[0].code != row["code"]
-    )
-    for row, found in zip(table, explanations, strict=True):
-        yield _block(
-            f"{found.code}: an error code of COS",
-            ("status", found.status),
-            ("scope", found.scope),
-            ("message", f"contains {row['message']!r}" if row["message"] else ""),
-            ("same as", row["alias_of"] if row["alias_of"] != found.code else ""),
-            ("meaning", found.meaning),
-            ("cause", found.cause),
-            ("fix", found.fix),
-            ("also as", ", ".join(also)),
-        )
-
-
-def _status(name: str) -> Iterator[str]:
-    if len(name) == 3 and name.isascii() and name.isdigit():
-        found = explain_status(int(name))
-        if found is not None:
-            yield _block(
-                f"{name}: a status, when the answer has no error body",
-                ("meaning", found.meaning),
-                ("cause", found.cause),
-                ("fix", found.fix),
-            )
-
-
-def _header(name: str) -> Iterator[str]:
-    lower = name.lower()
-    fact = describe(lower, "request")
-    if fact is UNKNOWN:
-        return
-    row = next(row for row in rows("headers") if row["name"] == fact.name)
-    family = f" ({fact.name})" if fact.name != lower else ""
-    yield _block(
-        f"{lower}: a header{family}",
-        ("category", fact.category),
-        ("meaning", fact.meaning),
-        ("stands in", _DIRECTIONS[row["direction"]]),
-        ("syntax", row["syntax"]),
-        ("once only", "yes" if row["single"] == "1" else "no"),
-        ("secret", _SECRECIES.get(fact.secret, "no")),
-    )
-
-
-def _encryption(name: str) -> Iterator[str]:
-    lower = name.lower()
-    for row in rows("sse"):
-        if lower in (row["mode"].lower(), *row["names"].lower().split()):
-            yield _block(
-                f"{row['mode']}: server-side encryption",
-                ("meaning", row["meaning"]),
-                ("request", row["request"]),
-                ("answer", row["answer"]),
-                ("note", row["note"]),
-            )
-
-
 def _check(name: str) -> Iterator[str]:
     for row in rows("checks"):
         if row["check"] == name.lower():
-            yield _block(
+            yield block(
                 f"{row['check']}: a check",
                 ("compares", row["compares"]),
                 ("with", row["with"]),
@@ -164,7 +108,7 @@ def _check(name: str) -> Iterator[str]:
 def _skip(name: str) -> Iterator[str]:
     for row in rows("skips"):
         if row["reason"] == name.lower():
-            yield _block(
+            yield block(
                 f"{row['reason']}: why a check was skipped",
                 ("meaning", row["meaning"]),
             )
@@ -174,7 +118,7 @@ def _connection(name: str) -> Iterator[str]:
     for row in rows("connections"):
         if row["failed"] == name.lower():
             sentence = row["sentence"].format(client="the client", host="the host")
-            yield _block(
+            yield block(
                 f"{row['failed']}: what failed on a connection",
                 ("meaning", sentence[0].upper() + sentence[1:]),
                 ("cause", row["cause"]),
@@ -182,9 +126,71 @@ def _connection(name: str) -> Iterator[str]:
             )
 
 
+def _word(name: str) -> Iterator[str]:
+    lower = name.lower()
+    for row in rows("words"):
+        if lower == row["word"].lower() or lower in row["also"].lower().split(";"):
+            yield block(
+                f"{row['word']}: a word of COS and of the reports",
+                ("meaning", row["meaning"]),
+                ("more", row["more"]),
+                ("also as", row["also"].replace(";", ", ")),
+                ("see", _see(row["see"])),
+                ("source", row["source"]),
+            )
+
+
+def _see(names: str) -> str:
+    """Names with blanks in them are known as such; what is left are single words."""
+    found = []
+    words = names.split()
+    while words:
+        longest = next(
+            (n for n in (3, 2) if n <= len(words) and " ".join(words[:n]) in _word_names()), 1
+        )
+        found.append(" ".join(words[:longest]))
+        words = words[longest:]
+    return ", ".join(found)
+
+
+@cache
+def _word_names() -> frozenset[str]:
+    return frozenset(row["word"] for row in rows("words"))
+
+
+def _option(name: str) -> Iterator[str]:
+    for option, kind, default, text in OPTIONS:
+        if option == name.lower():
+            several = kind is not str
+            shown = default if isinstance(default, str) else ", ".join(default)
+            yield block(
+                f"{option}: an option of the addon",
+                ("meaning", text),
+                ("default", shown or "none"),
+                ("given as", f"--set {option}=…" + ("; several: again" if several else "")),
+            )
+
+
+def _mistake(name: str) -> Iterator[str]:
+    lower = name.lower()
+    for row in rows("signature_mistakes"):
+        if row["name"] == lower:
+            yield block(
+                f"{row['name']}: a mistake in signing",
+                ("meaning", f"The client signed {row['said']}."),
+                ("fix", row["fix"]),
+            )
+    for cause, words in DIFFERENCES.items():
+        if cause == lower:
+            yield block(
+                f"{cause}: how COS and the wire differ in what was signed",
+                ("meaning", f"{words[0].upper()}{words[1:]}."),
+            )
+
+
 def _id(name: str) -> Iterator[str]:
     if trace_id_well_formed(name):
-        yield _block(
+        yield block(
             f"{name}: a trace id",
             ("form", "well-formed: base64 of 128 hex digits"),
             ("meaning", "COS sends it with errors; it cannot be read further."),
@@ -203,7 +209,7 @@ def _request_id(name: str, read: RequestId) -> str:
         "masked": "its end was replaced by asterisks",
     }
     moment = datetime.fromtimestamp(read.time or 0, UTC)
-    return _block(
+    return block(
         f"{name}: a request id",
         ("form", forms[read.form]),
         ("fields", read.text or ""),
@@ -213,7 +219,7 @@ def _request_id(name: str, read: RequestId) -> str:
 
 
 def _unreadable(name: str) -> str:
-    return _block(
+    return block(
         f"{name}: perhaps an id",
         ("form", "not well-formed as a request id or a trace id of COS"),
         ("meaning", "It may come from a CDN or another service, or was cut when it was copied."),
@@ -222,12 +228,20 @@ def _unreadable(name: str) -> str:
 
 _EXPLAINERS: tuple[Callable[[str], Iterator[str]], ...] = (
     _rule,
-    _error_code,
-    _status,
-    _header,
-    _encryption,
+    protocol.error_code,
+    protocol.status,
+    protocol.header,
+    protocol.encryption,
+    explain_operation,
     _check,
     _skip,
     _connection,
+    _option,
+    _word,
+    _mistake,
+    protocol.parameter,
+    protocol.region,
+    protocol.client,
+    protocol.host,
     _id,
 )

@@ -52,7 +52,7 @@ class Commands:
 
     @command.command("cos.explain")  # type: ignore[untyped-decorator]
     def explain(self, *what: str) -> Sequence[str]:
-        """Explain a rule, an error code, a header, an id, a check, or a kind of encryption."""
+        """Explain a rule, a code, a header, an operation, a check, an id, an option or a word."""
         name = " ".join(what)
         text = explain(name)
         if text is None:

@@ -15,66 +15,9 @@ from mitmproxy.utils import human
 
 from cos_inspect.report.directory import refusal_of
 from cos_inspect.rules.registry import RULE_IDS
+from cos_inspect.settings.addon_options import FORMATS, OPTIONS, SEVERITIES
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
 
-FORMATS = ("json", "jsonl", "html", "markdown", "junit")
-SEVERITIES = ("never", "notice", "warning", "error")
-
-OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
-    (
-        "cos_report_dir",
-        str,
-        "cos-reports",
-        "Directory for reports on COS flows; made if missing. Empty: none are written.",
-    ),
-    (
-        "cos_report_format",
-        Sequence[str],
-        ["json", "html"],
-        "Formats of the reports, any of: json, jsonl, html, markdown, junit.",
-    ),
-    (
-        "cos_hosts",
-        Sequence[str],
-        [],
-        "Shell-style patterns of further hosts to treat as COS: custom, CDN or test domains.",
-    ),
-    (
-        "cos_stream",
-        str,
-        "1m",
-        "A body longer than this, or of unknown length, is checked as it passes and not kept."
-        " 0: every body; never: none.",
-    ),
-    (
-        "cos_redact",
-        str,
-        "true",
-        "true or false: mask secrets in everything that is written or shown.",
-    ),
-    (
-        "cos_credentials",
-        str,
-        "",
-        "File of keys (INI sections with secret_id and secret_key), to recompute signatures with."
-        " Refused when others than its owner can read it.",
-    ),
-    (
-        "cos_annotate",
-        str,
-        "true",
-        "true or false: set the flow's marker and comment, unless a person set them.",
-    ),
-    ("cos_ignore", Sequence[str], [], "Ids of rules to leave out."),
-    (
-        "cos_fail_on",
-        str,
-        "never",
-        "never, notice, warning or error: exit status 1 when a finding of that severity or"
-        " a higher one was made.",
-    ),
-)
-"""Name, type, default and meaning."""
 OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)
 
 

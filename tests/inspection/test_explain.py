@@ -10,11 +10,26 @@ from hypothesis import strategies as st
 
 from cos_inspect.cli.commands import main
 from cos_inspect.cos.error_table import explanations_of, known_codes
+from cos_inspect.cos.signature_difference import Cause, ChangedBy
 from cos_inspect.cos.tables import rows
-from cos_inspect.inspection.explain import explain, suggestions
-from cos_inspect.model.flow_report import CheckName, SkipReason
+from cos_inspect.inspection.explain import explain, known_names, suggestions
+from cos_inspect.model.flow_report import (
+    Category,
+    CheckName,
+    CheckStatus,
+    EndpointKind,
+    Group,
+    Level,
+    Severity,
+    SkipReason,
+    SseMode,
+    Verdict,
+)
 from cos_inspect.rules.registry import RULES
 from cos_inspect.rules.rule import Rule
+from cos_inspect.settings.addon_options import OPTIONS
+from cos_inspect.transfers.account import TransferKind
+from cos_inspect.transfers.pace import PaceReason
 
 REQUEST_ID = "NTg3NzQ3ZmVfYmRjMzVfMzE5N182NzczMQ=="
 TRACE_ID = (
@@ -65,7 +80,10 @@ def test_rows_that_hold_for_some_messages_say_so() -> None:
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("X-COS-Hash-CRC64ECMA", ("common", "answers", "crc64", "secret     no")),
+        (
+            "X-COS-Hash-CRC64ECMA",
+            ("common", "answers", "18446744073709551615", "secret     no"),
+        ),
         ("x-cos-security-token", ("auth", "the whole value is masked")),
         ("Authorization", ("auth", "in part")),
         ("x-cos-meta-colour", ("(x-cos-meta-*)", "object")),
@@ -112,6 +130,63 @@ def test_every_failure_of_a_connection_is_told(row: dict[str, str]) -> None:
     text = told(row["failed"])
     assert row["fix"] in text
     assert "{" not in text
+
+
+def test_every_known_name_is_told() -> None:
+    names = known_names()
+    assert len(names) > 1000
+    assert [name for name in names if explain(name) is None] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        Category, CheckName, CheckStatus, EndpointKind, Group, Level, SkipReason, SseMode,
+        Verdict, Cause, ChangedBy, TransferKind, PaceReason,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_word_that_reports_use_is_told(words: object) -> None:
+    words = getattr(words, "__value__", words)
+    assert get_args(words)
+    assert [word for word in get_args(words) if explain(word) is None] == []
+    assert [word.value for word in Severity if explain(word.value) is None] == []
+
+
+def test_what_words_point_at_is_told() -> None:
+    for row in rows("words"):
+        text = told(row["word"])
+        see = re.search(r"\n  see +(.*)", text)
+        pointed = see[1].split(", ") if see else []
+        assert bool(pointed) is bool(row["see"])
+        assert [name for name in pointed if explain(name.replace("*", "x")) is None] == []
+
+
+@pytest.mark.parametrize(("name", "default"), [(name, given) for name, _, given, _ in OPTIONS])
+def test_every_option_is_told(name: str, default: str | list[str]) -> None:
+    text = told(name.upper())
+    assert f"{name}: an option of the addon" in text
+    assert (default if isinstance(default, str) else ", ".join(default)) in text
+
+
+@pytest.mark.parametrize("row", rows("signature_mistakes"), ids=lambda row: str(row["name"]))
+def test_every_mistake_in_signing_is_told(row: dict[str, str]) -> None:
+    assert row["fix"] in told(row["name"])
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [
+        ("bucket", "appid"),
+        ("Storage Class", "MAZ_STANDARD"),
+        ("INTELLIGENT_TIERING", "storage class"),
+        ("FormatString", "HttpString: a word"),
+        ("sts", "temporary key"),
+        ("presigned url", "signature"),
+    ],
+)
+def test_words(word: str, part: str) -> None:
+    assert part in told(word)
 
 
 def test_a_word_that_is_two_things_is_told_twice() -> None:
@@ -161,6 +236,10 @@ def test_what_looks_like_an_id_and_is_none_is_said_to_be_malformed() -> None:
         ("crc64-mismach", "crc64-mismatch"),
         ("x-cos-requestid", "x-cos-request-id"),
         ("sse-cs", "SSE-COS"),
+        ("UploadPrt", "UploadPart"),
+        ("buckets", "bucket"),
+        ("cos_stram", "cos_stream"),
+        ("cos-pyhton-sdk-v5", "cos-python-sdk-v5"),
     ],
 )
 def test_close_names_are_suggested(misspelt: str, name: str) -> None:

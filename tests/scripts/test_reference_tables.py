@@ -7,8 +7,9 @@ from typing import get_args
 from cos_inspect.cli.commands import main as cli
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import CheckName, SkipReason
-from cos_inspect.proxy.options import OPTION_NAMES, OPTIONS
+from cos_inspect.proxy.options import OPTION_NAMES
 from cos_inspect.rules.registry import RULES
+from cos_inspect.settings.addon_options import OPTIONS
 from scripts.reference_tables import PATH, cell, command_rows, reference, switches
 
 ROOT = Path(__file__).resolve().parents[2]
