@@ -132,7 +132,7 @@ def _of_upload(
     if unheard is None:
         return
     if unheard.proof is not None:
-        if seen.flow_id in (*unheard.lost, unheard.told):
+        if seen.flow_id in (*unheard.lost, *unheard.gone):
             revision.softens |= dict.fromkeys(_FAILURES, _COMPLETED)
     elif seen.flow_id == unheard.told:
         revision.findings.append(rules.upload_probably_completed(upload, unheard))

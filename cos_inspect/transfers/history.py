@@ -15,7 +15,7 @@ import msgspec
 from cos_inspect.transfers.appends import Log
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import unheard_complete
+from cos_inspect.transfers.multipart_verdict import Unheard, unheard_complete
 from cos_inspect.transfers.objects import Content, Copy, Sight, sight_of
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
 from cos_inspect.transfers.pieces import piece_of
@@ -155,7 +155,7 @@ class History(msgspec.Struct, kw_only=True):
             upload = self.uploads[seen.upload_id] = Upload(
                 upload_id=self._shown_id(seen.upload_id), bucket=seen.bucket, key=seen.key
             )
-        lost = self._unheard(upload) if judge else set()
+        was = self._unheard_of(upload) if judge else None
         before = upload.facts
         self.left_out += not upload.add(seen, limits)
         self.facts += upload.facts - before
@@ -165,7 +165,8 @@ class History(msgspec.Struct, kw_only=True):
         touched = upload.due() if is_part and upload.completes else set()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
-        return touched | (lost ^ self._unheard(upload))
+        now = self._unheard_of(upload)
+        return touched if was == now else touched | _told_by(was) | _told_by(now)
 
     def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         if self.log is None:
@@ -208,7 +209,7 @@ class History(msgspec.Struct, kw_only=True):
             touched = self._learn(sight, limits, judge=judge)
             if judge:
                 for upload in self.uploads.values():
-                    touched |= self._unheard(upload)
+                    touched |= _told_by(self._unheard_of(upload))
             touched |= self._tell_log(sight, limits, judge=judge)
         elif judge:
             touched = {
@@ -302,12 +303,8 @@ class History(msgspec.Struct, kw_only=True):
         self.left_out += sum(tries.facts for tries in dropped if tries.any_failed)
         self.tries = kept
 
-    def _unheard(self, upload: Upload) -> set[str]:
-        """The flows of which something else is said where a Complete worked unheard."""
-        if not upload.completes or unheard_complete(upload, self.content) is None:
-            return set()
-        steps = (step.flow_id for step in upload.steps.values() if step.error_code)
-        return {*upload.completes, *steps}
+    def _unheard_of(self, upload: Upload) -> Unheard | None:
+        return unheard_complete(upload, self.content) if upload.completes else None
 
     def _shown_id(self, upload_id: str) -> str:
         if len(upload_id) <= _LONGEST_ID:
@@ -331,6 +328,11 @@ def source_name(seen: Observation) -> str | None:
 
 def object_name(place: str, key: str) -> str:
     return f"{place}\0{key}"
+
+
+def _told_by(unheard: Unheard | None) -> set[str]:
+    """The flows of which something else is said where a Complete worked unheard."""
+    return set() if unheard is None else {*unheard.lost, *unheard.gone}
 
 
 def _flows_of(upload: Upload) -> set[str]:

@@ -243,13 +243,18 @@ class Unheard(msgspec.Struct, frozen=True, kw_only=True):
 
     lost: tuple[str, ...]
     """The Completes of which it is open whether COS did them."""
-    told: str | None = None
-    """The first flow that was then told that there is no such upload, or that it collides
-    with another write."""
+    gone: tuple[str, ...] = ()
+    """Flows that were then told that there is no such upload, or that they collide with another
+    write, in order: another Complete, an Abort."""
     proof: str | None = None
     """A later read that shows the object with the size or the CRC-64 of the parts."""
     crc64: int | None = None
     """As the proof tells."""
+
+    @property
+    def told(self) -> str | None:
+        """The first flow that heard of it."""
+        return self.gone[0] if self.gone else None
 
 
 def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
@@ -265,18 +270,18 @@ def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
     )
     if not lost:
         return None
-    told = [
+    gone = [
         each.begin
         for group in (upload.completes, upload.steps)
         for each in group.values()
         if each.error_code in GONE and each.started >= lost[0].ended
     ]
     proof = _proof(upload, lost, content)
-    if not told and proof is None:
+    if not gone and proof is None:
         return None
     return Unheard(
         lost=tuple(each.flow_id for each in lost),
-        told=min(told)[1] if told else None,
+        gone=tuple(flow_id for _, flow_id in sorted(gone)),
         proof=proof.flow_id if proof else None,
         crc64=proof.crc64 if proof else None,
     )
@@ -357,8 +362,10 @@ def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
     table: list[PartRow] = []
     twice = 0
     replaced: set[str] = set()
-    if done or unheard_complete(upload, content) is not None:
+    unheard = unheard_complete(upload, content)
+    if done or unheard is not None:
         replaced |= {each.flow_id for each in upload.completes.values() if not each.succeeded}
+        replaced |= set(unheard.gone) if unheard is not None else set()
     sizes: list[int | None] = []
     for number in sorted(upload.parts.keys() | wanted.keys()):
         tries = upload.parts.get(number, {})

@@ -190,7 +190,7 @@ def test_every_rule_of_these_groups_is_provoked() -> None:
         for pair in given.expected
     }
     groups = ("integrity", "encryption", "tracing", "error")
-    assert {rule.id for rule in RULES if rule.group in groups} == provoked
+    assert {rule.id for rule in RULES if rule.group in groups} <= provoked
 
 
 def test_error_is_explained(lab: Lab) -> None:

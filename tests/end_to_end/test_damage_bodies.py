@@ -135,6 +135,22 @@ CASES: list[Case] = [
         add_header("ETag", f'"{"0" * 32}"'),
     ),
     case("down-same-etag-twice", get(), "", add_header("ETag", f'"{HEX_MD5}"')),
+    case(
+        "up-not-processed",
+        put(headers={"Pic-Operations": '{"is_pic_info": 1}'}),
+        "processing-not-applied warning",
+    ),
+    case("up-escaped%3D照片%20twice", put(), ""),
+    case("up-escaped%3Dtwice%20over", put(), "key-escaped-twice notice"),
+    case(
+        "down-forced.png",
+        get(),
+        "forced-download notice",
+        set_header("Content-Disposition", "attachment"),
+        set_header("x-cos-force-download", "true"),
+    ),
+    case("down-without-type.html", get(), "forced-download notice"),
+    case("down-typed.html", get(), "", set_header("Content-Type", "text/html")),
     case("up-two-types", two_content_types, "header-duplicated warning"),
 ]
 

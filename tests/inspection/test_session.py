@@ -803,6 +803,22 @@ def test_a_complete_that_worked_unheard_is_shown_by_a_later_head(
         assert run.reports["told"].verdict in ("notice", "warning")
 
 
+def test_an_abort_after_a_complete_that_worked_unheard_finds_nothing_to_abort() -> None:
+    """S3 clients abort once all tries of a Complete have failed."""
+    abort = exchange(
+        "abort", "DELETE", f"/a?uploadId={UPLOAD}", 8.5, **failure(404, "NoSuchUpload")
+    )
+    told = complete("told", LISTED, None, 8.0, **failure(404, "NoSuchUpload"))
+    flows = [*upload_of(CHUNKS)[:3], LOST[0], told, abort, _head("h", 2 * MIB + 8, WHOLE, 9.0)]
+    for order in (flows, flows[::-1]):
+        run = Run(order)
+        (transfer,) = run.close().transfers
+        assert (transfer.state, transfer.verdict, transfer.findings) == ("completed", "ok", [])
+        (found,) = [each for each in run.reports["abort"].findings if each.rule == "error-response"]
+        assert found.severity.value == "notice"
+        assert "completed all the same" in found.detail
+
+
 @pytest.mark.parametrize(
     ("size", "crc", "at"), [(5, None, 9.0), (8, 7, 9.0), (2 * MIB + 8, 7, 9.0)]
 )

@@ -218,6 +218,18 @@ def error(code: str, status: int | None = None, message: str | None = None) -> E
     return answer(make)
 
 
+def error_afterwards(code: str, status: int | None = None) -> Effect:
+    """An error of COS once the request has been carried out all the same."""
+
+    def edit(reply: Reply, request: OriginRequest) -> None:
+        made = error_reply(OriginError(code, status=status), request)
+        reply.status, reply.body = made.status, made.body
+        reply.headers = finish(made, request, failure=True).headers
+        reply.delivery.chunked = False
+
+    return on_reply(edit)
+
+
 def error_in_success(code: str = "InternalError") -> Effect:
     """Status 200, head as usual, and an ``<Error>`` body: Complete and Copy do so."""
 
