@@ -40,7 +40,6 @@ UNMIRRORED = frozenset(
         "proxy/memory.py",
         "proxy/recheck.py",
         "proxy/startup.py",
-        "recording/buffered_flow.py",
         "recording/message_heads.py",
         "report/flow_files.py",
         "report/junit_spool.py",

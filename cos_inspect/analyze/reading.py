@@ -16,6 +16,7 @@ from cos_inspect.captures.captured_flow import UNINSPECTED, UNREADABLE, Captured
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.source import Progress, Stream
+from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.transfer_summary import Note, note_of
 from cos_inspect.model.exchange import Exchange
@@ -264,7 +265,7 @@ def _guarded_look(saved: CapturedFlow, settings: Settings, remarks: Remarks) -> 
     if saved.exchange is None:
         return None
     try:
-        first = look_at(saved.exchange, settings)
+        first = look_at(saved.exchange, settings, saved.recognised)
         return None if first is None else _packed_look(first)
     except Exception as error:
         what = f"a flow that cannot be inspected ({error!r:.200})"
@@ -282,10 +283,13 @@ def _packed_look(first: FirstLook) -> _Look:
     return _Look(first, spooled, is_said_once)
 
 
-def look_at(exchange: Exchange, settings: Settings) -> FirstLook | None:
-    """None when it is no COS traffic."""
+def look_at(
+    exchange: Exchange, settings: Settings, recognised: Recognised | None = None
+) -> FirstLook | None:
+    """None when it is no COS traffic; ``recognised``: what its head said, where it was read."""
     return first_look(
         exchange,
+        recognised=recognised,
         hosts=settings.hosts,
         ignore=settings.ignore,
         redact=settings.redact,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.model.exchange import Exchange
 
 Marks = Callable[[Sequence[int]], list[tuple[int, int]]]
@@ -25,6 +26,8 @@ class CapturedFlow(msgspec.Struct, frozen=True, kw_only=True):
     flow_id: str
     exchange: Exchange | None
     """None when it is not COS traffic."""
+    recognised: Recognised | None = None
+    """What its head says it is."""
     offset: int
     """Where it begins, in bytes of the (unpacked) file."""
     entry: int | None = None

@@ -16,7 +16,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
 from cos_inspect.captures.har_body import har_request_body, har_response_body, har_response_marks
@@ -29,11 +29,10 @@ from cos_inspect.captures.har_entries import (
     unescaped,
 )
 from cos_inspect.captures.source import Stream
-from cos_inspect.cos.cos_exchange import find_endpoint
-from cos_inspect.cos.operation import read_operation
+from cos_inspect.cos.cos_exchange import recognise
 from cos_inspect.model.exchange import Exchange, Headers, Request, Response, Timing, known_moment
+from cos_inspect.recording.message_heads import DEFAULT_PORTS, asked_host, parse_authority
 
-_PORTS = {"http": 80, "https": 443}
 _VERSIONS = {
     "h2": "HTTP/2.0",
     "http/2": "HTTP/2.0",
@@ -133,20 +132,20 @@ class HarFile:
         self._met[digest] += 1
         known = self._met[digest] if self._repeats is None else self._repeats.get(number, 1)
         flow_id = _identity(digest, known)
-        if scheme not in _PORTS:
+        if scheme not in DEFAULT_PORTS:
             return CapturedFlow(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
         headers, pseudo = _headers(asked.get("headers"), raw)
-        host, port, target = _place(url, scheme, headers, pseudo)
+        host, port, target = _asked(url, scheme, headers, pseudo.get(":authority", ""))
         answered = entry.get("response")
         answer = {} if answered is None else _object(answered, "its response")
         answer_headers, _ = _headers(answer.get("headers"), raw)
-        endpoint = find_endpoint(host, target, headers, answer_headers, self._hosts)
-        if endpoint is None:
+        method = _method(asked.get("method"))
+        recognised = recognise(host, method, target, headers, answer_headers, self._hosts)
+        if recognised is None:
             return CapturedFlow(
                 flow_id=flow_id, exchange=None, offset=raw.offset, entry=number, host=host
             )
-        method = _method(asked.get("method"))
-        operation = read_operation(endpoint, method, target, headers)
+        operation = recognised.operation
         status = _status(answer.get("status"))
         error = _failure(entry, answer, status)
         given_up = error is not None and error.startswith(_GIVEN_UP)
@@ -199,7 +198,12 @@ class HarFile:
         if response is not None and status == 206 and response.body.complete:
             marks = partial(har_response_marks, raw, answer, answer_headers)
         return CapturedFlow(
-            flow_id=flow_id, exchange=exchange, offset=raw.offset, entry=number, marks=marks
+            flow_id=flow_id,
+            exchange=exchange,
+            recognised=recognised,
+            offset=raw.offset,
+            entry=number,
+            marks=marks,
         )
 
     def _timing(self, entry: dict[str, Any], answer: Headers, *, answered: bool) -> Timing:
@@ -348,23 +352,20 @@ def _shown(value: object) -> str:
     return json.dumps(value) if isinstance(value, bool) or _number(value) is not None else ""
 
 
-def _place(url: str, scheme: str, headers: Headers, pseudo: dict[str, str]) -> tuple[str, int, str]:
-    """Host, port and target."""
+def _asked(url: str, scheme: str, headers: Headers, authority: str) -> tuple[str, int, str]:
+    """Host, port and target; ``authority``: the pseudo header field of HTTP/2."""
     url = _text(url).partition("#")[0]
     after = url[len(scheme) + 1 :].removeprefix("//")
     cut = min((at for at in map(after.find, "/?") if at >= 0), default=len(after))
     target = after[cut:] or "/"
     if not target.startswith("/"):
         target = "/" + target
-    authority = headers.get("host") or pseudo.get(":authority") or after[:cut]
-    try:
-        parts = urlsplit(f"//{authority}")
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise OddEntryError("its URL cannot be read") from error
-    if not host:
+    url_host, url_port = parse_authority(after[:cut].rpartition("@")[2])
+    if not (url_host or authority or headers.get("host")):
         raise OddEntryError("its URL has no host")
-    return host.lower().removesuffix("."), port or _PORTS[scheme], target
+    port = url_port or DEFAULT_PORTS[scheme]
+    host, port = asked_host(scheme, headers, authority.encode(), url_host, port)
+    return host, port, target
 
 
 def _version(value: object) -> str:

@@ -1,4 +1,7 @@
-"""mitmproxy's flow files to exchanges, by the same steps that a flow takes live."""
+"""mitmproxy's flow files to exchanges: the saved state is read as the flow that it was.
+
+Of mitmproxy itself only the migrations of older versions are used.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -6,8 +9,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from mitmproxy import connection, http, version
-from mitmproxy.flow import Error
+from mitmproxy import version
 from mitmproxy.io import compat
 
 from cos_inspect.captures.blob import Blob
@@ -22,11 +24,16 @@ from cos_inspect.captures.tnetstring import (
     read_state,
 )
 from cos_inspect.digests import crc64
-from cos_inspect.model.exchange import known_moment
-from cos_inspect.proxy import annotations
-from cos_inspect.proxy.flow_recorder import FlowRecorder
-from cos_inspect.proxy.flow_snapshot import FlowSnapshot
-from cos_inspect.proxy.flows import place_of
+from cos_inspect.model.exchange import Timing, known_moment
+from cos_inspect.recording.left_on_flow import left_on_flow, saved_data
+from cos_inspect.recording.message_heads import (
+    AnswerHead,
+    Fields,
+    RequestHead,
+    headers_of,
+    request_of,
+)
+from cos_inspect.recording.recorded_flow import LargeBody, RecordedFlow, connection_times
 
 
 class FlowFile:
@@ -62,31 +69,31 @@ class FlowFile:
             first = False
 
     def _one(self, data: bytes | State, offset: int) -> CapturedFlow | None:
-        flow = _flow_of(data)
-        if flow is None:
+        state = _state_of(data)
+        if state is None:
             return None
-        if not flow.id:
+        flow_id = _text(state.get("id"))
+        if not flow_id:
             place = f"{self._stream.name}:{offset}".encode("utf-8", "surrogateescape")
-            flow.id = str(UUID(bytes=blake2b(place, digest_size=16).digest()))
-        watch = FlowSnapshot(flow, self._hosts).watch()
-        if watch is None:
-            host = place_of(flow.request).host
-            return CapturedFlow(flow_id=flow.id, exchange=None, offset=offset, host=host)
-        answer = flow.response.raw_content if flow.response else None
-        _feed_blobs(flow, watch)
-        # Which flow opened the connection is known when all were read.
-        exchange = watch.exchange(opened_connection=True)
+            flow_id = str(UUID(bytes=blake2b(place, digest_size=16).digest()))
+        flow = _recorded_flow(state, flow_id)
+        heads = flow.heads(self._hosts)
+        if heads is None:
+            host = request_of(flow.head, headers_of(flow.head.fields)).host
+            return CapturedFlow(flow_id=flow_id, exchange=None, offset=offset, host=host)
+        found = flow.read(heads)
         marks: Marks | None = None
-        if answer and flow.response and flow.response.status_code == 206:
-            marks = _marks_of(answer)
-        elif watch.received.marks:
-            marks = _left_marks(watch.marks)
+        if flow.received and flow.answer is not None and flow.answer.status == 206:
+            marks = _marks_of(flow.received)
+        elif flow.left is not None and flow.left.received.marks:
+            marks = _left_marks(found.marks)
         return CapturedFlow(
-            flow_id=flow.id,
-            exchange=exchange,
+            flow_id=flow_id,
+            exchange=found.exchange,
+            recognised=found.recognised,
             offset=offset,
-            judged=bool(annotations.saved(flow)),
-            connection=flow.server_conn.id,
+            judged=flow.left is not None,
+            connection=_text(_connection(state.get("server_conn")).get("id")) or None,
             marks=marks,
         )
 
@@ -99,8 +106,8 @@ class _TooNewError(Exception):
     """This mitmproxy is older than the one that wrote the flow."""
 
 
-def _flow_of(data: bytes | State) -> http.HTTPFlow | None:
-    """None for flows that are not HTTP."""
+def _state_of(data: bytes | State) -> State | None:
+    """A flow's state in the form of this version; None for flows that are not HTTP."""
     state = read_state(data) if isinstance(data, bytes) else data
     if state.get("version") != version.FLOW_FORMAT_VERSION:
         if isinstance(data, bytes):
@@ -111,7 +118,7 @@ def _flow_of(data: bytes | State) -> http.HTTPFlow | None:
         return None
     if kind != "http":
         raise BadFlowError("a flow of an unknown type")
-    return _http_flow(state)
+    return state
 
 
 def _migrated(state: State) -> State:
@@ -134,36 +141,80 @@ def _migrated(state: State) -> State:
         raise BadFlowError(what) from error
 
 
-def _http_flow(state: State) -> http.HTTPFlow:
-    """What ``Flow.from_state`` makes, as far as an exchange needs it. What is of the wrong
-    type is unknown where a report can do without it."""
-    client, server = _client(state.get("client_conn")), _server(state.get("server_conn"))
-    flow = http.HTTPFlow(client, server)
-    identity = state.get("id")
-    flow.id = identity if isinstance(identity, str) else ""
+def _recorded_flow(state: State, flow_id: str) -> RecordedFlow:
+    """What is of the wrong type is unknown where a report can do without it."""
+    asked = _member(state.get("request"), "request", _REQUEST)
+    head = _request_head(asked)
+    answered = state.get("response")
+    answer = None if answered is None else _member(answered, "response", _RESPONSE)
+    fields = None if answer is None else answer["headers"]
     metadata = state.get("metadata")
-    flow.metadata = metadata if isinstance(metadata, dict) else {}
-    flow.is_replay = "request" if state.get("is_replay") == "request" else None
-    error = state.get("error")
-    if error:
-        flow.error = _error(error)
-    request = state.get("request")
-    flow.request = _message(http.Request, http.RequestData, request, _REQUEST)
-    data = flow.request.data
-    if not data.port:
-        data.port = 80 if data.scheme == b"http" else 443
-    if not data.host and not data.authority and "host" not in data.headers:
+    left = None
+    if isinstance(metadata, dict):
+        data = saved_data(metadata, asked["timestamp_start"])
+        if data:
+            left = left_on_flow(data, head, fields)
+            head = left.received.request_head(head)
+            fields = None if fields is None else left.received.answer_fields(fields)
+    failure = state.get("error")
+    error, failed = _error(failure) if failure else (None, None)
+    client, server = _connection(state.get("client_conn")), _connection(state.get("server_conn"))
+    # Which flow opened the connection is known when all were read.
+    connect_ms, tls_ms = connection_times(
+        server.get("timestamp_start"),
+        server.get("timestamp_tcp_setup"),
+        server.get("timestamp_tls_setup"),
+    )
+    return RecordedFlow(
+        flow_id=flow_id,
+        head=head,
+        answer=None
+        if answer is None or fields is None
+        else AnswerHead(fields, answer["status_code"], answer["reason"], answer["http_version"]),
+        sent=asked["content"],
+        received=None if answer is None else answer["content"],
+        timing=Timing(
+            request_start=asked["timestamp_start"],
+            request_end=asked["timestamp_end"],
+            response_start=None if answer is None else answer["timestamp_start"],
+            response_end=None if answer is None else answer["timestamp_end"],
+            failed=failed,
+            connect_ms=connect_ms,
+            tls_ms=tls_ms,
+        ),
+        error=error,
+        client_address=_peer(client),
+        server_address=_peer(server),
+        is_replay=state.get("is_replay") == "request",
+        left=left,
+    )
+
+
+def _request_head(asked: dict[str, Any]) -> RequestHead:
+    fields, authority, host = asked["headers"], asked["authority"], asked["host"]
+    if not host and not authority and not any(name.lower() == b"host" for name, _ in fields):
         raise BadFlowError("a flow that does not say who was asked")
-    answer = state.get("response")
-    if answer is not None:
-        flow.response = _message(http.Response, http.ResponseData, answer, _RESPONSE)
-    return flow
+    return RequestHead(
+        fields,
+        asked["method"],
+        asked["scheme"],
+        authority,
+        host,
+        asked["port"] or (80 if asked["scheme"] == b"http" else 443),
+        asked["path"],
+        asked["http_version"],
+    )
 
 
-def _error(state: object) -> Error:
+def _error(state: object) -> tuple[str, float | None]:
+    """What mitmproxy said of a failure, and when it was."""
     held = state if isinstance(state, dict) else {}
-    message, moment = held.get("msg"), known_moment(held.get("timestamp"))
-    return Error(message if isinstance(message, str) else "unknown", moment or 0.0)
+    message = held.get("msg")
+    return message if isinstance(message, str) else "unknown", known_moment(held.get("timestamp"))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _host(value: object) -> str | None:
@@ -197,15 +248,13 @@ def _content(value: object) -> bytes | Blob | None:
     return value if isinstance(value, bytes | Blob) else None
 
 
-def _headers(value: object) -> http.Headers | None:
+def _headers(value: object) -> Fields | None:
     if not isinstance(value, list | tuple):
         return None
     for field in value:
         if not isinstance(field, list | tuple) or list(map(type, field)) != [bytes, bytes]:
             return None
-    headers = http.Headers()
-    headers.fields = tuple(map(tuple, value))
-    return headers
+    return tuple(map(tuple, value))
 
 
 _BOTH: dict[str, Callable[[object], object]] = {
@@ -213,6 +262,7 @@ _BOTH: dict[str, Callable[[object], object]] = {
     "headers": _headers,
     "timestamp_start": known_moment,
     "timestamp_end": known_moment,
+    "content": _content,
 }
 _REQUEST = _BOTH | {
     "host": _host,
@@ -223,51 +273,26 @@ _REQUEST = _BOTH | {
     "path": _needed,
 }
 _RESPONSE = _BOTH | {"status_code": _status, "reason": _optional}
-_MAY_BE_NONE = frozenset({"timestamp_start", "timestamp_end"})
+_MAY_BE_NONE = frozenset({"timestamp_start", "timestamp_end", "content"})
 
 
-def _message[M: (http.Request, http.Response)](
-    kind: type[M],
-    data_kind: type[http.RequestData | http.ResponseData],
-    state: object,
-    members: dict[str, Callable[[object], object]],
-) -> M:
-    """A message without mitmproxy's own checks, which take longer than all else here."""
-    side = kind.__name__.lower()
+def _member(
+    state: object, side: str, members: dict[str, Callable[[object], object]]
+) -> dict[str, Any]:
+    """The members of a message, each of its type."""
     if not isinstance(state, dict):
         raise BadFlowError(f"a flow whose {side} is {'missing' if state is None else 'none'}")
-    data = data_kind.__new__(data_kind)
+    found: dict[str, Any] = {}
     for name, read in members.items():
-        value = read(state.get(name))
+        value = found[name] = read(state.get(name))
         if value is None and name not in _MAY_BE_NONE:
             raise BadFlowError(f"a flow whose {side} has no {name} that can be read")
-        setattr(data, name, value)
-    data.content = _content(state.get("content"))  # type: ignore[assignment]
-    data.trailers = None
-    message = kind.__new__(kind)
-    message.data = data  # type: ignore[assignment]
-    return message
+    return found
 
 
 @lru_cache(maxsize=256)
 def _read_connection(data: bytes) -> State:
     return read_connection(data)
-
-
-def _client(data: object) -> connection.Client:
-    return connection.Client(peername=_peer(_connection(data)) or ("", 0), sockname=("", 0))
-
-
-def _server(data: object) -> connection.Server:
-    state = _connection(data)
-    server = connection.Server(address=None)
-    identity = state.get("id")
-    server.id = identity if isinstance(identity, str) else server.id
-    server.peername = _peer(state)
-    server.timestamp_start = known_moment(state.get("timestamp_start"))
-    server.timestamp_tcp_setup = known_moment(state.get("timestamp_tcp_setup"))
-    server.timestamp_tls_setup = known_moment(state.get("timestamp_tls_setup"))
-    return server
 
 
 def _connection(data: object) -> State:
@@ -276,26 +301,11 @@ def _connection(data: object) -> State:
     return data if isinstance(data, dict) else {}
 
 
-def _peer(state: State) -> Any:
-    """Address and port, where they are there."""
+def _peer(state: State) -> str | None:
+    """The address, where it is there."""
     peer = state.get("peername")
     known = isinstance(peer, list | tuple) and bool(peer) and isinstance(peer[0], str)
-    return tuple(peer) if known and isinstance(peer, list | tuple) else None
-
-
-def _feed_blobs(flow: http.HTTPFlow, watch: FlowRecorder) -> None:
-    """Bodies too large for memory take the way of a streamed one."""
-    for message, tap in ((flow.request, watch.tap_request), (flow.response, watch.tap_response)):
-        content: object = message.raw_content if message else None
-        if message is None or not isinstance(content, Blob):
-            continue
-        message.raw_content = None
-        message.stream = True
-        tap()
-        if callable(message.stream):
-            for chunk in content.chunks():
-                message.stream(chunk)
-            message.stream(b"")
+    return peer[0] or None if known and isinstance(peer, list | tuple) else None
 
 
 def _left_marks(left: Sequence[tuple[int, int]]) -> Marks:
@@ -303,12 +313,12 @@ def _left_marks(left: Sequence[tuple[int, int]]) -> Marks:
     return lambda offsets: [mark for mark in left if mark[0] in offsets]
 
 
-def _marks_of(answer: bytes | Blob) -> Marks:
+def _marks_of(answer: bytes | LargeBody) -> Marks:
     def marks(offsets: Sequence[int]) -> list[tuple[int, int]]:
         wanted = sorted(set(offsets))
         found: list[tuple[int, int]] = []
         at = running = 0
-        for chunk in answer.chunks() if isinstance(answer, Blob) else (answer,):
+        for chunk in (answer,) if isinstance(answer, bytes) else answer.chunks():
             begin = 0
             while wanted and wanted[0] <= at + len(chunk):
                 stop = wanted.pop(0) - at

@@ -1,20 +1,17 @@
 """What is left on a flow: its marker, its comment, and metadata that survives saving.
 
-The metadata key ``cos`` holds plain data with a version: the facts of bodies
-that were streamed and are gone, and what was set, to tell it from a person's.
+The metadata holds plain data with a version (``recording/left_on_flow.py`` reads it again): the
+facts of bodies that were streamed and are gone, and what was set, to tell it from a person's.
 """
 
 from typing import Any
 
-import msgspec
 from mitmproxy import http
 
 from cos_inspect.model.exchange import Body
 from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.plain_text import escaped
-
-METADATA_KEY = "cos"
-METADATA_VERSION = 1
+from cos_inspect.recording.left_on_flow import METADATA_KEY, METADATA_VERSION, saved_data
 
 MARKERS: dict[Verdict, str] = {
     "ok": ":green_circle:",
@@ -27,11 +24,7 @@ MARKERS: dict[Verdict, str] = {
 def saved(flow: http.HTTPFlow) -> dict[str, Any]:
     """What an earlier run left on the flow; empty when nothing readable is there, or when
     the request was sent again since."""
-    data = flow.metadata.get(METADATA_KEY)
-    if not isinstance(data, dict) or data.get("version") != METADATA_VERSION:
-        return {}
-    started = data.get("started")
-    return data if started is None or started == flow.request.timestamp_start else {}
+    return saved_data(flow.metadata, flow.request.timestamp_start)
 
 
 def forget(flow: http.HTTPFlow) -> None:
@@ -43,23 +36,6 @@ def forget(flow: http.HTTPFlow) -> None:
         if flow.comment == before.get("comment"):
             flow.comment = ""
         del flow.metadata[METADATA_KEY]
-
-
-def saved_body(flow: http.HTTPFlow, side: str) -> Body | None:
-    """The facts of a streamed body, as an earlier run met it."""
-    data = saved(flow).get(f"{side}_body")
-    if not isinstance(data, dict):
-        return None
-    try:
-        return msgspec.convert(data, Body, strict=False)
-    except (msgspec.ValidationError, ValueError, OverflowError):
-        return None
-
-
-def saved_as_stopped(flow: http.HTTPFlow) -> bool:
-    """Whether the proxy ended, or was loaded anew, before the flow did: what became of it
-    later, its failure too, says nothing."""
-    return saved(flow).get("proxy_stopped") is True
 
 
 def comment_of(report: FlowReport) -> str:

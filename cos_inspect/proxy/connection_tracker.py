@@ -16,7 +16,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures
-from cos_inspect.proxy.flows import place_of
+from cos_inspect.proxy.flows import read_request
 from cos_inspect.rules.connection_cause import Failure, failure_of
 
 _MOST_OPEN = 4096
@@ -141,7 +141,7 @@ class ConnectionTracker:
         entry = self._open.get(flow.client_conn.id)
         if entry is None or entry.upstream is None or flow.error is None:
             return
-        if flow.error.msg == entry.upstream.said and self._is_cos(place_of(flow.request).host):
+        if flow.error.msg == entry.upstream.said and self._is_cos(read_request(flow.request).host):
             sighting = msgspec.structs.replace(entry.upstream, flow=flow.id)
             if entry.related:
                 self._ledger.relates(sighting)

@@ -6,13 +6,12 @@ import itertools
 import logging
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
-from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.session import Inspected, Revised
 from cos_inspect.model.exchange import BodyEnd, Exchange
@@ -20,9 +19,9 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
-from cos_inspect.proxy.received import holds, to_leave
+from cos_inspect.proxy.received import to_leave
 from cos_inspect.proxy.terminal_log import FlowMessage
-from cos_inspect.recording.buffered_flow import BufferedFlow
+from cos_inspect.recording.recorded_flow import FlowRead
 from cos_inspect.report.terminal import level_of
 
 logger = logging.getLogger(__name__)
@@ -61,17 +60,16 @@ class FlowReporter:
     def report(
         self,
         flow: http.HTTPFlow,
-        exchange: Exchange,
+        found: FlowRead,
         *,
-        recognised: Recognised | None = None,
-        marks: Sequence[tuple[int, int]] = (),
         as_it_came: bool = False,
         answer_changes: bool = False,
     ) -> None:
         """Has a finished flow inspected; ``tell`` then says what was found. ``as_it_came``:
         the flow holds all that came; ``answer_changes``: but others may change the answer
         before it is saved."""
-        inspected = self._desk.take(exchange, recognised=recognised, marks=marks)
+        exchange, marks = found.exchange, found.marks
+        inspected = self._desk.take(exchange, recognised=found.recognised, marks=marks)
         if inspected is None:
             return
         received = None
@@ -86,32 +84,11 @@ class FlowReporter:
             )
         self._show(flow, inspected, received)
 
-    def report_buffered(
-        self, flow: http.HTTPFlow, kept: BufferedFlow, *, answer_changes: bool = False
-    ) -> None:
-        """The same for a flow that nobody has read, and that may be no COS traffic."""
-        read = kept.read(self._settings.hosts)
-        if read is None:
-            self.count_other()
-            return
-        as_it_came = not kept.host_rewritten and holds(flow, kept.head, kept.answer)
-        self.report(
-            flow,
-            read[0],
-            recognised=read[1],
-            as_it_came=as_it_came,
-            answer_changes=answer_changes,
-        )
-
-    def learn(
-        self,
-        exchange: Exchange,
-        *,
-        recognised: Recognised | None = None,
-        marks: Sequence[tuple[int, int]] = (),
-    ) -> None:
+    def learn(self, found: FlowRead) -> None:
         """What became of a flow that was reported when the script was loaded anew."""
-        self._show_again(self._desk.learn(exchange, recognised=recognised, marks=marks))
+        self._show_again(
+            self._desk.learn(found.exchange, recognised=found.recognised, marks=found.marks)
+        )
 
     def _show(
         self, flow: http.HTTPFlow, inspected: Inspected, received: dict[str, Any] | None
@@ -134,10 +111,11 @@ class FlowReporter:
         if flow.live:
             self._plan_renewal()
 
-    def leave_for_now(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    def leave_for_now(self, flow: http.HTTPFlow, found: FlowRead) -> None:
         """Leaves on a flow what is known before it is over; it is reported later. Of a body
         that is still under way nothing is left."""
-        look = self._look_alone(exchange)
+        exchange = found.exchange
+        look = self._look_alone(found)
         if look is None:
             return
         sent, answer = exchange.request.body, exchange.response
@@ -166,16 +144,17 @@ class FlowReporter:
         """What was reported of the newest flows, the newest first."""
         return reversed(self._reports.values())
 
-    def judge_again(self, exchange: Exchange) -> FlowReport | None:
+    def judge_again(self, found: FlowRead) -> FlowReport | None:
         """A flow's report as it would be alone, from what the flow holds now; nothing is
         written or counted. None when it is not COS traffic."""
-        look = self._look_alone(exchange)
+        look = self._look_alone(found)
         return look.report if look else None
 
-    def _look_alone(self, exchange: Exchange) -> FirstLook | None:
+    def _look_alone(self, found: FlowRead) -> FirstLook | None:
         settings = self._settings
         return first_look(
-            exchange,
+            found.exchange,
+            recognised=found.recognised,
             hosts=settings.hosts,
             ignore=settings.ignore,
             redact=settings.redact,

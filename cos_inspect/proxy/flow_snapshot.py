@@ -1,45 +1,50 @@
-"""A flow's heads as they came, unread: most flows are read when they are over, together."""
+"""A flow's heads, taken before other addons can change them; most are read when the flow is
+over, together with others."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import msgspec
 from mitmproxy import http
 
-from cos_inspect.cos.cos_exchange import recognise
-from cos_inspect.proxy import annotations, received
+from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.proxy.annotations import saved
 from cos_inspect.proxy.flow_recorder import FlowRecorder
-from cos_inspect.proxy.flows import buffered_flow, request_head
-from cos_inspect.proxy.received import NOTHING
-from cos_inspect.recording.buffered_flow import BufferedFlow
+from cos_inspect.proxy.flows import address_of, request_head, timing_of
+from cos_inspect.recording.left_on_flow import LeftOnFlow, left_on_flow
 from cos_inspect.recording.message_heads import (
+    LONGEST_NUMBER,
+    AnswerHead,
     Fields,
-    RequestHead,
     announced_length,
-    headers_of,
     may_have_body,
-    request_line,
 )
+from cos_inspect.recording.recorded_flow import FlowRead, Heads, Marks, RecordedFlow, read_heads
 
 _BODILESS = frozenset({204, 304})
 
 
 class FlowSnapshot:
-    """Keeps what other addons may change, and has it read on demand."""
+    """Holds what other addons may change of one flow, and reads it on demand.
+
+    ``note_answer`` is to be called when the answer's headers have come, ``seal`` when the flow
+    is over, and then ``read``.
+    """
 
     __slots__ = (
         "_answer",
         "_answer_replaced",
-        "_as_it_is",
         "_contents",
         "_head",
+        "_heads",
+        "_heads_are_read",
         "_host_rewritten",
+        "_left",
+        "_live",
         "_patterns",
-        "_read",
-        "_received",
-        "_saved",
+        "_stopped",
         "flow",
-        "known",
-        "stopped",
+        "marks_wanted",
+        "recorder",
     )
 
     def __init__(
@@ -53,64 +58,57 @@ class FlowSnapshot:
         """``as_it_is``: take what a saved flow holds now, where that was changed since it
         was seen."""
         self.flow = flow
-        self._as_it_is = as_it_is
-        self.known: FlowRecorder | None = None
-        """What ``watch`` has found."""
+        self.recorder: FlowRecorder | None = None
+        """Of a flow of which a body is streamed."""
+        self.marks_wanted: list[int] = []
+        """Offsets in the answer's body at which its CRC-64 is to be noted."""
         self._patterns = patterns
         self._host_rewritten = host_rewritten
-        self._saved = {} if flow.live else annotations.saved(flow)
-        """What an earlier run left on the flow."""
-        self._received = NOTHING
-        head = request_head(flow.request)
-        if self._saved:
-            left = self._saved.get("received")
-            self._received = received.of_saved(flow, left, as_it_is=as_it_is)
-            fields = received.fields_as_they_came(self._received.request, head.fields)
-            head = head._replace(fields=fields)
-        self._head: RequestHead = head
+        self._live = bool(flow.live)
+        self._head = request_head(flow.request)
+        self._left = None if self._live else _left(flow, as_it_is=as_it_is)
+        if self._left is not None:
+            self._head = self._left.received.request_head(self._head)
         self._answer: Fields | None = None
-        self.stopped = False
+        self._stopped = False
         self._contents: tuple[bytes | None, bytes | None] | None = None
-        self._read = False
         self._answer_replaced = False
+        self._heads: Heads | None = None
+        self._heads_are_read = False
         if flow.response is not None:
             self.note_answer()
 
     def note_answer(self) -> None:
-        """To be called when the answer's headers have come."""
+        """Takes the answer's headers."""
         response = self.flow.response
         if response is not None:
             fields = response.headers.fields
-            self._answer = received.fields_as_they_came(self._received.answer, fields)
-            self._read = False
+            left = self._left
+            self._answer = fields if left is None else left.received.answer_fields(fields)
+            self._heads_are_read = False
 
     def stop(self) -> None:
         """The proxy ends, or is loaded anew, before the flow does."""
-        self.stopped = True
+        self._stopped = True
 
     def go_on(self) -> None:
         """The flow has gone on after it was stopped, and is over now: what is known of it is
         to be looked up anew."""
-        self.stopped, self._contents = False, None
-        if self.known is not None:
-            self.known.stopped, self.known.contents = False, None
+        self._stopped, self._contents = False, None
 
     def release(self) -> None:
         """To be called when nobody waits for the rest of a flow that was stopped."""
-        if self.stopped and self.known is not None:
-            self.known.release()
+        if self._stopped and self.recorder is not None:
+            self.recorder.release()
 
     def seal(self) -> None:
-        """Keeps the bodies as they are now; to be called when the flow is over."""
+        """Keeps the bodies as they are now."""
         response = self.flow.response
-        if self.known is not None:
-            self.known.put_copies_back()
-        if not self._saved:
+        if self.recorder is not None:
+            self.recorder.put_copies_back()
+        if self._left is None:
             self._note_replaced_bodies()
         self._contents = (self.flow.request.raw_content, response.raw_content if response else None)
-        if self.known is not None:
-            self.known.contents = self._contents
-            self.known.stopped |= self.stopped
 
     def _note_replaced_bodies(self) -> None:
         """Another addon, or a person at a breakpoint, gave the message another body; mitmproxy
@@ -122,16 +120,13 @@ class FlowSnapshot:
             came, now = announced_length(self._head.fields), announced_length(fields)
             if came is not None and now is not None and came != now:
                 self._head = self._head._replace(fields=_with_length(self._head.fields, now))
-                if self.known is not None:
-                    self.known.request_headers = headers_of(self._head.fields)
+                self._heads_are_read = False
         if response is None or self._answer is None or response.raw_content is None:
             return
         fields = response.headers.fields
         if fields is not self._answer:
             came, now = announced_length(self._answer), announced_length(fields)
             self._answer_replaced = came is not None and now is not None and came != now
-            if self.known is not None:
-                self.known.answer_replaced = self._answer_replaced
 
     @property
     def kept_bytes(self) -> int:
@@ -157,60 +152,153 @@ class FlowSnapshot:
         length = announced_length(self._answer)
         return length is not None and length <= limit
 
-    def kept(self, *, opened_connection: bool) -> BufferedFlow | None:
-        """The flow as plain data, unread; None unless it was answered, both bodies were kept
-        whole, and nobody had to look into it before. To be asked after ``seal``."""
-        contents = self._contents
-        if (
-            self._saved
-            or self._answer_replaced
-            or self.known is not None
-            or self._answer is None
-            or contents is None
-            or contents[0] is None
-            or contents[1] is None
-            or self.flow.error is not None
-        ):
-            return None
-        return buffered_flow(
-            self.flow,
-            self._head,
-            self._answer,
-            (contents[0], contents[1]),
-            opened_connection=opened_connection,
-            host_rewritten=self._host_rewritten,
+    def is_large_request(self, heads: Heads, limit: int | None) -> bool:
+        """Whether the request's body has more than ``limit`` bytes or an unknown length, and
+        can be streamed."""
+        headers = heads.request.headers
+        if not _is_large(headers, limit):
+            return False
+        # mitmproxy passes such a body on without any framing; the server refuses it by
+        # its head, and an answer while an HTTP/2 upload streams makes mitmproxy stumble.
+        framed = not self.flow.request.http_version.startswith(("HTTP/2", "HTTP/3"))
+        return framed or "content-length" in headers
+
+    def is_large_response(self, heads: Heads, limit: int | None) -> bool:
+        """The same of the answer's body."""
+        return heads.answer is not None and _is_large(heads.answer, limit)
+
+    def tap_request(self, heads: Heads, most_copied: int) -> None:
+        """Has the request's body streamed, and met as it passes."""
+        self._record().tap_request(heads, most_copied)
+
+    def tap_response(self, heads: Heads, most_copied: int) -> None:
+        """The same for the answer's body."""
+        self._record().tap_response(heads, most_copied, self.marks_wanted)
+
+    def _record(self) -> FlowRecorder:
+        if self.recorder is None:
+            self.recorder = FlowRecorder(self.flow)
+        return self.recorder
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether the flow holds all that came, as it came. To be asked after ``seal``."""
+        response, contents = self.flow.response, self._contents
+        return (
+            self._left is None
+            and self.recorder is None
+            and not self._host_rewritten
+            and not self._answer_replaced
+            and not self.marks_wanted
+            and contents is not None
+            and None not in contents
+            and response is not None
+            and request_head(self.flow.request) == self._head
+            and response.headers.fields == self._answer
         )
 
-    def watch(self) -> FlowRecorder | None:
+    def heads(self) -> Heads | None:
         """None when the flow is no COS traffic, as far as it has come. Of a custom domain
         the answer alone may tell."""
-        if not self._read:
-            self._read = True
-            if self.known is None:
-                self._recognise()
-            elif self._answer is not None:
-                self.known.response_headers = headers_of(self._answer)
-        return self.known
+        if not self._heads_are_read:
+            self._heads_are_read = True
+            self._heads = read_heads(self._head, self._answer, self._patterns, self._left)
+        return self._heads
 
-    def _recognise(self) -> None:
-        headers = headers_of(self._head.fields)
-        line = request_line(self._head, headers)
-        if self._received.line:
-            line = msgspec.structs.replace(line, **self._received.line)
-        answer = None if self._answer is None else headers_of(self._answer)
-        found = recognise(line.host, line.method, line.target, headers, answer, self._patterns)
-        if found is None:
-            return
-        self.known = FlowRecorder(
-            self.flow, line, headers, found, answer, host_rewritten=self._host_rewritten
+    def read(self, *, opened_connection: bool = False) -> FlowRead | None:
+        """All that is known of the flow now; to be asked once it is over. None when it is no
+        COS traffic.
+
+        :param opened_connection: the flow is the first on its connection to the server.
+        """
+        heads = self.heads()
+        if heads is None:
+            return None
+        sent, received = self._contents or _contents(self.flow)
+        request_body, response_body, marks = None, None, Marks()
+        recorder, stopped = self.recorder, self._stopped
+        if recorder is not None:
+            request_body = recorder.request_body(is_held=sent is not None, stopped=stopped)
+            response_body, marks = recorder.response_body(
+                is_held=received is not None, stopped=stopped
+            )
+        flow = self._recorded(sent, received, opened_connection=opened_connection, stopped=stopped)
+        found = flow.read(
+            heads,
+            request_body=request_body,
+            response_body=response_body,
+            marks_wanted=self.marks_wanted,
         )
-        self.known.contents = self._contents
-        self.known.received = self._received
-        self.known.as_it_is = self._as_it_is
-        self.known.answer_replaced = self._answer_replaced
-        self.known.stopped |= self.stopped
-        if self._received.dropped is not None:
-            self.known.dropped_headers = tuple(self._received.dropped)
+        return found._replace(marks=marks) if response_body is not None else found
+
+    def read_answered(self) -> FlowRead | None:
+        """The same when the answer is whole and the upload still under way."""
+        return self._read_early(Body(end=BodyEnd.NOT_CAPTURED, size=None))
+
+    def read_stopped(self) -> FlowRead | None:
+        """The same when all is under way, and nothing more will be seen of it."""
+        unknown = Body(end=BodyEnd.STOPPED, size=None)
+        return self._read_early(unknown, unknown, stopped=True)
+
+    def read_before_bodies(self) -> FlowRead | None:
+        """The same when the answer's headers have come; the bodies are given as empty ones."""
+        return self._read_early(EMPTY_BODY, EMPTY_BODY)
+
+    def _read_early(
+        self, request_body: Body, response_body: Body | None = None, *, stopped: bool = False
+    ) -> FlowRead | None:
+        heads = self.heads()
+        if heads is None:
+            return None
+        sent, received = _contents(self.flow)
+        if response_body is None and self.recorder is not None:
+            is_held = received is not None
+            response_body, _ = self.recorder.response_body(is_held=is_held, stopped=False)
+        flow = self._recorded(sent, received, opened_connection=False, stopped=stopped)
+        return flow.read(heads, request_body=request_body, response_body=response_body)
+
+    def _recorded(
+        self,
+        sent: bytes | None,
+        received: bytes | None,
+        *,
+        opened_connection: bool,
+        stopped: bool,
+    ) -> RecordedFlow:
+        flow = self.flow
+        answer, response, server = None, flow.response, flow.server_conn
+        if response is not None and self._answer is not None:
+            data = response.data
+            answer = AnswerHead(self._answer, data.status_code, data.reason, data.http_version)
+        return RecordedFlow(
+            flow_id=flow.id,
+            head=self._head,
+            answer=answer,
+            sent=sent,
+            received=received,
+            timing=timing_of(flow, opened_connection=opened_connection),
+            error=flow.error.msg if flow.error else None,
+            client_address=address_of(flow.client_conn.peername),
+            server_address=address_of(server.peername) if server else None,
+            live=self._live,
+            is_replay=flow.is_replay == "request",
+            stopped=stopped,
+            host_rewritten=self._host_rewritten,
+            answer_replaced=self._answer_replaced,
+            left=self._left,
+        )
+
+
+def _left(flow: http.HTTPFlow, *, as_it_is: bool) -> LeftOnFlow | None:
+    data: dict[str, Any] = saved(flow)
+    if not data:
+        return None
+    answer = flow.response.headers.fields if flow.response else None
+    return left_on_flow(data, request_head(flow.request), answer, as_it_is=as_it_is)
+
+
+def _contents(flow: http.HTTPFlow) -> tuple[bytes | None, bytes | None]:
+    return flow.request.raw_content, flow.response.raw_content if flow.response else None
 
 
 def _with_length(fields: Fields, length: int) -> Fields:
@@ -218,3 +306,23 @@ def _with_length(fields: Fields, length: int) -> Fields:
     return tuple(
         (name, value if name.lower() == b"content-length" else old) for name, old in fields
     )
+
+
+def length_is_known(headers: Headers) -> bool:
+    """Whether the message announces how long its body is."""
+    return _length(headers) is not None
+
+
+def _is_large(headers: Headers, limit: int | None) -> bool:
+    """Whether a body is longer than ``limit`` bytes, or of unknown length."""
+    if limit is None:
+        return False
+    length = _length(headers)
+    return length is None or length > limit
+
+
+def _length(headers: Headers) -> int | None:
+    length = headers.get("content-length")
+    if length is None or "transfer-encoding" in headers or len(length) > LONGEST_NUMBER:
+        return None
+    return int(length) if length.isascii() and length.isdigit() else None

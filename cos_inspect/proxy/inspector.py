@@ -35,16 +35,14 @@ from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from cos_inspect.model.exchange import EMPTY_BODY
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connection_hooks import ConnectionHooks
 from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.exit_status import prepare_exit
 from cos_inspect.proxy.flow_batch import FlowBatch
-from cos_inspect.proxy.flow_recorder import FlowRecorder, length_is_known, take_tap_off
-from cos_inspect.proxy.flow_snapshot import FlowSnapshot
-from cos_inspect.proxy.flows import exchange_of
+from cos_inspect.proxy.flow_recorder import take_tap_off
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot, length_is_known
 from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.memory import leave, take
@@ -181,17 +179,17 @@ class CosInspect(ConnectionHooks):
         # mitmproxy crashes where a request is streamed that an addon has answered by now.
         if snapshot is None or not flow.live or flow.response or not snapshot.sends_body:
             return
-        watch = snapshot.watch()
-        if watch is None:
+        heads = snapshot.heads()
+        if heads is None:
             return
         wanted = bool(flow.request.stream)
-        if not wanted and not watch.is_large_request(self._settings.stream_above):
+        if not wanted and not snapshot.is_large_request(heads, self._settings.stream_above):
             return
         if self._streaming.steps_back():
             return
-        known = length_is_known(watch.request_headers)
+        known = length_is_known(heads.request.headers)
         if wanted or self._streaming.may_stream(flow, "request", length_known=known):
-            watch.tap_request(self._settings.most_copied)
+            snapshot.tap_request(heads, self._settings.most_copied)
 
     def _snapshot(self, flow: http.HTTPFlow) -> FlowSnapshot:
         snapshot = FlowSnapshot(flow, self._settings.hosts, host_rewritten=_host_is_rewritten(flow))
@@ -225,54 +223,47 @@ class CosInspect(ConnectionHooks):
         limit = self._settings.stream_above
         if snapshot is None or response is None or snapshot.is_kept_whole(limit):
             return
-        watch = snapshot.watch()
-        if watch is None or watch.response_headers is None:
+        heads = snapshot.heads()
+        if heads is None or heads.answer is None:
             return
         wanted = bool(response.stream)
-        if flow.live and (wanted or watch.is_large_response(limit)):
+        if flow.live and (wanted or snapshot.is_large_response(heads, limit)):
             if self._streaming.steps_back():
                 return
-            known = length_is_known(watch.response_headers)
+            known = length_is_known(heads.answer)
             wanted = wanted or self._streaming.may_stream(flow, "response", length_known=known)
         else:
             wanted = False
-        watch.marks_wanted = self._boundaries(flow, watch)
+        snapshot.marks_wanted = self._boundaries(snapshot, response.status_code)
         if wanted:
-            watch.tap_response(self._settings.most_copied)
+            snapshot.tap_response(heads, self._settings.most_copied)
 
-    def _boundaries(self, flow: http.HTTPFlow, watch: FlowRecorder) -> list[int]:
+    def _boundaries(self, snapshot: FlowSnapshot, status: int) -> list[int]:
         """Where the CRC-64 of a range is to be noted, to join it with earlier ranges."""
-        if flow.response is None or flow.response.status_code != 206:
+        if status != 206:
             return []
         self._gathering.flush()
-        return self._reporting.boundaries(
-            exchange_of(
-                flow,
-                watch.line,
-                request_headers=watch.request_headers,
-                response_headers=watch.response_headers,
-                request_body=EMPTY_BODY,
-                response_body=EMPTY_BODY,
-            )
-        )
+        found = snapshot.read_before_bodies()
+        return [] if found is None else self._reporting.boundaries(found.exchange)
 
     def response(self, flow: http.HTTPFlow) -> None:
         if self._was_stopped(flow):
             return
         snapshot = self._snapshots.get(flow.id)
-        watch = snapshot.known if snapshot else None
-        if flow.live and snapshot and watch is not None and watch.upload_under_way:
+        recorder = snapshot.recorder if snapshot else None
+        if flow.live and snapshot and recorder is not None and recorder.upload_under_way:
             # The upload may go on, end, or be cut; no hook of the flow tells of the last.
-            watch.put_copies_back()
+            recorder.put_copies_back()
             self._pending[flow.id] = None
             if flow.response is not None and flow.response.status_code >= 300:
                 loop = asyncio.get_running_loop()
                 self._pending[flow.id] = loop.call_later(
                     _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
                 )
-            # Flows are saved after this hook, and never again. The answer was not read yet.
-            watch = snapshot.watch() or watch
-            self._reporting.leave_for_now(flow, watch.answered_exchange())
+            # Flows are saved after this hook, and never again.
+            found = snapshot.read_answered()
+            if found is not None:
+                self._reporting.leave_for_now(flow, found)
             return
         self._finish(flow, may_wait=flow.live and self._gathering.is_wanted)
 
@@ -299,12 +290,14 @@ class CosInspect(ConnectionHooks):
         return True
 
     def _learn(self, snapshot: FlowSnapshot) -> None:
-        watch = snapshot.watch()
-        if watch is None or watch.upload_under_way:
+        recorder = snapshot.recorder
+        if recorder is not None and recorder.upload_under_way:
             return
         self._gathering.flush()
         snapshot.go_on()
-        self._reporting.learn(watch.exchange(), recognised=watch.recognised, marks=watch.marks)
+        found = snapshot.read()
+        if found is not None:
+            self._reporting.learn(found)
 
     def _stop(self, flow: http.HTTPFlow) -> None:
         """A flow that broke when the proxy was told to end. Should it go on, the flow is
@@ -314,9 +307,9 @@ class CosInspect(ConnectionHooks):
             return
         self._held.add(flow.id)
         asyncio.get_running_loop().call_later(SECONDS, self._finish_now, flow)
-        watch = snapshot.watch()
-        if watch is not None and flow.id not in self._pending:
-            self._reporting.leave_for_now(flow, watch.stopped_exchange())
+        found = snapshot.read_stopped()
+        if found is not None and flow.id not in self._pending:
+            self._reporting.leave_for_now(flow, found)
 
     def client_disconnected(self, client: connection.Client) -> None:
         try:
@@ -431,22 +424,11 @@ class CosInspect(ConnectionHooks):
         changes = looked_at and bool(flow.live) and self._streaming.acts_on_answer(flow)
         server = flow.server_conn
         opened = server is not None and self._memory.connections.add(server.id)
-        kept = snapshot.kept(opened_connection=opened)
-        if kept is not None:
-            self._reporting.report_buffered(flow, kept, answer_changes=changes)
-            return
-        watch = snapshot.watch()
-        if watch is None:
+        found = snapshot.read(opened_connection=opened)
+        if found is None:
             self._reporting.count_other()
             return
-        exchange = watch.exchange(opened_connection=opened)
-        self._reporting.report(
-            flow,
-            exchange,
-            recognised=watch.recognised,
-            marks=watch.marks,
-            answer_changes=changes,
-        )
+        self._reporting.report(flow, found, as_it_came=snapshot.holds_all, answer_changes=changes)
 
     def hook_failed(self, hook: str, about: object) -> None:
         """Called where a hook of this class raised; the traffic goes on without us."""

@@ -39,8 +39,8 @@ class Recheck:
         if not _is_over(asked):
             return None
         edited = asked.modified()  # type: ignore[no-untyped-call]
-        watch = FlowSnapshot(asked, self.settings.hosts, as_it_is=edited).watch()
-        return None if watch is None else self._reporting.judge_again(watch.exchange())
+        found = FlowSnapshot(asked, self.settings.hosts, as_it_is=edited).read()
+        return None if found is None else self._reporting.judge_again(found)
 
     def others(self, flow_id: str) -> Iterator[FlowReport]:
         """The reports that are remembered of other flows, the newest first."""
@@ -53,11 +53,11 @@ class Recheck:
         if not isinstance(asked, http.HTTPFlow) or not _is_over(asked):
             return None
         self._catch_up()
-        watch = FlowSnapshot(asked, self.settings.hosts, as_it_is=True).watch()
-        if watch is None:
+        found = FlowSnapshot(asked, self.settings.hosts, as_it_is=True).read()
+        if found is None:
             return None
-        exchange = watch.exchange()
-        report = self._reporting.judge_again(exchange)
+        exchange = found.exchange
+        report = self._reporting.judge_again(found)
         if report is not None:
             annotations.leave(
                 asked,

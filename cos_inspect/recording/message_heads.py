@@ -5,9 +5,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-import msgspec
-
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.exchange import Headers, Request
 
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields as mitmproxy keeps them."""
@@ -55,6 +53,15 @@ def announced_length(fields: Fields) -> int | None:
     return int(value) if value.isdigit() and len(value) <= LONGEST_NUMBER else None
 
 
+class AnswerHead(NamedTuple):
+    """An answer's head as mitmproxy has it."""
+
+    fields: Fields
+    status: int
+    reason: bytes
+    http_version: bytes
+
+
 class RequestHead(NamedTuple):
     """A request's head as mitmproxy has it; nothing that is done to the request changes it."""
 
@@ -90,7 +97,7 @@ def _first_length(fields: Fields) -> bytes | None:
 
 _MOST_CACHED = 128
 """Header fields of a message whose names are kept to be known again."""
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_NUMBER = 20
 """Digits of a length; what has more is none."""
 
@@ -101,32 +108,38 @@ def word(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-class RequestLine(msgspec.Struct, frozen=True, gc=False):
-    """What a request asks for, and of whom, as the client means it."""
+def request_of(head: RequestHead, headers: Headers) -> Request:
+    """What a request asks for, and of whom, as the client means it; without its body."""
+    scheme, version = word(head.scheme), word(head.http_version)
+    authority = head.authority if version.startswith(("HTTP/2", "HTTP/3")) else b""
+    host, port = asked_host(scheme, headers, authority, head.host, head.port)
+    return Request(
+        method=word(head.method).upper(),
+        scheme=scheme,
+        host=host,
+        port=port,
+        target=head.path.decode("utf-8", "replace"),
+        http_version=version,
+        headers=headers,
+    )
 
-    method: str
-    scheme: str
-    host: str
-    """By the Host header, in lower case, without final dot; inside a tunnel the request's
-    own host and port are those of the upstream connection, which a script may have led
-    elsewhere."""
-    port: int
-    target: str
-    http_version: str
 
+def asked_host(
+    scheme: str, headers: Headers, authority: bytes, host: str, port: int
+) -> tuple[str, int]:
+    """Who was asked: host in lower case without a final dot, and port.
 
-def request_line(head: RequestHead, headers: Headers) -> RequestLine:
-    scheme, port, version = word(head.scheme), head.port, word(head.http_version)
-    authority = headers.get("host")
-    if head.authority and version.startswith(("HTTP/2", "HTTP/3")):
-        authority = _authority(head.authority)
-    if authority:
-        host, named_port = _parsed_authority(authority)
-        port = named_port or _DEFAULT_PORTS.get(scheme, port)
-    else:
-        host = _plain_host(head.host)
-    target = head.path.decode("utf-8", "replace")
-    return RequestLine(word(head.method).upper(), scheme, host, port, target, version)
+    :param authority: ``:authority`` of HTTP/2 and HTTP/3, else empty; it counts before the
+        Host header.
+    :param host: of the connection or the URL. It counts with ``port`` where nothing else says:
+        inside a tunnel it is that of the upstream connection, which a script may have led
+        elsewhere.
+    """
+    named = _authority(authority) if authority else headers.get("host")
+    if not named:
+        return _plain_host(host), port
+    asked, asked_port = _parsed_authority(named)
+    return asked, asked_port or DEFAULT_PORTS.get(scheme, port)
 
 
 @lru_cache(maxsize=512)

@@ -6,8 +6,7 @@ from mitmproxy.test import tflow
 
 from cos_inspect.inspection.first_look import first_look
 from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
-from cos_inspect.proxy.flows import exchange_of, place_of
-from cos_inspect.recording.message_heads import headers_of
+from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.rules.exchanges import HOST
 
 
@@ -69,19 +68,11 @@ def test_bytes_that_are_no_utf8_do_not_stop_a_report() -> None:
     flow.request.data.method = b"G\xffT"
     flow.request.headers["host"] = HOST
     flow.request.headers.set_all("x-\udcff", ["\udcff"])
-    response = flow.response
-    assert response is not None
-    response.data.reason = b"O\xff"
-    inspection = first_look(
-        exchange_of(
-            flow,
-            place_of(flow.request),
-            request_headers=headers_of(flow.request.headers.fields),
-            response_headers=headers_of(response.headers.fields),
-            request_body=EMPTY_BODY,
-            response_body=EMPTY_BODY,
-        )
-    )
+    assert flow.response is not None
+    flow.response.data.reason = b"O\xff"
+    found = FlowSnapshot(flow, ()).read()
+    assert found is not None
+    inspection = first_look(found.exchange)
     assert inspection is not None
     written = msgspec.json.decode(msgspec.json.encode(inspection.report))
     assert written["cos"]["key"] == "\ufffd\ufffd中"

@@ -3,12 +3,15 @@
 import io
 import json
 
+from mitmproxy import http
 from mitmproxy import io as flow_io
 from mitmproxy.test import tflow
 
 from cos_inspect.model.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.proxy import annotations
+from cos_inspect.proxy.flows import request_head
+from cos_inspect.recording.left_on_flow import left_on_flow
 from tests.report.build import finding, flow_report
 
 BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)
@@ -80,12 +83,14 @@ def test_facts_survive_saving_and_loading() -> None:
     flow_io.FlowWriter(file).add(flow)
     file.seek(0)
     (loaded,) = flow_io.FlowReader(file).stream()
-    stored = annotations.saved_body(loaded, "request")  # type: ignore[arg-type]
+    assert isinstance(loaded, http.HTTPFlow)
+    left = left_on_flow(annotations.saved(loaded), request_head(loaded.request), None)
+    stored = left.request_body
     assert stored is not None
     assert (stored.size, stored.md5, stored.crc64) == (9, "00" * 16, 7)
     assert stored.payload is not None
     assert stored.payload.crc64 == 2**63 + 1
-    answer = annotations.saved_body(loaded, "response")  # type: ignore[arg-type]
+    answer = left.response_body
     assert answer is not None
     assert (answer.end, answer.size) == (BodyEnd.CUT, 3)
     assert "secret" not in json.dumps(loaded.metadata)
@@ -95,4 +100,5 @@ def test_unreadable_metadata_is_no_knowledge() -> None:
     flow = tflow.tflow(resp=True)
     for data in (None, "x", {"version": 99}, {"version": 1, "request_body": {"size": "many"}}):
         flow.metadata["cos"] = data
-        assert annotations.saved_body(flow, "request") is None
+        found = annotations.saved(flow)
+        assert left_on_flow(found, request_head(flow.request), None).request_body is None

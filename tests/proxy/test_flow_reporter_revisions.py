@@ -10,10 +10,12 @@ import pytest
 from mitmproxy import http
 from mitmproxy.test import taddons, tflow
 
+from cos_inspect.cos.cos_exchange import recognise
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.proxy.annotations import comment_of
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.options import Settings
+from cos_inspect.recording.recorded_flow import FlowRead
 from tests.transfers.build import exchange, failure, initiate, part, put
 
 TRACED = {"answered": {"x-cos-trace-id": "OGVmYzZiMmQzYjA2OWNhODk0NTRkMTBiOWVmMDAxODc="}}
@@ -48,7 +50,10 @@ def tell(made: FlowReporter, one: Exchange) -> http.HTTPFlow:
     flow = tflow.tflow()
     flow.id = one.flow_id
     flow.live = False
-    made.report(flow, one)
+    request = one.request
+    found = recognise(request.host, request.method, request.target, request.headers)
+    assert found is not None
+    made.report(flow, FlowRead(one, found, []))
     made.tell()
     return flow
 

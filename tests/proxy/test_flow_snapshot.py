@@ -1,30 +1,38 @@
 """Heads that are read when a flow is over, and flows that are read as plain data."""
 
+from pathlib import Path
+
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
-from mitmproxy.flow import Error
+from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
 
+from cos_inspect.captures.captured_flow import Remarks
+from cos_inspect.captures.mitm import FlowFile
+from cos_inspect.captures.source import Stream
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.recording.message_heads import announced_length, headers_of
 from tests.proxy.inspected import HOST, cos_flow
 
 
-def by_kept(flow: http.HTTPFlow, *, opened: bool = False) -> Exchange | None:
+def by_hooks(flow: http.HTTPFlow, *, opened: bool = False) -> Exchange | None:
     snapshot = FlowSnapshot(flow, ())
     snapshot.seal()
-    kept = snapshot.kept(opened_connection=opened)
-    assert kept is not None
-    read = kept.read(())
-    return read[0] if read else None
+    found = snapshot.read(opened_connection=opened)
+    return found.exchange if found else None
 
 
-def by_watch(flow: http.HTTPFlow, *, opened: bool = False) -> Exchange | None:
-    watch = FlowSnapshot(flow, ()).watch()
-    return watch.exchange(opened_connection=opened) if watch else None
+def by_file(flow: http.HTTPFlow, path: Path) -> Exchange | None:
+    """As mitmproxy saves it, and the reader of its files has it."""
+    with path.open("wb") as file:
+        FlowWriter(file).add(flow)
+    stream = Stream(str(path))
+    (found,) = FlowFile(stream, ()).saved(Remarks(str(path)))
+    stream.close()
+    return found.exchange
 
 
 def uploaded(content: bytes, *headers: tuple[bytes, bytes]) -> http.HTTPFlow:
@@ -38,7 +46,6 @@ def uploaded(content: bytes, *headers: tuple[bytes, bytes]) -> http.HTTPFlow:
 CHUNKED = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
 
 
-@pytest.mark.parametrize("opened", [False, True])
 @pytest.mark.parametrize(
     "flow",
     [
@@ -57,17 +64,25 @@ CHUNKED = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
     ],
     ids=["get", "missing", "no-body", "custom", "put", "expect", "aws-chunked"],
 )
-def test_both_ways_of_reading_a_flow_agree(flow: http.HTTPFlow, opened: bool) -> None:
-    for live in (False, True):
-        flow.live = live
-        found = by_kept(flow, opened=opened)
-        assert found == by_watch(flow, opened=opened)
-        assert found is not None
+def test_a_flow_and_its_file_give_one_exchange(flow: http.HTTPFlow, tmp_path: Path) -> None:
+    found = by_hooks(flow, opened=True)
+    assert found is not None
+    assert found == by_file(flow, tmp_path / "saved.mitm")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_expect_is_dropped_by_a_proxy_and_stands_in_a_file(live: bool) -> None:
+    flow = uploaded(b"", (b"Expect", b"100-continue"))
+    flow.live = live
+    found = by_hooks(flow)
+    assert found is not None
+    assert found.request.dropped_headers == ((("Expect", "100-continue"),) if live else ())
 
 
 _NAMES = st.sampled_from([b"Host", b"host", b"ETag", b"Content-Length", b"x-cos-meta-a", b"\xff"])
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.lists(st.tuples(_NAMES, st.binary(max_size=12)), max_size=8),
     path=st.binary(max_size=20),
@@ -76,7 +91,8 @@ _NAMES = st.sampled_from([b"Host", b"host", b"ETag", b"Content-Length", b"x-cos-
     authority=st.sampled_from([b"", HOST, b"h:1", b"\xff"]),
     content=st.binary(max_size=9),
 )
-def test_both_ways_agree_on_odd_bytes(
+def test_a_flow_and_its_file_agree_on_odd_bytes(
+    tmp_path: Path,
     fields: list[tuple[bytes, bytes]],
     path: bytes,
     method: bytes,
@@ -90,31 +106,31 @@ def test_both_ways_agree_on_odd_bytes(
     data.path, data.method, data.http_version, data.authority = path, method, version, authority
     assert flow.response is not None
     flow.response.headers = http.Headers((*flow.response.headers.fields, *fields))
-    assert by_kept(flow) == by_watch(flow)
+    assert by_hooks(flow, opened=True) == by_file(flow, tmp_path / "saved.mitm")
 
 
 def test_what_is_no_cos_traffic_is_told_so() -> None:
     flow = tflow.tflow(resp=True)
-    assert by_kept(flow) is None
-    assert FlowSnapshot(flow, ()).watch() is None
+    assert by_hooks(flow) is None
+    assert FlowSnapshot(flow, ()).heads() is None
 
 
 def test_what_came_stays_whatever_is_done_to_the_flow() -> None:
     flow = cos_flow()
     snapshot = FlowSnapshot(flow, ())
     snapshot.seal()
-    before = by_watch(cos_flow())
+    before = by_hooks(cos_flow())
+    assert snapshot.holds_all
     flow.request.path, flow.request.headers["host"] = "/other", "www.example.com"
     assert flow.response is not None
     flow.response.headers["etag"] = '"other"'
-    kept = snapshot.kept(opened_connection=False)
     flow.response.content = b"other"
-    assert kept is not None
-    read = kept.read(())
-    assert read is not None
+    found = snapshot.read()
+    assert found is not None
     assert before is not None
-    assert read[0].request == before.request
-    assert read[0].response == before.response
+    assert found.exchange.request == before.request
+    assert found.exchange.response == before.response
+    assert not snapshot.holds_all
 
 
 def test_an_answer_may_make_a_custom_domain_known() -> None:
@@ -122,12 +138,12 @@ def test_an_answer_may_make_a_custom_domain_known() -> None:
     del flow.request.headers["authorization"]
     answer, flow.response = flow.response, None
     snapshot = FlowSnapshot(flow, ())
-    assert snapshot.watch() is None
+    assert snapshot.heads() is None
     flow.response = answer
     snapshot.note_answer()
-    watch = snapshot.watch()
-    assert watch is not None
-    assert watch.response_headers is not None
+    heads = snapshot.heads()
+    assert heads is not None
+    assert heads.answer is not None
 
 
 @pytest.mark.parametrize(
@@ -161,17 +177,16 @@ def test_when_nothing_is_to_be_done_while_the_body_comes(
         assert FlowSnapshot(flow, ()).is_kept_whole(None)
 
 
-def test_flows_without_both_bodies_are_not_kept() -> None:
-    cut, unanswered, streamed, looked_into = (cos_flow() for _ in range(4))
-    cut.error = Error("connection lost")
+def test_what_a_flow_does_not_hold() -> None:
+    unanswered, streamed, ranged, rewritten = (cos_flow() for _ in range(4))
     unanswered.response = None
     streamed.request.raw_content = None
-    for flow in (cut, unanswered, streamed, looked_into):
-        snapshot = FlowSnapshot(flow, ())
+    for flow in (unanswered, streamed, ranged, rewritten):
+        snapshot = FlowSnapshot(flow, (), host_rewritten=flow is rewritten)
+        if flow is ranged:
+            snapshot.marks_wanted = [3]
         snapshot.seal()
-        if flow is looked_into:
-            assert snapshot.watch() is not None
-        assert snapshot.kept(opened_connection=False) is None
+        assert not snapshot.holds_all
 
 
 def test_bytes_that_are_kept_are_counted() -> None:

@@ -83,9 +83,9 @@ class Reading:
 
 def expected(flow: http.HTTPFlow) -> Exchange:
     """By mitmproxy's reader and the hooks' way."""
-    watch = FlowSnapshot(flow, ()).watch()
-    assert watch is not None
-    return watch.exchange(opened_connection=True)
+    found = FlowSnapshot(flow, ()).read(opened_connection=True)
+    assert found is not None
+    return found.exchange
 
 
 def broken_off() -> http.HTTPFlow:

@@ -1,0 +1,282 @@
+"""A flow as a proxy holds or saves it, as plain data, and the exchange that it is."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from cos_inspect.cos.cos_exchange import Recognised, recognise
+from cos_inspect.cos.digest_plan import DigestPlan, plan_payload, plan_request, plan_response
+from cos_inspect.cos.operation import Operation
+from cos_inspect.cos.payload import PayloadReader, payload_reader
+from cos_inspect.digests import Digester
+from cos_inspect.model.exchange import (
+    EMPTY_BODY,
+    Body,
+    BodyEnd,
+    Exchange,
+    Headers,
+    Request,
+    Response,
+    Timing,
+    known_moment,
+)
+from cos_inspect.recording.hashing_threads import HASHING
+from cos_inspect.recording.left_on_flow import LeftOnFlow
+from cos_inspect.recording.message_heads import (
+    AnswerHead,
+    Fields,
+    RequestHead,
+    headers_of,
+    request_of,
+    word,
+)
+from cos_inspect.recording.stream_tap import BodyMeter, Tap, meter_content
+
+Marks = list[tuple[int, int]]
+"""Offsets in an answer's body, and its CRC-64 up to each."""
+
+_NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
+
+
+class LargeBody(Protocol):
+    """A body that lies where it can be read in pieces."""
+
+    def chunks(self) -> Iterator[bytes]: ...
+
+
+class Heads(NamedTuple):
+    """A flow's heads, read."""
+
+    request: Request
+    """Without its body."""
+    answer: Headers | None
+    recognised: Recognised
+
+
+class FlowRead(NamedTuple):
+    """A flow of COS traffic, read."""
+
+    exchange: Exchange
+    recognised: Recognised
+    marks: Marks
+    """Those that were asked for, as far as they are known."""
+
+
+class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """All that is held of a flow, unread."""
+
+    flow_id: str
+    head: RequestHead
+    answer: AnswerHead | None
+    sent: bytes | LargeBody | None
+    """The request's body; None where it is not held."""
+    received: bytes | LargeBody | None
+    """The answer's."""
+    timing: Timing
+    error: str | None = None
+    """What ended the flow early, in the proxy's words."""
+    client_address: str | None = None
+    server_address: str | None = None
+    live: bool = False
+    """It passed just now, and was not saved."""
+    is_replay: bool = False
+    """Its request was sent again under the same id."""
+    stopped: bool = False
+    """The proxy ended, or was loaded anew, before the flow did."""
+    host_rewritten: bool = False
+    """The proxy replaced the Host header."""
+    answer_replaced: bool = False
+    """Another addon has put another body in the place of the answer's."""
+    left: LeftOnFlow | None = None
+    """What an earlier run left on a saved flow. Heads that it names are in their place already
+    in ``head`` and ``answer``."""
+
+    def heads(self, patterns: Sequence[str]) -> Heads | None:
+        """None when it is no COS traffic; ``patterns`` are those of further hosts."""
+        fields = None if self.answer is None else self.answer.fields
+        return read_heads(self.head, fields, patterns, self.left)
+
+    def read(
+        self,
+        heads: Heads,
+        *,
+        request_body: Body | None = None,
+        response_body: Body | None = None,
+        marks_wanted: Sequence[int] = (),
+    ) -> FlowRead:
+        """The exchange. Bodies that somebody has met as they passed are given as facts;
+        ``marks_wanted``: offsets in the answer's body at which its CRC-64 is wanted."""
+        answer, marks = self.answer, Marks()
+        request = msgspec.structs.replace(
+            heads.request,
+            body=request_body or self._request_body(heads),
+            dropped_headers=self._dropped_headers(heads.request.headers),
+        )
+        response = None
+        if answer is not None and heads.answer is not None:
+            if response_body is None:
+                response_body, marks = self._response_body(heads, answer, marks_wanted)
+            response = Response(
+                status=answer.status,
+                reason=answer.reason.decode("iso-8859-1"),
+                http_version=word(answer.http_version),
+                headers=heads.answer,
+                body=response_body,
+            )
+        exchange = Exchange(
+            flow_id=self.flow_id,
+            request=request,
+            response=response,
+            timing=self.timing,
+            error=None if self._was_stopped else self.error,
+            client_address=self.client_address,
+            server_address=self.server_address,
+            is_replay=self.is_replay,
+        )
+        return FlowRead(exchange, heads.recognised, marks)
+
+    @property
+    def _was_stopped(self) -> bool:
+        return self.stopped or (self.left is not None and self.left.stopped)
+
+    def _dropped_headers(self, headers: Headers) -> tuple[tuple[str, str], ...]:
+        """What the client sent and the proxy did not pass on as it came."""
+        if self.left is not None and self.left.received.dropped is not None:
+            return tuple(self.left.received.dropped)
+        dropped: tuple[tuple[str, str], ...] = ()
+        expect = headers.get("expect")
+        if expect is not None and expect.lower() == "100-continue" and self.live:
+            # mitmproxy answers this one itself.
+            dropped = (("Expect", expect),)
+        if self.host_rewritten:
+            # What the client sent is gone before the first hook.
+            dropped = (*dropped, ("Host", ""))
+        return dropped
+
+    def _request_body(self, heads: Heads) -> Body:
+        request, sent, operation = heads.request, self.sent, heads.recognised.operation
+        if sent is not None:
+            payload = object_reader(operation, request.headers) if sent else None
+            plan = plan_request(operation, request.headers, framed=payload is not None)
+            return self._met(sent, plan, payload)[0]
+        if self.left is not None and self.left.request_body is not None:
+            return self.left.request_body
+        if not _may_have_body(request):
+            return EMPTY_BODY
+        # There is none when the body had not ended, or was streamed by somebody else.
+        cut = self.live and self.timing.request_end is None
+        return Body(end=self._cut, size=None) if cut else _NOT_CAPTURED
+
+    def _response_body(
+        self, heads: Heads, answer: AnswerHead, marks_wanted: Sequence[int]
+    ) -> tuple[Body, Marks]:
+        if self.answer_replaced:
+            return _NOT_CAPTURED, []
+        left = self.left
+        stored = None if left is None else left.response_body
+        plan = plan_of_answer(heads, answer.status)
+        if isinstance(self.received, bytes):
+            meter = meter_content(self.received, plan, None, marks_wanted)
+            # What had come of a body that was streamed, when the flow failed.
+            body = meter.body(complete=self.error is None or self.timing.response_end is not None)
+            if stored is not None and left is not None and not left.as_it_is:
+                body = _as_it_came(stored, body)
+            return body, meter.marks
+        if self.received is not None:
+            return self._met(self.received, plan, None, marks_wanted)
+        if stored is not None and left is not None:
+            return left.received.with_sample(stored), left.received.crc_marks()
+        if self.error is not None:
+            return Body(end=self._cut, size=None), []
+        if heads.request.method == "HEAD" or answer.status in (204, 304):
+            return EMPTY_BODY, []
+        # mitmproxy saves flows that are under way when it ends.
+        ended = self.timing.response_end is not None
+        return (_NOT_CAPTURED if ended else Body(end=BodyEnd.STOPPED, size=None)), []
+
+    @property
+    def _cut(self) -> BodyEnd:
+        """What it means that a body did not end."""
+        return BodyEnd.STOPPED if self._was_stopped else BodyEnd.CUT
+
+    def _met(
+        self,
+        content: bytes | LargeBody,
+        plan: DigestPlan,
+        payload: PayloadReader | None,
+        marks_wanted: Sequence[int] = (),
+    ) -> tuple[Body, Marks]:
+        """The facts of a body that is held whole."""
+        if isinstance(content, bytes):
+            meter = meter_content(content, plan, payload, marks_wanted)
+            return meter.body(complete=True), meter.marks
+        tap = Tap(self.flow_id, BodyMeter(plan, payload, marks_wanted), None, HASHING)
+        for chunk in content.chunks():
+            tap(chunk)
+        tap(b"")
+        return tap.body(), tap.marks
+
+
+def read_heads(
+    head: RequestHead,
+    answer: Fields | None,
+    patterns: Sequence[str],
+    left: LeftOnFlow | None = None,
+) -> Heads | None:
+    """Reads a flow's heads; None when it is no COS traffic, as far as it has come. Of a custom
+    domain the answer alone may tell."""
+    request = request_of(head, headers_of(head.fields))
+    if left is not None:
+        request = left.received.with_line(request)
+    headers = None if answer is None else headers_of(answer)
+    found = recognise(
+        request.host, request.method, request.target, request.headers, headers, patterns
+    )
+    return None if found is None else Heads(request, headers, found)
+
+
+def plan_of_answer(heads: Heads, status: int) -> DigestPlan:
+    """What is to be computed of an answer's body."""
+    if heads.answer is None:
+        return DigestPlan()
+    return plan_response(heads.recognised.operation, heads.request.method, status, heads.answer)
+
+
+def object_reader(operation: Operation, headers: Headers) -> PayloadReader | None:
+    """For an object inside a framed body; None where the body is the object."""
+    plan = plan_payload(operation, headers)
+    return payload_reader(operation.name, headers, lambda: Digester(md5=plan.md5, crc64=plan.crc64))
+
+
+def connection_times(
+    start: object, connected: object, secured: object
+) -> tuple[float | None, float | None]:
+    """Milliseconds of the TCP connect and of the TLS handshake, of moments in seconds; what a
+    saved flow says of them may be anything."""
+    return _milliseconds(start, connected), _milliseconds(connected, secured)
+
+
+def _milliseconds(start: object, end: object) -> float | None:
+    begin, stop = known_moment(start), known_moment(end)
+    return None if begin is None or stop is None else round((stop - begin) * 1000, 3)
+
+
+def _as_it_came(stored: Body, held: Body) -> Body:
+    """A saved body's facts, unless it was changed behind the addon that met it."""
+    if stored.end is BodyEnd.NOT_CAPTURED:
+        return stored
+    if stored.end is held.end:
+        known = ((stored.size, held.size), (stored.md5, held.md5), (stored.crc64, held.crc64))
+        if all(one is None or other is None or one == other for one, other in known):
+            return held
+    return msgspec.structs.replace(stored, sample=held.sample, sample_is_whole=held.sample_is_whole)
+
+
+def _may_have_body(request: Request) -> bool:
+    headers = request.headers
+    return (
+        request.method in ("PUT", "POST")
+        or "transfer-encoding" in headers
+        or headers.get("content-length") not in (None, "0")
+    )
