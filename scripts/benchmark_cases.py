@@ -34,6 +34,7 @@ from scripts.benchmark_bench import (
     put,
     rate,
 )
+from scripts.benchmark_many import many_case
 from scripts.benchmark_transfers import transfers_case
 from tests.origin.server import Origin
 
@@ -210,6 +211,10 @@ def transfers(_bench: Bench) -> Iterator[Result]:
     yield transfers_case()
 
 
+def many(_bench: Bench) -> Iterator[Result]:
+    yield from many_case()
+
+
 _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "downloads": downloads,
     "uploads": large_uploads,
@@ -218,6 +223,7 @@ _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "start-up": starting,
     "saved": saved,
     "transfers": transfers,
+    "many": many,
 }
 
 

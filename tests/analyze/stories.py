@@ -411,7 +411,91 @@ def on_device(number: int, *, bad: bool, at: float) -> Story:
     return Story(flows, {(flows[0].id, rule) for rule in rules})
 
 
+def emptied(number: int, *, bad: bool, at: float) -> Story:
+    """Bad: the second try stores nothing, for the client did not rewind its stream."""
+    key, data = f"emptied{number}", _content(number)
+    first = put(key, data, at, "try", status=None)
+    again = put(key, b"" if bad else data, at + 2)
+    found = {(first.id, "connection-failed"), (again.id, "retried")}
+    if bad:
+        found.add((again.id, "retry-body-differs"))
+    return Story([first, again], found)
+
+
+def shown(number: int, *, bad: bool, at: float) -> Story:
+    """A Complete without an answer, then NoSuchUpload; fine: a HEAD shows the object."""
+    key, data = f"shown{number}", _content(number)
+    told = gone(number, bad=True, at=at)
+    flows = told.flows
+    for each in flows:
+        each.id = each.id.replace(f"gone{number}", key)
+        each.server_conn.id = f"connection-{each.id}"
+        path = each.request.path.replace(f"/gone{number}", f"/{key}")
+        each.request.path = path.replace("upload-gone", "upload-shown")
+    found = {(flow.replace(f"gone{number}", key), rule) for flow, rule in told.found}
+    upload, rule = f"upload-shown{number}", "upload-probably-completed"
+    if bad:
+        return Story(flows, found, {(upload, rule)})
+    length = {"Content-Length": str(len(data))}
+    head = flow(f"{key}-head", "HEAD", f"/{key}", at + 3, answered=digests(data) | length)
+    # What failed is no more than a notice then.
+    return Story([*flows, head], {(f"{key}-again", "retried")})
+
+
+def encrypted(number: int, *, bad: bool, at: float) -> Story:
+    """Parts of an upload with a KMS key, as Initiate says, have ETags of another kind; bad: there
+    is no such upload."""
+    key, upload = f"kms{number}", f"upload-kms{number}"
+    data = _content(number)
+    mode = {"x-cos-server-side-encryption": "cos/kms"}
+    begun = initiate(key, upload, at)
+    if not bad:
+        for message in (begun.request, begun.response):
+            assert message is not None
+            message.headers.update(mode)
+        assert begun.response is not None
+        begun.response.headers["x-cos-server-side-encryption-cos-kms-key-id"] = "a-key"
+    etag = md5(b"another")
+    answered = {"ETag": f'"{etag}"', CRC: crc_of(data)}
+    flows = [
+        begun,
+        part(key, upload, 1, data, at + 1, answered=answered),
+        complete(key, upload, [(1, etag)], crc_of(data), at + 2),
+    ]
+    rule = "etag-mismatch"
+    return Story(flows, {(f"{key}-1", rule)}, {(upload, rule)}) if bad else Story(flows)
+
+
+def appended(number: int, *, bad: bool, at: float) -> Story:
+    """An object that was appended to has the ETag of its last piece; bad: it was not."""
+    key, first, second = f"appended{number}", _content(number), b"and more"
+    whole = first + second
+    flows = appends(number, bad=False, at=at).flows
+    for each in flows:
+        each.id = each.id.replace(f"log{number}", key)
+        each.server_conn.id = f"connection-{each.id}"
+        each.request.path = each.request.path.replace(f"/log{number}", f"/{key}")
+    answered = {"ETag": f'"{md5(second)}"', CRC: crc_of(whole)}
+    read = get(f"{key}-other" if bad else key, whole, at + 20, "read", answered=answered)
+    return Story([*flows, read], {(read.id, "etag-mismatch")} if bad else set())
+
+
+def slow(number: int, *, bad: bool, at: float) -> Story:
+    key, upload = f"slow{number}", f"upload-slow{number}"
+    data = FIRST_PART + b"x"
+    seconds = 15.0 if bad else 0.1
+    flows = [
+        part(key, upload, 1, data, at, took=2 * seconds),
+        complete(key, upload, [(1, md5(data))], crc_of(data), at + 40),
+    ]
+    rule = "slow-transfer"
+    if not bad:
+        return Story(flows)
+    return Story(flows, {(f"{key}-1", rule)}, {(upload, rule)})
+
+
 STORIES: tuple[Callable[..., Story], ...] = (
     multipart, listed_wrongly, small_part, abandoned, gone, ranges, overlapping, changed,
     appends, copied, tried_again, damaged, rewritten, token, wrong_key, on_device,
+    emptied, shown, encrypted, appended, slow,
 )  # fmt: skip

@@ -4,7 +4,7 @@ import json
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +25,8 @@ from tests.saved.hars import as_base64, har
 from tests.saved.test_mitm import saved_file
 
 JOINED = {rule.id for rule in RULES if rule.joins}
-NOTICES = {"retried", "object-changed"}
-"""Rules that join and are said as notices, where the stories tell them."""
+NOTICES = {"retried", "object-changed", "slow-transfer"}
+"""Rules that are said as notices, where the stories tell them."""
 
 
 class Answer(NamedTuple):
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
             (each["id" if each["kind"] == "multipart-upload" else "key"], finding["rule"])
             for each in self.summary["transfers"]
             for finding in each["findings"]
-            if finding["rule"] in JOINED
+            if finding["rule"] in JOINED | {"slow-transfer"}
         }
 
 
@@ -169,6 +169,87 @@ def entry_of(flow: http.HTTPFlow) -> dict[str, Any]:
     }
 
 
+STORY_OF = {
+    ("multipart-crc64-mismatch", "transfer"): stories.multipart,
+    ("multipart-etag-mismatch", "transfer"): stories.listed_wrongly,
+    ("multipart-part-invalid", "transfer"): stories.small_part,
+    ("multipart-abandoned", "transfer"): stories.abandoned,
+    ("range-crc64-mismatch", "transfer"): stories.ranges,
+    ("object-changed", "transfer"): stories.changed,
+    ("object-changed", "object"): stories.rewritten,
+    ("upload-probably-completed", "transfer"): stories.gone,
+    ("upload-probably-completed", "object"): stories.shown,
+    ("crc64-mismatch", "transfer"): stories.appends,
+    ("crc64-mismatch", "object"): stories.copied,
+    ("etag-mismatch", "transfer"): stories.encrypted,
+    ("etag-mismatch", "object"): stories.appended,
+    ("retried", "request"): stories.tried_again,
+    ("retry-body-differs", "request"): stories.emptied,
+    ("token-missing", "secret-id"): stories.token,
+    ("signature-mismatch", "secret-id"): stories.wrong_key,
+    ("signature-wrong-key", "secret-id"): stories.wrong_key,
+    ("permanent-key-on-device", "client-and-key"): stories.on_device,
+    ("credentials-in-clear", "client-and-key"): stories.on_device,
+}
+"""Of every rule that joins, and each key that it joins by, a story that tells it."""
+LEFT_OUT_WHEN_JOINED = {
+    ("multipart-abandoned", "transfer"),
+    ("upload-probably-completed", "object"),
+    ("etag-mismatch", "transfer"),
+    ("etag-mismatch", "object"),
+}
+"""Here the fine story shows it: that the others are there says that all is well."""
+
+
+def test_every_rule_that_joins_has_a_story_for_each_key() -> None:
+    assert set(STORY_OF) == {(rule.id, key) for rule in RULES for key in rule.joins or ()}
+    assert set(STORY_OF.values()) <= set(STORIES)
+
+
+def divorced(flow: http.HTTPFlow, number: int, key: str) -> http.HTTPFlow:
+    """The same flow, which has nothing in common with others by this key."""
+    made: http.HTTPFlow = flow.copy()
+    made.id, made.server_conn.id = flow.id, flow.server_conn.id
+    request = made.request
+    if key == "secret-id":
+        sent = request.headers.get("Authorization", "")
+        request.headers["Authorization"] = sent.replace("q-ak=AKID", f"q-ak=AKID{number}")
+    elif key == "client-and-key":
+        made.client_conn.peername = (f"10.0.1.{number}", 40000)
+    elif key == "transfer":
+        request.path = request.path.replace("uploadId=", f"uploadId={number}")
+        request.path = request.path.replace("/", f"/{number}-", 1)
+    elif key == "request" or "uploadId" not in request.path:
+        # What belongs to one upload has that in common.
+        request.path = request.path.replace("/", f"/{number}-", 1)
+    return made
+
+
+@pytest.mark.parametrize(("named", "story"), STORY_OF.items(), ids=map("-by-".join, STORY_OF))
+def test_a_rule_joins_by_its_key(
+    named: tuple[str, str], story: Callable[..., Story], tmp_path: Path
+) -> None:
+    """It says something else where the flows do not have that key in common."""
+    rule, key = named
+    flows = story(1, bad=named not in LEFT_OUT_WHEN_JOINED, at=0.0).flows
+    apart = [divorced(flow, number, key) for number, flow in enumerate(flows)]
+
+    def told(given: Answer) -> tuple[set[str], int]:
+        on_flows = {flow for flow, found in given.found if found == rule}
+        on_transfers = [
+            finding
+            for transfer in given.summary["transfers"]
+            for finding in transfer["findings"]
+            if finding["rule"] == rule
+        ]
+        return on_flows, len(on_transfers)
+
+    together = told(answer(saved(tmp_path, [flows])))
+    assert told(answer(saved(tmp_path, [apart]))) != together
+    nothing = (set[str](), 0)
+    assert (together == nothing) == (named in LEFT_OUT_WHEN_JOINED or rule == "signature-wrong-key")
+
+
 def test_the_stories_tell_every_rule_that_joins() -> None:
     assert {rule.id: rule.joins for rule in RULES if rule.joins} == {
         "multipart-crc64-mismatch": ("transfer",),
@@ -189,8 +270,7 @@ def test_the_stories_tell_every_rule_that_joins() -> None:
         "credentials-in-clear": ("client-and-key",),
     }
     told = ALL_BAD.found | ALL_BAD.of_transfers | ALL_FINE.found
-    # Retries with another body have tests of their own, in tests/inspection/test_session.py.
-    assert {rule for _, rule in told} >= JOINED - {"retry-body-differs"}
+    assert {rule for _, rule in told} >= JOINED
 
 
 @pytest.mark.parametrize("whole", [ALL_BAD, ALL_FINE], ids=["bad", "fine"])
