@@ -292,7 +292,7 @@ CASES = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CASES)
 def test_any_split_of_flow_files(case: tuple[Any, ...]) -> None:
     chosen, ordinary, count, twice, rest, step, partitions = case
@@ -307,7 +307,7 @@ def test_any_split_of_flow_files(case: tuple[Any, ...]) -> None:
             assert answer(split[::-1]) == expected
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(CASES)
 def test_any_split_of_hars(case: tuple[Any, ...]) -> None:
     chosen, ordinary, count, _, rest, step, partitions = case
