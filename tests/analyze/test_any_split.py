@@ -140,13 +140,15 @@ def saved(folder: Path, captures: Sequence[Sequence[http.HTTPFlow]]) -> list[Pat
 def entry_of(flow: http.HTTPFlow) -> dict[str, Any]:
     """As an exporter writes it that keeps bodies as they are."""
     request, response = flow.request, flow.response
+    begun, sent = request.timestamp_start, request.timestamp_end or 0.0
+    ended = (response.timestamp_end if response else None) or sent
 
     def fields(headers: http.Headers) -> list[dict[str, str]]:
         return [{"name": name, "value": value} for name, value in headers.items(multi=True)]
 
     return {
         "startedDateTime": utc_text(request.timestamp_start),
-        "time": 100,
+        "time": 1000 * (ended - begun),
         "connection": flow.server_conn.id,
         "request": {
             "method": request.method,
@@ -165,7 +167,7 @@ def entry_of(flow: http.HTTPFlow) -> dict[str, Any]:
             "bodySize": -1,
         }
         | ({} if response else {"_error": "net::ERR_CONNECTION_RESET"}),
-        "timings": {"send": 50, "wait": 0, "receive": 50},
+        "timings": {"send": 1000 * (sent - begun), "wait": 0, "receive": 1000 * (ended - sent)},
     }
 
 
