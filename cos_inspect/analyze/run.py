@@ -293,7 +293,9 @@ class _Writing:
         if self._suites is not None:
             for suite in written.suites:
                 self._suites.add(suite)
-            self._kept_suites += len(written.suites)
+            for suite in written.healed_suites:
+                self._suites.add(suite, is_healed=True)
+            self._kept_suites += len(written.suites) + len(written.healed_suites)
         with directory.exclusively():
             if "jsonl" in self._settings.formats:
                 directory.append("flows.jsonl", written.encoded)

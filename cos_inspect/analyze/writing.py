@@ -20,7 +20,7 @@ from cos_inspect.report.baseline import BaselineEntry, entry_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.flow_files import write_flow_files
 from cos_inspect.report.junit import flow_suite
-from cos_inspect.report.terminal import flow_line
+from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import Pending
 from cos_inspect.settings.analysis_settings import Settings
@@ -69,6 +69,8 @@ class Written(msgspec.Struct, kw_only=True):
     encoded: list[bytes]
     """Reports as JSON, for files that hold many."""
     suites: list[bytes]
+    healed_suites: list[bytes]
+    """Of failed tries after which another one came through."""
     found: Counter[BaselineEntry]
     failing: int
     """Findings as bad as ``fail_on``, and not known before."""
@@ -95,6 +97,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         lines=[],
         encoded=[],
         suites=[],
+        healed_suites=[],
         found=Counter(),
         failing=0,
         known=0,
@@ -102,6 +105,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         faults=[],
     )
     remarks: dict[str, Remarks] = {}
+    lines = StoryLines(width=settings.width)
     with Path(chunk.spool).open("rb") as file:
         for number, index in enumerate(chunk.indexes):
             try:
@@ -117,7 +121,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 about.lose(what, begin, reason=UNINSPECTED)
                 continue
             if not settings.quiet:
-                written.lines.append(line)
+                lines.add(report, line)
             _judge(report, settings, written)
             written.verdicts[report.verdict] += 1
             written.rules.update({finding.rule for finding in report.findings})
@@ -132,7 +136,8 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
             if together:
                 written.encoded.append(content)
             if suite is not None:
-                written.suites.append(suite)
+                (written.healed_suites if report.is_healed else written.suites).append(suite)
+    written.lines += lines.all()
     for about in remarks.values():
         written.faults += about.faults
         for reason, count in about.lost.items():

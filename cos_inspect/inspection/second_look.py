@@ -25,6 +25,7 @@ CLOCK_RULES = frozenset(
     {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
 )
 """Findings that are no more than notices once the SDK has corrected its clock."""
+_MOST_TRIES = 20
 _CLOCK = "The SDK then corrected its clock and succeeded."
 _FAILURES = (ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id, CONNECTION_FAILED.id)
 _COMPLETED = (
@@ -210,9 +211,13 @@ def _of_tries(place: Place, revision: Revision) -> None:
         revision.transfer = TransferReport(
             kind="retry", id=chain.id, position=place.attempt, attempt=place.attempt
         )
+    earlier = chain.flows[:-1][-_MOST_TRIES:] if place.is_last else ()
+    revision.transfer = msgspec.structs.replace(
+        revision.transfer, healed=place.is_healed, earlier_tries=earlier
+    )
     if place.is_last:
-        revision.findings.append(rules.retried(chain))
         revision.findings.extend(rules.retry_body_differs(chain))
+        revision.findings.append(rules.retried(chain))
     if place.is_corrected:
         revision.softens |= dict.fromkeys(CLOCK_RULES, _CLOCK)
 

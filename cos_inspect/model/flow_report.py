@@ -220,6 +220,10 @@ class TransferReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Part number, first byte of a range, position of an append, or number of the try."""
     attempt: int | None = None
     """Which try of its request the flow is, from 1, where there was more than one."""
+    healed: bool = False
+    """It failed, and a later try of the same request came through with the same body."""
+    earlier_tries: tuple[str, ...] = ()
+    """On the last try: the flows of those before it, at most the last 20."""
 
 
 class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -240,3 +244,8 @@ class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     findings: list[Finding]
     ticket: str | None = None
     transfer: TransferReport | None = None
+
+    @property
+    def is_healed(self) -> bool:
+        """Whether it is a failed try after which another one came through."""
+        return self.transfer is not None and self.transfer.healed

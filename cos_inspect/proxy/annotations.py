@@ -45,6 +45,8 @@ def comment_of(report: FlowReport) -> str:
     first = f"COS {report.verdict}: {report.cos.operation}"
     if rules:
         first = f"{report.verdict}: {', '.join(rules)} (COS {report.cos.operation})"
+    if report.is_healed:
+        first = f"healed by a later try ({first})"
     return "\n".join([first, *(f"{item.rule}: {escaped(item.detail)}" for item in report.findings)])
 
 

@@ -48,6 +48,8 @@ def flow_suite(
     name = f"{report.sequence:06d} {cos.operation} {place}"
     if cos.key is not None:
         name += f"/{cos.key}"
+    if report.is_healed:
+        name += " (a later try came through)"
     total_ms = report.timing.total_ms
     return _suite(
         name,
@@ -60,6 +62,7 @@ def flow_suite(
             ("flow", report.flow_id),
             ("request-id", report.ids.request_id or ""),
             ("verdict", report.verdict),
+            *((("healed", "by a later try"),) if report.is_healed else ()),
         ),
         fails_from=fails_from,
         is_known=is_known,

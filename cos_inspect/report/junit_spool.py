@@ -46,13 +46,15 @@ class _Unnamed:
 
 
 class SuiteSpool:
-    """Suites in the order in which they came."""
+    """Suites in the order in which they came; those of failed tries after which another one came
+    through stand behind all others."""
 
     def __init__(self) -> None:
         self._file = _Unnamed()
+        self._healed = _Unnamed()
 
-    def add(self, suite: bytes) -> None:
-        self._file.add(suite)
+    def add(self, suite: bytes, *, is_healed: bool = False) -> None:
+        (self._healed if is_healed else self._file).add(suite)
 
     def add_lost(self, lost: Lost) -> None:
         """A suite of lost reports, where there are any."""
@@ -61,10 +63,12 @@ class SuiteSpool:
 
     def content(self) -> Iterator[bytes]:
         """All of them, in pieces of any size."""
-        return self._file.read(0)
+        yield from self._file.read(0)
+        yield from self._healed.read(0)
 
     def close(self) -> None:
         self._file.close()
+        self._healed.close()
 
 
 class JunitSpool:
@@ -88,7 +92,8 @@ class JunitSpool:
         """A suite per flow, then one per transfer. ``sign`` is called after each."""
         decoder = msgspec.json.Decoder(FlowReport)
         for start, length in self._places.values():
-            into.add(flow_suite(decoder.decode(b"".join(self._file.read(start, length)))))
+            report = decoder.decode(b"".join(self._file.read(start, length)))
+            into.add(flow_suite(report), is_healed=report.is_healed)
             sign()
         for transfer in transfers:
             into.add(transfer_suite(transfer))

@@ -34,10 +34,14 @@ def to_markdown(report: FlowReport) -> str:
 def _lines(report: FlowReport) -> Iterator[str]:
     cos, response = report.cos, report.response
     answer = "no answer" if response is None else str(response.status)
-    yield f"## {_SIGNS[report.verdict]} {text(cos.operation)} {answer}: {report.verdict}"
+    verdict = f"{report.verdict}, healed by a later try" if report.is_healed else report.verdict
+    yield f"## {_SIGNS[report.verdict]} {text(cos.operation)} {answer}: {verdict}"
     yield ""
     if cos.key is not None:
         yield f"{code(cos.key)} in {code(cos.bucket or 'an unknown bucket')}"
+        yield ""
+    if report.is_healed:
+        yield "A later try of this request came through. What is said here is of a failed one."
         yield ""
     for finding in _by_severity(report.findings):
         yield from _finding(finding)

@@ -63,6 +63,8 @@ class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
     transfer: str | None = None
     position: int | None = None
     attempt: int | None = None
+    healed: bool = False
+    """A later try of the same request came through."""
 
 
 class PagesWriter:
@@ -159,6 +161,7 @@ def row_of(report: FlowReport) -> Row:
         transfer=transfer.id if transfer else None,
         position=transfer.position if transfer else None,
         attempt=transfer.attempt if transfer else None,
+        healed=report.is_healed,
     )
 
 

@@ -94,6 +94,41 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
     return "\n".join(lines)
 
 
+class StoryLines:
+    """Lines of flows in order, but for failed tries after which another one came through: these
+    stand below that one, a line each."""
+
+    def __init__(self, *, width: int | None = None) -> None:
+        self._width = width
+        self._lines: list[str] = []
+        self._healed: dict[str, str] = {}
+
+    def add(self, report: FlowReport, line: str) -> None:
+        """``line`` is what ``flow_line`` says."""
+        if report.is_healed:
+            self._healed[report.flow_id] = _try_line(report, self._width)
+            return
+        earlier = report.transfer.earlier_tries if report.transfer else ()
+        below = [self._healed.pop(flow) for flow in earlier if flow in self._healed]
+        self._lines.append("\n".join((line, *below)))
+
+    def all(self) -> list[str]:
+        """Those whose last try is not among them come at the end."""
+        return [*self._lines, *self._healed.values()]
+
+
+def _try_line(report: FlowReport, width: int | None) -> str:
+    """A failed try in one sentence, to stand below the one that came through."""
+    clock = f"{report.started[11:19]}Z" if report.started else "unknown time"
+    attempt = report.transfer.attempt if report.transfer else None
+    said = "; ".join(f"{finding.rule}: {finding.detail}" for finding in report.findings)
+    status = str(report.response.status) if report.response else "no answer"
+    text = one_line(
+        f"before it, try {attempt} at {clock}, flow {report.sequence}: {status}. {said}".rstrip()
+    )
+    return "\n".join(_wrapped(text, max(width, _NARROWEST) if width else None, 4, 6))
+
+
 def closing_lines(
     *,
     verdicts: Mapping[str, int],

@@ -276,14 +276,7 @@ class History(msgspec.Struct, kw_only=True):
         }
         for flow_id in places.keys() & now.keys():
             was, place = places[flow_id], now[flow_id]
-            # What is said of a try changes with its number, as the last one, and as one
-            # that was refused for the clock.
-            if (was.attempt, was.is_last, was.chain.id, was.is_corrected) != (
-                place.attempt,
-                place.is_last,
-                place.chain.id,
-                place.is_corrected,
-            ) or place.is_last:
+            if _said_of(was) != _said_of(place) or place.is_last:
                 touched.add(flow_id)
         return touched
 
@@ -328,6 +321,12 @@ def source_name(seen: Observation) -> str | None:
 
 def object_name(place: str, key: str) -> str:
     return f"{place}\0{key}"
+
+
+def _said_of(place: Place) -> tuple[object, ...]:
+    """What is said of a try changes with its number, as the last one, as one that was refused
+    for the clock, and as one after which another came through."""
+    return place.attempt, place.is_last, place.chain.id, place.is_corrected, place.is_healed
 
 
 def _told_by(unheard: Unheard | None) -> set[str]:

@@ -111,6 +111,11 @@ class Place(msgspec.Struct, frozen=True):
         return self.attempt == len(self.chain.flows)
 
     @property
+    def is_healed(self) -> bool:
+        """Whether a later try came through, with the same body."""
+        return not self.is_last and self.chain.succeeded and self.chain.other_body is None
+
+    @property
     def is_corrected(self) -> bool:
         """Whether it was refused for the clock, which the client then corrected."""
         return self.chain.flows[self.attempt - 1] in self.chain.clock_corrected

@@ -925,3 +925,28 @@ def test_live_in_any_order_says_what_all_at_once_say(shuffle: random.Random) -> 
     flows = list(EVERYTHING)
     shuffle.shuffle(flows)
     assert told(flows)[0] == all_at_once(EVERYTHING)
+
+
+def test_failed_tries_are_healed_by_one_that_came_through() -> None:
+    busy = [put(str(n), b"x", float(n), **failure(503, "SlowDown")) for n in range(1, 4)]
+    last = put("4", b"x", 4.0)
+    for order in ([*busy, last], [last, *busy[::-1]]):
+        run = Run(order)
+        run.close()
+        places = {flow: report.transfer for flow, report in run.reports.items()}
+        assert [place.healed for _, place in sorted(places.items()) if place] == [True] * 3 + [
+            False
+        ]
+        assert places["4"] is not None
+        assert places["4"].earlier_tries == ("1", "2", "3")
+    run = Run(busy)
+    assert not any(report.is_healed for report in run.reports.values())
+
+
+def test_a_try_whose_body_was_lost_is_not_healed() -> None:
+    run = Run([put("1", b"four", 0.0, status=503), put("2", b"", 1.0)])
+    assert not run.reports["1"].is_healed
+    assert [found.rule for found in run.reports["2"].findings][-2:] == [
+        "retry-body-differs",
+        "retried",
+    ]

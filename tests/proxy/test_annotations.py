@@ -12,7 +12,7 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.recording.left_on_flow import left_on_flow
-from tests.report.build import finding, flow_report
+from tests.report.build import finding, flow_report, healed_try
 
 BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)
 
@@ -102,3 +102,10 @@ def test_unreadable_metadata_is_no_knowledge() -> None:
         flow.metadata["cos"] = data
         found = annotations.saved(flow)
         assert left_on_flow(found, request_head(flow.request), None).request_body is None
+
+
+def test_a_healed_try_is_seen_as_one() -> None:
+    flow = tflow.tflow(resp=True)
+    _leave(flow, healed_try())
+    first = flow.comment.splitlines()[0]
+    assert first == "healed by a later try (error: error-response (COS PutObject))"

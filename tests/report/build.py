@@ -1,5 +1,7 @@
 """Small reports for tests."""
 
+import msgspec
+
 from cos_inspect.model.flow_report import (
     BodyReport,
     ClientReport,
@@ -13,6 +15,7 @@ from cos_inspect.model.flow_report import (
     ResponseReport,
     Severity,
     TimingReport,
+    TransferReport,
 )
 
 
@@ -77,3 +80,10 @@ def flow_report(
         checks=[],
         findings=findings or [],
     )
+
+
+def healed_try(sequence: int = 1) -> FlowReport:
+    """A failed try after which another one came through."""
+    report = flow_report(sequence=sequence, status=503, findings=[finding("error-response")])
+    place = TransferReport(kind="retry", id="r", position=1, attempt=1, healed=True)
+    return msgspec.structs.replace(report, transfer=place)

@@ -9,7 +9,8 @@ from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport,
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
-from tests.report.build import finding, flow_report
+from cos_inspect.report.junit_spool import JunitSpool, SuiteSpool
+from tests.report.build import finding, flow_report, healed_try
 
 MATCH = Check(check="crc64", body="request", status="match", expected="1", actual="1")
 SKIPPED = Check(check="etag", body="request", status="skipped", reason="sse-kms")
@@ -141,3 +142,19 @@ def test_lost_reports_are_errors() -> None:
         "1 report lost: a<b",
         "2 reports lost: disk full",
     ]
+
+
+def test_healed_tries_come_last() -> None:
+    spool = JunitSpool()
+    healed, last = healed_try(1), flow_report(sequence=2, flow_id="2")
+    into = SuiteSpool()
+    for report in (healed, last):
+        spool.add(report, msgspec.json.encode(report))
+    spool.put_suites(into, [], lambda: None)
+    written = ElementTree.fromstring(b"<all>" + b"".join(into.content()) + b"</all>")
+    into.close()
+    spool.close()
+    names = [suite.get("name") or "" for suite in written]
+    assert [name[:6] for name in names] == ["000002", "000001"]
+    assert names[1].endswith("(a later try came through)")
+    assert written[1].get("failures") == "1"

@@ -15,7 +15,7 @@ from cos_inspect.model.flow_report import (
     Severity,
 )
 from cos_inspect.report.markdown import code, text, to_markdown
-from tests.report.build import finding, flow_report
+from tests.report.build import finding, flow_report, healed_try
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -138,3 +138,9 @@ def test_a_long_value_is_cut_and_says_so() -> None:
     written = to_markdown(flow_report(key="k" * 5000))
     assert "k" * 2001 not in written
     assert "(5000 characters)" in written
+
+
+def test_a_healed_try_says_so_first() -> None:
+    title, _, _, _, story, *_ = to_markdown(healed_try()).splitlines()
+    assert title.endswith("503: error, healed by a later try")
+    assert story.startswith("A later try of this request came through")

@@ -15,7 +15,7 @@ from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.pages import FLOWS_PER_FILE, ROWS_PER_FILE, PagesWriter, row_of
 from cos_inspect.report.writer import ReportWriter
-from tests.report.build import finding, flow_report
+from tests.report.build import finding, flow_report, healed_try
 
 ASSETS = Path(cos_inspect.__file__).parent / "report" / "assets"
 _CALL = re.compile(r"cosInspect\.(index|summary|row|flow)\((?:(\d+),)?'((?:[^'\\\n<]|\\.)*)'\)")
@@ -171,3 +171,9 @@ def test_the_writer_makes_pages_and_markdown(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_healed_try_is_marked_in_the_list(directory: ReportDirectory) -> None:
+    add(PagesWriter(directory), healed_try())
+    (row,) = calls(directory.path / "data/rows-0001.js")
+    assert row[2]["healed"] is True

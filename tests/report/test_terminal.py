@@ -1,14 +1,15 @@
 """The line per flow, and the summary at the end."""
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 import pytest
 from rich.cells import cell_len
 
-from cos_inspect.model.flow_report import Finding
+from cos_inspect.model.flow_report import Finding, FlowReport, TransferReport
 from cos_inspect.model.summary import Lost, TransferSummary
-from cos_inspect.report.terminal import closing_lines, flow_line, size_text, table
+from cos_inspect.report.terminal import StoryLines, closing_lines, flow_line, size_text, table
 from tests.report.build import finding, flow_report
 
 CHINESE = "年度报告/二〇二六年/腾讯云对象存储的使用情况总结与展望（最终版）.pdf"
@@ -140,3 +141,50 @@ def _transfer(name: str, state: str) -> TransferSummary:
         findings=[],
         flows=[],
     )
+
+
+def _tries(*flows: str, healed: bool = True) -> list[FlowReport]:
+    """A request that failed but for the last time."""
+    reports = []
+    for number, flow in enumerate(flows, 1):
+        is_last = number == len(flows)
+        place = TransferReport(
+            kind="retry",
+            id="r",
+            attempt=number,
+            healed=healed and not is_last,
+            earlier_tries=flows[:-1] if is_last else (),
+        )
+        found = [] if is_last else [finding("error-response")]
+        report = flow_report(flow_id=flow, sequence=number, findings=found)
+        reports.append(msgspec.structs.replace(report, transfer=place))
+    return reports
+
+
+def _story(reports: Iterable[FlowReport], width: int | None = None) -> list[str]:
+    lines = StoryLines(width=width)
+    for report in reports:
+        lines.add(report, flow_line(report, width=width))
+    return "\n".join(lines.all()).splitlines()
+
+
+def test_failed_tries_stand_below_the_one_that_came_through() -> None:
+    other = flow_report(flow_id="other")
+    first, second, last = _tries("1", "2", "3")
+    lines = _story([first, other, second, last])
+    assert [" ok " in line for line in lines] == [True, True, False, False]
+    assert lines[2].startswith("    before it, try 1 at 10:00:00Z, flow 1: 200. error-response: d")
+    assert "try 2" in lines[3]
+    assert all(len(line) <= 40 for line in _story([first, second, last], width=40))
+
+
+def test_a_request_that_never_came_through_stays_where_it_is() -> None:
+    first, last = _tries("1", "2", healed=False)
+    lines = _story([first, last])
+    assert " error " in lines[0]
+    assert "error-response" in lines[1]
+
+
+def test_a_healed_try_without_its_end_is_told_all_the_same() -> None:
+    first, _ = _tries("1", "2")
+    assert "try 1" in _story([first, flow_report()])[-1]

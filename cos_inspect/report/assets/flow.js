@@ -64,6 +64,18 @@
     section(id, title, el("p", { class: "start-line" }, first), body(side),
       table(`${title}: headers`, ["Header", "Value", "Meaning"], side.headers.map(header), "headers"));
 
+  // A failed try leads to the story's end, and the end to the tries before it.
+  const story = ({ transfer, flow_id: flow }) => {
+    if (!transfer) return null;
+    if (transfer.healed) {
+      const chain = (cosInspect.store.summary.retries || []).find((one) => one.flows.includes(flow));
+      const last = chain && cosInspect.store.rowOfFlow(chain.flows.at(-1));
+      return el("p", { class: "notice-text" }, "A later try of this request came through", last ? [": flow ", flowLink(last.n)] : "", ".");
+    }
+    const rows = (transfer.earlier_tries || []).map(cosInspect.store.rowOfFlow).filter(Boolean);
+    return rows.length ? el("p", { class: "notice-text" }, "Failed before: ", rows.map((row, i) => [i ? ", " : "", flowLink(row.n)]), ".") : null;
+  };
+
   // `near` has the numbers of the flows before and behind it in the list.
   const page = (report, near) => {
     const { cos, request, response } = report;
@@ -73,6 +85,7 @@
       el("h1", { tabindex: -1 }, badge(report.verdict), " ", el("span", { class: "muted" }, `#${report.sequence}`), " ", wire(cos.operation), " ",
         el("span", { class: `code ${!response || response.status >= 400 ? "bad" : ""}` }, response ? String(response.status) : "no answer")),
       el("p", { class: "object" }, wire(cos.key ?? cos.bucket ?? request.url, "mono")),
+      story(report),
       take(report),
       cosInspect.compare.chooser(report),
       report.findings.length

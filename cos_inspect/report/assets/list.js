@@ -20,7 +20,7 @@
   const line = (row, index) =>
     el(
       "tr",
-      { class: `row ${row.verdict}`, "aria-rowindex": index + 2, "data-index": index, onclick: (event) => {
+      { class: `row ${row.healed ? "healed" : row.verdict}`, "aria-rowindex": index + 2, "data-index": index, onclick: (event) => {
         if (!event.target.closest("a") && !String(getSelection())) event.currentTarget.querySelector("a").click();
       } },
       el("td", { class: "n" }, flowLink(row.n)),
@@ -30,7 +30,7 @@
       el("td", { class: "status" }, row.status === undefined ? "none" : String(row.status)),
       el("td", { class: "key", title: row.title ? `${row.title}\n${row.why}` : row.key || row.bucket || "" },
         wire(row.key ?? row.bucket ?? row.host, "name"),
-        row.rules.length ? el("span", { class: "why" }, row.rules.join(", ")) : null),
+        row.rules.length ? el("span", { class: "why" }, row.healed ? "healed: " : "", row.rules.join(", ")) : null),
       el("td", { class: "size" }, bytes(Math.max(row.sent || 0, row.received || 0))),
       el("td", { class: "ms" }, duration(row.ms)),
       el("td", { class: "client" }, row.client ? wire(row.client) : "unknown"),

@@ -22,8 +22,12 @@
         const number = counts.get(verdict) || 0;
         const label = number === 1 && verdict !== "ok" ? verdict : MANY[verdict];
         return el("li", null, el("a", { class: `tile ${verdict}${number ? "" : " none"}`, href: address(join(text, `verdict:${verdict}`)) },
-          icon(verdict), el("b", null, number.toLocaleString("en")), " ", label));
+          icon(verdict), el("b", null, number.toLocaleString("en")), " ", label, healedOf(rows, verdict)));
       }));
+  };
+  const healedOf = (rows, verdict) => {
+    const number = rows.filter((row) => row.healed && row.verdict === verdict).length;
+    return number ? el("small", null, ` (${number.toLocaleString("en")} healed)`) : null;
   };
   const join = (text, word) => {
     const field = word.slice(0, word.indexOf(":") + 1);
@@ -41,6 +45,7 @@
       if (group.items.length < EACH) group.items.push(item());
     };
     for (const row of rows) {
+      if (row.healed) continue;
       if (row.verdict === "error" || row.verdict === "warning") {
         add(row.verdict, worstRule(row), row.title, () =>
           el("li", null, flowLink(row.n), " ", el("span", { class: "what" }, wire(row.op), " ", wire(row.key ?? row.bucket ?? row.host, "name")),
@@ -113,11 +118,13 @@
   };
 
   const headline = (rows) => {
-    const broken = rows.filter((row) => row.verdict === "error").length;
-    const doubtful = rows.filter((row) => row.verdict === "warning").length;
+    const broken = rows.filter((row) => row.verdict === "error" && !row.healed).length;
+    const doubtful = rows.filter((row) => row.verdict === "warning" && !row.healed).length;
+    const healed = rows.filter((row) => row.healed).length;
     if (!rows.length) return "No COS flows yet";
     if (broken) return `${broken.toLocaleString("en")} of ${count(rows.length, "flow")} ${broken === 1 ? "is" : "are"} broken`;
     if (doubtful) return `${doubtful.toLocaleString("en")} of ${count(rows.length, "flow")} ${doubtful === 1 ? "needs" : "need"} a look`;
+    if (healed) return `Everything came through in the end, after ${count(healed, "failed try", "failed tries")}`;
     return rows.length === 1 ? "The one flow is fine" : `All ${count(rows.length, "flow")} are fine`;
   };
   const span = (rows) => {
@@ -136,10 +143,10 @@
       store.problems.map((problem) => el("p", { class: "problem", role: "alert" }, badge("warning"), " ", problem)),
       rows.length ? tiles(rows, "") : null,
       wrong(rows),
+      cosInspect.transfers.retries(),
       timeLine(rows, ""),
       rows.length ? facets(rows) : null,
       cosInspect.transfers.overview(6),
-      cosInspect.transfers.retries(),
       cosInspect.transfers.connections(),
       cosInspect.transfers.readBack(),
       rows.length ? section("flows", "All flows", list.element) : null);
