@@ -276,10 +276,10 @@
   };
 
   const mark = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-  const row = ({ kind, name, first, second, matters, why }) =>
+  const rowOf = (one, other) => ({ kind, name, first, second, matters, why }) =>
     el("tr", { class: matters ? "matters" : "no-matter" },
       el("th", { scope: "row" }, cosInspect.differences.kinds[kind].title, name ? [" ", wire(name, "mono")] : null),
-      el("td", { class: "value" }, wire(first, "mono")), el("td", { class: "value" }, wire(second, "mono")),
+      el("td", { class: "value", "data-label": `#${one.sequence}` }, wire(first, "mono")), el("td", { class: "value", "data-label": `#${other.sequence}` }, wire(second, "mono")),
       el("td", { class: "meaning" }, matters ? null : el("span", { class: "muted" }, "Does not matter. "), mark(why)));
   const outcome = (report) =>
     el("li", null, flowLink(report.sequence), " ", badge(report.verdict), " ", wire(report.cos.operation), " ",
@@ -292,6 +292,7 @@
     const columns = ["What", `#${first.sequence}`, `#${second.sequence}`, "What it means"];
     const [some, others] = [differences.filter((each) => each.matters), differences.filter((each) => !each.matters)];
     const { button } = cosInspect.copy;
+    const row = rowOf(first, second);
     return el("div", { class: "compare-page" },
       el("nav", { class: "crumbs", "aria-label": "Compare" },
         el("a", { href: `#${number6(first.sequence)}`, id: "back" }, `← #${first.sequence}`), el("a", { class: "step", href: address_(second.sequence, first.sequence) }, "Swap")),
