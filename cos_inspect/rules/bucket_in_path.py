@@ -31,7 +31,13 @@ def bucket_in_path(cos: CosExchange) -> BucketTwice | None:
         return None
     first, _, rest = key.partition("/")
     if endpoint.kind == "custom":
-        if not (_BUCKET.fullmatch(first) and _failed(cos) and _means_key(cos, first)):
+        if not _BUCKET.fullmatch(first):
+            return None
+        # A signature is of the path: it reached COS as it is.
+        is_stored = cos.operation.uploads_object and cos.succeeded and bool(rest)
+        if is_stored and cos.signed.place == "header" and cos.from_cos:
+            return _twice(cos, first, key, f"{cos.request.host} is a domain of one bucket")
+        if not (_failed(cos) and _means_key(cos, first)):
             return None
         of_bucket = not rest and not _OF_BUCKETS.isdisjoint(read_query(cos.request.target).first)
         if not of_bucket and cos.response.status not in (404, 405):
@@ -47,6 +53,10 @@ def bucket_in_path(cos: CosExchange) -> BucketTwice | None:
             return None
     else:
         return None
+    return _twice(cos, first, key, where)
+
+
+def _twice(cos: CosExchange, first: str, key: str, where: str) -> BucketTwice:
     stored = cos.succeeded
     shown = key[:_LONGEST_SHOWN]
     return BucketTwice(

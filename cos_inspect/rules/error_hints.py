@@ -9,10 +9,12 @@ import msgspec
 from cos_inspect.cos.arguments import bad_arguments
 from cos_inspect.cos.copy_source import CopySource, copy_source_of
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.error import read_xml_fields
 from cos_inspect.cos.escapes import escaped_again
 from cos_inspect.cos.target import read_query, split_target
 
 _ARGUMENT_CODES = frozenset(("InvalidArgument", "InvalidRequest", "BadRequest", "BadRquest"))
+_NAMED = frozenset(("ArgumentName", "ArgumentValue"))
 _MOST_NAMED = 4
 _LONGEST_SHOWN = 300
 _LONGEST_EXTENSION = 6
@@ -28,7 +30,14 @@ class Hint(msgspec.Struct, frozen=True):
 
 def hints(cos: CosExchange) -> tuple[Hint, ...]:
     """What is to be added to the meaning of the error's code."""
-    return (*_of_copy(cos), *_of_arguments(cos), *_of_website(cos), *_of_page(cos), *_of_key(cos))
+    return (
+        *_of_copy(cos),
+        *_of_rename(cos),
+        *_of_arguments(cos),
+        *_of_website(cos),
+        *_of_page(cos),
+        *_of_key(cos),
+    )
 
 
 def _of_copy(cos: CosExchange) -> Iterator[Hint]:
@@ -65,12 +74,36 @@ def _of_arguments(cos: CosExchange) -> Iterator[Hint]:
         if source is None or bad.name.lower() != source.header
     ]
     if not found:
+        yield from _as_named(cos)
         return
     yield Hint(
         f"In this request {'; '.join(bad.words for bad in found[:_MOST_NAMED])}.",
         f"Correct {found[0].name}.",
         {"arguments": {bad.name: bad.value for bad in found[:_MOST_NAMED]}},
     )
+
+
+def _as_named(cos: CosExchange) -> Iterator[Hint]:
+    """The argument that the error's body names."""
+    response = cos.response
+    named = read_xml_fields(response.body.text, _NAMED) if response is not None else {}
+    name = (named.get("ArgumentName") or "").strip()
+    if name:
+        value = (named.get("ArgumentValue") or "").strip()
+        yield Hint(
+            f"COS means {_shown(name)}{f', which is {_shown(value)}' if value else ''}.",
+            evidence={"arguments": {_shown(name): _shown(value) or None}},
+        )
+
+
+def _of_rename(cos: CosExchange) -> Iterator[Hint]:
+    source = cos.request.headers.get("x-cos-rename-source")
+    if cos.operation.name == "RenameObject" and source and _may_be_missing(cos):
+        yield Hint(
+            f"What is missing is the source, {_shown(source)} (x-cos-rename-source), or the"
+            " directory of the new name.",
+            evidence={"rename_source": _shown(source)},
+        )
 
 
 def _of_website(cos: CosExchange) -> Iterator[Hint]:

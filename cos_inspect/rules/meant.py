@@ -99,10 +99,11 @@ def processing_not_applied(cos: CosExchange, _checks: Sequence[Check]) -> Iterat
     if wanted is None or _has_result(response) is not False:
         return
     why, evidence = wanted
+    stored = cos.operation.uploads_object or cos.operation.name == "CompleteMultipartUpload"
     yield PROCESSING_NOT_APPLIED.finding(
         f"{cos.operation.name} asked for processing with Pic-Operations, and the answer"
-        f" {response.status} has no UploadResult: the upload was stored and nothing was made of"
-        f" it.{why}",
+        f" {response.status} has no UploadResult:"
+        f" {'the upload was stored and ' if stored else ''}nothing was made of it.{why}",
         **evidence,
     )
 

@@ -64,6 +64,13 @@ def test_what_worked() -> None:
     read = read_exchange(exchange(target=target, answer=CONTENT, answer_headers=done))
     assert read is not None
     assert bucket_in_path(read) is None, "somebody has such a folder"
+    signed: Fields = (("Authorization", f"AWS4-HMAC-SHA256 Credential={'A' * 20}/20200102/x/s3/y"),)
+    reached = read_exchange(
+        exchange("PUT", target, host=DOMAIN, headers=signed, body=CONTENT, answer_headers=done),
+        [DOMAIN],
+    )
+    assert reached is not None
+    assert bucket_in_path(reached) is not None, "the path is signed, so nobody changed it"
     under_domain = read_exchange(
         exchange("PUT", target, host=DOMAIN, body=CONTENT, answer_headers=done), [DOMAIN]
     )

@@ -134,3 +134,16 @@ def test_a_key_that_was_escaped_twice_when_it_was_asked_for() -> None:
     assert not told("/100%25.txt", "NoSuchKey", 404)
     assert "%252F" in told("/dir%2Fpart.bin", "NoSuchKey", 404)
     assert not told("/dir/part.bin", "NoSuchKey", 404)
+
+
+def test_the_argument_that_the_error_names() -> None:
+    extra = b"<ArgumentName>prefix</ArgumentName><ArgumentValue>a b</ArgumentValue></Error>"
+    body = error("InvalidArgument").replace(b"</Error>", extra)
+    found = only(exchange(target="/?prefix=a%20b", status=400, answer=body), ERROR_RESPONSE.id)
+    assert "COS means prefix, which is a b." in found.detail
+    assert found.evidence["arguments"] == {"prefix": "a b"}
+
+
+def test_what_is_missing_when_something_is_renamed() -> None:
+    source: Fields = (("x-cos-rename-source", "old/a.txt"),)
+    assert "old/a.txt" in told("/b.txt", "NoSuchKey", 404, method="PUT", headers=source)
