@@ -36,6 +36,7 @@ _ROLES = {
     "answer": "sets a header of the answer",
     "version": "names a version",
     "listing": "limits or continues a list",
+    "extent": "says where, or how much",
 }
 _CONTEXTS = {
     "batch": "jobs over many objects",
