@@ -10,7 +10,7 @@ documents as fixed is held against a value.
 import binascii
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 import msgspec
@@ -30,7 +30,9 @@ _ETAG = re.compile(r'"(?:[0-9a-f]{32}(?:-[1-9][0-9]{0,4})?|[0-9a-f]{40})"')
 _ETAG_TEXT = re.compile(r"(?:[0-9a-f]{32}(?:-[1-9][0-9]{0,4})?|[0-9a-f]{40})")
 _WEAK_ETAG = re.compile(r'W/"[^"]*"')
 # A server or CDN that compresses marks the tag: "…-gzip", "…--gzip" or "…;gzip".
-_RECODED_ETAG = re.compile(r'"[0-9a-f]{32,40}(?:-[0-9]+)?(?:--?|;)(?:gzip|br|deflate|zstd)"')
+_RECODED_ETAG = re.compile(
+    r'"(?:[0-9a-f]{32}|[0-9a-f]{40})(?:-[1-9][0-9]{0,4})?(?:--?|;)(?:gzip|br|deflate|zstd)"'
+)
 _IMF_DATE = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?:0[1-9]|[12][0-9]|3[01]) "
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} "
@@ -98,7 +100,8 @@ def _one_of(words: frozenset[str], issue: str) -> Checker:
     found = (issue,)
 
     def check(value: str) -> tuple[str, ...]:
-        return _FINE if value.lower() in words else found
+        # Letters of other alphabets become Latin ones in lower case.
+        return _FINE if value.isascii() and value.lower() in words else found
 
     return check
 
@@ -114,11 +117,12 @@ def _etag(value: str) -> tuple[str, ...]:
     if _WEAK_ETAG.fullmatch(value) or _RECODED_ETAG.fullmatch(value):
         return _FINE
     issues = []
+    tag = value[1:-1]
     if len(value) < 2 or not value[0] == value[-1] == '"':
         issues.append("not quoted")
-    tag = value.strip('"')
+        tag = value.strip('"')
     if not _ETAG_TEXT.fullmatch(tag):
-        upper = _ETAG_TEXT.fullmatch(tag.lower())
+        upper = tag.isascii() and _ETAG_TEXT.fullmatch(tag.lower())
         issues.append("upper case" if upper else "not 32 hex digits, 32 with a part count, or 40")
     return tuple(issues)
 
@@ -156,8 +160,15 @@ def _day(value: str) -> tuple[str, ...]:
     return _FINE if value.startswith(weekday) else (f"that day is a {weekday}",)
 
 
-def _connection(value: str) -> tuple[str, ...]:
-    return _FINE if value.lower() in _CONNECTIONS else ("neither keep-alive nor close",)
+def _iso_date(value: str) -> tuple[str, ...]:
+    if not _ISO_DATE.fullmatch(value):
+        return ("not a date and time (2023-10-13T09:13:10Z)",)
+    try:
+        # A leap second is none that Python knows.
+        datetime.fromisoformat(value.replace(":60", ":59"))
+    except ValueError:
+        return ("names a time that does not exist",)
+    return _FINE
 
 
 def _base64_of(size: int, what: str) -> Checker:
@@ -280,7 +291,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "amz-sse-algorithm": _pattern(_ALGORITHM, "not the name of an algorithm"),
     "base64": _base64,
     "boolean": _one_of(_BOOLEANS, "neither true nor false"),
-    "connection": _connection,
+    "connection": _one_of(_CONNECTIONS, "neither keep-alive nor close"),
     "content-range": _content_range,
     "copy-range": _copy_range,
     "copy-source": _copy_source,
@@ -295,7 +306,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "grants": _pattern(_GRANTS, 'not of the form id="…"'),
     "host": _pattern(_HOST, "not a host"),
     "integer": _pattern(_INTEGER, "not a whole number"),
-    "iso-date": _pattern(_ISO_DATE, "not a date and time (2023-10-13T09:13:10Z)"),
+    "iso-date": _iso_date,
     "json": _json,
     "key256": _base64_of(32, "of key"),
     "kms-context": _kms_context,

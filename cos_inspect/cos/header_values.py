@@ -18,7 +18,7 @@ _ETAG = re.compile(
     r"([0-9a-f]{32}|[0-9a-f]{40})(?:-([1-9][0-9]{0,4}))?((?:--?|;)(?:gzip|br|deflate|zstd))?"
 )
 _CONTENT_RANGE = re.compile(
-    r"bytes[ \t]++([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII | re.IGNORECASE
+    r"bytes[ \t]++([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20}|\*)", re.ASCII | re.IGNORECASE
 )
 _LONGEST_ETAG = 128
 _MD5_IN_BASE64 = 24

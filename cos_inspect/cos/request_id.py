@@ -7,7 +7,7 @@ documented). A trace id is base64 of 128 hex digits that cannot be read further.
 """
 
 import re
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from typing import Literal
 
 import msgspec
@@ -89,8 +89,11 @@ def _decoded(letters: str) -> str | None:
     """The ASCII text behind base64 letters without their padding."""
     if len(letters) % 4 == 1:
         return None
-    data = a2b_base64(letters + "=" * (-len(letters) % 4))
-    return data.decode("ascii") if data.isascii() else None
+    padded = letters + "=" * (-len(letters) % 4)
+    data = a2b_base64(padded)
+    # The last letter may have bits that no encoder writes: then it was another one.
+    written = b2a_base64(data, newline=False) == padded.encode()
+    return data.decode("ascii") if written and data.isascii() else None
 
 
 def _address(field: str) -> str:
