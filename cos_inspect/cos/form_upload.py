@@ -16,6 +16,9 @@ MAX_FIELDS_TOTAL = 1024 * 1024
 """Bytes kept of all values together."""
 MAX_PARTS = 1000
 MAX_BOUNDARY = 256
+MAX_PART_HEAD = 16 * 1024
+"""Bytes of a part's header lines; a file name may be long."""
+_MAX_PART_LINES = 100
 
 
 def form_boundary(content_type: str | None) -> bytes | None:
@@ -75,6 +78,8 @@ class FormUploadDecoder:
         self._kept_bytes = 0
         self._fields_before_file = 0
         self._part_after_file = False
+        self._in_head = False
+        """The header lines of a part are under way."""
         self._header_name = b""
         self._header_value = b""
         self._pieces: list[bytes | memoryview] = []
@@ -101,6 +106,8 @@ class FormUploadDecoder:
                     "on_part_end": self._on_part_end,
                     "on_end": self._on_end,
                 },
+                max_header_count=_MAX_PART_LINES,
+                max_header_size=MAX_PART_HEAD,
             )
             # It warns of malformed bodies; here they are a result, not a log line.
             self._parser.logger = self._parser.logger.getChild("silent")
@@ -144,9 +151,16 @@ class FormUploadDecoder:
         try:
             self._parser.write(data)
         except FormParserError as error:
-            # The library reports -1 where it gives no offset.
-            at = self._offset + max(getattr(error, "offset", -1), 0)
-            self._break(f"not well-formed at byte {at}")
+            if self._in_head:
+                # Which of the two is noticed first, and where, depends on how the body was split.
+                self._break(
+                    f"the header lines of part {self._parts} are too long to be read,"
+                    " or not well-formed"
+                )
+            else:
+                # The library reports -1 where it gives no offset.
+                at = self._offset + max(getattr(error, "offset", -1), 0)
+                self._break(f"not well-formed at byte {at}")
         self._offset += len(data)
         pieces = self._pieces
         self._pieces = []
@@ -185,6 +199,7 @@ class FormUploadDecoder:
             self._break(f"more than {MAX_PARTS} parts")
             raise FormParserError("stop")
         self._part = _Part()
+        self._in_head = True
         self._header_name = b""
         self._header_value = b""
 
@@ -211,6 +226,7 @@ class FormUploadDecoder:
             part.content_type = value.decode("utf-8", "replace").strip()
 
     def _on_headers_finished(self) -> None:
+        self._in_head = False
         part = self._part
         if part is None:
             return
