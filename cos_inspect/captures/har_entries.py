@@ -33,6 +33,8 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _STRING_END = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 """Of a pair that stands for one character beyond the first plane."""
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of pairs that stand for no byte either."""
 _CREATOR = re.compile(rb'"creator"\s*:\s*\{[^{}]*?"name"\s*:\s*"([^"]*)"')
 _FILLING = re.compile(rb"[ \t\r\n,]*+")
 _OPENING = b"{["
@@ -293,7 +295,7 @@ def _plain(chunk: bytes) -> bytes:
     at = 0
     for found in re.finditer(rb"(?:\\u[0-9a-fA-F]{4}|\\.)++", chunk):
         parts.append(chunk[at : found.start()])
-        text = json.loads(b'"' + found[0] + b'"')
+        text = _NO_BYTE.sub("\ufffd", json.loads(b'"' + found[0] + b'"'))
         parts.append(text.encode("utf-8", "surrogateescape"))
         at = found.end()
     parts.append(chunk[at:])

@@ -159,7 +159,9 @@ def _parsed_authority(authority: str) -> tuple[str, int | None]:
 _LONGEST_NAME = 255
 """Bytes of a DNS name (RFC 1035)."""
 _LAST_PORT = 65535
-_AUTHORITY = re.compile(r"([^:]++|\[.+\])(?::([0-9]{1,5}))?+")
+_LONGEST_HOST = 4 * _LONGEST_NAME
+"""Characters that are looked at: the codec takes long over long ones."""
+_AUTHORITY = re.compile(r"([^:]++|\[.+\])(?::0*([0-9]{1,5}))?+")
 _LABEL = re.compile(rb"[A-Za-z0-9_-]{1,63}+")
 
 
@@ -180,16 +182,20 @@ def parse_authority(authority: str) -> tuple[str, int | None]:
 
 def _is_host(host: str) -> bool:
     """A DNS name (with underscores), or an IP address."""
+    if len(host) > _LONGEST_HOST:
+        return False
     try:
         name = host.encode("idna")
+        name.decode("idna")
     except UnicodeError:
         return False
     if len(name) > _LONGEST_NAME:
         return False
-    if all(_LABEL.fullmatch(label) for label in name.removesuffix(b".").split(b".")):
+    name = name.removesuffix(b".")
+    if all(_LABEL.fullmatch(label) for label in name.split(b".")):
         return True
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(name.decode("idna"))
     except ValueError:
         return False
     return True
