@@ -95,7 +95,12 @@ def _refused(name: str, value: object, allowed: str) -> exceptions.OptionsError:
 
 
 def _directory(value: str) -> Path:
-    path = Path(value).expanduser()
+    if "\0" in value:
+        raise _refused("cos_report_dir", value, "a path without a zero byte")
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        raise _refused("cos_report_dir", value, "the home of a user that exists") from None
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from cos_inspect.model.flow_report import Finding, FlowReport
+from cos_inspect.model.plain_text import escaped
 from cos_inspect.model.summary import TransferSummary
 
 _LARGEST = 16 * 1024 * 1024
@@ -86,9 +87,9 @@ def read_baseline(path: Path) -> Baseline:
     try:
         held = msgspec.json.decode(_content(path), type=BaselineFile)
     except OSError as error:
-        raise BaselineError(f"{path}: {error.strerror or error}") from error
+        raise BaselineError(f"{escaped(str(path))}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BaselineError(f"{path}: is no baseline: {error}") from error
+        raise BaselineError(f"{escaped(str(path))}: is no baseline: {error}") from error
     return Baseline(held.findings)
 
 
@@ -97,12 +98,12 @@ def _content(path: Path) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
         kind = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
-            raise BaselineError(f"{path}: is not a file")
+            raise BaselineError(f"{escaped(str(path))}: is not a file")
         if stat.S_ISFIFO(kind):
             os.set_blocking(file.fileno(), True)
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise BaselineError(f"{path}: is larger than 16 MiB, as no baseline is")
+        raise BaselineError(f"{escaped(str(path))}: is larger than 16 MiB, as no baseline is")
     return content
 
 
