@@ -1,9 +1,13 @@
 # To be sourced, under `set -euo pipefail`. Finds a Python, makes .venv in the
 # checkout where it is missing or stale, and puts it first on PATH.
-# Sets `root` (the checkout) and `python` (that of .venv).
+# Sets `root` (the checkout), `python` (that of .venv), and `atheris` (what pip is to be
+# asked for, by those who want it).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=$root/.venv/bin/python
+# Not among the packages of .venv: there are wheels for some machines alone.
+# shellcheck disable=SC2034
+atheris=atheris==3.1.0
 
 _fits() {
   "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1
