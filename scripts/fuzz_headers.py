@@ -208,7 +208,7 @@ def _read(value: str, grammar: str, *, is_fine: bool) -> None:
         agree("CRC-64", crc64, int(value))
     if is_fine and grammar == "md5":
         agree("MD5", md5, base64.b64decode(value).hex())
-    if is_fine and grammar == "etag":
+    if is_fine and grammar == "etag" and len(value) <= 128:
         demand(etag is not None, f"the good ETag {value!r} is not read")
     if is_fine and grammar == "content-range" and len(value) < 60 and "*" not in value:
         demand(span is not None, f"the good Content-Range {value!r} is not read")
