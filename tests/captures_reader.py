@@ -21,6 +21,9 @@ from cos_inspect.digests import Digester
 from cos_inspect.model.exchange import (
     Body,
     BodyEnd,
+    BrokeOff,
+    Change,
+    Connection,
     Exchange,
     Headers,
     Request,
@@ -32,9 +35,22 @@ from cos_inspect.recording.stream_tap import BodyMeter
 CAPTURES = Path(__file__).parent / "captures"
 _SEPARATOR = "=== response ===\n"
 _DIRECTIVE = re.compile(r"# ([a-z-]+): *(.*)")
-_ONCE = frozenset({"verdict", "clock", "took", "scheme", "operation", "encryption", "error"})
+_ONCE = frozenset(
+    {
+        "verdict",
+        "clock",
+        "took",
+        "scheme",
+        "operation",
+        "encryption",
+        "error",
+        "answered-by",
+        "broke-off",
+        "by-address",
+    }
+)
 _REPEATED = frozenset(
-    {"finding", "check", "evidence", "secret", "hosts", "body", "dropped", "padded"}
+    {"finding", "check", "evidence", "secret", "hosts", "body", "dropped", "padded", "changed"}
 )
 _ENDS = {
     "cut": BodyEnd.CUT,
@@ -114,6 +130,10 @@ def read_capture(path: Path) -> Capture:
         error=once.get("error"),
         hosts=hosts,
         dropped_headers=tuple(_field(line) for line in repeated["dropped"]),
+        changes=tuple(_change(line) for line in repeated["changed"]),
+        answered_by=once.get("answered-by"),
+        broke_off=_broke_off(once.get("broke-off")),
+        by_address="by-address" in once,
     )
     return Capture(
         exchange=exchange,
@@ -165,6 +185,36 @@ def _field(line: str) -> tuple[str, str]:
     return name, value.removeprefix(" ")
 
 
+def _change(line: str) -> Change:
+    """``header Host: one.example -> other.example (map_remote)``; ``-`` for what is not there."""
+    part, _, rest = line.partition(" ")
+    name = None
+    if part == "header":
+        name, _, rest = rest.partition(": ")
+    values, _, by = rest.removesuffix(")").rpartition(" (")
+    client, arrow, sent = values.partition(" -> ")
+    if not arrow or not by:
+        raise ValueError(f"no change: {line!r}")
+    return msgspec.convert(
+        {
+            "part": part,
+            "name": name,
+            "client": None if client == "-" else client,
+            "sent": None if sent == "-" else sent,
+            "by": by,
+        },
+        Change,
+    )
+
+
+def _broke_off(said: str | None) -> BrokeOff | None:
+    """``client``, ``server``, or ``proxy`` and its option."""
+    if said is None:
+        return None
+    by, _, option = said.partition(" ")
+    return msgspec.convert({"by": by, "option": option or None}, BrokeOff)
+
+
 def _padded(headers: Headers, side: str, said: list[str]) -> Headers:
     """With values made as long as the comments say; they would fill pages."""
     lengths = {
@@ -208,6 +258,10 @@ def build_exchange(
     error: str | None = None,
     hosts: Sequence[str] = (),
     dropped_headers: tuple[tuple[str, str], ...] = (),
+    changes: tuple[Change, ...] = (),
+    answered_by: str | None = None,
+    broke_off: BrokeOff | None = None,
+    by_address: bool = False,
 ) -> Exchange:
     """An exchange whose bodies' facts are those that the proxy would have taken.
 
@@ -235,6 +289,8 @@ def build_exchange(
             http_version=version,
             headers=response_headers,
             body=_body(BodyMeter(plan), answer_content, response_end),
+            by="server" if answered_by is None else "proxy",
+            option=answered_by,
         )
     return Exchange(
         flow_id=flow_id,
@@ -248,6 +304,7 @@ def build_exchange(
             headers=headers,
             body=request_body,
             dropped_headers=dropped_headers,
+            changes=changes,
         ),
         response=answer,
         timing=Timing(
@@ -255,8 +312,11 @@ def build_exchange(
             request_end=clock + took / 4,
             response_start=clock + took - min(took / 4, 1.0) if answer else None,
             response_end=clock + took if answer else None,
+            failed=None if error is None else clock + took,
         ),
         error=error,
+        connection=Connection(by_address=by_address),
+        broke_off=broke_off,
     )
 
 

@@ -3,6 +3,7 @@
 Of mitmproxy itself only the migrations of older versions are used.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -25,11 +26,14 @@ from cos_inspect.captures.tnetstring import (
 )
 from cos_inspect.digests import crc64
 from cos_inspect.model.exchange import Timing, known_moment
+from cos_inspect.recording.actors import Peers, marked_answer, peer_name
+from cos_inspect.recording.break_off import broke_off_by_words
 from cos_inspect.recording.left_on_flow import left_on_flow, saved_data
 from cos_inspect.recording.message_heads import (
     AnswerHead,
     Fields,
     RequestHead,
+    announced_length,
     headers_of,
     request_of,
 )
@@ -100,6 +104,8 @@ class FlowFile:
 
 _OTHER_TYPES = ("tcp", "udp", "dns", "websocket")
 _WEBSOCKET = ("websocket", b"websocket")
+_LONGEST_TEXT = 1000
+"""Characters of what is said of a connection."""
 
 
 class _TooNewError(Exception):
@@ -165,12 +171,18 @@ def _recorded_flow(state: State, flow_id: str) -> RecordedFlow:
         server.get("timestamp_tcp_setup"),
         server.get("timestamp_tls_setup"),
     )
+    replay = state.get("is_replay")
+    blocked = isinstance(metadata, dict) and metadata.get("blocklisted") is True
+    answer_head = None
+    answered_by = None
+    if answer is not None and fields is not None:
+        made = answer["status_code"], answer["reason"], answer["http_version"]
+        answer_head = AnswerHead(fields, *made)
+        answered_by = marked_answer(answer_head, blocked=blocked, replay=replay, saved=True)
     return RecordedFlow(
         flow_id=flow_id,
         head=head,
-        answer=None
-        if answer is None or fields is None
-        else AnswerHead(fields, answer["status_code"], answer["reason"], answer["http_version"]),
+        answer=answer_head,
         sent=asked["content"],
         received=None if answer is None else answer["content"],
         timing=Timing(
@@ -185,7 +197,22 @@ def _recorded_flow(state: State, flow_id: str) -> RecordedFlow:
         error=error,
         client_address=_peer(client),
         server_address=_peer(server),
-        is_replay=state.get("is_replay") == "request",
+        is_replay=replay == "request",
+        answered_by=answered_by,
+        broke_off=broke_off_by_words(
+            error,
+            request_whole=asked["timestamp_end"] is not None,
+            announced=announced_length(head.fields) if error is not None else None,
+            answered=answer is not None,
+            blocked=blocked,
+        ),
+        peers=Peers(
+            client=peer_name(client.get("peername")),
+            server=peer_name(server.get("peername")),
+            sni=_short_text(client.get("sni")),
+            tls=_short_text(client.get("tls_version")),
+            mode=_mode(client.get("proxy_mode")),
+        ),
         left=left,
     )
 
@@ -211,6 +238,15 @@ def _error(state: object) -> tuple[str, float | None]:
     held = state if isinstance(state, dict) else {}
     message = held.get("msg")
     return message if isinstance(message, str) else "unknown", known_moment(held.get("timestamp"))
+
+
+def _short_text(value: object) -> str | None:
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else None
+
+
+def _mode(spec: object) -> str:
+    """The kind of a proxy mode, as in ``reverse:https://example.com@8080``."""
+    return re.split("[:@]", spec, maxsplit=1)[0] if isinstance(spec, str) else "regular"
 
 
 def _text(value: object) -> str:

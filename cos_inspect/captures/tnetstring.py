@@ -31,7 +31,16 @@ _CONNECTIONS = frozenset({"client_conn", "server_conn"})
 _PASSED_OVER = frozenset({"backup", "websocket"})
 _BODIES = frozenset({"request", "response"})
 _CONNECTION_MEMBERS = frozenset(
-    {"id", "peername", "timestamp_start", "timestamp_tcp_setup", "timestamp_tls_setup"}
+    {
+        "id",
+        "peername",
+        "proxy_mode",
+        "sni",
+        "timestamp_start",
+        "timestamp_tcp_setup",
+        "timestamp_tls_setup",
+        "tls_version",
+    }
 )
 
 _FAULTS = (ValueError, LookupError, TypeError, RecursionError)

@@ -259,7 +259,8 @@ def read_exchange(
         form = Headers((field.name, field.value) for field in payload.fields)
     encryption_fields = request.headers if form is None else form
     headers = response.headers if response else _NO_HEADERS
-    error = _read_error(operation, response) if response else None
+    by_server = response is not None and response.by == "server"
+    error = _read_error(operation, response) if response and by_server else None
     request_id = _first(headers, _ID_HEADERS) or (error.request_id if error else None)
     trace_id = _first(headers, _TRACE_HEADERS) or (error.trace_id if error else None)
     signed = read_signed(request.headers, request.target, form)
@@ -276,7 +277,7 @@ def read_exchange(
         copy_source_key=read_customer_key(request.headers, copy_source=True),
         request_headers=annotate(request.headers, "request"),
         response_headers=annotate(headers, "response"),
-        from_cos=response is not None and _is_from_cos(headers, error, endpoint.family),
+        from_cos=by_server and _is_from_cos(headers, error, endpoint.family),
         through_cdn=is_cdn(headers),
         request_id=request_id,
         request_id_read=read_request_id(request_id) if request_id else None,

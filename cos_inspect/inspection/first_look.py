@@ -6,15 +6,25 @@ from datetime import UTC, datetime
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.cos.headers import AnnotatedHeader, beyond
-from cos_inspect.inspection.redaction import Redactor, Watched, redacted
+from cos_inspect.cos.headers import AnnotatedHeader, beyond, describe
+from cos_inspect.inspection.redaction import Redactor, Watched, mask, redacted
 from cos_inspect.inspection.second_look import Revision, revised
 from cos_inspect.inspection.ticket import ticket_line
-from cos_inspect.model.exchange import Body, Exchange, Headers, known_moment
+from cos_inspect.model.exchange import (
+    Body,
+    Change,
+    Connection,
+    Exchange,
+    Headers,
+    known_moment,
+)
 from cos_inspect.model.flow_report import (
     BodyReport,
+    BrokeOffReport,
+    ChangeReport,
     Check,
     ClientReport,
+    ConnectionReport,
     CosReport,
     EncryptionReport,
     ErrorReport,
@@ -72,7 +82,8 @@ def first_look(
     seen = observe(cos)
     findings: list[Finding] = []
     pending: tuple[Pending, ...] = ()
-    if not seen.stopped:
+    # What the proxy answered or ended itself says nothing of COS.
+    if not seen.stopped and not exchange.ended_by_proxy:
         occasions = preconditions_of(cos, checks)
         for find in finders(occasions, ignore):
             findings += find(cos, checks)
@@ -85,10 +96,14 @@ def first_look(
                 for each in find(cos, checks)
             )
     report, watched = _report(cos, checks, findings)
-    ticket = None if exchange.stopped else ticket_line(report)
+    ticket = None if exchange.stopped or exchange.ended_by_proxy else ticket_line(report)
     if ticket is not None:
         report = msgspec.structs.replace(report, ticket=ticket)
     if redact:
+        if report.request.changes:
+            changes = [_clean_change(change) for change in report.request.changes]
+            request = msgspec.structs.replace(report.request, changes=changes)
+            report = msgspec.structs.replace(report, request=request)
         report = redacted(report, watched)
         pending = tuple(
             msgspec.structs.replace(each, finding=clean_finding(each.finding)) for each in pending
@@ -157,6 +172,7 @@ def _report(
             http_version=request.http_version,
             headers=_headers("request", request.headers, cos.request_headers, watched),
             body=_body(request.body, request.headers),
+            changes=[_change(change) for change in request.changes],
         ),
         response=ResponseReport(
             status=response.status,
@@ -164,12 +180,16 @@ def _report(
             http_version=response.http_version,
             headers=_headers("response", response.headers, cos.response_headers, watched),
             body=_body(response.body, response.headers),
+            by=response.by,
+            option=response.option,
         )
         if response
         else None,
+        connection=_connection(exchange),
         ids=_ids(cos),
         encryption=_encryption(cos),
         error=_error(cos),
+        broke_off=_broke_off(exchange),
         checks=checks,
         findings=findings,
     )
@@ -200,6 +220,60 @@ def _timing(exchange: Exchange) -> TimingReport:
         request_ms=_between(timing.request_start, timing.request_end),
         wait_ms=_between(timing.request_end, timing.response_start),
         response_ms=_between(timing.response_start, timing.response_end),
+    )
+
+
+def _change(change: Change) -> ChangeReport:
+    return ChangeReport(
+        part=change.part,
+        name=change.name,
+        client=change.client,
+        sent=change.sent,
+        by=change.by,
+    )
+
+
+def _clean_change(change: ChangeReport) -> ChangeReport:
+    """The same without secrets: the whole value of a header that holds one."""
+    secret = change.name is not None and bool(describe(change.name.lower(), "request").secret)
+    return msgspec.structs.replace(
+        change,
+        client=_clean_value(change.client, secret=secret),
+        sent=_clean_value(change.sent, secret=secret),
+    )
+
+
+def _clean_value(value: str | None, *, secret: bool) -> str | None:
+    # What was saved is masked already.
+    if not value or value.startswith("[masked:"):
+        return value
+    return mask(value) if secret else Redactor().text(value)
+
+
+def _connection(exchange: Exchange) -> ConnectionReport | None:
+    known = exchange.connection
+    if known is None:
+        known = Connection(client=exchange.client_address, server=exchange.server_address)
+    return ConnectionReport(
+        client=known.client,
+        server=known.server,
+        sni=known.sni,
+        tls=known.tls,
+        by_address=known.by_address,
+    )
+
+
+def _broke_off(exchange: Exchange) -> BrokeOffReport | None:
+    who, timing = exchange.broke_off, exchange.timing
+    if who is None:
+        return None
+    waited = timing.request_end is not None and exchange.response is None
+    return BrokeOffReport(
+        by=who.by,
+        option=who.option,
+        after_ms=_between(timing.request_start, timing.failed),
+        waited_ms=_between(timing.request_end, timing.failed) if waited else None,
+        said=exchange.error,
     )
 
 

@@ -12,7 +12,7 @@ kept for a while, and the collector would look at each of them again and again.
 
 from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -202,7 +202,29 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 EMPTY_BODY = Body(sample=b"", sample_is_whole=True)
 
 
+ChangedPart = Literal["method", "url", "header", "body"]
+Actor = Literal["client", "server", "proxy"]
+"""The client, the server or the network before it, and the proxy that recorded the exchange."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the proxy, or whoever uses it, made of a part of the client's request."""
+
+    part: ChangedPart
+    name: str | None = None
+    """Of a header."""
+    client: str | None = None
+    """As the client sent it; None where it had none, or where that is not known. Of a body its
+    size and MD5 in words."""
+    sent: str | None = None
+    """As it went to the server; None where it was taken away."""
+    by: str
+    """An option of mitmproxy (``map_remote``), or who else, in a few words."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """As the client sent it, but for the body, which is the one that went to the server."""
+
     method: str
     """As sent; upper case for every known method."""
     scheme: str
@@ -215,7 +237,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: Headers
     body: Body = EMPTY_BODY
     dropped_headers: tuple[tuple[str, str], ...] = ()
-    """Headers that the client sent and the proxy did not pass on (Expect)."""
+    """Headers that the client sent and the proxy did not pass on as they came (Expect)."""
+    changes: tuple[Change, ...] = ()
+    """What the proxy made of the request before it went to the server."""
 
     @property
     def url(self) -> str:
@@ -230,6 +254,33 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     http_version: str
     headers: Headers
     body: Body = EMPTY_BODY
+    by: Literal["server", "proxy"] = "server"
+    """``proxy``: mitmproxy or an addon answered in the server's place."""
+    option: str | None = None
+    """The option of mitmproxy that made it answer, or who else, in a few words."""
+
+
+class BrokeOff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who ended an exchange before it was whole."""
+
+    by: Actor
+    """``server``: or the network before it."""
+    option: str | None = None
+    """``proxy``: the option of mitmproxy that made it."""
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is known of the connections that an exchange went over."""
+
+    client: str | None = None
+    """Address and port."""
+    server: str | None = None
+    sni: str | None = None
+    """The server name that the client gave in its TLS handshake."""
+    tls: str | None = None
+    """The client's version of TLS."""
+    by_address: bool = False
+    """The client went to an IP address; the name of the host stands in Host alone."""
 
 
 _LATEST = 253_402_300_799
@@ -278,6 +329,20 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     server_address: str | None = None
     is_replay: bool = False
     """The recorder sent a request again that it had recorded, under the same ``flow_id``."""
+    connection: Connection | None = None
+    broke_off: BrokeOff | None = None
+    """None where it ended as it should, and where nobody knows."""
+
+    @property
+    def broken_by_client(self) -> bool:
+        return self.broke_off is not None and self.broke_off.by == "client"
+
+    @property
+    def ended_by_proxy(self) -> bool:
+        """The proxy answered in the server's place, or broke it off: nothing of it is COS's."""
+        if self.response is not None and self.response.by == "proxy":
+            return True
+        return self.broke_off is not None and self.broke_off.by == "proxy"
 
     @property
     def stopped(self) -> bool:

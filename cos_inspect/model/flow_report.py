@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from cos_inspect.model.exchange import Actor, ChangedPart
+
 
 class Severity(StrEnum):
     NOTICE = "notice"
@@ -135,12 +137,29 @@ class BodyReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     payload: PayloadReport | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class ChangeReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the proxy, or whoever uses it, made of a part of the client's request."""
+
+    part: ChangedPart
+    name: str | None
+    """Of a header."""
+    client: str | None
+    """As the client sent it; of a body its size and MD5."""
+    sent: str | None
+    """As it went to the server; null where it was taken away."""
+    by: str
+    """An option of mitmproxy, or who else."""
+
+
 class RequestReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """As the client sent it; the body is the one that went to the server."""
+
     method: str
     url: str
     http_version: str
     headers: list[HeaderReport]
     body: BodyReport
+    changes: list[ChangeReport] = []
 
 
 class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -149,6 +168,34 @@ class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     http_version: str
     headers: list[HeaderReport]
     body: BodyReport
+    by: Literal["server", "proxy"] = "server"
+    """``proxy``: mitmproxy or an addon answered in the server's place."""
+    option: str | None = None
+    """The option of mitmproxy that made it answer, or who else."""
+
+
+class ConnectionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    client: str | None
+    """Address and port, as far as they are known."""
+    server: str | None
+    sni: str | None
+    tls: str | None
+    by_address: bool
+    """The client went to an IP address, and the name stands in Host alone."""
+
+
+class BrokeOffReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who ended an exchange before it was whole."""
+
+    by: Actor
+    option: str | None
+    """The option of mitmproxy that made the proxy end it, or who else."""
+    after_ms: float | None
+    """From the begin of the request."""
+    waited_ms: float | None
+    """Of it, without an answer to a whole request."""
+    said: str | None
+    """The recorder's words."""
 
 
 class TimingReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -237,9 +284,12 @@ class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cos: CosReport
     request: RequestReport
     response: ResponseReport | None
+    connection: ConnectionReport | None = None
     ids: IdsReport
     encryption: EncryptionReport
     error: ErrorReport | None
+    broke_off: BrokeOffReport | None = None
+    """Null where it ended as it should, and where nobody knows."""
     checks: list[Check]
     findings: list[Finding]
     ticket: str | None = None

@@ -6,10 +6,22 @@ from typing import Any
 
 from mitmproxy import http
 
-from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.model.exchange import (
+    EMPTY_BODY,
+    Actor,
+    Body,
+    BodyEnd,
+    BrokeOff,
+    Change,
+    Headers,
+)
+from cos_inspect.proxy.actors import answered_by, broke_off, was_killed
 from cos_inspect.proxy.annotations import saved
+from cos_inspect.proxy.changes import changes_of
 from cos_inspect.proxy.flow_recorder import FlowRecorder
-from cos_inspect.proxy.flows import address_of, request_head, timing_of
+from cos_inspect.proxy.flows import address_of, peers_of, request_head, timing_of
+from cos_inspect.recording.actors import is_address
+from cos_inspect.recording.break_off import broke_off_by_words
 from cos_inspect.recording.left_on_flow import LeftOnFlow, left_on_flow
 from cos_inspect.recording.message_heads import (
     LONGEST_NUMBER,
@@ -33,6 +45,10 @@ class FlowSnapshot:
     __slots__ = (
         "_answer",
         "_answer_replaced",
+        "_answered_by",
+        "_broke_off",
+        "_came",
+        "_changes",
         "_contents",
         "_head",
         "_heads",
@@ -54,9 +70,10 @@ class FlowSnapshot:
         *,
         host_rewritten: bool = False,
         as_it_is: bool = False,
+        is_late: bool = False,
     ) -> None:
         """``as_it_is``: take what a saved flow holds now, where that was changed since it
-        was seen."""
+        was seen; ``is_late``: its begin was missed."""
         self.flow = flow
         self.recorder: FlowRecorder | None = None
         """Of a flow of which a body is streamed."""
@@ -64,7 +81,7 @@ class FlowSnapshot:
         """Offsets in the answer's body at which its CRC-64 is to be noted."""
         self._patterns = patterns
         self._host_rewritten = host_rewritten
-        self._live = bool(flow.live)
+        self._live = bool(flow.live) or was_killed(flow)
         self._head = request_head(flow.request)
         self._left = None if self._live else _left(flow, as_it_is=as_it_is)
         if self._left is not None:
@@ -75,17 +92,51 @@ class FlowSnapshot:
         self._answer_replaced = False
         self._heads: Heads | None = None
         self._heads_are_read = False
+        self._came: bytes | None = None
+        """The request's body as it came, where it is kept whole."""
+        self._changes: tuple[Change, ...] = ()
+        self._answered_by: str | None = None
+        self._broke_off: BrokeOff | None = None
+        if not self._live and flow.error is not None:
+            self._broke_off = broke_off_by_words(
+                flow.error.msg,
+                request_whole=flow.request.timestamp_end is not None,
+                announced=announced_length(self._head.fields),
+                answered=flow.response is not None,
+                blocked=flow.metadata.get("blocklisted") is True,
+            )
         if flow.response is not None:
-            self.note_answer()
+            self.note_answer(is_late=is_late)
 
-    def note_answer(self) -> None:
-        """Takes the answer's headers."""
+    def note_answer(self, *, is_late: bool = False) -> None:
+        """Takes the answer's headers. ``is_late``: they had come before."""
         response = self.flow.response
         if response is not None:
             fields = response.headers.fields
             left = self._left
             self._answer = fields if left is None else left.received.answer_fields(fields)
             self._heads_are_read = False
+            self._answered_by = answered_by(self.flow, is_late=is_late)
+
+    def note_content(self) -> None:
+        """To be called when the request is whole, before others change its body."""
+        if self._live:
+            self._came = self.flow.request.raw_content
+
+    def note_changes(self) -> None:
+        """To be called when the request was sent."""
+        if self._live:
+            self._changes = changes_of(
+                self.flow, self._head, self._came, host_rewritten=self._host_rewritten
+            )
+
+    def note_end(self, by: Actor | None = None) -> None:
+        """To be called in the hook in which the flow ended early. ``by``: where that is known."""
+        if by is not None:
+            self._broke_off = BrokeOff(by=by)
+        elif self._live:
+            announced = announced_length(self._head.fields)
+            self._broke_off = broke_off(self.flow, announced=announced)
 
     def stop(self) -> None:
         """The proxy ends, or is loaded anew, before the flow does."""
@@ -106,6 +157,7 @@ class FlowSnapshot:
         response = self.flow.response
         if self.recorder is not None:
             self.recorder.put_copies_back()
+        self.note_changes()
         if self._left is None:
             self._note_replaced_bodies()
         self._contents = (self.flow.request.raw_content, response.raw_content if response else None)
@@ -188,6 +240,10 @@ class FlowSnapshot:
             self._left is None
             and self.recorder is None
             and not self._host_rewritten
+            and not self._changes
+            and self._answered_by is None
+            and self._broke_off is None
+            and not is_address(self._head.host)
             and not self._answer_replaced
             and not self.marks_wanted
             and contents is not None
@@ -285,6 +341,10 @@ class FlowSnapshot:
             stopped=stopped,
             host_rewritten=self._host_rewritten,
             answer_replaced=self._answer_replaced,
+            changes=self._changes,
+            answered_by=self._answered_by,
+            broke_off=self._broke_off,
+            peers=peers_of(flow),
             left=self._left,
         )
 

@@ -1,8 +1,10 @@
 """From mitmproxy's flow to plain data."""
 
 from mitmproxy import http
+from mitmproxy.proxy.mode_specs import ProxyMode
 
 from cos_inspect.model.exchange import Request, Timing, known_moment
+from cos_inspect.recording.actors import Peers, peer_name
 from cos_inspect.recording.message_heads import RequestHead, headers_of, request_of
 from cos_inspect.recording.recorded_flow import connection_times
 
@@ -31,6 +33,19 @@ def read_request(request: http.Request) -> Request:
 def address_of(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> str | None:
     """The IP address of a peer's name."""
     return peer[0] if peer else None
+
+
+def peers_of(flow: http.HTTPFlow) -> Peers:
+    """The connections of a flow."""
+    client, server = flow.client_conn, flow.server_conn
+    mode = client.proxy_mode
+    return Peers(
+        client=peer_name(client.peername),
+        server=peer_name(server.peername) if server is not None else None,
+        sni=client.sni,
+        tls=client.tls_version,
+        mode=mode.type_name if isinstance(mode, ProxyMode) else "regular",
+    )
 
 
 def timing_of(flow: http.HTTPFlow, *, opened_connection: bool) -> Timing:

@@ -35,6 +35,7 @@ from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from cos_inspect.model.exchange import Actor
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.proxy.connection_hooks import ConnectionHooks
@@ -197,6 +198,9 @@ class CosInspect(ConnectionHooks):
         return snapshot
 
     def request(self, flow: http.HTTPFlow) -> None:
+        snapshot = self._snapshots.get(flow.id)
+        if snapshot is not None:
+            snapshot.note_content()
         if flow.id in self._pending:
             self._finish_now(flow)
         elif not flow.live and flow.response is None and flow.error is None:
@@ -261,6 +265,7 @@ class CosInspect(ConnectionHooks):
                     _REFUSED_UPLOAD_SECONDS, self._finish_now, flow
                 )
             # Flows are saved after this hook, and never again.
+            snapshot.note_changes()
             found = snapshot.read_answered()
             if found is not None:
                 self._reporting.leave_for_now(flow, found)
@@ -270,6 +275,9 @@ class CosInspect(ConnectionHooks):
     def error(self, flow: http.HTTPFlow) -> None:
         if self._was_stopped(flow):
             return
+        snapshot = self._snapshots.get(flow.id)
+        if snapshot is not None:
+            snapshot.note_end()
         if flow.live and self._stop_signal.is_recent:
             self._stop(flow)
             return
@@ -313,19 +321,20 @@ class CosInspect(ConnectionHooks):
 
     def client_disconnected(self, client: connection.Client) -> None:
         try:
-            self._finish_cut_uploads(client.id)
+            self._finish_cut_uploads(client.id, "client")
         finally:
             if self.judges_failures:
                 self._connection_tracker.client_disconnected(client)
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
-        self._finish_cut_uploads(data.client.id)
+        self._finish_cut_uploads(data.client.id, "server")
 
-    def _finish_cut_uploads(self, client_id: str) -> None:
+    def _finish_cut_uploads(self, client_id: str, by: Actor) -> None:
         for flow_id in list(self._pending):
             snapshot = self._snapshots.get(flow_id)
             if snapshot is None or snapshot.flow.client_conn.id != client_id:
                 continue
+            snapshot.note_end(by)
             if self._stop_signal.is_recent:
                 self._stop(snapshot.flow)
             else:
@@ -399,7 +408,8 @@ class CosInspect(ConnectionHooks):
             return
         if snapshot is None:
             # The addon was loaded while the flow was under way.
-            snapshot = FlowSnapshot(flow, self._settings.hosts)
+            snapshot = FlowSnapshot(flow, self._settings.hosts, is_late=True)
+            snapshot.note_end()
         snapshot.seal()
         if may_wait:
             self._gathering.put(snapshot)

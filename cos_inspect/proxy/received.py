@@ -52,9 +52,18 @@ def to_leave(
         found |= {"request": entries, "line": members, "of_request": fingerprint(*head)}
     if request.dropped_headers:
         found["dropped"] = list(request.dropped_headers)
+    if request.changes:
+        # As the report shows them: without secrets.
+        found["changes"] = msgspec.to_builtins(report.request.changes)
+    if exchange.broke_off is not None:
+        found["broke_off"] = msgspec.to_builtins(exchange.broke_off)
+    if exchange.connection is not None and exchange.connection.by_address:
+        found["by_address"] = True
     if exchange.response is not None and flow.response is not None and report.response is not None:
         fields = flow.response.headers.fields
         headers = exchange.response.headers
+        if exchange.response.by == "proxy":
+            found["answered_by"] = exchange.response.option
         if answer_changes:
             found["answer"] = [(field.name, field.value) for field in report.response.headers]
         else:

@@ -9,11 +9,13 @@ that is not known here is taken to act.
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Literal
 
-from mitmproxy import addonmanager, ctx, http
+from mitmproxy import ctx, http
+
+from cos_inspect.proxy.other_addons import addons, has_hook
 
 logger = logging.getLogger(__name__)
 
@@ -172,9 +174,9 @@ class Streaming:
         if not length_known and ctx.options.body_size_limit:
             # Of a body that is streamed, mitmproxy limits only what was announced.
             return "body_size_limit is set"
-        for addon in _addons():
+        for addon in addons():
             acts = _acts(addon.__class__, hook)
-            if acts is _never or (acts is None and not _has(addon, hook)):
+            if acts is _never or (acts is None and not has_hook(addon, hook)):
                 continue
             try:
                 found = f"{_name(addon)} has a {hook} hook" if acts is None else acts(flow, addon)
@@ -194,28 +196,16 @@ class Streaming:
         """The name of the first addon behind ours that looks at headers and may do with
         them what it likes."""
         is_behind = False
-        for addon in _addons():
+        for addon in addons():
             if addon is ours:
                 is_behind = True
             elif (
                 is_behind
                 and not _is_known(addon.__class__)
-                and (_has(addon, "requestheaders") or _has(addon, "responseheaders"))
+                and (has_hook(addon, "requestheaders") or has_hook(addon, "responseheaders"))
             ):
                 return _name(addon)
         return None
-
-
-def _addons() -> Iterator[Any]:
-    """All addons in the order in which mitmproxy calls them."""
-    addons: Iterator[Any] = addonmanager.traverse(ctx.master.addons.chain)  # type: ignore[no-untyped-call]
-    return addons
-
-
-def _has(addon: Any, hook: str) -> bool:
-    """As mitmproxy asks: a module of this name that a script has imported is no hook."""
-    found = getattr(addon, hook, None)
-    return callable(found)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cos_inspect.model.exchange import Body, Request
+from cos_inspect.model.exchange import Body, BrokeOff, Change, Request
 from cos_inspect.recording.message_heads import Fields, RequestHead
 
 METADATA_KEY = "cos"
@@ -42,6 +42,14 @@ class Received(msgspec.Struct, frozen=True, omit_defaults=True):
     sample_is_whole: bool = False
     marks: list[tuple[int, str]] | None = None
     """Offsets in an answer's body, and the CRC-64 up to each."""
+    changes: tuple[Change, ...] = ()
+    """What the proxy made of the request, and who did it."""
+    answered_by: str | None = None
+    """Who answered in the server's place."""
+    broke_off: BrokeOff | None = None
+    """Who ended the flow early."""
+    by_address: bool = False
+    """The client went to an IP address, and the name stood in Host alone."""
 
     def request_head(self, held: RequestHead) -> RequestHead:
         """The head as it came, of which the flow holds ``held``."""
@@ -143,7 +151,7 @@ def _received(
         line = received.line
         known = all(name in _KINDS and isinstance(line[name], _KINDS[name]) for name in line)
         if not known or received.of_request != fingerprint(*head):
-            received = msgspec.structs.replace(received, request=None, line={})
+            received = msgspec.structs.replace(received, request=None, line={}, changes=())
     if received.of_answer is None:
         return msgspec.structs.replace(received, answer=None) if as_it_is else received
     if answer is None or received.of_answer != fingerprint(answer):

@@ -1,6 +1,7 @@
 """A flow as a proxy holds or saves it, as plain data, and the exchange that it is."""
 
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -14,6 +15,9 @@ from cos_inspect.model.exchange import (
     EMPTY_BODY,
     Body,
     BodyEnd,
+    BrokeOff,
+    Change,
+    Connection,
     Exchange,
     Headers,
     Request,
@@ -21,6 +25,8 @@ from cos_inspect.model.exchange import (
     Timing,
     known_moment,
 )
+from cos_inspect.recording.actors import Peers, is_by_address
+from cos_inspect.recording.break_off import received_of, refusal_of
 from cos_inspect.recording.hashing_threads import HASHING
 from cos_inspect.recording.left_on_flow import LeftOnFlow
 from cos_inspect.recording.message_heads import (
@@ -88,6 +94,13 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The proxy replaced the Host header."""
     answer_replaced: bool = False
     """Another addon has put another body in the place of the answer's."""
+    changes: tuple[Change, ...] = ()
+    """What the proxy made of the request before it went to the server."""
+    answered_by: str | None = None
+    """The option of the proxy, or the addon, that answered in the server's place."""
+    broke_off: BrokeOff | None = None
+    """Who ended the flow early."""
+    peers: Peers | None = None
     left: LeftOnFlow | None = None
     """What an earlier run left on a saved flow. Heads that it names are in their place already
     in ``head`` and ``answer``."""
@@ -112,17 +125,21 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             heads.request,
             body=request_body or self._request_body(heads),
             dropped_headers=self._dropped_headers(heads.request.headers),
+            changes=self.changes if self.left is None else self.left.received.changes,
         )
-        response = None
-        if answer is not None and heads.answer is not None:
+        response = self._refusal(request.http_version)
+        if response is None and answer is not None and heads.answer is not None:
             if response_body is None:
                 response_body, marks = self._response_body(heads, answer, marks_wanted)
+            answered_by = self._answered_by
             response = Response(
                 status=answer.status,
                 reason=answer.reason.decode("iso-8859-1"),
                 http_version=word(answer.http_version),
                 headers=heads.answer,
                 body=response_body,
+                by="server" if answered_by is None else "proxy",
+                option=answered_by,
             )
         exchange = Exchange(
             flow_id=self.flow_id,
@@ -133,8 +150,52 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             client_address=self.client_address,
             server_address=self.server_address,
             is_replay=self.is_replay,
+            connection=self._connection(heads.request),
+            broke_off=None if self._was_stopped else self._broke_off,
         )
         return FlowRead(exchange, heads.recognised, marks)
+
+    @property
+    def _answered_by(self) -> str | None:
+        left = None if self.left is None else self.left.received.answered_by
+        return left or self.answered_by
+
+    @property
+    def _broke_off(self) -> BrokeOff | None:
+        left = None if self.left is None else self.left.received.broke_off
+        return left or self.broke_off
+
+    def _refusal(self, http_version: str) -> Response | None:
+        """The page that mitmproxy sent in place of a message that it did not pass on; it stands
+        on no flow."""
+        found = None if self._was_stopped else refusal_of(self.error)
+        if found is None:
+            return None
+        option, status = found
+        return Response(
+            status=status,
+            reason=HTTPStatus(status).phrase,
+            http_version=http_version,
+            headers=Headers(),
+            body=_NOT_CAPTURED,
+            by="proxy",
+            option=option,
+        )
+
+    def _connection(self, request: Request) -> Connection | None:
+        peers = self.peers
+        if peers is None:
+            return None
+        by_address = is_by_address(peers, self.head, request)
+        if self.left is not None:
+            by_address |= self.left.received.by_address
+        return Connection(
+            client=peers.client,
+            server=peers.server,
+            sni=peers.sni,
+            tls=peers.tls,
+            by_address=by_address,
+        )
 
     @property
     def _was_stopped(self) -> bool:
@@ -166,7 +227,7 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             return EMPTY_BODY
         # There is none when the body had not ended, or was streamed by somebody else.
         cut = self.live and self.timing.request_end is None
-        return Body(end=self._cut, size=None) if cut else _NOT_CAPTURED
+        return self._broken() if cut else _NOT_CAPTURED
 
     def _response_body(
         self, heads: Heads, answer: AnswerHead, marks_wanted: Sequence[int]
@@ -188,17 +249,18 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         if stored is not None and left is not None:
             return left.received.with_sample(stored), left.received.crc_marks()
         if self.error is not None:
-            return Body(end=self._cut, size=None), []
+            return self._broken(), []
         if heads.request.method == "HEAD" or answer.status in (204, 304):
             return EMPTY_BODY, []
         # mitmproxy saves flows that are under way when it ends.
         ended = self.timing.response_end is not None
         return (_NOT_CAPTURED if ended else Body(end=BodyEnd.STOPPED, size=None)), []
 
-    @property
-    def _cut(self) -> BodyEnd:
-        """What it means that a body did not end."""
-        return BodyEnd.STOPPED if self._was_stopped else BodyEnd.CUT
+    def _broken(self) -> Body:
+        """Of a body that did not end, and of which nothing is held."""
+        if self._was_stopped:
+            return Body(end=BodyEnd.STOPPED, size=None)
+        return Body(end=BodyEnd.CUT, size=received_of(self.error))
 
     def _met(
         self,

@@ -10,6 +10,7 @@ from cos_inspect.cos.error import read_xml_fields
 from cos_inspect.cos.misspelt_host import HostMistake, MisspeltHost, read_misspelt
 from cos_inspect.cos.region import canonical_region
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.actors import sent_host
 from cos_inspect.rules.bucket_in_path import bucket_in_path
 from cos_inspect.rules.connection_cause import failure_of
 from cos_inspect.rules.framing import begins_framed, framing_stored
@@ -122,6 +123,9 @@ _TWICE = (
 
 def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     response, endpoint = cos.response, cos.endpoint
+    if sent_host(cos) is not None:
+        # The proxy sent it to another one.
+        return
     misspelt = _misspelt(cos)
     if misspelt is not None:
         yield misspelt_host(cos.request.host, misspelt)

@@ -45,6 +45,9 @@ def run_checks(cos: CosExchange) -> list[Check]:
     if cos.exchange.stopped:
         # Without the end of the exchange, what is there may be any part of it.
         return [skipped(each.check, each.body, "proxy-stopped", each.expected) for each in checks]
+    if cos.exchange.ended_by_proxy:
+        # COS has not answered.
+        return [skipped(each.check, each.body, "failed-request", each.expected) for each in checks]
     return checks
 
 
@@ -55,7 +58,7 @@ def _content_length(cos: CosExchange) -> Iterator[Check]:
         or request.body.size
         or request.method in ("PUT", "POST")
     ):
-        yield _length(request.headers, request.body, "request")
+        yield _length(cos, request.headers, request.body, "request")
     response = cos.response
     if response is None:
         return
@@ -66,10 +69,10 @@ def _content_length(cos: CosExchange) -> Iterator[Check]:
     elif response.status == 204 or response.status < 200:
         yield skipped("content-length", "response", "no-body")
     else:
-        yield _length(response.headers, response.body, "response")
+        yield _length(cos, response.headers, response.body, "response")
 
 
-def _length(headers: Headers, body: Body, side: Side) -> Check:
+def _length(cos: CosExchange, headers: Headers, body: Body, side: Side) -> Check:
     announced = announced_length(headers)
     if announced is None:
         if "content-length" in headers:
@@ -82,7 +85,8 @@ def _length(headers: Headers, body: Body, side: Side) -> Check:
         absent = absence(body, headers) or "not-captured"
         return skipped("content-length", side, absent, expected)
     same = announced == body.size
-    if same and body.end is BodyEnd.CUT:
+    # A client that wants no more of it has lost nothing.
+    if body.end is BodyEnd.CUT and (same or cos.exchange.broken_by_client):
         return skipped("content-length", side, "incomplete", expected)
     return compared("content-length", side, expected, str(body.size), same=same)
 

@@ -8,6 +8,13 @@ from cos_inspect.cos.error_table import ErrorExplanation
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.actors import (
+    broke_off_evidence,
+    changes_evidence,
+    changes_words,
+    left_words,
+    sent_host,
+)
 from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_of
 from cos_inspect.rules.error_hints import Hint, hints
 from cos_inspect.rules.rule import Rule
@@ -38,13 +45,14 @@ def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findi
     told = hints(cos)
     detail = f"{cos.operation.name} was answered {status} {said}".rstrip(" .") + "."
     yield ERROR_RESPONSE.finding(
-        " ".join((detail, *_words(told, explanation))),
+        " ".join((detail, *_words(told, explanation))) + changes_words(cos),
         severity=Severity.ERROR if status >= 500 else Severity.WARNING,
         fix=_advice(told, explanation),
         status=status,
         code=code,
         message=message,
         **_evidence(told),
+        **changes_evidence(cos),
     )
 
 
@@ -145,7 +153,8 @@ CONNECTION_FAILED = Rule(
     group="error",
     severity=Severity.ERROR,
     title="There was no answer",
-    when="the connection was refused, reset or timed out before the answer's headers were whole",
+    when="the connection was refused, reset or timed out before the answer's headers were whole; a"
+    " warning where the client itself gave up",
     cause="A network fault, a time-out of the client, a host name that does not resolve, or a"
     " server that closed.",
     fix="Look at the error's text and at how long it took; try the same host without the proxy.",
@@ -155,25 +164,53 @@ CONNECTION_FAILED = Rule(
 
 
 def connection_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
-    if cos.response is None and cos.request.body.end is not BodyEnd.CUT:
-        said = (cos.exchange.error or "the flow ended").rstrip(".")
-        detail = f"{cos.operation.name} had no response: {said}."
-        failed = failure_of(said)
-        if failed is None:
-            yield CONNECTION_FAILED.finding(detail, error=cos.exchange.error)
-            return
-        misspelt = read_misspelt(cos.request.host) if failed == "upstream-dns" else None
-        if misspelt is not None and cos.endpoint.kind != "legacy":
-            yield CONNECTION_FAILED.finding(
-                f"{detail} There is no host {cos.request.host}.",
-                fix=f"Use {misspelt.right}.",
-                error=cos.exchange.error,
-                failed=failed,
-            )
-            return
-        yield CONNECTION_FAILED.finding(
-            f"{detail} {cause_of(failed)}",
-            fix=advice_for(failed),
-            error=cos.exchange.error,
-            failed=failed,
-        )
+    if cos.response is not None or cos.request.body.end is BodyEnd.CUT:
+        return
+    exchange = cos.exchange
+    said = (exchange.error or "the flow ended").rstrip(". ")
+    detail = f"{cos.operation.name} had no response: {said}."
+    by_address = exchange.connection is not None and exchange.connection.by_address
+    failed = None if exchange.broken_by_client else failure_of(said)
+    misspelt = read_misspelt(cos.request.host) if failed == "upstream-dns" else None
+    fix: str | None = None
+    if exchange.broken_by_client:
+        detail, fix = f"{detail} {left_words(cos)}", _GAVE_UP
+    elif by_address and "certificate verify failed" in said.lower():
+        detail, fix = f"{detail} {BY_ADDRESS_WORDS.format(host=cos.request.host)}", BY_ADDRESS_FIX
+    elif misspelt is not None and cos.endpoint.kind != "legacy" and sent_host(cos) is None:
+        detail += f" There is no host {cos.request.host}."
+        fix = f"Use {misspelt.right}."
+    elif failed is not None:
+        detail, fix = f"{detail} {cause_of(failed)}{changes_words(cos)}", advice_for(failed)
+    else:
+        detail += changes_words(cos)
+    yield CONNECTION_FAILED.finding(
+        detail,
+        severity=Severity.WARNING if exchange.broken_by_client else None,
+        fix=fix,
+        error=exchange.error,
+        **_failure(failed, by_address=by_address),
+        **broke_off_evidence(cos),
+        **changes_evidence(cos),
+    )
+
+
+def _failure(failed: str | None, *, by_address: bool) -> dict[str, Any]:
+    known: dict[str, Any] = {"failed": failed} if failed else {}
+    return known | {"by_address": True} if by_address else known
+
+
+_GAVE_UP = (
+    "Nothing, where the client meant to cancel. Else see what took so long (the proxy, the network,"
+    " COS), and what the client's time-outs are."
+)
+BY_ADDRESS_WORDS = (
+    "The client looked the name up by itself (HTTPDNS) and went to an IP address: {host} stands in"
+    " Host alone, and no server name in its TLS handshake. So this proxy cannot tell whose"
+    " certificate the server must show, and answered 502: without the proxy the request may work."
+)
+BY_ADDRESS_FIX = (
+    "For debugging, turn HTTPDNS off in the app (its DNS loader). Or let the proxy go to the name:"
+    " a script whose requestheaders hook sets flow.request.host to flow.request.pretty_host. Or"
+    " start it with --set ssl_insecure=true, by which no server is verified."
+)

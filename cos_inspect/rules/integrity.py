@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.header_values import read_md5
 from cos_inspect.cos.headers import AnnotatedHeader, describe, duplicates, issues
 from cos_inspect.cos.target import read_query
 from cos_inspect.model.exchange import MAX_VALUE, Body, BodyEnd, Headers
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
+from cos_inspect.rules.actors import broke_off_evidence, changes_evidence, left_words
 from cos_inspect.rules.framing import framing_stored
 from cos_inspect.rules.rule import Rule
 
@@ -152,7 +154,8 @@ CONTENT_MD5_MISMATCH = Rule(
     group="integrity",
     severity=Severity.ERROR,
     title="Content-MD5 is not the MD5 of the request's body",
-    when="the request's Content-MD5 differs from the MD5 of the body that passed",
+    when="the request's Content-MD5 differs from the MD5 of the body that passed; a warning where"
+    " the proxy had changed the body",
     cause="The body was damaged between the client and the proxy, or the client hashed"
     " something else: another buffer, or a text before its encoding.",
     fix="Hash exactly the bytes that are sent and encode the 16 raw bytes as Base64.",
@@ -163,12 +166,26 @@ CONTENT_MD5_MISMATCH = Rule(
 
 def content_md5_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
     for check in _mismatches(checks, "content-md5"):
+        by = _replaced_by(cos, check.expected)
+        changed = f" It is that of the client's body, which this proxy had changed ({by})."
         yield CONTENT_MD5_MISMATCH.finding(
-            f"The request says {check.expected}, its body has {check.actual}.",
+            f"The request says {check.expected}, its body has {check.actual}."
+            + (changed if by else ""),
+            severity=Severity.WARNING if by else None,
             expected=check.expected,
             actual=check.actual,
             size=cos.request.body.size,
+            **changes_evidence(cos),
         )
+
+
+def _replaced_by(cos: CosExchange, content_md5: str | None) -> str | None:
+    """Who changed a body whose Content-MD5 was right."""
+    for change in cos.request.changes:
+        if change.part == "body" and change.client:
+            digest = change.client.rpartition("MD5 ")[2]
+            return change.by if digest == read_md5(content_md5) else None
+    return None
 
 
 BODY_TRUNCATED = Rule(
@@ -176,7 +193,8 @@ BODY_TRUNCATED = Rule(
     group="integrity",
     severity=Severity.ERROR,
     title="The body ended early",
-    when="fewer bytes came than Content-Length announced, or the connection ended inside the body",
+    when="fewer bytes came than Content-Length announced, or the connection ended inside the body;"
+    " a warning where the client itself broke off",
     cause="The sender went away: a lost network, an app that was put to sleep, a time-out, a"
     " cancelled transfer.",
     fix="Resume or repeat the transfer; an upload that was cut is not stored. Look at who ended"
@@ -209,16 +227,28 @@ def _ended_early(side: Side, body: Body, checks: Sequence[Check]) -> bool:
 
 def _truncated(cos: CosExchange, side: Side, headers: Headers, body: Body) -> Finding:
     announced = headers.get("content-length")
-    seen = "an unknown number" if body.size is None else str(body.size)
     of = f" of {announced}" if announced else ""
-    because = f" ({cos.exchange.error})" if cos.exchange.error else ""
+    said = (cos.exchange.error or "").rstrip(". ")
+    because = f" ({said})" if said else ""
+    seen = f"before all{of} bytes had come" if body.size is None else f"after {body.size}{of} bytes"
+    ended = f"The {side} body ended {seen}{because}."
+    left = cos.exchange.broken_by_client
     return BODY_TRUNCATED.finding(
-        f"The {side} body ended after {seen}{of} bytes{because}.",
+        f"{ended} {left_words(cos)}" if left else ended,
+        severity=Severity.WARNING if left else None,
+        fix=_OF_CLIENT if left else None,
         body=side,
         expected=announced,
         actual=body.size,
         error=cos.exchange.error,
+        **broke_off_evidence(cos),
     )
+
+
+_OF_CLIENT = (
+    "Nothing, where the client meant to cancel; an upload that was cut is not stored. Else look at"
+    " the client's time-outs, and at why it took so long."
+)
 
 
 CRC64_MISSING = Rule(

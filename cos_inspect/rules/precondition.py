@@ -50,5 +50,5 @@ def preconditions_of(cos: CosExchange, checks: Sequence[Check]) -> Preconditions
         or cos.customer_key is not None
         or cos.copy_source_key is not None,
         cos.signed.scheme != "none",
-        bool(cos.request.dropped_headers),
+        bool(cos.request.dropped_headers or cos.request.changes),
     )

@@ -7,6 +7,7 @@ import msgspec
 from cos_inspect.cos.clock import http_date, iso_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.signature import rebuild
+from cos_inspect.rules.actors import changed_of_signed
 
 _ZONE_TOLERANCE = 120
 """Seconds around whole hours: SDKs start up to 60 s early, and answers take time."""
@@ -163,7 +164,7 @@ def over_policy(cos: CosExchange) -> bool:
 def broken_by_proxy(cos: CosExchange) -> tuple[str, ...]:
     """Signed headers that the proxy took away or rewrote, of a refused request."""
     dropped = {name.lower(): value for name, value in cos.request.dropped_headers}
-    if not dropped:
+    if not dropped and not cos.request.changes:
         return ()
     made = cos.recomputed
     if not (made is not None and made.needs_dropped) and (
@@ -178,7 +179,7 @@ def broken_by_proxy(cos: CosExchange) -> tuple[str, ...]:
         # What was signed stands in the request: a header that was only taken away after it
         # was recorded may be missed by COS, a rewritten one is right as it is.
         names = [name for name in names if cos.request.headers.get(name) == dropped[name]]
-    return tuple(names)
+    return tuple(dict.fromkeys([*names, *changed_of_signed(cos, signature)]))
 
 
 def proved_by_key(cos: CosExchange) -> bool:

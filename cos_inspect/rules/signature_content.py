@@ -10,6 +10,7 @@ from cos_inspect.cos.signature_difference import AMBIGUOUS
 from cos_inspect.cos.signature_mistakes import Mistake, mistake_of
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.actors import changes_evidence, changes_words
 from cos_inspect.rules.refusal import (
     accepted,
     broken_by_proxy,
@@ -35,12 +36,12 @@ SIGNATURE_BROKEN_BY_PROXY = Rule(
     group="signature",
     severity=Severity.WARNING,
     title="The proxy broke the signature",
-    when="a signature is refused that covers a header which the proxy did not pass on as it came"
-    " (Expect, Host in reverse mode)",
-    cause="This proxy answers Expect: 100-continue itself, and in reverse mode writes its own"
-    " Host.",
+    when="a signature is refused that covers what the proxy did not pass on as it came: Expect,"
+    " Host in reverse mode, whatever map_remote, modify_headers, a script or a person changed",
+    cause="This proxy answers Expect: 100-continue itself, in reverse mode writes its own Host, and"
+    " does what its options, scripts and users want.",
     fix="Without the proxy the signature is right. In reverse mode set keep_host_header; for"
-    " Expect, turn it off in the client.",
+    " Expect, turn it off in the client; leave alone what is signed, or sign again behind it.",
     example="Expect in q-header-list, 403 SignatureDoesNotMatch",
 )
 
@@ -52,9 +53,11 @@ def signature_broken_by_proxy(cos: CosExchange, _checks: Sequence[Check]) -> Ite
         sure = " With them put back, the signature is right." if proved else ""
         yield SIGNATURE_BROKEN_BY_PROXY.finding(
             f"The signature covers {listed(names)}, which the proxy did not pass on as it came."
-            + sure,
+            + sure
+            + changes_words(cos),
             headers=list(names),
             proved=proved,
+            **changes_evidence(cos),
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.actors import sent_elsewhere
 from cos_inspect.rules.rule import Rule
 
 _WITHOUT_TRACE_IDS = frozenset(("json-legacy", "fetch", "vectors"))
@@ -165,7 +166,7 @@ _OWN_HOSTS = frozenset(("default", "internal", "accelerate", "service", "website
 
 def not_from_cos(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     response = cos.response
-    if response is None or cos.from_cos or response.status < 200:
+    if response is None or cos.from_cos or response.status < 200 or sent_elsewhere(cos):
         return
     if cos.endpoint.host_form == "custom":
         # Only the request looks like COS: another service may sign in the same way.

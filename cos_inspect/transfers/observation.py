@@ -95,6 +95,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     """The request's body broke off, which no early answer explains."""
     stopped: bool = False
     """The recording ended before the exchange did."""
+    by_proxy: bool = False
+    """The proxy answered it, or ended it: it has not met COS."""
     failure: str | None = None
     """What ended the exchange early, in the recorder's words."""
     error_code: str | None = None
@@ -185,8 +187,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
 
     @property
     def is_dated(self) -> bool:
-        """Whether anything says when it was."""
-        return self.started != _UNDATED
+        """Whether it has a place among others: anything says when it was, and it met COS."""
+        return self.started != _UNDATED and not self.by_proxy
 
 
 def flow_of(identity: str) -> str:
@@ -271,6 +273,7 @@ def observe(cos: CosExchange) -> Observation:
         answer_cut=cut,
         request_cut=body.end is BodyEnd.CUT and (response is None or response.status < 300),
         stopped=exchange.stopped,
+        by_proxy=exchange.ended_by_proxy,
         failure=exchange.error,
         error_code=_bounded(cos.error.code) if cos.error else None,
         error_message=_bounded(cos.error.message) if cos.error else None,

@@ -149,6 +149,7 @@ PACKED = "packed.txt"
 IN_EVERY_HAR = (
     "sequence",
     "flow_id",
+    "connection",
     "transfer.id",  # holds the client's address, which HAR does not have
 )
 

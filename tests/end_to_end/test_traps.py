@@ -3,7 +3,6 @@ arrive are the ones that were sent, and each flow has one report."""
 
 import contextlib
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,16 +121,14 @@ class TestEarlyAnswers:
         if "chunked" in length:
             piece = b"%x\r\n%s\r\n" % (len(piece), piece)
         answer = b""
-        with lab.raw(f"PUT /{name}\n{length}") as connection:
-            with contextlib.suppress(OSError):
-                for _ in range(100):
-                    connection.sendall(piece)
-                    time.sleep(0.001)
-                if "chunked" in length:
-                    connection.sendall(b"0\r\n\r\n")
-            connection.settimeout(5)
-            with contextlib.suppress(OSError):
-                answer = connection.recv(65536)
+        with lab.raw(f"PUT /{name}\n{length}") as connection, contextlib.suppress(OSError):
+            for number in range(100):
+                if number == 50:
+                    # The answer has come, and half of the upload is still to be sent.
+                    answer = connection.recv(65536)
+                connection.sendall(piece)
+            if "chunked" in length:
+                connection.sendall(b"0\r\n\r\n")
         assert answer[:12] in (b"HTTP/1.1 403", b"")
         if keep_reading:
             assert answer[:12] == b"HTTP/1.1 403"
@@ -164,7 +161,7 @@ class TestBreaks:
         with lab.raw(f"PUT /{name}\nContent-Length: 3000000") as connection:
             connection.sendall(b"a" * 1_500_000)
         report = lab.report_on(name)
-        assert found(report) == {"body-truncated error"}
+        assert found(report) == {"body-truncated warning"}
         assert not report["request"]["body"]["complete"]
 
     def test_client_gone_inside_its_download(self, lab: Lab) -> None:
@@ -173,7 +170,7 @@ class TestBreaks:
         with lab.raw(f"GET /{name}") as connection:
             assert connection.recv(1000).startswith(b"HTTP/1.1 200")
         report = lab.report_on(name)
-        assert found(report) == {"body-truncated error"}
+        assert found(report) == {"body-truncated warning"}
         assert 0 <= report["response"]["body"]["size"] < len(BIG) * 10
 
     @pytest.mark.parametrize("framing", ["length", "chunked"])
