@@ -197,6 +197,7 @@ def _recorded_flow(state: State, flow_id: str) -> RecordedFlow:
         error=error,
         client_address=_peer(client),
         server_address=_peer(server),
+        upstream_proxy=_via(server),
         is_replay=replay == "request",
         answered_by=answered_by,
         broke_off=broke_off_by_words(
@@ -342,6 +343,15 @@ def _peer(state: State) -> str | None:
     peer = state.get("peername")
     known = isinstance(peer, list | tuple) and bool(peer) and isinstance(peer[0], str)
     return peer[0] or None if known and isinstance(peer, list | tuple) else None
+
+
+def _via(state: State) -> str | None:
+    """Host and port of the upstream proxy; it is kept as scheme, and host and port."""
+    via = state.get("via")
+    place = via[1] if isinstance(via, list | tuple) and len(via) == 2 else None
+    if not isinstance(place, list | tuple) or len(place) < 2 or not isinstance(place[0], str):
+        return None
+    return f"{place[0]}:{place[1]}"
 
 
 def _left_marks(left: Sequence[tuple[int, int]]) -> Marks:

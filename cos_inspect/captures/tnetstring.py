@@ -40,6 +40,7 @@ _CONNECTION_MEMBERS = frozenset(
         "timestamp_tcp_setup",
         "timestamp_tls_setup",
         "tls_version",
+        "via",
     }
 )
 

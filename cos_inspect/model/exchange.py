@@ -327,6 +327,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_address: str | None = None
     """IP address of the client, without port."""
     server_address: str | None = None
+    upstream_proxy: str | None = None
+    """Host and port of the proxy that the recorder sends everything through."""
     is_replay: bool = False
     """The recorder sent a request again that it had recorded, under the same ``flow_id``."""
     connection: Connection | None = None

@@ -81,6 +81,8 @@ class ConnectionFailures:
             collections.OrderedDict()
         )
         self._totals: collections.OrderedDict[_Key, _Total] = collections.OrderedDict()
+        self._reasons: set[str] = set()
+        """Why hosts pass unread, as far as it was told."""
         self._advised = False
         self._forgotten_errors = 0
         self._closed = False
@@ -103,6 +105,14 @@ class ConnectionFailures:
     def relates(self, sighting: ConnectionFailure) -> None:
         """One more flow that failed by trouble that was counted already."""
         self._add(sighting, 0, [], quiet=True)
+
+    def passes_unread(self, sighting: ConnectionFailure) -> None:
+        """A connection that nobody reads; ``said`` is why, which is told once."""
+        self._add(sighting, 1, [], quiet=True)
+        why = sighting.said or ""
+        if why not in self._reasons and not self._closed:
+            self._reasons.add(why)
+            logger.warning("COS hosts pass unread, because %s: %s", why, sighting.host)
 
     def closed_unused(self, sighting: ConnectionFailure, *, quickly: bool) -> None:
         """A connection whose handshake was finished and that carried no request."""

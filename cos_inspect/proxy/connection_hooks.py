@@ -1,6 +1,7 @@
 """The addon's hooks of connections, which hand on to the watch over them."""
 
-from mitmproxy import http, tls
+from mitmproxy import dns, http, tcp, tls, udp
+from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.proxy.connection_tracker import ConnectionTracker
@@ -39,3 +40,15 @@ class ConnectionHooks:
     def tls_failed_server(self, data: tls.TlsData) -> None:
         if self.judges_failures:
             self._connection_tracker.tls_failed_server(data)
+
+    def next_layer(self, decision: NextLayer) -> None:
+        self._connection_tracker.next_layer(decision)
+
+    def tcp_start(self, flow: tcp.TCPFlow) -> None:
+        self._connection_tracker.raw_start(flow)
+
+    def udp_start(self, flow: udp.UDPFlow) -> None:
+        self._connection_tracker.raw_start(flow)
+
+    def dns_response(self, flow: dns.DNSFlow) -> None:
+        self._connection_tracker.dns_response(flow)

@@ -5,19 +5,35 @@ tells of them by hooks that carry connections. What belongs together is kept by
 the client connection's id until that connection ends.
 """
 
+import asyncio
 import collections
-import re
+import contextlib
+import logging
+import time
 from collections.abc import Callable
 
 import msgspec
-from mitmproxy import connection, http, tls
+from mitmproxy import connection, dns, http, tcp, tls, udp
+from mitmproxy.connection import Client, ConnectionState
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures
+from cos_inspect.proxy.connection_text import (
+    client_failure,
+    connect_failure,
+    quic_failure,
+    server_failure,
+)
 from cos_inspect.proxy.flows import read_request
-from cos_inspect.rules.connection_cause import Failure, failure_of
+from cos_inspect.proxy.resolved_names import ResolvedNames
+from cos_inspect.proxy.unread import is_passed_on, name_in, reason
+from cos_inspect.rules.connection_cause import Failure
+
+logger = logging.getLogger(__name__)
 
 _MOST_OPEN = 4096
 _MOST_LEFT = 256
@@ -28,7 +44,7 @@ _PATIENCE_SECONDS = 3.0
 _LONGEST_TEXT = 500
 
 _LEFT = ("client disconnected", "connection cancelled")
-_CERTIFICATE_ALERT = re.compile(r"alert [a-z ]{0,40}certificate|unknown ca")
+_LOOK_SECONDS = 2.0
 
 
 class _Open(msgspec.Struct):
@@ -36,14 +52,25 @@ class _Open(msgspec.Struct):
 
     host: str
     client: str | None
+    connection: Client | None = None
     user_agent: str | None = None
     hello: bool = False
     established: bool = False
     requested: bool = False
+    """A request came, or what is none of HTTP."""
+    closed_at: float | None = None
+    """When it was seen that the client had closed its side, while mitmproxy keeps the other."""
+    counted: bool = False
+    """As one that carried no request."""
     upstream: ConnectionFailure | None = None
     """Trouble with the server that no flow has told yet."""
     related: bool = False
     """A flow told it."""
+
+    @property
+    def is_unused(self) -> bool:
+        """Its handshake was finished, and no request came."""
+        return self.established and not self.requested and not self.counted
 
 
 class ConnectionTracker:
@@ -57,7 +84,12 @@ class ConnectionTracker:
         self._open: collections.OrderedDict[str, _Open] = collections.OrderedDict()
         self._left: collections.OrderedDict[str, _Open] = collections.OrderedDict()
         """Clients that left while the proxy may have been connecting for them."""
+        self._resolved = ResolvedNames()
+        self._looks_again = False
+        self._finished = False
         self._patterns: tuple[str, ...] = ()
+        self.may_judge: Callable[[], bool] = lambda: True
+        """Whether a connection that ends now says something: none does when everything ends."""
 
     def use(self, patterns: tuple[str, ...], ignored: frozenset[str]) -> None:
         """``patterns`` of further COS hosts, ids of rules to leave out."""
@@ -85,20 +117,143 @@ class ConnectionTracker:
             address = data.context.server.address
             host = _plain(address[0] if address else None)
             if not self._is_cos(host):
+                host = self._resolved.of(host)
+            if not self._is_cos(host):
                 return
             entry = self._entry(client, host)
         entry.hello = True
+        self._soon(self._after_hello, data)
+
+    def _after_hello(self, data: tls.ClientHelloData) -> None:
+        """When all addons have seen it: one of them may have it handed on."""
+        if data.ignore_connection:
+            entry = self._open.get(data.context.client.id)
+            if entry is not None:
+                self._passes_unread(data.context.client, data.context.server, entry.host)
+
+    def next_layer(self, decision: NextLayer) -> None:
+        """What mitmproxy makes of the connection is known when all addons have been asked."""
+        self._soon(self._decided, decision)
+
+    def _decided(self, decision: NextLayer) -> None:
+        if not is_passed_on(decision.layer):
+            return
+        client, server = decision.context.client, decision.context.server
+        host = self._host_of(client, server, name_in(decision))
+        if host is not None:
+            self._passes_unread(client, server, host)
+
+    def raw_start(self, flow: tcp.TCPFlow | udp.UDPFlow) -> None:
+        """A stream that is not read as HTTP."""
+        client, server = flow.client_conn, flow.server_conn
+        host = self._host_of(client, server, client.sni) if flow.live else None
+        if host is None:
+            return
+        entry = self._open.get(client.id)
+        if entry is not None:
+            entry.requested = True
+            self._ledger.requested(entry.host, entry.client)
+        self._passes_unread(client, server, host)
+
+    def dns_response(self, flow: dns.DNSFlow) -> None:
+        self._resolved.add(flow)
+
+    def _passes_unread(
+        self, client: connection.Client, server: connection.Server | None, host: str
+    ) -> None:
+        self._ledger.passes_unread(
+            ConnectionFailure(
+                host=host,
+                client=client.peername[0] if client.peername else None,
+                failed="passes-unread",
+                said=reason(client, server, host),
+            )
+        )
+
+    def _host_of(
+        self, client: connection.Client, server: connection.Server | None, name: str | None
+    ) -> str | None:
+        """The COS host that a connection is meant for, by all that is known."""
+        entry = self._open.get(client.id)
+        address = server.address[0] if server is not None and server.address else None
+        names = (
+            _plain(name),
+            _plain(server.sni if server is not None else None),
+            _plain(address),
+            entry.host if entry else "",
+            self._resolved.of(address),
+        )
+        return next((each for each in names if self._is_cos(each)), None)
+
+    def _soon[T](self, call: Callable[[T], None], about: T) -> None:
+        """Within the same turn of the event loop every addon is asked; after it, this."""
+
+        def guarded() -> None:
+            try:
+                call(about)
+            except Exception:
+                logger.warning("a COS connection cannot be told of", exc_info=True)
+
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().call_soon(guarded)
 
     def tls_established_client(self, data: tls.TlsData) -> None:
         entry = self._open.get(data.conn.id)
         if entry is not None:
             entry.established = True
+            self._look_later()
+
+    def _look_later(self) -> None:
+        if self._looks_again or self._finished:
+            return
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+            self._looks_again = True
+
+    def _look(self) -> None:
+        """Now and then, as long as there is a connection without a request. A JVM that pins
+        closes its side alone, and mitmproxy tells nobody as long as the other is open."""
+        self._looks_again = False
+        if self._finished:
+            return
+        try:
+            if self.may_judge():
+                self.note_half_closed()
+                self._count_half_closed()
+            if any(entry.is_unused for entry in self._open.values()):
+                self._look_later()
+        except Exception:
+            logger.warning("COS connections cannot be looked at", exc_info=True)
+
+    def note_half_closed(self) -> None:
+        """Notes when clients have closed their side; safe within a signal's handler."""
+        now = time.time()
+        for entry in tuple(self._open.values()):
+            client = entry.connection
+            if client is None or not entry.is_unused or entry.closed_at is not None:
+                continue
+            if not client.state & ConnectionState.CAN_READ:
+                entry.closed_at = now
+
+    def _count_half_closed(self) -> None:
+        for entry in tuple(self._open.values()):
+            if entry.is_unused and entry.closed_at is not None:
+                self._closed_unused(entry, entry.closed_at - _LOOK_SECONDS)
+
+    def _closed_unused(self, entry: _Open, ended: float | None) -> None:
+        entry.counted = True
+        began = entry.connection.timestamp_tls_setup if entry.connection else None
+        quickly = bool(began and ended and ended - began < _QUICK_SECONDS)
+        sighting = _sighting(entry, "client-closed-after-handshake", None)
+        self._ledger.closed_unused(sighting, quickly=quickly)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         entry = self._open.get(data.conn.id)
         if entry is None:
             return
-        failed = _client_failure(data.conn.error or "", entry.hello)
+        text, hello = data.conn.error or "", entry.hello
+        is_quic = data.conn.transport_protocol == "udp"
+        failed = quic_failure(text, hello=hello) if is_quic else client_failure(text, hello=hello)
         if failed is not None:
             self._ledger.saw(_sighting(entry, failed, data.conn.error))
 
@@ -114,15 +269,16 @@ class ConnectionTracker:
         server = data.conn
         if isinstance(server, connection.Server):
             text = server.error or ""
-            unverified = "certificate verify failed" in text.lower()
-            failed: Failure = "upstream-certificate" if unverified else "upstream-tls"
-            self._upstream_failed(data.context.client, server, failed)
+            is_quic = server.transport_protocol == "udp"
+            self._upstream_failed(
+                data.context.client, server, server_failure(text, is_quic=is_quic)
+            )
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         client, server = data.client, data.server
         text = server.error or ""
         if text not in _LEFT:
-            self._upstream_failed(client, server, _connect_failure(text))
+            self._upstream_failed(client, server, connect_failure(text))
             return
         entry = self._left.pop(client.id, None)
         began, ended = server.timestamp_start, client.timestamp_end
@@ -155,11 +311,8 @@ class ConnectionTracker:
             return
         if entry.upstream is not None:
             self._tell_upstream(entry)
-        elif entry.established and not entry.requested:
-            began, ended = client.timestamp_tls_setup, client.timestamp_end
-            quickly = bool(began and ended and ended - began < _QUICK_SECONDS)
-            sighting = _sighting(entry, "client-closed-after-handshake", None)
-            self._ledger.closed_unused(sighting, quickly=quickly)
+        elif entry.is_unused:
+            self._closed_unused(entry, client.timestamp_end)
         elif not entry.hello:
             self._left[client.id] = entry
             if len(self._left) > _MOST_LEFT:
@@ -167,22 +320,22 @@ class ConnectionTracker:
 
     def finish(self) -> None:
         """To be called once, at the end: tells what was held back, and the totals."""
+        self._finished = True
         for entry in self._open.values():
             self._tell_upstream(entry)
+        self._count_half_closed()
         self._ledger.finish()
 
     def _upstream_failed(
         self, client: connection.Client, server: connection.Server, failed: Failure
     ) -> None:
         entry = self._open.get(client.id)
-        names = (
-            _plain(server.sni),
-            _plain(server.address[0] if server.address else None),
-            entry.host if entry else "",
-        )
-        host = next((name for name in names if self._is_cos(name)), None)
+        host = self._host_of(client, server, server.sni)
         if host is None:
             return
+        mode = client.proxy_mode
+        if isinstance(mode, UpstreamMode) and server.address == mode.address:
+            failed = "upstream-proxy"
         if entry is None:
             entry = self._entry(client, host)
         self._tell_upstream(entry)
@@ -205,7 +358,7 @@ class ConnectionTracker:
         entry = self._open.get(client.id)
         if entry is None:
             address = client.peername[0] if client.peername else None
-            entry = self._open[client.id] = _Open(host, address)
+            entry = self._open[client.id] = _Open(host, address, client)
             if len(self._open) > _MOST_OPEN:
                 self._open.popitem(last=False)
         entry.host = host
@@ -225,23 +378,3 @@ def _sighting(entry: _Open, failed: Failure, said: str | None) -> ConnectionFail
         said=said[:_LONGEST_TEXT] if said else None,
         user_agent=entry.user_agent,
     )
-
-
-def _client_failure(text: str, hello: bool) -> Failure | None:
-    """What mitmproxy's words mean; None where they say nothing of the certificate."""
-    words = text.lower()
-    if "disconnected during the handshake" in words:
-        # Before its hello was whole the client has seen no certificate.
-        return "client-closed-in-handshake" if hello else None
-    if "closed early" in words:
-        return None
-    if "does not trust the proxy's certificate" in words or _CERTIFICATE_ALERT.search(words):
-        return "client-refused-certificate"
-    return "client-handshake"
-
-
-def _connect_failure(text: str) -> Failure:
-    failed = failure_of(text)
-    if failed is not None:
-        return failed
-    return "upstream-timeout" if "timed out" in text.lower() else "upstream-connect"

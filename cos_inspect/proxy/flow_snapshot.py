@@ -19,7 +19,7 @@ from cos_inspect.proxy.actors import answered_by, broke_off, was_killed
 from cos_inspect.proxy.annotations import saved
 from cos_inspect.proxy.changes import changes_of
 from cos_inspect.proxy.flow_recorder import FlowRecorder
-from cos_inspect.proxy.flows import address_of, peers_of, request_head, timing_of
+from cos_inspect.proxy.flows import address_of, peers_of, place_text, request_head, timing_of
 from cos_inspect.recording.actors import is_address
 from cos_inspect.recording.break_off import broke_off_by_words
 from cos_inspect.recording.left_on_flow import LeftOnFlow, left_on_flow
@@ -336,6 +336,7 @@ class FlowSnapshot:
             error=flow.error.msg if flow.error else None,
             client_address=address_of(flow.client_conn.peername),
             server_address=address_of(server.peername) if server else None,
+            upstream_proxy=place_text(server.via[1]) if server and server.via else None,
             live=self._live,
             is_replay=flow.is_replay == "request",
             stopped=stopped,

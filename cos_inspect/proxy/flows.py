@@ -48,6 +48,11 @@ def peers_of(flow: http.HTTPFlow) -> Peers:
     )
 
 
+def place_text(place: tuple[str, int]) -> str:
+    """Host and port as one text."""
+    return f"{place[0]}:{place[1]}"
+
+
 def timing_of(flow: http.HTTPFlow, *, opened_connection: bool) -> Timing:
     """``opened_connection``: the flow is the first on its connection to the server."""
     request, response, server = flow.request, flow.response, flow.server_conn

@@ -79,7 +79,8 @@ class CosInspect(ConnectionHooks):
         self._is_running = False
         self.is_over = False
         """From now on nothing comes to it."""
-        self._stop_signal = StopSignal()
+        self._stop_signal = StopSignal(memory.connection_watch.note_half_closed)
+        memory.connection_watch.may_judge = lambda: self.judges_failures
         self._pending: dict[str, asyncio.TimerHandle | None] = {}
         """Flows that were answered while their upload was under way."""
         self._held: set[str] = set()
@@ -350,6 +351,8 @@ class CosInspect(ConnectionHooks):
     def _stop_all(self) -> None:
         """Reports what is under way: the proxy ends, or another instance will not know how it
         began."""
+        if self.judges_failures:
+            self._connection_tracker.note_half_closed()
         for snapshot in list(self._snapshots.values()):
             flow = snapshot.flow
             if flow.id in self._memory.stopped:

@@ -5,6 +5,7 @@ connections end while mitmproxy is still on its way from the signal to its own e
 of the event loop later, and look as if they had broken.
 """
 
+import contextlib
 import signal
 import threading
 import time
@@ -22,7 +23,13 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 class StopSignal:
     """To be used on the main thread, where alone signals are handled."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        noted: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``noted`` is called within the signal's handler, before anything else ends."""
+        self._call = noted
         self._clock = clock
         self._noted: float | None = None
         self._before: dict[signal.Signals, tuple[Any, Any]] = {}
@@ -59,6 +66,8 @@ class StopSignal:
     def _noting(self, before: Callable[[int, FrameType | None], Any]) -> Any:
         def handle(number: int, frame: FrameType | None) -> None:
             self._noted = self._clock()
+            with contextlib.suppress(Exception):
+                self._call()
             before(number, frame)
 
         return handle

@@ -84,6 +84,8 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What ended the flow early, in the proxy's words."""
     client_address: str | None = None
     server_address: str | None = None
+    upstream_proxy: str | None = None
+    """Host and port of the proxy that this one sends everything through."""
     live: bool = False
     """It passed just now, and was not saved."""
     is_replay: bool = False
@@ -149,6 +151,7 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             error=None if self._was_stopped else self.error,
             client_address=self.client_address,
             server_address=self.server_address,
+            upstream_proxy=self.upstream_proxy,
             is_replay=self.is_replay,
             connection=self._connection(heads.request),
             broke_off=None if self._was_stopped else self._broke_off,

@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 from cos_inspect.cos.tables import rows
+from cos_inspect.model.exchange import Exchange
 
 Failure = Literal[
     "client-refused-certificate",
@@ -17,6 +18,8 @@ Failure = Literal[
     "upstream-connect",
     "upstream-certificate",
     "upstream-tls",
+    "upstream-proxy",
+    "passes-unread",
 ]
 """The words of ``tables/connections.tsv``."""
 
@@ -40,7 +43,20 @@ _TEXTS: tuple[tuple[Failure, tuple[str, ...]], ...] = (
             "idna",
         ),
     ),
-    ("upstream-certificate", ("certificate verify failed", "err_cert_", "self-signed certificate")),
+    ("upstream-proxy", ("refused http connect request",)),
+    (
+        "upstream-certificate",
+        (
+            "certificate verify failed",
+            "err_cert_",
+            "self-signed certificate",
+            "unable to get local issuer certificate",
+            "unable to get issuer certificate",
+            "certificate has expired",
+            "hostname mismatch",
+            "doesn't match",
+        ),
+    ),
     ("upstream-refused", ("err_connection_refused", "econnrefused", "connection refused")),
     ("upstream-timeout", ("err_connection_timed_out", "etimedout")),
     (
@@ -65,6 +81,20 @@ def failure_of(text: str) -> Failure | None:
             return failed
     numbers = set(_ERRNO.findall(text))
     return next((failed for known, failed in _BY_ERRNO if numbers & known), None)
+
+
+def failure_in(exchange: Exchange) -> Failure | None:
+    """The same of an exchange that had no answer. Behind an upstream proxy this one connects
+    to nothing else."""
+    failed = failure_of(exchange.error or "")
+    if exchange.upstream_proxy is not None and failed in _OF_CONNECTING:
+        return "upstream-proxy"
+    return failed
+
+
+_OF_CONNECTING = frozenset(
+    ("upstream-dns", "upstream-refused", "upstream-timeout", "upstream-unreachable")
+)
 
 
 def cause_of(failed: str) -> str:

@@ -15,7 +15,7 @@ from cos_inspect.rules.actors import (
     left_words,
     sent_host,
 )
-from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_of
+from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_in
 from cos_inspect.rules.error_hints import Hint, hints
 from cos_inspect.rules.rule import Rule
 
@@ -170,7 +170,7 @@ def connection_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fi
     said = (exchange.error or "the flow ended").rstrip(". ")
     detail = f"{cos.operation.name} had no response: {said}."
     by_address = exchange.connection is not None and exchange.connection.by_address
-    failed = None if exchange.broken_by_client else failure_of(said)
+    failed = None if exchange.broken_by_client else failure_in(exchange)
     misspelt = read_misspelt(cos.request.host) if failed == "upstream-dns" else None
     fix: str | None = None
     if exchange.broken_by_client:

@@ -326,3 +326,23 @@ def test_hosts_of_others_are_left_alone(origin: Origin, tmp_path: Path) -> None:
         run = over(proxy)
     assert [item["host"] for item in run.summary["connections"]] == [SILENT]
     assert "COS connection www.example.com" not in run.output
+
+
+def test_a_dead_upstream_proxy_is_not_blamed_on_cos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = closed_port()
+    # The script that routes to the server for tests leaves it alone.
+    monkeypatch.setenv("COS_TEST_UPSTREAM_PROXY", str(dead))
+    mode = f"--mode=upstream:http://127.0.0.1:{dead}"
+    with Origin() as server, Inspected(server, tmp_path, mode) as proxy:
+        for scheme in ("http", "https"):
+            assert get(proxy, PINNING, scheme).status_code == 502
+        run = over(proxy)
+    for report in run.reports:
+        found = {finding["rule"]: finding for finding in report["findings"]}
+        told = found["connection-failed"]
+        assert told["evidence"]["failed"] == "upstream-proxy"
+        assert "upstream proxy" in told["fix"]
+    assert len(run.reports) == 2
+    assert {trouble["failed"] for trouble in run.trouble(PINNING)} == {"upstream-proxy"}

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.end_to_end.harness import BUCKET, HOST
 from tests.end_to_end.lab import Lab
 from tests.end_to_end.modes import LARGE, Http3, accusations, exercise, judge
+from tests.end_to_end.test_connections import wait_until_known
 from tests.origin.client_http3 import Call, send_http3
 from tests.origin.gateway import Gateway
 from tests.origin.server import Origin
@@ -49,3 +51,34 @@ def test_many_streams_of_one_connection(origin: Origin, gateway: Gateway, tmp_pa
     assert [origin.get_object(BUCKET, name) for name in names] == bodies
     assert len(lab.reports) == 16
     assert {accusations(report) for report in lab.reports} == {frozenset()}
+
+
+def test_a_client_that_refuses_the_ca(origin: Origin, tmp_path: Path) -> None:
+    """QUIC has no alert of TLS to tell it by."""
+    with Gateway(origin) as server, Lab(origin, tmp_path, MODE, server=server) as lab:
+        with pytest.raises(ConnectionError):
+            send_http3(lab.port, HOST, origin.ca_pem, Call("GET", "/a.txt"))
+        wait_until_known(lab, HOST)
+        lab.stop()
+    (trouble,) = lab.summary["connections"]
+    assert (trouble["failed"], trouble["count"]) == ("client-refused-certificate", 1)
+    assert [finding["rule"] for finding in trouble["findings"]] == ["tls-untrusted"]
+
+
+def test_a_server_that_is_not_trusted(origin: Origin, tmp_path: Path) -> None:
+    with Origin() as other, Gateway(origin) as gateway:
+        untrusted = SimpleNamespace(
+            http_port=gateway.http_port,
+            https_port=gateway.https_port,
+            http3_port=gateway.http3_port,
+            ca_pem=other.ca_pem,
+        )
+        with Lab(origin, tmp_path, MODE, server=untrusted) as lab:
+            (came,) = send_http3(lab.port, HOST, lab.ca_pem, Call("GET", "/a.txt"))
+            assert came.status == 502
+            lab.stop()
+    (report,) = lab.reports
+    (finding,) = report["findings"]
+    assert finding["evidence"]["failed"] == "upstream-certificate"
+    (trouble,) = lab.summary["connections"]
+    assert (trouble["failed"], trouble["flows"]) == ("upstream-certificate", [report["flow_id"]])

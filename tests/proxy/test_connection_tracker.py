@@ -1,12 +1,15 @@
 """What the hooks for connections are made into, without a network."""
 
+import asyncio
 import logging
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from mitmproxy import connection, hooks, http, tls
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow, tutils
 
@@ -16,6 +19,7 @@ from cos_inspect.proxy import connection_tracker as connections
 from cos_inspect.proxy.connection_tracker import ConnectionTracker
 from cos_inspect.proxy.exit_status import ExitStatus
 from cos_inspect.proxy.inspector import CosInspect
+from tests.proxy.test_resolved_names import answered
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 OTHER = "www.example.com"
@@ -435,3 +439,139 @@ def test_a_run_that_may_fail_ends_with_its_exit_status() -> None:
         assert sum(places()) == 1
         context.configure(addon, cos_fail_on="never")
         assert not any(places())
+
+
+UPSTREAM = ("127.0.0.1", 3128)
+
+
+def test_a_dead_upstream_proxy_is_named_and_not_the_host(driver: Driver) -> None:
+    client = driver.connect()
+    client.proxy_mode = ProxyMode.parse("upstream:http://127.0.0.1:3128")
+    server = tflow.tserver_conn()
+    server.address, server.sni = UPSTREAM, None
+    server.error = "[Errno 111] Connect call failed ('127.0.0.1', 3128)"
+    driver.watch.server_connect_error(ServerConnectionHookData(server=server, client=client))
+    driver.gone(client)
+    (trouble,) = driver.troubles
+    assert (trouble.host, trouble.failed) == (HOST, "upstream-proxy")
+    assert "upstream proxy" in (trouble.fix or "")
+
+
+def half_closed(driver: Driver, times: int = 2) -> list[connection.Client]:
+    """A JVM closes its side after the handshake, and mitmproxy keeps the other."""
+    clients = []
+    for number in range(times):
+        client = driver.connect()
+        client.id = f"half-{number}"
+        driver.watch.http_connect(driver.flow(client))
+        driver.hello(client)
+        driver.established(client)
+        client.timestamp_tls_setup = time.time()
+        client.state = connection.ConnectionState.CAN_WRITE
+        clients.append(client)
+    return clients
+
+
+def test_half_closed_connections_are_told_at_the_end(driver: Driver) -> None:
+    half_closed(driver)
+    driver.watch.note_half_closed()
+    driver.watch.finish()
+    assert driver.told == [("client-closed-after-handshake", 2, ["tls-untrusted"])]
+
+
+def test_half_closed_connections_are_counted_once(driver: Driver) -> None:
+    clients = half_closed(driver)
+    driver.watch.note_half_closed()
+    driver.watch._count_half_closed()
+    for client in clients:
+        driver.gone(client)
+    driver.watch.finish()
+    assert driver.told == [("client-closed-after-handshake", 2, ["tls-untrusted"])]
+
+
+def test_open_connections_are_no_trouble_at_the_end(driver: Driver) -> None:
+    for client in half_closed(driver):
+        client.state = connection.ConnectionState.OPEN
+    driver.watch.note_half_closed()
+    driver.watch.finish()
+    assert driver.told == []
+
+
+def test_half_closed_connections_are_seen_by_a_timer(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.01)
+
+    async def until_told() -> None:
+        half_closed(driver)
+        while not driver.troubles:  # noqa: ASYNC110 (nothing tells of it but what is looked at)
+            await asyncio.sleep(0.005)
+        assert not driver.watch._looks_again
+
+    asyncio.run(asyncio.wait_for(until_told(), 60))
+    assert driver.told == [("client-closed-after-handshake", 2, ["tls-untrusted"])]
+
+
+def test_nothing_is_noted_while_everything_ends(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.01)
+    asked: list[None] = []
+
+    def may_not() -> bool:
+        asked.append(None)
+        return False
+
+    driver.watch.may_judge = may_not
+
+    async def until_asked() -> None:
+        half_closed(driver)
+        while len(asked) < 3:  # noqa: ASYNC110 (the same)
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(until_asked(), 60))
+    driver.watch.finish()
+    assert driver.told == []
+
+
+def test_a_failure_by_address_has_the_name_that_was_asked(driver: Driver) -> None:
+    client = tflow.tclient_conn()
+    client.id, client.peername = "by-address", ("10.0.0.7", 50000)
+    driver.watch.dns_response(answered(HOST, "203.0.113.9"))
+    server = tflow.tserver_conn()
+    server.address, server.sni, server.error = ("203.0.113.9", 443), None, REFUSED
+    driver.watch.server_connect_error(ServerConnectionHookData(server=server, client=client))
+    driver.gone(client)
+    (trouble,) = driver.troubles
+    assert (trouble.host, trouble.client, trouble.failed) == (HOST, "10.0.0.7", "upstream-refused")
+
+
+def test_a_refusal_over_quic(driver: Driver) -> None:
+    client = driver.connect()
+    client.transport_protocol = "udp"
+    driver.hello(client)
+    driver.refused(client, "unknown error (0x12a)")
+    assert driver.told == [("client-refused-certificate", 1, ["tls-untrusted"])]
+
+
+def test_raw_streams_pass_unread_and_are_no_pinning(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with taddons.context() as context, caplog.at_level(logging.WARNING):
+        context.options.update(tcp_hosts=["myqcloud"])
+        for _ in range(3):
+            client = driver.connect()
+            driver.hello(client)
+            driver.established(client)
+            flow = tflow.ttcpflow(client_conn=client)
+            flow.live = True
+            flow.server_conn.address = (HOST, 443)
+            driver.watch.raw_start(flow)
+            driver.gone(client)
+    driver.watch.finish()
+    assert driver.told == [("passes-unread", 3, [])]
+    assert driver.troubles[0].detail == "the option tcp_hosts names them"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        f"COS hosts pass unread, because the option tcp_hosts names them: {HOST}",
+    ]

@@ -35,7 +35,7 @@ def test_a_signal_is_noted_before_the_loop_hears_of_it(number: signal.Signals) -
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(number, heard.set)
         clock = Clock()
-        stop = StopSignal(clock)
+        stop = StopSignal(clock=clock)
         stop.watch()
         noted = [stop.is_recent]
         os.kill(os.getpid(), number)
