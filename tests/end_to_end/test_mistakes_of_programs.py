@@ -24,6 +24,9 @@ pytestmark = pytest.mark.end_to_end
 
 CONTENT = random.Random(15).randbytes(4096)
 PIECES = random.Random(16).randbytes(2 * MIB + 999)
+LARGE = random.Random(17).randbytes(16 * MIB)
+"""More than what lies between the origin and a client that does not read."""
+HALF = 8 * MIB
 BUSY = error("ServiceUnavailable", 503)
 FAILURES = (CosException, ClientError, BotoCoreError)
 
@@ -117,6 +120,17 @@ def _completed(lab: Lab, folder: Path) -> None:
     s3.head_object(Bucket=BUCKET, Key="complete/boto3")
 
 
+def _resumed(lab: Lab) -> None:
+    """A download is stopped, and goes on: from its start, or where it had ended."""
+    for name, headers in (("resume/whole", {}), ("resume/rest", {"Range": f"bytes={HALF}-"})):
+        lab.origin.put_object(BUCKET, name, LARGE)
+        answer = lab.send("GET", name, stream=True)
+        assert answer.raw.read(65_536) == LARGE[:65_536]
+        answer.close()
+        lab.report_on(name)
+        assert lab.send("GET", name, headers=headers).content == LARGE[HALF if headers else 0 :]
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("mistakes")
@@ -124,6 +138,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         _copies(lab)
         _streams(lab, folder)
         _completed(lab, folder)
+        _resumed(lab)
         lab.stop()
         assert not origin.faults
     assert "Traceback" not in lab.output
@@ -224,3 +239,18 @@ def test_what_was_stored_and_lost_is_what_the_store_holds(told: Told) -> None:
         name: told.flows(name)[last]["response"]["status"]
         for name, last in (("stream/busy", "PutObject#2"), ("stream/half", "PutObject#2"))
     } == {"stream/busy": 200, "stream/half": 200}
+
+
+def test_a_download_that_begins_again_from_its_start(told: Told) -> None:
+    stopped, whole = told.flows("resume/whole").values()
+    assert "body-truncated" in rules(stopped)
+    assert "retried" in rules(whole), whole["findings"]
+    (facts,) = evidence(whole, "retried")
+    assert 65_536 <= facts["bytes_again"] < len(LARGE)
+    assert stopped["transfer"]["healed"] is True
+    assert whole["transfer"]["earlier_tries"] == [stopped["flow_id"]]
+
+
+def test_a_download_that_goes_on_where_it_ended(told: Told) -> None:
+    _, rest = told.flows("resume/rest").values()
+    assert "retried" not in rules(rest)
