@@ -99,6 +99,8 @@ def plan_response(operation: Operation, method: str, status: int, headers: Heade
             and read_encryption(headers).etag != "other"
         )
         return DigestPlan(md5=md5, crc64=crc64, sample=FRAME_SAMPLE if whole else 0)
+    if operation.name == "ListParts":
+        return DigestPlan(sample=PART_LIST_SAMPLE)
     if operation.reads_result:
         return DigestPlan(sample=XML_SAMPLE)
     return DigestPlan()

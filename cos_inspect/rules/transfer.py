@@ -168,7 +168,12 @@ MULTIPART_ABANDONED = Rule(
 def multipart_abandoned(upload: Upload) -> Finding:
     refused = [complete.error_code for complete in upload.completes.values() if complete.error_code]
     because = f" Complete was refused with {refused[-1]}." if refused else ""
-    count = sum(any(part.stored for part in tries.values()) for tries in upload.parts.values())
+    stored = {
+        number
+        for number, tries in upload.parts.items()
+        if any(part.stored for part in tries.values())
+    }
+    count = len(stored | upload.listed.keys())
     were = "1 part was" if count == 1 else f"{count} parts were"
     return MULTIPART_ABANDONED.finding(
         f"{were} uploaded, and neither completed nor aborted.{because}",

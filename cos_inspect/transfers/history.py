@@ -163,6 +163,8 @@ class History(msgspec.Struct, kw_only=True):
             return set()
         is_part = seen.operation in ("UploadPart", "UploadPartCopy")
         touched = upload.due() if is_part and upload.completes else set()
+        if seen.stored_parts:
+            touched |= upload.completes.keys()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
         now = self._unheard_of(upload)

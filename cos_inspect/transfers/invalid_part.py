@@ -11,7 +11,9 @@ _MOST = 10
 def part_trouble(upload: Upload, complete: CompleteTry) -> str | None:
     """In a sentence or two, of a Complete that was refused for its parts; None where nothing
     can be said: no list, or no part was seen at all."""
-    if complete.error_code not in PART_ERRORS or complete.listed is None or not upload.parts:
+    if complete.error_code not in PART_ERRORS or complete.listed is None:
+        return None
+    if not upload.parts and not upload.listed:
         return None
     found = list(_troubles(upload, complete, complete.listed))
     if not found:
@@ -29,11 +31,14 @@ def _troubles(
     upload: Upload, complete: CompleteTry, listed: tuple[tuple[int, str], ...]
 ) -> Iterator[str]:
     for number, sent in listed:
-        tries = upload.parts.get(number)
+        tries, etag = upload.parts.get(number), plain_etag(sent)
         if not tries:
-            yield f"part {number} was not seen to be uploaded"
+            told = upload.listed.get(number)
+            if told is None:
+                yield f"part {number} was not seen to be uploaded"
+            elif told.etag != etag:
+                yield f'part {number} is listed with ETag "{etag}", ListParts told "{told.etag}"'
             continue
-        etag = plain_etag(sent)
         stored = [part for part in tries.values() if part.stored]
         if not stored:
             yield f"the upload of part {number} {_failure(list(tries.values()))}"

@@ -9,7 +9,7 @@ import msgspec
 
 from cos_inspect.transfers.account import Fact, keep
 from cos_inspect.transfers.limits import Effort, Limits
-from cos_inspect.transfers.observation import EtagForm, Observation, SseMode
+from cos_inspect.transfers.observation import EtagForm, Observation, SseMode, plain_etag
 
 PART_ERRORS = frozenset({"InvalidPart"})
 """What COS answers where a listed part is missing, or has another ETag."""
@@ -55,6 +55,15 @@ class CompleteTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     callback: bool = False
 
 
+class ListedPart(msgspec.Struct, frozen=True, gc=False):
+    """A part as ListParts told of it; it may have been sent before anything was seen."""
+
+    flow_id: str
+    moment: float
+    etag: str
+    size: int | None
+
+
 class Step(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """Another exchange of the upload: Initiate, Abort, ListParts, a part without a number."""
 
@@ -74,6 +83,8 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     parts: dict[int, dict[str, PartTry]] = {}
     completes: dict[str, CompleteTry] = {}
     steps: dict[str, Step] = {}
+    listed: dict[int, ListedPart] = {}
+    """By number, as they were told last."""
     facts: int = 0
     last: float = 0.0
     left_out: int = 0
@@ -102,7 +113,16 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
             self._add_complete(_complete_try(seen))
         else:
             self._add_step(_step(seen))
+            self._add_listed(seen)
         return True
+
+    def _add_listed(self, seen: Observation) -> None:
+        for number, etag, size in seen.stored_parts:
+            known = self.listed.get(number)
+            told = ListedPart(seen.flow_id, seen.ended, plain_etag(etag), size)
+            if known is None or (known.moment, known.flow_id) < (told.moment, told.flow_id):
+                self.facts += known is None
+                self.listed[number] = told
 
     def _add_part(self, part: PartTry) -> None:
         tries = self.parts.setdefault(part.number, {})
@@ -149,7 +169,8 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
 
     def has_parts_of(self, complete: CompleteTry) -> bool:
         """Whether as many parts were seen as were listed: before, nothing can be joined."""
-        return complete.listed is not None and len(self.parts) >= len(complete.listed)
+        seen = len(self.parts.keys() | self.listed.keys()) if self.listed else len(self.parts)
+        return complete.listed is not None and seen >= len(complete.listed)
 
     def due(self) -> set[str]:
         """Completes of which something else may be said now that one more part was seen;

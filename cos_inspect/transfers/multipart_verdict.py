@@ -62,8 +62,7 @@ def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
             )
         return CompleteVerdict(crc64=reason, etags=reason)
     chosen = {
-        number: counting_try(upload.parts.get(number, {}), complete, plain_etag(etag))
-        for number, etag in listed
+        number: stored_part(upload, number, complete, plain_etag(etag)) for number, etag in listed
     }
     etags, wrong = _compare_etags(complete, chosen)
     replaced = tuple(
@@ -105,6 +104,30 @@ def counting_try(
         if rivals:
             return max(rivals, key=lambda part: part.order)
     return last
+
+
+def stored_part(
+    upload: Upload, number: int, complete: CompleteTry | None, etag: str | None = None
+) -> PartTry | None:
+    """The same of one number of an upload; where none was seen, what ListParts told of it."""
+    tries = upload.parts.get(number)
+    if tries:
+        return counting_try(tries, complete, etag)
+    told = upload.listed.get(number)
+    if told is None:
+        return None
+    if complete is not None and complete.succeeded and etag and etag != told.etag:
+        # COS took another one, which was sent out of sight.
+        return None
+    return PartTry(
+        flow_id=told.flow_id,
+        started=told.moment,
+        ended=told.moment,
+        number=number,
+        stored=True,
+        size=told.size,
+        etag=told.etag,
+    )
 
 
 def _compare_etags(
@@ -293,8 +316,7 @@ def _proof(upload: Upload, lost: list[CompleteTry], content: Content) -> Sight |
     if listed is None:
         return None
     parts = [
-        counting_try(upload.parts.get(number, {}), lost[0], plain_etag(etag))
-        for number, etag in sorted(listed)
+        stored_part(upload, number, lost[0], plain_etag(etag)) for number, etag in sorted(listed)
     ]
     crc64 = _joined(iter(parts))
     sizes = [part.size if part else None for part in parts]
@@ -348,7 +370,8 @@ def state_of(upload: Upload, content: Content, *, over: bool) -> UploadState:
         for group in (upload.completes, upload.steps)
         for each in group.values()
     )
-    if over and any(part.stored for part in parts) and not under_way and not gone:
+    stored = upload.listed or any(part.stored for part in parts)
+    if over and stored and not under_way and not gone:
         return "abandoned"
     return "refused" if completes else "open"
 
@@ -367,9 +390,9 @@ def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
         replaced |= {each.flow_id for each in upload.completes.values() if not each.succeeded}
         replaced |= set(unheard.gone) if unheard is not None else set()
     sizes: list[int | None] = []
-    for number in sorted(upload.parts.keys() | wanted.keys()):
+    for number in sorted(upload.parts.keys() | upload.listed.keys() | wanted.keys()):
         tries = upload.parts.get(number, {})
-        part = counting_try(tries, complete, wanted.get(number))
+        part = stored_part(upload, number, complete, wanted.get(number))
         counts = not wanted or number in wanted
         if counts:
             sizes.append(part.size if part else None)
@@ -397,7 +420,7 @@ def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
         key=upload.key,
         state=state_of(upload, content, over=over),
         size=sum(known) if len(known) == len(sizes) and known else None,
-        parts=len(wanted) or len(upload.parts),
+        parts=len(wanted) or len(upload.parts.keys() | upload.listed.keys()),
         started=every[0].started if every else 0.0,
         ended=max((each.ended for each in every), default=0.0),
         active=busy_seconds((each.started, each.ended) for each in every),

@@ -23,7 +23,7 @@ from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
 from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers, Response
-from cos_inspect.transfers.part_list import read_part_list
+from cos_inspect.transfers.part_list import StoredPart, read_part_list, read_stored_parts
 
 SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
 EtagForm = Literal["md5", "other", "unknown"]
@@ -162,6 +162,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     """Of a Complete: number and ETag of its parts in the order listed."""
     no_numbers: tuple[str, ...] = ()
     """What stands in that list where numbers belong."""
+    stored_parts: tuple[StoredPart, ...] = ()
+    """As ListParts answered."""
     result_etag: str | None = None
     result_crc64: int | None = None
     copy_place: str | None = None
@@ -236,6 +238,8 @@ def observe(cos: CosExchange) -> Observation:
             if listed is not None:
                 facts["listed"] = listed.parts
                 facts["no_numbers"] = listed.no_numbers[:_MOST_SHOWN]
+        elif name == "ListParts" and cos.succeeded and response is not None:
+            facts["stored_parts"] = read_stored_parts(response.body.text)
     elif name == "AppendObject":
         facts["append_position"] = cos.append_position
         facts["next_position"] = _number(headers.get("x-cos-next-append-position"))

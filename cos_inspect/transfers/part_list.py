@@ -1,4 +1,5 @@
-"""The list of parts in the body of a CompleteMultipartUpload, read without trust in it."""
+"""Lists of parts, read without trust in them: in the body of a CompleteMultipartUpload, and in
+the answer to ListParts."""
 
 from typing import NamedTuple
 from xml.etree.ElementTree import ParseError
@@ -10,6 +11,10 @@ MAX_PARTS = 10_000
 _MAX_LISTED = 3 * MAX_PARTS
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_FIELD = 128
+_FIELDS = ("PartNumber", "ETag", "Size")
+
+StoredPart = tuple[int, str, int | None]
+"""Number, ETag as told, and size in bytes."""
 
 
 class PartList(NamedTuple):
@@ -24,9 +29,10 @@ class _TooManyError(ValueError):
 
 
 class _Walk:
-    """Parser target that keeps number and ETag of each ``Part``."""
+    """Parser target that keeps number, ETag and size of each ``Part``."""
 
     def __init__(self) -> None:
+        self.sizes: list[int | None] = []
         self._depth = 0
         self._name: str | None = None
         self._fields: dict[str, str] = {}
@@ -38,7 +44,7 @@ class _Walk:
         name = tag.rpartition("}")[2]
         if self._depth == 2 and name == "Part":
             self._fields = {}
-        self._name = name if self._depth == 3 and name in ("PartNumber", "ETag") else None
+        self._name = name if self._depth == 3 and name in _FIELDS else None
 
     def data(self, data: str) -> None:
         if self._name is not None:
@@ -50,6 +56,9 @@ class _Walk:
             number = self._fields.get("PartNumber", "").strip()
             if number.isascii() and number.isdigit() and len(number) < 10:
                 self.parts.append((int(number), self._fields.get("ETag", "").strip()))
+                size = self._fields.get("Size", "").strip()
+                plain = size.isascii() and size.isdigit() and len(size) < 16
+                self.sizes.append(int(size) if plain else None)
             else:
                 self.no_numbers.append(number)
             if len(self.parts) + len(self.no_numbers) > _MAX_LISTED:
@@ -63,6 +72,20 @@ class _Walk:
 
 def read_part_list(body: bytes | None) -> PartList | None:
     """None when the body is absent, too large, or cannot be read."""
+    walk = _walked(body)
+    return None if walk is None else PartList(tuple(walk.parts), tuple(walk.no_numbers))
+
+
+def read_stored_parts(body: bytes | None) -> tuple[StoredPart, ...]:
+    """What ListParts answers (COS documents, page 436/7747); empty where that cannot be read."""
+    walk = _walked(body)
+    if walk is None:
+        return ()
+    listed = zip(walk.parts, walk.sizes, strict=True)
+    return tuple((number, etag, size) for (number, etag), size in listed)
+
+
+def _walked(body: bytes | None) -> _Walk | None:
     if not body or len(body) > _MAX_BYTES:
         return None
     walk = _Walk()
@@ -72,4 +95,4 @@ def read_part_list(body: bytes | None) -> PartList | None:
         parser.close()
     except (DefusedXmlException, ParseError, ValueError, LookupError):
         return None
-    return PartList(tuple(walk.parts), tuple(walk.no_numbers))
+    return walk
