@@ -14,6 +14,7 @@ from cos_inspect.analyze.reading import (
     Identity,
     Observed,
     OnConnection,
+    OnObject,
     ShardRead,
     SpooledReport,
 )
@@ -154,6 +155,8 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     paths: list[str]
+    listings: list[str]
+    """Files of what lists showed of the same objects."""
     folder: str
 
 
@@ -163,7 +166,12 @@ def partitions(reads: Sequence[ShardRead], folder: str) -> list[Partition]:
         for number, path in read.observations.items():
             found.setdefault(number, []).append(path)
     return [
-        Partition(number=number, paths=paths, folder=folder)
+        Partition(
+            number=number,
+            paths=paths,
+            listings=[read.listings[number] for read in reads if number in read.listings],
+            folder=folder,
+        )
         for number, paths in sorted(found.items())
     ]
 
@@ -175,6 +183,8 @@ def join(
     joining = _Joining(settings, marks)
     for observed in _observed(partition, counted):
         joining.add(observed)
+    for listed in _listed(partition, counted):
+        joining.add_listed(listed)
     joined = joining.joined()
     joined.revisions = _write_revisions(partition, joining.revisions(joined))
     return joined
@@ -212,6 +222,12 @@ class _Joining:
             if seen.span is not None:
                 self._ranges[seen.flow_id] = flow
         self._observed.append(observed)
+
+    def add_listed(self, listed: OnObject) -> None:
+        """After all others: what a list shows matters where nobody heard of a Complete."""
+        history = self._histories.get(listed.name)
+        if history is not None and history.wants_proof:
+            history.add_listing(listed.listing)
 
     def joined(self) -> Joined:
         lists = Lists()
@@ -300,6 +316,14 @@ def _observed(partition: Partition, counted: Counted) -> Iterator[Observed]:
                 continue
             if matters is None or matters.is_of_use(observed):
                 yield observed
+
+
+def _listed(partition: Partition, counted: Counted) -> Iterator[OnObject]:
+    decoder = msgspec.msgpack.Decoder(OnObject)
+    for path in partition.listings:
+        for listed in records(path, decoder):
+            if not counted.is_dropped(listed.shard, listed.index):
+                yield listed
 
 
 class _Matters:

@@ -26,7 +26,8 @@ from cos_inspect.model.summary import Lost
 from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import Pending
 from cos_inspect.settings.analysis_settings import Settings
-from cos_inspect.transfers.history import history_name, source_name
+from cos_inspect.transfers.history import history_name, object_name, source_name
+from cos_inspect.transfers.objects import Listing, listings_of
 from cos_inspect.transfers.observation import Observation, identity_of
 
 _MOST_HOSTS = 1000
@@ -78,6 +79,16 @@ class Observed(msgspec.Struct, frozen=True, array_like=True):
     is_copy: bool = False
 
 
+class OnObject(msgspec.Struct, frozen=True, array_like=True):
+    """What a list showed of an object."""
+
+    shard: int
+    index: int
+    name: str
+    """Of the object's history."""
+    listing: Listing
+
+
 class ShardRead(msgspec.Struct, kw_only=True):
     """What is known of a shard that was read; all that grows with it lies in files."""
 
@@ -93,6 +104,8 @@ class ShardRead(msgspec.Struct, kw_only=True):
     """Files of ``Identity`` by partition."""
     connections: dict[int, str] = {}
     observations: dict[int, str] = {}
+    listings: dict[int, str] = {}
+    """Files of ``OnObject``, beside the observations of the same partition."""
     secret_ids: dict[int, int] = {}
     """What was seen of each SecretId, as flags."""
     said_once: array[int]
@@ -128,6 +141,7 @@ class ShardReader:
         self._identities = PartitionsWriter(folder, f"{prefix}.identities", partitions)
         self._connections = PartitionsWriter(folder, f"{prefix}.connections", partitions)
         self._observations = PartitionsWriter(folder, f"{prefix}.observations", partitions)
+        self._listings = PartitionsWriter(folder, f"{prefix}.listings", partitions)
         self._read = ShardRead(
             number=shard.number,
             spool=f"{folder}/{prefix}.reports",
@@ -151,6 +165,7 @@ class ShardReader:
         read.identities = self._identities.close()
         read.connections = self._connections.close()
         read.observations = self._observations.close()
+        read.listings = self._listings.close()
         return read
 
     def give_up(self, why: str) -> ShardRead:
@@ -211,6 +226,9 @@ class ShardReader:
         if seen.is_dated:
             # What has no time has no place among others.
             self._observe(seen, index, note_of(report, seen))
+            for key, listing in listings_of(look.first.cos, seen):
+                name = object_name(seen.place, key)
+                self._listings.add(name, OnObject(self._shard.number, index, name, listing))
         self._show(seen)
 
     def _note_host(self, host: str | None) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.encryption import read_encryption
 from cos_inspect.cos.header_values import read_content_range, read_etag
+from cos_inspect.cos.object_list import LIST_SAMPLE
 from cos_inspect.cos.operation import Operation
 from cos_inspect.model.exchange import Headers
 
@@ -99,6 +100,8 @@ def plan_response(operation: Operation, method: str, status: int, headers: Heade
             and read_encryption(headers).etag != "other"
         )
         return DigestPlan(md5=md5, crc64=crc64, sample=FRAME_SAMPLE if whole else 0)
+    if operation.name == "GetBucket":
+        return DigestPlan(sample=LIST_SAMPLE)
     if operation.name == "ListParts":
         return DigestPlan(sample=PART_LIST_SAMPLE)
     if operation.reads_result:

@@ -28,9 +28,9 @@ from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import Pending
-from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.history import History, history_name, object_name, source_name
 from cos_inspect.transfers.limits import LIVE, Limits
-from cos_inspect.transfers.objects import copy_of, judge_copy
+from cos_inspect.transfers.objects import copy_of, judge_copy, listings_of
 from cos_inspect.transfers.observation import Observation, observe
 
 _NO_KEYS: Mapping[str, str] = {}
@@ -156,6 +156,8 @@ class Session:
         self._held = self._new_held()
         self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
         self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
+        self._wanting_proof: dict[str, None] = {}
+        """Histories with a Complete of which it is open whether COS did it."""
         self._not_joined = 0
         """Exchanges that were not kept in mind, to bound memory."""
         self._counted_anew: set[str] = set()
@@ -199,6 +201,8 @@ class Session:
         if seen.is_dated:
             # What has no time has no place among others.
             touched |= self._add_to_history(held, marks)
+            if self._wanting_proof and seen.operation == "GetBucket":
+                touched |= self._add_listings(look)
             self._add_to_said_once(held)
         touched.discard(seen.flow_id)
         self._revise(held)
@@ -294,6 +298,8 @@ class Session:
         elif tracked.notes:
             tracked.notes.pop(seen.flow_id, None)
         self._tracked.put(tracked.history.name, tracked)
+        if tracked.history.uploads:
+            self._note_wish(tracked.history)
         name = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if name is not None and seen.succeeded:
             source = self._tracked.get(name) or _Tracked(
@@ -303,6 +309,25 @@ class Session:
             source.history.add_copy(copy_of(seen), self._limits)
             self._not_joined += source.history.left_out - left_out
             self._tracked.put(name, source)
+        return touched
+
+    def _note_wish(self, history: History) -> None:
+        if not history.wants_proof:
+            self._wanting_proof.pop(history.name, None)
+        elif len(self._wanting_proof) < self._bounds.secret_ids:
+            self._wanting_proof[history.name] = None
+        else:
+            self._not_joined += 1
+
+    def _add_listings(self, look: FirstLook) -> set[str]:
+        """What a list shows of objects whose uploads may have been completed."""
+        touched: set[str] = set()
+        for key, listing in listings_of(look.cos, look.seen):
+            name = object_name(look.seen.place, key)
+            tracked = self._tracked.get(name) if name in self._wanting_proof else None
+            if tracked is not None:
+                touched |= tracked.history.add_listing(listing, self._limits)
+                self._tracked.put(name, tracked)
         return touched
 
     def _add_to_secret_id(self, held: _Held) -> set[str]:

@@ -3,7 +3,12 @@
 import msgspec
 from mitmproxy import http
 
-from cos_inspect.cos.digest_plan import is_control_answer, is_control_request, plan_request
+from cos_inspect.cos.digest_plan import (
+    XML_SAMPLE,
+    is_control_answer,
+    is_control_request,
+    plan_request,
+)
 from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.recording.hashing_threads import HASHING
 from cos_inspect.recording.recorded_flow import Heads, Marks, object_reader, plan_of_answer
@@ -43,7 +48,8 @@ class FlowRecorder:
         plan = plan_of_answer(heads, response.status_code)
         operation = heads.recognised.operation
         copied = is_control_answer(operation, response.status_code, heads.answer)
-        most_copied = max(most_copied, plan.sample) if copied else 0
+        # Of lists more is read than is kept for others to see.
+        most_copied = max(most_copied, min(plan.sample, XML_SAMPLE)) if copied else 0
         meter = BodyMeter(plan, None, marks_wanted or ())
         self._response_tap = self._tap(response, meter, most_copied)
         response.stream = self._response_tap

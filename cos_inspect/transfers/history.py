@@ -9,6 +9,7 @@ said in ``rules.across``.
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from math import inf
 
 import msgspec
 
@@ -16,7 +17,7 @@ from cos_inspect.transfers.appends import Log
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import Unheard, unheard_complete
-from cos_inspect.transfers.objects import Content, Copy, Sight, sight_of
+from cos_inspect.transfers.objects import Content, Copy, Listing, Sight, sight_of, sight_of_listing
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
 from cos_inspect.transfers.pieces import piece_of
 from cos_inspect.transfers.ranges import Head, Reading, better_head, version_name
@@ -88,6 +89,28 @@ class History(msgspec.Struct, kw_only=True):
         before = self.content.facts
         self._count(before, self.content.add_copy(copy, limits))
         self.last = max(self.last, copy.ended)
+
+    @property
+    def wants_proof(self) -> bool:
+        """Whether a list that shows the object would tell that a Complete worked unheard."""
+        return any(upload.is_open and not upload.done for upload in self.uploads.values())
+
+    def add_listing(self, listing: Listing, limits: Limits = UNBOUNDED) -> set[str]:
+        """Takes in that a list, made after a Complete of which nobody heard, showed the object;
+        the flows of which something else is to be said now."""
+        uploads = self.uploads.values()
+        lost = (
+            each.ended
+            for upload in uploads
+            for each in upload.completes.values()
+            if each.unanswered and not upload.done
+        )
+        if listing.started < min(lost, default=inf):
+            return set()
+        facts = self.content.facts
+        self._count(facts, self.content.add(sight_of_listing(listing), limits))
+        self.last = max(self.last, listing.ended)
+        return {flow for upload in uploads for flow in _told_by(self._unheard_of(upload))}
 
     def _count(self, before: int, dropped: int) -> None:
         self.facts += self.content.facts - before

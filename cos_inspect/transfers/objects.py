@@ -7,9 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.object_list import read_object_list
 from cos_inspect.transfers.account import Comparison, Fact, compared, keep, newest, skipped
 from cos_inspect.transfers.limits import Limits
-from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observation import Observation, plain_etag
 
 _UNKNOWN_CONTENT = frozenset({"DeleteObject", "RenameObject", "PutSymlink"})
 
@@ -252,6 +254,38 @@ def sight_of(seen: Observation) -> Sight | None:
         head=seen.operation == "HeadObject",
         cached=seen.through_cdn,
         encrypted=seen.etag_form != "md5",
+    )
+
+
+class Listing(msgspec.Struct, frozen=True, array_like=True):
+    """What a list of a bucket's objects told of one of them."""
+
+    flow_id: str
+    started: float
+    ended: float
+    etag: str
+    size: int | None
+
+
+def listings_of(cos: CosExchange, seen: Observation) -> Iterator[tuple[str, Listing]]:
+    """Keys and what was told of them, by the answer to GetBucket."""
+    if seen.operation != "GetBucket" or not seen.succeeded or cos.response is None:
+        return
+    for each in read_object_list(cos.response.body.text):
+        etag = plain_etag(each.etag)
+        yield each.key, Listing(seen.flow_id, seen.started, seen.ended, etag, each.size)
+
+
+def sight_of_listing(listing: Listing) -> Sight:
+    """A list tells as much as a HEAD, but for the CRC-64."""
+    return Sight(
+        flow_id=listing.flow_id,
+        started=listing.started,
+        ended=listing.ended,
+        kind="read",
+        etag=listing.etag,
+        size=listing.size,
+        head=True,
     )
 
 

@@ -442,6 +442,26 @@ def shown(number: int, *, bad: bool, at: float) -> Story:
     return Story([*flows, head], {(f"{key}-again", "retried")})
 
 
+def listed(number: int, *, bad: bool, at: float) -> Story:
+    """The same where a list shows the object; bad: one that was made before."""
+    key, told = f"inlist{number}", shown(number, bad=True, at=at)
+    for each in told.flows:
+        each.id = each.id.replace(f"shown{number}", key)
+        each.server_conn.id = f"connection-{each.id}"
+        path = each.request.path.replace(f"/shown{number}", f"/{key}")
+        each.request.path = path.replace("upload-shown", "upload-inlist")
+    size = len(_content(number))
+    entry = f"<Key>{key}</Key><ETag>&quot;{md5(b'x')}-1&quot;</ETag><Size>{size}</Size>"
+    text = f"<ListBucketResult><Contents>{entry}</Contents></ListBucketResult>"
+    moment = at + 0.5 if bad else at + 5
+    made = flow(f"{key}-list", "GET", f"/?prefix={key}", moment, answer=text.encode())
+    flows = [*told.flows, made]
+    if bad:
+        found = {(flow.replace(f"shown{number}", key), rule) for flow, rule in told.found}
+        return Story(flows, found, {(f"upload-inlist{number}", "upload-probably-completed")})
+    return Story(flows, {(f"{key}-again", "retried")})
+
+
 def encrypted(number: int, *, bad: bool, at: float) -> Story:
     """Parts of an upload with a KMS key, as Initiate says, have ETags of another kind; bad: there
     is no such upload."""
@@ -497,5 +517,5 @@ def slow(number: int, *, bad: bool, at: float) -> Story:
 STORIES: tuple[Callable[..., Story], ...] = (
     multipart, listed_wrongly, small_part, abandoned, gone, ranges, overlapping, changed,
     appends, copied, tried_again, damaged, rewritten, token, wrong_key, on_device,
-    emptied, shown, encrypted, appended, slow,
+    emptied, shown, encrypted, appended, slow, listed,
 )  # fmt: skip

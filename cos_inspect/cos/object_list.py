@@ -1,0 +1,76 @@
+"""The objects in the answer of GetBucket, read without trust in it."""
+
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+LIST_SAMPLE = 1024 * 1024
+"""Bytes of an answer that are read: a thousand objects with the longest keys have as many."""
+_MOST_OBJECTS = 1000
+"""COS documents, page 436/7734."""
+_MAX_FIELD = 4096
+
+
+class ListedObject(NamedTuple):
+    key: str
+    etag: str
+    """As told."""
+    size: int | None
+    """Bytes."""
+
+
+class _Walk:
+    """Parser target that keeps key, ETag and size of each ``Contents``."""
+
+    def __init__(self) -> None:
+        self._path: list[str] = []
+        self._fields: dict[str, str] = {}
+        self.found: list[ListedObject] = []
+        self.encoding = ""
+
+    def start(self, tag: str, _attributes: dict[str, str]) -> None:
+        self._path.append(tag.rpartition("}")[2])
+        if self._path[1:] == ["Contents"]:
+            self._fields = {}
+
+    def data(self, data: str) -> None:
+        path = self._path
+        if len(path) == 3 and path[1] == "Contents" and path[2] in ("Key", "ETag", "Size"):
+            self._fields[path[2]] = (self._fields.get(path[2], "") + data)[:_MAX_FIELD]
+        elif path[1:] == ["EncodingType"]:
+            self.encoding += data[:_MAX_FIELD]
+
+    def end(self, _tag: str) -> None:
+        if self._path[1:] == ["Contents"] and len(self.found) < _MOST_OBJECTS:
+            size = self._fields.get("Size", "").strip()
+            plain = size.isascii() and size.isdigit() and len(size) < 16
+            self.found.append(
+                ListedObject(
+                    self._fields.get("Key", ""),
+                    self._fields.get("ETag", "").strip(),
+                    int(size) if plain else None,
+                )
+            )
+        self._path.pop()
+
+    def close(self) -> None:
+        return None
+
+
+def read_object_list(body: bytes | None) -> list[ListedObject]:
+    """Empty where the body is absent or cannot be read."""
+    if not body:
+        return []
+    walk = _Walk()
+    try:
+        parser = DefusedXMLParser(target=walk, forbid_dtd=True)
+        parser.feed(body)
+        parser.close()
+    except (DefusedXmlException, ParseError, ValueError, LookupError):
+        return []
+    if walk.encoding.strip().lower() != "url":
+        return walk.found
+    return [each._replace(key=unquote_plus(each.key)) for each in walk.found]
