@@ -14,10 +14,10 @@ from difflib import unified_diff
 from itertools import islice
 from pathlib import Path
 
+from cos_inspect.report.formats import FORMATS
 from scripts.outputs_captures import make_captures
 
 ROOT = Path(__file__).resolve().parents[1]
-_FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 _MOST_LINES = 12
 _TIMES = re.compile(rb'("(?:start|end|began|ended|updated)(?:ed)?": ?)"[0-9TZ:.-]{20,30}"')
 """Of the run, and not of what was recorded."""
@@ -58,7 +58,7 @@ class Checkout:
         for redact in ("--redact", "--no-redact"):
             for jobs in (1, 2):
                 name = f"analyze {redact} --jobs={jobs}"
-                formats = [f"--format={name}" for name in _FORMATS]
+                formats = [f"--format={name}" for name in FORMATS]
                 switches = [redact, f"--jobs={jobs}", *formats, *patterns]
                 found |= self._analyzed(name, switches, captures)
         for capture in captures:

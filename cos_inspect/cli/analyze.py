@@ -16,8 +16,9 @@ from cos_inspect.report.baseline import (
     write_baseline,
 )
 from cos_inspect.report.directory import refusal_of
+from cos_inspect.report.formats import FORMATS
 from cos_inspect.rules.registry import RULE_IDS
-from cos_inspect.settings.analysis_settings import FORMATS, Settings
+from cos_inspect.settings.analysis_settings import Settings
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
 
 _LARGE = 32 * 1024 * 1024

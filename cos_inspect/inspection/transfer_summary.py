@@ -84,26 +84,26 @@ class Lists:
         self._retries_left_out = 0
 
     def add(self, listing: Listing) -> None:
+        """Adds what one history shows."""
+        self._verdicts.update(transfer.verdict for _, transfer in listing.transfers)
+        self._take(listing)
+
+    def merge(self, other: ListsState) -> None:
+        """Adds what other lists hold, and have counted."""
+        self._verdicts.update(other.verdicts)
+        self._left_out += other.left_out
+        self._retries_left_out += other.retries_left_out
+        self._take(other.listing)
+
+    def _take(self, listing: Listing) -> None:
         own = self._listing
         own.transfers += listing.transfers
         own.retries += listing.retries
         own.read_backs += listing.read_backs
-        self._verdicts.update(transfer.verdict for _, transfer in listing.transfers)
         if len(own.transfers) + len(own.retries) + len(own.read_backs) > 4 * self._most:
             self._bound()
 
-    def merge(self, other: "ListsState") -> None:
-        """Adds what other lists hold, and have counted."""
-        own, listing = self._listing, other.listing
-        own.transfers += listing.transfers
-        own.retries += listing.retries
-        own.read_backs += listing.read_backs
-        self._verdicts.update(other.verdicts)
-        self._left_out += other.left_out
-        self._retries_left_out += other.retries_left_out
-        self._bound()
-
-    def state(self) -> "ListsState":
+    def state(self) -> ListsState:
         """What ``merge`` takes."""
         self._bound()
         return ListsState(

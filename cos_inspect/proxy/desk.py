@@ -155,10 +155,6 @@ class Desk:
         if writer is not None:
             writer.submit_connection(trouble)
 
-    @property
-    def is_writing(self) -> bool:
-        return self._writer is not None
-
     def end_session(self) -> list[Revised]:
         """Tells what only the end can tell; the reports that changed by it."""
         revised = self.session.settle()

@@ -14,8 +14,9 @@ from mitmproxy.options import Options
 from mitmproxy.utils import human
 
 from cos_inspect.report.directory import refusal_of
+from cos_inspect.report.formats import FORMATS
 from cos_inspect.rules.registry import RULE_IDS
-from cos_inspect.settings.addon_options import FORMATS, OPTIONS, SEVERITIES
+from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
 
 OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)

@@ -6,7 +6,6 @@ addon without a word when a typed option gets a value it cannot read.
 
 from collections.abc import Sequence
 
-FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 SEVERITIES = ("never", "notice", "warning", "error")
 
 OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (

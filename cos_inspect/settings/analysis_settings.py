@@ -8,8 +8,6 @@ import msgspec
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import Baseline
 
-FORMATS = ("json", "jsonl", "html", "markdown", "junit")
-
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``jobs`` is a number of processes; ``fail_on`` None: never."""

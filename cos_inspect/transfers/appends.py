@@ -60,7 +60,6 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
     readings: dict[str, LengthTold] = {}
     """By size and CRC-64: what is read again and again is one fact."""
     facts: int = 0
-    last: float = 0.0
     left_out: int = 0
 
     def __post_init__(self) -> None:
@@ -92,7 +91,6 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
             return set()
         self._note_etag(append)
         self.facts += is_new
-        self.last = max(self.last, append.ended)
         touched = {append.flow_id}
         if not append.stored or not judge:
             return touched

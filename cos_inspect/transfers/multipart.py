@@ -86,7 +86,6 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     listed: dict[int, ListedPart] = {}
     """By number, as they were told last."""
     facts: int = 0
-    last: float = 0.0
     left_out: int = 0
     done: bool = False
     """A Complete succeeded."""
@@ -128,7 +127,6 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         tries = self.parts.setdefault(part.number, {})
         self.facts += part.flow_id not in tries
         keep(tries, part)
-        self.last = max(self.last, part.ended)
 
     def _add_complete(self, complete: CompleteTry) -> None:
         self.facts += complete.flow_id not in self.completes
@@ -136,14 +134,12 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         self.done |= complete.succeeded
         self.is_open |= complete.unanswered
         self.is_gone |= complete.error_code in GONE
-        self.last = max(self.last, complete.ended)
 
     def _add_step(self, step: Step) -> None:
         self.facts += step.flow_id not in self.steps
         keep(self.steps, step)
         self.is_gone |= step.error_code in GONE
         self._begun = None
-        self.last = max(self.last, step.ended)
 
     @property
     def encryption(self) -> tuple[SseMode, EtagForm]:

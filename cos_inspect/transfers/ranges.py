@@ -118,7 +118,6 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
     key: str | None
     versions: dict[str, Version] = {}
     facts: int = 0
-    last: float = 0.0
     left_out: int = 0
 
     def __post_init__(self) -> None:
@@ -141,7 +140,6 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
     ) -> set[str]:
         """Takes one answer in; the flows of which something else is to be said now. Where
         ``heads`` is None nothing is judged, ``settle`` does it later."""
-        self.last = max(self.last, seen.ended)
         piece = piece_of(seen, marks)
         name = version_name(seen)
         if piece is None:

@@ -16,7 +16,7 @@ import pytest
 import requests
 from qcloud_cos import CosServiceError
 
-from cos_inspect.settings.addon_options import FORMATS
+from cos_inspect.report.formats import FORMATS
 from tests.end_to_end.harness import (
     BUCKET,
     HOST,

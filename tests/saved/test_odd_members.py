@@ -12,7 +12,8 @@ from mitmproxy.flow import Error
 from mitmproxy.io import tnetstring
 
 from cos_inspect.analyze.run import Outcome, analyze, closing_text
-from cos_inspect.settings.analysis_settings import FORMATS, Settings
+from cos_inspect.report.formats import FORMATS
+from cos_inspect.settings.analysis_settings import Settings
 from tests.saved.hars import Entry, as_base64, download, har, upload
 from tests.saved.test_mitm import BODY, cos_flow, saved_file
 

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
-from cos_inspect.settings.addon_options import FORMATS, OPTIONS, SEVERITIES
+from cos_inspect.report.formats import FORMATS
+from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES
 
 
 def test_every_option_is_a_string_or_a_sequence_of_strings() -> None:
