@@ -51,6 +51,7 @@ from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.pages import PagesWriter
 from cos_inspect.report.terminal import closing_lines, one_line
+from cos_inspect.rules.registry import CHECKS_OF_RULES
 from cos_inspect.settings.analysis_settings import Settings
 
 _PER_CHUNK = 500
@@ -347,6 +348,7 @@ class _Writing:
         for transfer in transfers:
             suite = junit.transfer_suite(
                 transfer,
+                rule_checks=CHECKS_OF_RULES,
                 fails_from=self._settings.fails_from,
                 is_known=lambda finding, of=transfer: baseline.knows(  # type: ignore[misc]
                     entry_of_transfer(of, finding)

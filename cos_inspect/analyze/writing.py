@@ -21,7 +21,7 @@ from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.flow_files import write_flow_files
 from cos_inspect.report.junit import flow_suite
 from cos_inspect.report.terminal import StoryLines, flow_line
-from cos_inspect.rules.registry import SAID_ONCE
+from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
 from cos_inspect.rules.rule import Pending
 from cos_inspect.settings.analysis_settings import Settings
 
@@ -206,6 +206,7 @@ def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
 def _suite(report: FlowReport, settings: Settings) -> bytes:
     return flow_suite(
         report,
+        rule_checks=CHECKS_OF_RULES,
         fails_from=settings.fails_from,
         is_known=lambda finding: settings.baseline.knows(entry_of(report, finding)),
     )

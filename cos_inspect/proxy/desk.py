@@ -16,6 +16,7 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
 from cos_inspect.report.terminal import closing_lines
 from cos_inspect.report.writer import ReportWriter
+from cos_inspect.rules.registry import CHECKS_OF_RULES
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +202,9 @@ class Desk:
 
     def _open_writer(self) -> ReportWriter | None:
         if self._writer is None and self._settings.report_dir is not None:
-            self._writer = ReportWriter(self._settings.report_dir, self._settings.formats)
+            self._writer = ReportWriter(
+                self._settings.report_dir, self._settings.formats, CHECKS_OF_RULES
+            )
         return self._writer
 
     def _retire_writer(self) -> None:

@@ -7,7 +7,7 @@ as skipped. The file can be added to, and is whole after each addition.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from xml.sax.saxutils import escape, quoteattr
 
@@ -22,27 +22,22 @@ NAME = "junit.xml"
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="cos-inspect">\n'
 _TAIL = b"</testsuites>\n"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_RULES_OF_CHECK: dict[CheckName, tuple[str, ...]] = {
-    "content-md5": ("content-md5-mismatch",),
-    "content-length": ("body-truncated",),
-    "etag": ("etag-mismatch", "s3-framing"),
-    "crc64": ("crc64-mismatch", "s3-framing"),
-    "append-crc64": ("crc64-mismatch",),
-    "append-md5": ("append-md5-mismatch",),
-    "multipart-crc64": ("multipart-crc64-mismatch",),
-    "multipart-etags": ("multipart-etag-mismatch",),
-    "range-crc64": ("range-crc64-mismatch",),
-    "sse-customer-key-md5": ("sse-customer-key-md5-mismatch",),
-    "signature": ("signature-mismatch", "signature-wrong-key"),
-}
+RuleChecks = Mapping[str, Sequence[CheckName]]
+"""The checks whose mismatch a rule tells, by rule."""
 
+_NO_CHECKS: RuleChecks = {}
 IsKnown = Callable[[Finding], bool]
 
 
 def flow_suite(
-    report: FlowReport, *, fails_from: Severity = Severity.ERROR, is_known: IsKnown | None = None
+    report: FlowReport,
+    *,
+    rule_checks: RuleChecks = _NO_CHECKS,
+    fails_from: Severity = Severity.ERROR,
+    is_known: IsKnown | None = None,
 ) -> bytes:
-    """The ``<testsuite>`` of one flow."""
+    """The ``<testsuite>`` of one flow. A finding stands in the test case of its check, as
+    ``rule_checks`` says, else in one of its own."""
     cos = report.cos
     place = cos.bucket or report.request.url.partition("://")[2].partition("/")[0]
     name = f"{report.sequence:06d} {cos.operation} {place}"
@@ -64,6 +59,7 @@ def flow_suite(
             ("verdict", report.verdict),
             *((("healed", "by a later try"),) if report.is_healed else ()),
         ),
+        rule_checks=rule_checks,
         fails_from=fails_from,
         is_known=is_known,
     )
@@ -72,6 +68,7 @@ def flow_suite(
 def transfer_suite(
     transfer: TransferSummary,
     *,
+    rule_checks: RuleChecks = _NO_CHECKS,
     fails_from: Severity = Severity.ERROR,
     is_known: IsKnown | None = None,
 ) -> bytes:
@@ -84,6 +81,7 @@ def transfer_suite(
         started=None,
         seconds=(transfer.duration_ms or 0.0) / 1000,
         properties=(("state", transfer.state), ("verdict", transfer.verdict)),
+        rule_checks=rule_checks,
         fails_from=fails_from,
         is_known=is_known,
     )
@@ -139,6 +137,7 @@ def _suite(
     started: str | None,
     seconds: float,
     properties: Sequence[tuple[str, str]],
+    rule_checks: RuleChecks,
     fails_from: Severity,
     is_known: IsKnown | None,
 ) -> bytes:
@@ -165,7 +164,7 @@ def _suite(
             counts["skipped"] += 1
             inner = f"<skipped message={_attribute(check.reason or '')}/>"
         elif check.status == "mismatch":
-            found = _take(left, check)
+            found = _take(left, check, rule_checks)
             if found is None:
                 inner = (
                     f"<system-out>{_text(f'{check.expected} is not {check.actual}')}</system-out>"
@@ -190,12 +189,11 @@ def _suite(
     ).encode()
 
 
-def _take(left: list[Finding], check: Check) -> Finding | None:
+def _take(left: list[Finding], check: Check, rule_checks: RuleChecks) -> Finding | None:
     """The finding that says what this check found, taken out of the list."""
-    rules = _RULES_OF_CHECK[check.check]
     for finding in left:
         side = finding.evidence.get("body", check.body)
-        if finding.rule in rules and side == check.body:
+        if check.check in rule_checks.get(finding.rule, ()) and side == check.body:
             left.remove(finding)
             return finding
     return None

@@ -15,7 +15,7 @@ import msgspec
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.folder import pieces, write_all
-from cos_inspect.report.junit import flow_suite, lost_suite, transfer_suite
+from cos_inspect.report.junit import RuleChecks, flow_suite, lost_suite, transfer_suite
 
 
 class _Unnamed:
@@ -74,7 +74,8 @@ class SuiteSpool:
 class JunitSpool:
     """The reports of a run; a place of some 100 bytes is kept of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule_checks: RuleChecks) -> None:
+        self._rule_checks = rule_checks
         self._file = _Unnamed()
         self._places: dict[str, tuple[int, int]] = {}
 
@@ -93,10 +94,11 @@ class JunitSpool:
         decoder = msgspec.json.Decoder(FlowReport)
         for start, length in self._places.values():
             report = decoder.decode(b"".join(self._file.read(start, length)))
-            into.add(flow_suite(report), is_healed=report.is_healed)
+            suite = flow_suite(report, rule_checks=self._rule_checks)
+            into.add(suite, is_healed=report.is_healed)
             sign()
         for transfer in transfers:
-            into.add(transfer_suite(transfer))
+            into.add(transfer_suite(transfer, rule_checks=self._rule_checks))
             sign()
 
     def close(self) -> None:

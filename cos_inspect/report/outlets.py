@@ -13,6 +13,7 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.flow_files import write_flow_files
+from cos_inspect.report.junit import RuleChecks
 from cos_inspect.report.junit_spool import JunitSpool
 from cos_inspect.report.pages import PagesWriter
 
@@ -52,14 +53,18 @@ class Outlets:
     be written is noted on each report, and nothing is raised for it."""
 
     def __init__(
-        self, directory: ReportDirectory, formats: Iterable[str], sign: Callable[[], None]
+        self,
+        directory: ReportDirectory,
+        formats: Iterable[str],
+        rule_checks: RuleChecks,
+        sign: Callable[[], None],
     ) -> None:
         """``sign`` is called after each report."""
         self._directory = directory
         self._formats = frozenset(formats)
         self._sign = sign
         self.pages = PagesWriter(directory) if "html" in self._formats else None
-        self.spool = JunitSpool() if "junit" in self._formats else None
+        self.spool = JunitSpool(rule_checks) if "junit" in self._formats else None
 
     def write(self, batch: Sequence[Pending]) -> None:
         """Takes reports that have their numbers."""

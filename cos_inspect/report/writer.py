@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
+from cos_inspect.report.junit import RuleChecks
 from cos_inspect.report.writer_thread import Writing
 
 logger = logging.getLogger(__name__)
@@ -26,16 +27,24 @@ _STALLED_SECONDS = 8.0
 _CLOSE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _START_SECONDS = 1.0
+_NO_CHECKS: RuleChecks = {}
 
 
 class ReportWriter:
     """Takes finished reports and has them on disk within a second, where the disk can."""
 
     def __init__(
-        self, path: Path, formats: Sequence[str], *, before: Writing | None = None
+        self,
+        path: Path,
+        formats: Sequence[str],
+        rule_checks: RuleChecks = _NO_CHECKS,
+        *,
+        before: Writing | None = None,
     ) -> None:
+        """``rule_checks``: which checks a rule's findings belong to, for JUnit."""
         self.path = path
-        self._writing = Writing(path, formats, before)
+        self._rule_checks = rule_checks
+        self._writing = Writing(path, formats, rule_checks, before)
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
         self._is_full = False
@@ -112,7 +121,7 @@ class ReportWriter:
         revise what this one has written."""
         self.retire()
         before = self._writing if self._thread is not None else None
-        return ReportWriter(self.path, formats, before=before)
+        return ReportWriter(self.path, formats, self._rule_checks, before=before)
 
     def close(self) -> None:
         """Returns when everything submitted before is on disk, or is lost."""

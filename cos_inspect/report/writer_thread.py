@@ -20,7 +20,7 @@ from cos_inspect.model.summary import (
     TransferSummary,
 )
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
-from cos_inspect.report.junit import add_suites
+from cos_inspect.report.junit import RuleChecks, add_suites
 from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.outlets import Outlets, Pending
 from cos_inspect.report.waiting import Waiting, name_of
@@ -71,7 +71,13 @@ class _GivenUpError(Exception):
 class Writing:
     """``run`` is the thread. The public attributes are for others to fill meanwhile."""
 
-    def __init__(self, path: Path, formats: Sequence[str], before: "Writing | None" = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        formats: Sequence[str],
+        rule_checks: RuleChecks,
+        before: "Writing | None" = None,
+    ) -> None:
         """``before`` wrote to the same place and is closing: this one begins when that one
         has ended, and may revise what it has written."""
         self._before = before
@@ -89,7 +95,7 @@ class Writing:
         """Grows while the disk answers."""
         self._path = path
         self._directory = ReportDirectory(path)
-        self._outlets = Outlets(self._directory, formats, self._sign)
+        self._outlets = Outlets(self._directory, formats, rule_checks, self._sign)
         self._written = _new_written()
         """Flows on disk, which may be revised."""
         self._transfers: list[TransferSummary] = []

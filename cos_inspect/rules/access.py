@@ -7,6 +7,7 @@ from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.post_policy import evaluate_policy
 from cos_inspect.cos.token import looks_permanent
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
 PERMANENT_KEY_ON_DEVICE = Rule(
@@ -21,6 +22,7 @@ PERMANENT_KEY_ON_DEVICE = Rule(
     fix="Give the device temporary keys of STS, or presigned URLs; disable the key that went out.",
     example="cos-android-sdk, q-ak=AKID… and no x-cos-security-token",
     joins=("client-and-key",),
+    precondition=Precondition.SIGNATURE,
 )
 
 
@@ -89,6 +91,7 @@ POST_POLICY_FAILED = Rule(
     fix="Make the policy for exactly the fields that are sent, with an expiration in UTC ahead of"
     " the upload.",
     example='["starts-with", "$key", "user/"], but the form\'s key is other/a.txt',
+    precondition=Precondition.TROUBLE,
 )
 
 

@@ -31,6 +31,10 @@ S3_FRAMING = Rule(
     " client.",
     example="PutObject with x-amz-trailer, 411 MissingContentLength",
     of_transfer=True,
+    checks=(
+        "etag",
+        "crc64",
+    ),
 )
 
 _FRAMING_CODES = frozenset(

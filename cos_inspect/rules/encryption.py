@@ -6,6 +6,7 @@ from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.encryption import Encryption, read_copy_source_encryption
 from cos_inspect.cos.header_values import read_md5
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
 _CONFIRMED_BY = frozenset(
@@ -26,6 +27,7 @@ SSE_NOT_APPLIED = Rule(
     " stored in clear: upload it again over a path that leaves headers alone.",
     example="PutObject with x-cos-server-side-encryption: AES256, 200 without that header",
     of_transfer=True,
+    precondition=Precondition.ENCRYPTION,
 )
 
 
@@ -67,6 +69,7 @@ SSE_MISMATCH = Rule(
     fix="Compare both sets of headers; check the bucket's default encryption and the KMS key id.",
     example="PutObject asked for cos/kms, 200 with x-cos-server-side-encryption: AES256",
     of_transfer=True,
+    precondition=Precondition.ENCRYPTION,
 )
 
 
@@ -119,6 +122,8 @@ SSE_CUSTOMER_KEY_MD5_MISMATCH = Rule(
     " belong to two keys.",
     fix="Send the Base64 of the MD5 of the raw key; COS refuses the request otherwise.",
     example="…-customer-key-MD5: U5L61r7jcwdNvT7frmUG8g== beside another key",
+    precondition=Precondition.ENCRYPTION,
+    checks=("sse-customer-key-md5",),
 )
 
 
@@ -146,6 +151,7 @@ SSE_CONFLICT = Rule(
     fix="Send the headers of one mode only: x-cos-server-side-encryption (with a key id for"
     " KMS), or the three …-customer-… headers.",
     example="x-cos-server-side-encryption: AES256 together with …-customer-algorithm: AES256",
+    precondition=Precondition.ENCRYPTION,
 )
 
 
@@ -179,6 +185,7 @@ SSE_ALGORITHM_UNKNOWN = Rule(
     fix="Compare it with the document on server-side encryption (436/18145): AES256, SM4 and"
     " cos/kms were known when this was written, and AES256 for SSE-C.",
     example="GetObject 200 with x-cos-server-side-encryption: CHACHA20",
+    precondition=Precondition.ENCRYPTION,
 )
 
 
@@ -217,6 +224,7 @@ SSE_KEY_ID_MISSING = Rule(
     fix="Read the object's headers with HEAD over another path: which key encrypts it can be told"
     " by this header alone.",
     example="PutObject 200, x-cos-server-side-encryption: cos/kms and no …-cos-kms-key-id",
+    precondition=Precondition.ENCRYPTION,
 )
 
 _NAMES_THE_KEY = frozenset(
@@ -262,6 +270,7 @@ SSE_KEY_EXPOSED = Rule(
     cause="The client is configured for http, or built the URL itself.",
     fix="Switch the client to https and change the key: whoever was on the way has it.",
     example="PUT http://… with x-cos-server-side-encryption-customer-key",
+    precondition=Precondition.ENCRYPTION,
 )
 
 

@@ -17,6 +17,7 @@ from cos_inspect.rules.actors import (
 )
 from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_in
 from cos_inspect.rules.error_hints import Hint, hints
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
 ERROR_RESPONSE = Rule(
@@ -29,6 +30,7 @@ ERROR_RESPONSE = Rule(
     fix="Follow the advice for the error code.",
     example="GetObject 404 NoSuchKey",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -89,6 +91,7 @@ ERROR_IN_SUCCESS = Rule(
     " operations.",
     example="CompleteMultipartUpload 200 with <Code>InternalError</Code>",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -123,6 +126,7 @@ ERROR_BODY_MALFORMED = Rule(
     fix="Look at the raw body and at who sent it; SDKs report such an answer as a server or"
     " client error without a code.",
     example="403 with <Error><Code>AccessDen",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -160,6 +164,7 @@ CONNECTION_FAILED = Rule(
     fix="Look at the error's text and at how long it took; try the same host without the proxy.",
     example="PutObject, no response: server closed the connection",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
 )
 
 

@@ -11,6 +11,7 @@ from cos_inspect.model.exchange import MAX_VALUE, Body, BodyEnd, Headers
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
 from cos_inspect.rules.actors import broke_off_evidence, changes_evidence, left_words
 from cos_inspect.rules.framing import framing_stored
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
 
@@ -46,6 +47,11 @@ CRC64_MISMATCH = Rule(
     " the body that passed has 7188322482464764960",
     of_transfer=True,
     joins=("transfer", "object"),
+    precondition=Precondition.TROUBLE,
+    checks=(
+        "crc64",
+        "append-crc64",
+    ),
 )
 
 
@@ -85,6 +91,8 @@ ETAG_MISMATCH = Rule(
     " 22e024392de860289f0baa7d6cf8a549",
     of_transfer=True,
     joins=("transfer", "object"),
+    precondition=Precondition.TROUBLE,
+    checks=("etag",),
 )
 
 
@@ -134,6 +142,8 @@ APPEND_MD5_MISMATCH = Rule(
     example="AppendObject 200, x-cos-content-sha1: 22e024392de860289f0baa7d6cf8a549, the piece has"
     " MD5 ee8de918d05640145b18f70f4c3aa602",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
+    checks=("append-md5",),
 )
 
 
@@ -161,6 +171,8 @@ CONTENT_MD5_MISMATCH = Rule(
     fix="Hash exactly the bytes that are sent and encode the 16 raw bytes as Base64.",
     example="Content-MD5: 7o3pGNBWQBRbGPcPTDqmAg==, body MD5 IuAkOS3oYCifC6p9bPilSQ==",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
+    checks=("content-md5",),
 )
 
 
@@ -201,6 +213,8 @@ BODY_TRUNCATED = Rule(
     " the connection and after how long.",
     example="GetObject 200, Content-Length 1048576, 300000 bytes came before the server closed",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
+    checks=("content-length",),
 )
 
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.model.flow_report import Check, Finding, Group, Severity
+from cos_inspect.model.flow_report import Check, CheckName, Finding, Group, Severity
+from cos_inspect.rules.precondition import Precondition
 
 JoinKey = Literal["transfer", "request", "object", "secret-id", "client-and-key", "connection"]
 """What exchanges have in common of which a rule says something together."""
@@ -24,6 +25,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
     fix: str
     example: str
+    precondition: Precondition = Precondition.ANY
+    """Only then it is asked at all; of rules that one exchange alone decides."""
+    checks: tuple[CheckName, ...] = ()
+    """Checks whose mismatch it tells."""
     joins: tuple[JoinKey, ...] = ()
     """By what it joins exchanges; none where one exchange alone decides."""
     of_transfer: bool = False

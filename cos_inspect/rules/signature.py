@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.token import looks_temporary, wanted_token_name
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.refusal import (
     OTHER_REASONS,
     clocks_of,
@@ -31,6 +32,7 @@ SIGNATURE_MALFORMED = Rule(
     cause="It was put together by hand, cut, percent-encoded twice, or there are two of them.",
     fix="Send each of the seven q-… fields once, in Authorization or in the URL, not in both.",
     example="Authorization without q-key-time, answered 403",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -56,6 +58,7 @@ SIGNATURE_EXPIRED = Rule(
     " URL was kept too long.",
     fix="Sign right before sending, with a clock set by network time and Unix seconds in UTC.",
     example="q-sign-time ended at 10:00:00, the request came at 10:05:00",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -94,6 +97,7 @@ SIGNATURE_NOT_YET_VALID = Rule(
     " taken for seconds.",
     fix="Set the clock by network time and sign with Unix seconds in UTC.",
     example="q-sign-time begins at 18:00:00, the request came at 10:00:00: 8 h ahead",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -127,6 +131,7 @@ SIGNATURE_INCOMPLETE = Rule(
     " anew.",
     fix="Send everything that was signed, or take it out of the list before signing.",
     example="q-header-list=content-md5;host, but no Content-MD5",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -157,6 +162,7 @@ SIGNATURE_LONG_LIVED = Rule(
     cause="A URL was signed to be kept, or the expiry was set far ahead.",
     fix="Sign for minutes; whoever sees the signature can use it until it ends.",
     example="q-sign-time spans 7 days",
+    precondition=Precondition.SIGNATURE,
 )
 
 
@@ -186,6 +192,7 @@ TOKEN_MISSING = Rule(
     " signatures) with every request of a temporary key.",
     example="403 InvalidAccessKeyId, no x-cos-security-token",
     joins=("secret-id",),
+    precondition=Precondition.TROUBLE,
 )
 
 

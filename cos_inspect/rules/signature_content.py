@@ -11,6 +11,7 @@ from cos_inspect.cos.signature_mistakes import Mistake, mistake_of
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import changes_evidence, changes_words
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.refusal import (
     accepted,
     broken_by_proxy,
@@ -43,6 +44,7 @@ SIGNATURE_BROKEN_BY_PROXY = Rule(
     fix="Without the proxy the signature is right. In reverse mode set keep_host_header; for"
     " Expect, turn it off in the client; leave alone what is signed, or sign again behind it.",
     example="Expect in q-header-list, 403 SignatureDoesNotMatch",
+    precondition=Precondition.CHANGE,
 )
 
 
@@ -75,6 +77,8 @@ SIGNATURE_MISMATCH = Rule(
     " percent-encoded with upper-case hex. Compare that with what the client signs.",
     example="the client signed /a%20b.txt, COS signs /a b.txt",
     joins=("secret-id",),
+    precondition=Precondition.TROUBLE,
+    checks=("signature",),
 )
 
 _BY_CLIENT = "The client signed something else than it sent"
@@ -204,6 +208,8 @@ SIGNATURE_WRONG_KEY = Rule(
     " inspector tells which it is.",
     example="403, line 3 of StringToSign is the SHA-1 of the request as sent",
     joins=("secret-id",),
+    precondition=Precondition.TROUBLE,
+    checks=("signature",),
 )
 
 _SIGNED_OTHERWISE = "Signed otherwise than sent, or another SecretKey"
@@ -320,6 +326,7 @@ SIGNATURE_HEADER_UNSIGNED = Rule(
     fix="Take a newer SDK, or sign these headers too; nothing is wrong where the bucket does not"
     " ask for it.",
     example="Content-Type is sent, q-header-list=host, 403",
+    precondition=Precondition.TROUBLE,
 )
 
 

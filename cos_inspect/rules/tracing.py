@@ -6,6 +6,7 @@ from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import sent_elsewhere
+from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
 _WITHOUT_TRACE_IDS = frozenset(("json-legacy", "fetch", "vectors"))
@@ -21,6 +22,7 @@ TRACE_ID_MISSING = Rule(
     cause="Some front ends of COS leave the header out, or something on the way removed it.",
     fix="Quote the request id and the time in a support ticket instead.",
     example="GetObject 404 without x-cos-trace-id and without <TraceId> in its body",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -121,6 +123,7 @@ REQUEST_ID_MISMATCH = Rule(
     cause="Headers and body belong to two answers: a cache or proxy mixed them.",
     fix="Quote both in a support ticket, and look at what is between the client and COS.",
     example="x-cos-request-id: NjBl… and <RequestId>NjQz…</RequestId> in one answer",
+    precondition=Precondition.TROUBLE,
 )
 
 
@@ -158,6 +161,7 @@ NOT_FROM_COS = Rule(
     " Server header to see who it was.",
     example="GET http://…cos.ap-guangzhou.myqcloud.com/a.png, 302 to a log-in page",
     of_transfer=True,
+    precondition=Precondition.TROUBLE,
 )
 
 _OWN_HOSTS = frozenset(("default", "internal", "accelerate", "service", "website", "ci", "control"))

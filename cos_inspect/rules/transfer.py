@@ -58,6 +58,7 @@ MULTIPART_CRC64_MISMATCH = Rule(
     example="CompleteMultipartUpload 200, x-cos-hash-crc64ecma 7188322482464764960, but the 3"
     " parts that passed join to 16749565679157681890",
     joins=("transfer",),
+    checks=("multipart-crc64",),
 )
 
 
@@ -85,6 +86,7 @@ MULTIPART_ETAG_MISMATCH = Rule(
     fix="List for each part the ETag that COS answered to its last upload.",
     example='part 2 listed with "108f528e…", but COS answered "22e02439…" for it',
     joins=("transfer",),
+    checks=("multipart-etags",),
 )
 
 
@@ -194,6 +196,7 @@ RANGE_CRC64_MISMATCH = Rule(
     example="4 ranges cover 4,000,000 bytes; COS says CRC-64 16749565679157681890, joined they"
     " have 7188322482464764960",
     joins=("transfer",),
+    checks=("range-crc64",),
 )
 
 

@@ -32,7 +32,6 @@ WORSE = f'''
 """Makes the addon overlook some kinds of fault, and accuse one clean flow."""
 
 from cos_inspect.rules import integrity, registry
-from cos_inspect.rules.precondition import Precondition
 
 OVERLOOKED = {OVERLOOKED!r}
 accused = []
@@ -50,10 +49,10 @@ def accuse_one(cos, checks):
 
 registry.FLOW_RULES = (
     *(
-        (rule, find_nothing if rule.id in OVERLOOKED else find, precondition)
-        for rule, find, precondition in registry.FLOW_RULES
+        (rule, find_nothing if rule.id in OVERLOOKED else find)
+        for rule, find in registry.FLOW_RULES
     ),
-    (integrity.ETAG_MISSING, accuse_one, Precondition.ANY),
+    (integrity.ETAG_MISSING, accuse_one),
 )
 '''
 

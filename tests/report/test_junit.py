@@ -10,6 +10,7 @@ from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
 from cos_inspect.report.junit_spool import JunitSpool, SuiteSpool
+from cos_inspect.rules.registry import CHECKS_OF_RULES
 from tests.report.build import finding, flow_report, healed_try
 
 MATCH = Check(check="crc64", body="request", status="match", expected="1", actual="1")
@@ -18,7 +19,7 @@ MISMATCH = Check(check="etag", body="request", status="mismatch", expected="a", 
 
 
 def suite_of(report: FlowReport, **more: object) -> ElementTree.Element:
-    return ElementTree.fromstring(flow_suite(report, **more))  # type: ignore[arg-type]
+    return ElementTree.fromstring(flow_suite(report, rule_checks=CHECKS_OF_RULES, **more))  # type: ignore[arg-type]
 
 
 def with_checks(report: FlowReport, *checks: Check) -> FlowReport:
@@ -145,7 +146,7 @@ def test_lost_reports_are_errors() -> None:
 
 
 def test_healed_tries_come_last() -> None:
-    spool = JunitSpool()
+    spool = JunitSpool(CHECKS_OF_RULES)
     healed, last = healed_try(1), flow_report(sequence=2, flow_id="2")
     into = SuiteSpool()
     for report in (healed, last):
