@@ -30,7 +30,15 @@ from cos_inspect.captures.har_entries import (
 )
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import recognise
-from cos_inspect.model.exchange import Exchange, Headers, Request, Response, Timing, known_moment
+from cos_inspect.model.exchange import (
+    BrokeOff,
+    Exchange,
+    Headers,
+    Request,
+    Response,
+    Timing,
+    known_moment,
+)
 from cos_inspect.recording.message_heads import DEFAULT_PORTS, asked_host, parse_authority
 
 _VERSIONS = {
@@ -192,6 +200,7 @@ class HarFile:
             response=response,
             timing=self._timing(entry, answer_headers, answered=response is not None),
             error=None if given_up and response is not None else error,
+            broke_off=BrokeOff(by="client") if given_up and response is None else None,
             server_address=_address(entry.get("serverIPAddress")),
         )
         marks: Marks | None = None

@@ -236,6 +236,24 @@ def test_a_download_that_the_browser_handed_on_is_not_cut(tmp_path: Path) -> Non
     assert outcomes(report, "response")["crc64"] == "not-captured"
 
 
+@pytest.mark.parametrize(
+    ("said", "severity"),
+    [
+        ("net::ERR_ABORTED", "warning"),
+        ("NS_BINDING_ABORTED", "warning"),
+        ("net::ERR_CONNECTION_RESET", "error"),
+        ("net::ERR_TIMED_OUT", "error"),
+    ],
+)
+def test_who_gave_up_before_there_was_an_answer(said: str, severity: str, tmp_path: Path) -> None:
+    entry = download(BINARY, {"size": 0})
+    entry["response"] |= {"status": 0, "headers": [], "_error": said}
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    assert [(each.rule, str(each.severity)) for each in report.findings] == [
+        ("connection-failed", severity)
+    ]
+
+
 def test_an_answer_that_the_browser_kept_from_the_page_is_not_cut(tmp_path: Path) -> None:
     entry = download(BINARY, {"size": 0})
     entry["response"]["_error"] = "net::ERR_FAILED"
