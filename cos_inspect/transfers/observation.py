@@ -439,11 +439,11 @@ def _same_request(cos: CosExchange, exchange: Exchange) -> str:
 
 
 def _names_the_same(location: str | None, target: str) -> bool:
-    """Whether a Location leads to what was asked for, at another host or with another scheme."""
+    """Whether a Location leads to what was asked for, at another host or with another scheme.
+    Its query may be signed anew, or left out."""
     if location is None:
         return False
-    path = location.partition("://")[2]
-    return f"/{path.partition('/')[2]}" == target if path else location == target
+    return split_target(location)[0] == split_target(target)[0]
 
 
 def _without_zone(host: str) -> str:

@@ -750,9 +750,17 @@ def test_a_marked_retry_with_other_bytes_is_found() -> None:
     assert (found.severity.value, found.evidence["difference"]) == ("warning", "other")
 
 
-def test_a_redirect_that_was_followed_is_no_retry() -> None:
-    away = {"Location": f"https://{OTHER_HOST}/a"}
-    sent = put("1", b"body", 0.0, status=307, answered=away, from_cos=False)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    ["https://{}/a", "http://{}/a?q-sign-algorithm=sha1&q-ak=x", "/a", "https://{}:443/a?x=1"],
+)
+@pytest.mark.parametrize("from_cos", [True, False])
+def test_a_redirect_that_was_followed_is_no_retry(
+    status: int, location: str, from_cos: bool
+) -> None:
+    away = {"Location": location.format(OTHER_HOST)}
+    sent = put("1", b"body", 0.0, status=status, answered=away, from_cos=from_cos)
     run = Run([sent, put("2", b"body", 1.0, host=OTHER_HOST)])
     assert "retried" not in run.rules().get("2", [])
 
