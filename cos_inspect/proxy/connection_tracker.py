@@ -30,7 +30,7 @@ from cos_inspect.proxy.connection_text import (
 )
 from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.resolved_names import ResolvedNames
-from cos_inspect.proxy.unread import is_passed_on, name_in, reason
+from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
 from cos_inspect.rules.connection_cause import Failure
 
 logger = logging.getLogger(__name__)
@@ -136,6 +136,18 @@ class ConnectionTracker:
         self._soon(self._decided, decision)
 
     def _decided(self, decision: NextLayer) -> None:
+        refused = refused_host(decision)
+        if refused is not None and self._is_cos(refused):
+            peer = decision.context.client.peername
+            self._ledger.saw(
+                ConnectionFailure(
+                    host=refused,
+                    client=peer[0] if peer else None,
+                    failed="upstream-dns",
+                    said="mitmproxy answers 400: a part of the host's name is empty",
+                    refused_tunnel=True,
+                )
+            )
         if not is_passed_on(decision.layer):
             return
         client, server = decision.context.client, decision.context.server

@@ -44,6 +44,21 @@ def name_in(decision: NextLayer) -> str | None:
     return host.rpartition(":")[0] if host and re.search(r":\d+$", host) else host
 
 
+_REFUSED = re.compile(
+    rb"(?:CONNECT |[A-Z]{3,8} https?://)([a-z0-9.-]{1,250}\.\.[a-z0-9.-]{1,250})", re.IGNORECASE
+)
+"""A request whose host has an empty label: mitmproxy answers 400, and no flow tells of it."""
+
+
+def refused_host(decision: NextLayer) -> str | None:
+    """The host of a request to the proxy itself that mitmproxy does not take for one."""
+    if decision.context.server.address is not None:
+        return None
+    data: bytes = decision.data_client()[:1024]  # type: ignore[no-untyped-call]
+    found = _REFUSED.match(data) if b".." in data else None
+    return found[1].decode("ascii").lower() if found else None
+
+
 def reason(client: connection.Client, server: connection.Server | None, host: str) -> str:
     """Why a connection passes unread, to follow on ``because``."""
     options, mode = ctx.options, client.proxy_mode

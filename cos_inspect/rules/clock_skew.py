@@ -67,14 +67,14 @@ def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     if server is None:
         ahead = _device_ahead(times, times.began, times.answered)
         if abs(ahead) > _WARNING:
-            yield _finding("device", "proxy", ahead, " COS did not answer with a time of its own.")
+            yield _finding("device", "proxy", ahead, ". COS did not answer with a time of its own.")
         return
     # Negative: the proxy's clock is behind.
     proxy = -_apart(server, times.began, times.answered)
     device = _device_ahead(times, server - times.taken, server)
     proxy_is_off, device_is_off = abs(proxy) > _WARNING, abs(device) > _WARNING
     if proxy_is_off and device_is_off:
-        others = f" The proxy's is {_span(abs(proxy))} {_direction(proxy)} it."
+        others = f". The proxy's is {_span(abs(proxy))} {_direction(proxy)} it."
         yield _finding("device and proxy", "server", device, others, proxy_seconds=round(proxy))
     elif proxy_is_off:
         agrees = times.sent is not None
@@ -82,7 +82,7 @@ def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
             "proxy",
             "server",
             proxy,
-            " The device's agrees with the server's." if agrees else "",
+            ". The device's agrees with the server's." if agrees else ".",
             fix="Set the clock of the machine that the proxy runs on (or that recorded this) by"
             " network time; COS does not see it, but times in these reports are by it.",
         )
@@ -92,7 +92,7 @@ def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
             "device",
             "server",
             device,
-            " Or its signature was made long before it was used." if reused else "",
+            ", or its signature was made long before it was used." if reused else ".",
         )
 
 
@@ -198,7 +198,7 @@ def _finding(
     largest = max(abs(seconds), abs(proxy_seconds or 0))
     further: dict[str, Any] = {} if proxy_seconds is None else {"proxy_seconds": proxy_seconds}
     return CLOCK_SKEW.finding(
-        f"{_NAMES[clock]} {_span(abs(seconds))} {_direction(seconds)} the {against}'s.{more}",
+        f"{_NAMES[clock]} {_span(abs(seconds))} {_direction(seconds)} the {against}'s{more}",
         severity=_severity(largest),
         fix=fix,
         clock=clock,

@@ -248,7 +248,7 @@ def signature_wrong_key(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
     else:
         causes = f"either the client signed {special} otherwise than it sent it, or {key}"
     if made is not None:
-        causes += ". It is not the key at hand, with none of the known mistakes"
+        causes += ". It is not the key at hand, whose signature is another, mistakes included"
     yield SIGNATURE_WRONG_KEY.finding(
         "COS and the wire agree on what is to be signed, so nothing was changed on the way:"
         f" {causes}.",

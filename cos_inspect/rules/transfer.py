@@ -370,8 +370,8 @@ def retry_body_differs(chain: Chain) -> Iterator[Finding]:
         return
     before, after = found.sizes
     yield RETRY_BODY_DIFFERS.finding(
-        f"The body that was stored {_DIFFERENCES[found.kind]}: {_bytes(after)} against"
-        f" {_bytes(before)} of the failed try. The checks agree with what was stored, and what"
+        f"The body that was stored {_DIFFERENCES[found.kind]}: {_bytes(after)}, and the failed try"
+        f" had {_bytes(before)}. The checks agree with what was stored, and what"
         " should have been stored is not.",
         severity=Severity.WARNING if found.kind == "other" else Severity.ERROR,
         difference=found.kind,
@@ -381,7 +381,7 @@ def retry_body_differs(chain: Chain) -> Iterator[Finding]:
 
 
 def _bytes(size: int | None) -> str:
-    return "an unknown number of bytes" if size is None else f"{size} bytes"
+    return "a size that is not known" if size is None else f"{size} bytes"
 
 
 SLOW_TRANSFER = Rule(

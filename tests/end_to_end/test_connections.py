@@ -328,6 +328,22 @@ def test_hosts_of_others_are_left_alone(origin: Origin, tmp_path: Path) -> None:
     assert "COS connection www.example.com" not in run.output
 
 
+def test_an_empty_region_is_told_though_mitmproxy_refuses_the_host(
+    origin: Origin, tmp_path: Path
+) -> None:
+    host = f"{BUCKET}.cos..myqcloud.com"
+    with Inspected(origin, tmp_path) as proxy:
+        for line in (f"CONNECT {host}:443 HTTP/1.1", f"PUT http://{host}/a.txt HTTP/1.1"):
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as connection:
+                connection.sendall(f"{line}\r\nContent-Length: 0\r\n\r\n".encode())
+                assert b" 400 " in connection.recv(4096)
+        run = over(proxy)
+    (trouble,) = run.trouble(host)
+    assert (trouble["count"], rules(trouble)) == (2, ["connection-failed", "endpoint-mistake"])
+    assert f"{BUCKET}.cos.<region>.myqcloud.com" in trouble["fix"]
+    assert run.lines(host)
+
+
 def test_a_dead_upstream_proxy_is_not_blamed_on_cos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
-from cos_inspect.proxy.unread import is_passed_on, name_in, reason
+from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 
@@ -73,3 +73,18 @@ def test_why(options: dict[str, Any], mode: str, told: str) -> None:
     with taddons.context() as context:
         context.options.update(**options)
         assert told in reason(client, server, HOST)
+
+
+@pytest.mark.parametrize(
+    ("data", "host"),
+    [
+        (b"CONNECT a-12500.cos..myqcloud.com:443 HTTP/1.1\r\n\r\n", "a-12500.cos..myqcloud.com"),
+        (b"PUT http://A-12500.cos..myqcloud.com/a HTTP/1.1\r\n", "a-12500.cos..myqcloud.com"),
+        (b"GET http://a.example/x/../y HTTP/1.1\r\n", None),
+        (b"CONNECT a.example:443 HTTP/1.1\r\nX: ..\r\n\r\n", None),
+        (b"\x16\x03\x01..", None),
+    ],
+    ids=["tunnel", "plain", "dots in the path", "dots behind", "no request"],
+)  # fmt: skip
+def test_a_host_that_mitmproxy_refuses(data: bytes, host: str | None) -> None:
+    assert refused_host(decision(data)) == host
