@@ -72,6 +72,10 @@ _UNTRUSTED: tuple[Failure, ...] = ("client-refused-certificate", *_DOUBTFUL)
 _Key = tuple[str, str | None, Failure]
 
 
+def _key(sighting: ConnectionFailure) -> _Key:
+    return sighting.host, sighting.client, sighting.failed
+
+
 class ConnectionFailures:
     """Counts by host, client and failure; ``report`` gets what the summary has to add."""
 
@@ -100,7 +104,10 @@ class ConnectionFailures:
         """Any trouble but a connection closed after its handshake."""
         doubtful = sighting.failed in _DOUBTFUL
         trusted = doubtful and self._pair(sighting.host, sighting.client).trusts
-        self._add(sighting, 1, self._findings(sighting, certain=not trusted), quiet=trusted)
+        # Many clients give their password when they are asked for it.
+        asked = sighting.failed == "proxy-password" and _key(sighting) not in self._totals
+        findings = self._findings(sighting, certain=not trusted)
+        self._add(sighting, 1, findings, quiet=trusted or asked)
 
     def relates(self, sighting: ConnectionFailure) -> None:
         """One more flow that failed by trouble that was counted already."""
@@ -133,7 +140,7 @@ class ConnectionFailures:
         pair.unused = pair.quick = 0
         if self._closed:
             return
-        for failed in _DOUBTFUL:
+        for failed in (*_DOUBTFUL, "proxy-password"):
             total = self._totals.pop((host, client, failed), None)
             if total is None:
                 continue
@@ -153,6 +160,10 @@ class ConnectionFailures:
                 )
                 self._add(held, pair.unused, [], quiet=True)
                 pair.unused = 0
+        for total in self._totals.values():
+            if total.trouble.failed == "proxy-password" and not total.told:
+                total.told = True
+                self._tell(total.trouble, total.sentence)
         repeated = [total for total in self._totals.values() if total.told and total.count > 1]
         for total in repeated[:_MOST_LINES]:
             line = trouble_line(total.trouble, total.sentence)
@@ -219,7 +230,7 @@ class ConnectionFailures:
             flows=[] if sighting.flow is None else [sighting.flow],
         )
         self._report(trouble)
-        key = (sighting.host, sighting.client, sighting.failed)
+        key = _key(sighting)
         total = self._totals.get(key)
         if total is None:
             sentence = sentence_of(sighting.failed, sighting.host, sighting.client)

@@ -31,6 +31,7 @@ from cos_inspect.proxy.connection_text import (
 from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.resolved_names import ResolvedNames
 from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
+from cos_inspect.recording.actors import is_address
 from cos_inspect.rules.connection_cause import Failure
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class _Open(msgspec.Struct):
     @property
     def is_unused(self) -> bool:
         """Its handshake was finished, and no request came."""
-        return self.established and not self.requested and not self.counted
+        return self.established and not self.requested and not self.counted and bool(self.host)
 
 
 class ConnectionTracker:
@@ -274,7 +275,7 @@ class ConnectionTracker:
         if entry is None or entry.requested:
             return
         entry.requested = True
-        if entry.established:
+        if entry.established and entry.host:
             self._ledger.requested(entry.host, entry.client)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
@@ -300,17 +301,25 @@ class ConnectionTracker:
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         entry = self._open.get(flow.client_conn.id)
-        if entry is not None and entry.upstream is not None:
+        if entry is None:
+            return
+        if entry.upstream is not None:
             self._ledger.saw(msgspec.structs.replace(entry.upstream, refused_tunnel=True))
             entry.upstream = None
+        elif flow.response is not None and not _is_own_gateway_error(flow.response):
+            status, reason = flow.response.status_code, flow.response.reason
+            failed: Failure = "proxy-password" if status in (401, 407) else "proxy-refused"
+            self._ledger.saw(_sighting(entry, failed, f"{status} {reason}"))
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Relates a flow to the trouble that it failed by; its own report has the finding."""
         entry = self._open.get(flow.client_conn.id)
         if entry is None or entry.upstream is None or flow.error is None:
             return
-        if flow.error.msg == entry.upstream.said and self._is_cos(read_request(flow.request).host):
-            sighting = msgspec.structs.replace(entry.upstream, flow=flow.id)
+        host = read_request(flow.request).host
+        if flow.error.msg == entry.upstream.said and self._is_cos(host):
+            host = entry.upstream.host or host
+            sighting = msgspec.structs.replace(entry.upstream, flow=flow.id, host=host)
             if entry.related:
                 self._ledger.relates(sighting)
             else:
@@ -343,6 +352,10 @@ class ConnectionTracker:
     ) -> None:
         entry = self._open.get(client.id)
         host = self._host_of(client, server, server.sni)
+        address = server.address[0] if server.address else ""
+        if host is None and failed == "upstream-certificate" and is_address(address):
+            # The request's Host may tell.
+            host, failed = "", "upstream-by-address"
         if host is None:
             return
         mode = client.proxy_mode
@@ -359,7 +372,7 @@ class ConnectionTracker:
 
     def _tell_upstream(self, entry: _Open) -> None:
         """Trouble with the server that no flow has told."""
-        if entry.upstream is not None and not entry.related:
+        if entry.upstream is not None and entry.upstream.host and not entry.related:
             self._ledger.saw(entry.upstream)
         entry.upstream = None
 
@@ -375,6 +388,13 @@ class ConnectionTracker:
                 self._open.popitem(last=False)
         entry.host = host
         return entry
+
+
+def _is_own_gateway_error(response: http.Response) -> bool:
+    """mitmproxy could not reach the server, and says so."""
+    return response.status_code == 502 and (response.raw_content or b"").startswith(
+        b"Cannot connect to "
+    )
 
 
 def _plain(host: str | None) -> str:

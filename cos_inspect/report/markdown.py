@@ -10,6 +10,7 @@ from typing import Any
 
 from cos_inspect.model.flow_report import (
     BodyReport,
+    ChangeReport,
     Check,
     Finding,
     FlowReport,
@@ -59,6 +60,11 @@ def _lines(report: FlowReport) -> Iterator[str]:
         "Checks",
         ("check", "body", "status", "expected", "actual"),
         (_check(check) for check in report.checks),
+    )
+    yield from _table(
+        "Changed by this proxy",
+        ("what", "from the client", "as sent", "by"),
+        (_change(change) for change in report.request.changes),
     )
     yield from _table("Bodies", ("body", "bytes", "MD5", "CRC-64", "complete"), _bodies(report))
     yield from _headers("Request headers", report.request.headers)
@@ -115,6 +121,7 @@ def _ids(report: FlowReport) -> Iterator[tuple[str, ...]]:
         ("started", report.started),
         ("request", f"{report.request.method} {report.request.url}"),
         ("answer", f"{response.status} {response.reason}".strip() if response else None),
+        ("answered by", _by_proxy(report)),
         ("bucket", cos.bucket),
         ("region", cos.region),
         ("key", cos.key),
@@ -133,6 +140,22 @@ def _check(check: Check) -> tuple[str, ...]:
     expected = "" if check.expected is None else code(check.expected)
     actual = "" if check.actual is None else code(check.actual)
     return code(check.check), check.body, status, expected, actual
+
+
+def _by_proxy(report: FlowReport) -> str | None:
+    """The option of the proxy that answered, or ended it."""
+    response, who = report.response, report.broke_off
+    if response is not None and response.by == "proxy":
+        return f"this proxy ({response.option or 'another addon'})"
+    if who is not None and who.by == "proxy":
+        return f"nobody: this proxy ended it ({who.option or who.said or 'another addon'})"
+    return None
+
+
+def _change(change: ChangeReport) -> tuple[str, ...]:
+    what = f"{change.part} {code(change.name)}" if change.name else change.part
+    values = ["none" if value is None else code(value) for value in (change.client, change.sent)]
+    return what, *values, code(change.by)
 
 
 def _bodies(report: FlowReport) -> Iterator[tuple[str, ...]]:

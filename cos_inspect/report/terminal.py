@@ -84,6 +84,8 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
     if colour:
         start = f"{_paint(_DIM, f'{clock} COS')} {_paint(_COLOURS[verdict], f'{verdict:7}')} "
     lines = [f"{start}{rest}{place}"]
+    for line in _by_proxy(report):
+        lines += _wrapped(one_line(line), width, 4, 6)
     for finding in report.findings:
         severity = finding.severity.value
         text = one_line(f"{severity}: {finding.rule}: {finding.detail}")
@@ -127,6 +129,15 @@ def _try_line(report: FlowReport, width: int | None) -> str:
         f"before it, try {attempt} at {clock}, flow {report.sequence}: {status}. {said}".rstrip()
     )
     return "\n".join(_wrapped(text, max(width, _NARROWEST) if width else None, 4, 6))
+
+
+def _by_proxy(report: FlowReport) -> Iterator[str]:
+    """That the proxy answered or ended a flow: of COS there is nothing to be said then."""
+    response, who = report.response, report.broke_off
+    if response is not None and response.by == "proxy":
+        yield f"answered by this proxy: {response.option or 'another addon'}"
+    elif who is not None and who.by == "proxy":
+        yield f"ended by this proxy: {who.option or who.said or 'another addon'}"
 
 
 def closing_lines(

@@ -17,9 +17,12 @@ Failure = Literal[
     "upstream-unreachable",
     "upstream-connect",
     "upstream-certificate",
+    "upstream-by-address",
     "upstream-tls",
     "upstream-proxy",
     "passes-unread",
+    "proxy-password",
+    "proxy-refused",
 ]
 """The words of ``tables/connections.tsv``."""
 

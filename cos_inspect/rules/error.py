@@ -176,12 +176,12 @@ def connection_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fi
     detail = f"{cos.operation.name} had no response: {said}."
     by_address = exchange.connection is not None and exchange.connection.by_address
     failed = None if exchange.broken_by_client else failure_in(exchange)
+    if by_address and failed == "upstream-certificate":
+        failed = "upstream-by-address"
     misspelt = read_misspelt(cos.request.host) if failed == "upstream-dns" else None
     fix: str | None = None
     if exchange.broken_by_client:
         detail, fix = f"{detail} {left_words(cos)}", _GAVE_UP
-    elif by_address and "certificate verify failed" in said.lower():
-        detail, fix = f"{detail} {BY_ADDRESS_WORDS.format(host=cos.request.host)}", BY_ADDRESS_FIX
     elif misspelt is not None and cos.endpoint.kind != "legacy" and sent_host(cos) is None:
         detail += f" There is no host {cos.request.host}."
         fix = f"Use {misspelt.right}."
@@ -208,14 +208,4 @@ def _failure(failed: str | None, *, by_address: bool) -> dict[str, Any]:
 _GAVE_UP = (
     "Nothing, where the client meant to cancel. Else see what took so long (the proxy, the network,"
     " COS), and what the client's time-outs are."
-)
-BY_ADDRESS_WORDS = (
-    "The client looked the name up by itself (HTTPDNS) and went to an IP address: {host} stands in"
-    " Host alone, and no server name in its TLS handshake. So this proxy cannot tell whose"
-    " certificate the server must show, and answered 502: without the proxy the request may work."
-)
-BY_ADDRESS_FIX = (
-    "For debugging, turn HTTPDNS off in the app (its DNS loader). Or let the proxy go to the name:"
-    " a script whose requestheaders hook sets flow.request.host to flow.request.pretty_host. Or"
-    " start it with --set ssl_insecure=true, by which no server is verified."
 )

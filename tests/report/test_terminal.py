@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from cos_inspect.model.flow_report import Finding, FlowReport, TransferReport
+from cos_inspect.model.flow_report import BrokeOffReport, Finding, FlowReport, TransferReport
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.terminal import StoryLines, closing_lines, flow_line, size_text, table
 from tests.report.build import finding, flow_report
@@ -36,6 +36,19 @@ def test_a_line_says_it_all() -> None:
         "10:00:00Z COS ok      PutObject               200        3 B"
         " examplebucket-1250000000/a/腾讯云.txt"
     )
+
+
+def test_what_the_proxy_answered_or_ended_is_told() -> None:
+    report = flow_report()
+    assert report.response is not None
+    answer = msgspec.structs.replace(report.response, by="proxy", option="map_local")
+    answered = msgspec.structs.replace(report, response=answer)
+    assert flow_line(answered).splitlines()[1:] == ["    answered by this proxy: map_local"]
+    who = BrokeOffReport(
+        by="proxy", option=None, after_ms=1.0, waited_ms=None, said="Connection killed."
+    )
+    ended = msgspec.structs.replace(report, response=None, broke_off=who)
+    assert flow_line(ended).splitlines()[1:] == ["    ended by this proxy: Connection killed."]
 
 
 def test_findings_follow() -> None:

@@ -60,8 +60,22 @@
       el("td", { class: "header-name" }, wire(one.name, "mono"), el("span", { class: `category ${one.category}` }, one.category)),
       el("td", { class: "value" }, wire(one.value, "mono"), one.redacted ? el("span", { class: "masked" }, "masked") : null),
       el("td", { class: "meaning" }, visible(one.meaning || ""), (one.issues || []).map((issue) => el("p", { class: "issue" }, wire(issue)))));
+  const value = (text) => (text == null ? el("span", { class: "muted" }, "none") : wire(text, "mono"));
+  const change = (one) =>
+    el("tr", null, el("td", null, one.part, one.name ? [" ", wire(one.name, "mono")] : null),
+      el("td", { class: "value" }, value(one.client)), el("td", { class: "value" }, value(one.sent)), el("td", null, wire(one.by)));
+  const changes = (all) =>
+    all && all.length
+      ? [el("h3", null, "Changed by this proxy"), table("Changed by this proxy", ["What", "From the client", "As sent", "By"], all.map(change), "changes")]
+      : null;
+  const answeredBy = ({ by, option }) =>
+    by === "proxy" ? el("p", { class: "notice-text" }, "This proxy answered in the server's place", option ? [": ", wire(option, "mono")] : "", ".") : null;
+  const brokeOff = (who) =>
+    who && who.by === "proxy"
+      ? el("p", { class: "notice-text" }, "This proxy ended it", who.option ? [": ", wire(who.option, "mono")] : "", who.said ? [" (", wire(who.said), ")"] : "", ".")
+      : null;
   const message = (id, title, first, side) =>
-    section(id, title, el("p", { class: "start-line" }, first), body(side),
+    section(id, title, el("p", { class: "start-line" }, first), answeredBy(side), body(side), changes(side.changes),
       table(`${title}: headers`, ["Header", "Value", "Meaning"], side.headers.map(header), "headers"));
 
   // A failed try leads to the story's end, and the end to the tries before it.
@@ -99,7 +113,7 @@
       message("request", "Request", [wire(`${request.method} ${request.url}`, "mono"), " ", request.http_version], request),
       response
         ? message("response", "Response", [wire(`${response.status} ${response.reason}`, "mono"), " ", response.http_version], response)
-        : section("response", "Response", el("p", null, "There was no answer.")));
+        : section("response", "Response", el("p", null, "There was no answer."), brokeOff(report.broke_off)));
   };
 
   cosInspect.flowPage = page;
