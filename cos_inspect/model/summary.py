@@ -65,15 +65,17 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
     """What is worth a word and is no finding."""
 
+    def __post_init__(self) -> None:
+        # None is ok of which a check fails, whoever made it.
+        if self.verdict != "error" and any(each.status == "mismatch" for each in self.checks):
+            msgspec.structs.force_setattr(self, "verdict", Severity.ERROR.value)
+
     @classmethod
     def judged(cls, *, at_least: Severity | None = None, **members: Any) -> "TransferSummary":
-        """With the verdict that follows from its state (``at_least``), checks and findings, so
-        that none is ok of which a check fails."""
+        """With the verdict that follows from its state (``at_least``), checks and findings."""
         severities = [finding.severity for finding in members["findings"]]
         if at_least is not None:
             severities.append(at_least)
-        if any(check.status == "mismatch" for check in members["checks"]):
-            severities.append(Severity.ERROR)
         worst = max(severities, key=lambda severity: severity.rank, default=None)
         return cls(verdict=worst.value if worst else "ok", **members)
 

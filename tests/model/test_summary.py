@@ -1,7 +1,18 @@
 """Counting flows, and adding one run's counts to another's."""
 
-from cos_inspect.model.flow_report import Severity
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, Summary, SummaryDelta, merged
+import msgspec
+
+from cos_inspect.model.flow_report import Check, Severity
+from cos_inspect.model.summary import (
+    ConnectionFailureSummary,
+    Lost,
+    SessionCounts,
+    SessionSummary,
+    Summary,
+    SummaryDelta,
+    TransferSummary,
+    merged,
+)
 from tests.report.build import finding, flow_report
 
 
@@ -112,3 +123,45 @@ def test_lost_reports_are_told_as_they_come() -> None:
     assert tally
     summary = merged(Summary(lost=earlier), tally)
     assert summary.lost == lost == Lost(count=4, reasons={"disk full": 3, "not inspected": 1})
+
+
+def test_a_transfer_with_a_check_that_fails_cannot_be_ok() -> None:
+    failed = Check(check="multipart-crc64", body="request", status="mismatch")
+    made = TransferSummary(
+        kind="multipart-upload",
+        id="u",
+        bucket=None,
+        key=None,
+        state="completed",
+        size=None,
+        parts=1,
+        duration_ms=None,
+        verdict="ok",
+        findings=[],
+        flows=[],
+        checks=[failed],
+    )
+    assert made.verdict == "error"
+    assert msgspec.structs.replace(made, verdict="notice").verdict == "error"
+    told = msgspec.json.encode(made).replace(b'"error"', b'"ok"')
+    assert msgspec.json.decode(told, type=TransferSummary).verdict == "error"
+
+
+def test_connections_and_transfers_that_went_wrong_are_counted_by_verdict() -> None:
+    first = SessionCounts.of(SessionSummary(verdicts={"ok": 5, "error": 2}, left_out=1))
+    delta = SummaryDelta()
+    delta.session_counts = first
+    summary = merged(None, delta)
+    assert summary.counts.transfers == {"error": 2}
+    later = SummaryDelta()
+    now = SessionCounts.of(SessionSummary(verdicts={"ok": 6, "warning": 1}, left_out=4))
+    later.session_counts = now - first
+    for host, findings in (("a", [finding("tls-untrusted")]), ("b", [])):
+        later.add_connection(
+            ConnectionFailureSummary(
+                host=host, client=None, failed="client-tls", count=3, findings=findings
+            )
+        )
+    summary = merged(summary, later)
+    assert (summary.counts.transfers, summary.left_out) == ({"warning": 1}, 4)
+    assert summary.counts.connections == {"error": 3}

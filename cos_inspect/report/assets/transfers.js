@@ -105,6 +105,7 @@
     some(transfers, MOST, line, place);
     return el("div", null, el("h1", { tabindex: -1 }, transfers.length ? count(transfers.length, "transfer") : "No transfers were seen"),
       transfers.length ? null : el("p", null, "Multipart uploads, ranged downloads and appends of several exchanges are listed here."),
+      store.summary.left_out ? el("p", null, `These are the worst; ${count(store.summary.left_out, "more transfer")} were seen.`) : null,
       el("h2", { class: "unseen" }, "All transfers"), place, retries());
   };
 
