@@ -22,6 +22,7 @@ from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
 
 _LONGEST = 4096
+_SHORTEST_PIECE = 4
 _ID_LIKE = re.compile(r"(?=.*[0-9=])[A-Za-z0-9+/]{24,}={0,2}")
 
 
@@ -38,9 +39,13 @@ def explain(what: str) -> str | None:
 
 
 def suggestions(what: str) -> list[str]:
-    """Known names that a misspelt one is close to, the closest first."""
+    """Known names that a misspelt one is close to, the closest first; where there is none,
+    names that hold it, the shortest first."""
     spellings = _spellings()
-    close = get_close_matches(what.strip().lower()[:100], spellings, n=3, cutoff=0.7)
+    wanted = what.strip().lower()[:100]
+    close = get_close_matches(wanted, spellings, n=3, cutoff=0.7)
+    if not close and len(wanted) >= _SHORTEST_PIECE:
+        close = sorted((name for name in spellings if wanted in name), key=len)[:3]
     return list(dict.fromkeys(spellings[name] for name in close))
 
 

@@ -238,6 +238,8 @@ def test_what_looks_like_an_id_and_is_none_is_said_to_be_malformed() -> None:
         ("sse-cs", "SSE-COS"),
         ("UploadPrt", "UploadPart"),
         ("buckets", "bucket"),
+        ("Timeout", "RequestTimeout"),
+        ("multipart-", "multipart-etags"),
         ("cos_stram", "cos_stream"),
         ("cos-pyhton-sdk-v5", "cos-python-sdk-v5"),
     ],
