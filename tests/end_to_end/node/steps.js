@@ -36,6 +36,30 @@ const STEPS = {
       Bucket, Region, Key, FilePath, SliceSize: MIB, ChunkSize: MIB,
     });
   },
+  // The user cancels once half of it was handed over.
+  cancel: (Key) =>
+    new Promise((resolve, reject) => {
+      const cos = client();
+      let task;
+      const end = () => resolve({ statusCode: 'cancelled' });
+      cos.on('update', () => {});
+      cos.uploadFile({
+        Bucket, Region, Key, SliceSize: 64 * MIB,
+        FilePath: (() => {
+          const FilePath = path.join(folder, 'cancelled.bin');
+          fs.writeFileSync(FilePath, Buffer.alloc(3 * MIB, 'abcdefg'));
+          return FilePath;
+        })(),
+        onTaskReady: (id) => { task = id; },
+        onProgress: ({ loaded }) => {
+          if (loaded > 0 && task) {
+            cos.cancelTask(task);
+            task = null;
+            setImmediate(end);
+          }
+        },
+      }, (error) => (task ? reject(error || new Error('it ended')) : end()));
+    }),
   download: (Key) =>
     client().downloadFile({
       Bucket, Region, Key, FilePath: path.join(folder, 'downloaded.bin'),
