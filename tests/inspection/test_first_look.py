@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.inspection.first_look import FirstLook, first_look, utc_text, verdict_of
-from cos_inspect.model.exchange import Timing, known_moment
+from cos_inspect.model.exchange import Change, Timing, known_moment
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.rules.exchanges import CLOCK, HOST, Fields, check, error_xml, exchange, inspected
@@ -345,3 +345,44 @@ def test_nothing_is_missing_that_is_beyond_all_bounds() -> None:
         "crc64-missing",
         "etag-missing",
     ]
+
+
+SECRETS = ("b5c4d3e2f1" * 4, "a-token-of-sts-0123456789", "an-sse-c-key-in-base64-0123456789==")
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_what_the_proxy_changed_is_shown_without_secrets(status: int) -> None:
+    """Also in the words of findings; what was saved is masked already, and stays as it is."""
+    signature, token, key = SECRETS
+    signed = (
+        "q-sign-algorithm=sha1&q-ak=AKIDexample&q-sign-time=1577957984;1577958884"
+        "&q-key-time=1577957984;1577958884&q-header-list=host&q-url-param-list="
+        f"&q-signature={signature}"
+    )
+    url = f"https://{HOST}/a?{signed}&x-cos-security-token={token}"
+    changes = (
+        Change(part="url", client=url, sent=url.replace("/a?", "/b?"), by="map_remote"),
+        Change(part="header", name="Authorization", client=signed, sent=None, by="stickyauth"),
+        Change(part="header", name="x-cos-security-token", sent=token, by="modify_headers"),
+        Change(
+            part="header",
+            name="x-cos-server-side-encryption-customer-key",
+            client=key,
+            sent="another-key",
+            by="modify_headers",
+        ),
+    )
+    one = exchange(status=status, headers=(("Authorization", signed),), body=b"")
+    request = msgspec.structs.replace(one.request, changes=changes)
+    look = first_look(msgspec.structs.replace(one, request=request))
+    assert look is not None
+    report = look.report
+    written = msgspec.json.encode(report).decode()
+    shown = [secret for secret in (*SECRETS, "another-key") if secret in written]
+    assert shown == [], report.request.changes
+    assert written.count("[masked:") >= 5
+    left = [msgspec.convert(msgspec.to_builtins(each), Change) for each in report.request.changes]
+    again = msgspec.structs.replace(one.request, changes=tuple(left))
+    later = first_look(msgspec.structs.replace(one, request=again))
+    assert later is not None
+    assert later.report.request.changes == report.request.changes
