@@ -11,16 +11,33 @@ from cos_inspect.digests import crc64
 from cos_inspect.inspection.session import Session
 from cos_inspect.model.exchange import Body, Exchange, Headers, Request, Response, Timing
 from tests.end_to_end.harness import HOST
+from tests.transfers.build import complete
 
 _BEGIN = 1_600_000_000.0
 _SIZE = 1 << 20
 _TENTHS = 10
+_BAD = 20
+RULE = "multipart-crc64-mismatch"
+
+
+def _md5(upload: int, number: int) -> str:
+    return hashlib.md5(b"%d of %d" % (number, upload), usedforsecurity=False).hexdigest()
+
+
+def _id(upload: int) -> str:
+    return f"160000000{upload:08x}"
+
+
+def _bad_complete(upload: int, parts: int) -> Exchange:
+    """COS says another CRC-64 than that of the parts together."""
+    listed = [(number, _md5(upload, number)) for number in range(1, parts + 1)]
+    key = f"folder/{upload}.bin"
+    return complete(f"bad-{upload}", listed, 1, 0.0, key=key, upload=_id(upload))
 
 
 def _part(flow: int, upload: int, number: int) -> Exchange:
     """An upload of a part, as it would be met on the wire."""
-    name = b"%d of %d" % (number, upload)
-    md5, crc = hashlib.md5(name, usedforsecurity=False).hexdigest(), crc64(name)
+    md5, crc = _md5(upload, number), crc64(b"%d of %d" % (number, upload))
     begin = _BEGIN + flow / 100
     return Exchange(
         flow_id=f"{flow:08x}-0000-0000-0000-000000000000",
@@ -29,7 +46,7 @@ def _part(flow: int, upload: int, number: int) -> Exchange:
             scheme="https",
             host=HOST,
             port=443,
-            target=f"/folder/{upload}.bin?partNumber={number}&uploadId=160000000{upload:08x}",
+            target=f"/folder/{upload}.bin?partNumber={number}&uploadId={_id(upload)}",
             http_version="HTTP/1.1",
             headers=Headers(
                 [
@@ -70,7 +87,8 @@ def _memory() -> int:
 
 
 def transfers_case(parts: int = 100_000, uploads: int = 1_000) -> dict[str, Any]:
-    """CPU per flow of the last tenth against the first, and how memory grows between."""
+    """CPU per flow of the last tenth against the first, how memory grows between, and whether
+    uploads that go wrong at the end are found among all the others."""
     session = Session()
     tenth = max(1, parts // _TENTHS)
     taken, held = [], []
@@ -87,6 +105,12 @@ def transfers_case(parts: int = 100_000, uploads: int = 1_000) -> dict[str, Any]
         taken.append(time.process_time() - began)
         exchanges.clear()
         held.append(_memory())
+    bad = range(0, uploads, max(1, uploads // _BAD))
+    looks = [session.inspect(_bad_complete(upload, flow // uploads)) for upload in bad]
+    found = sum(
+        look is not None and RULE in {finding.rule for finding in look.report.findings}
+        for look in looks
+    )
     began = time.process_time()
     transfers = len(session.close().transfers)
     return {
@@ -95,6 +119,7 @@ def transfers_case(parts: int = 100_000, uploads: int = 1_000) -> dict[str, Any]
         "CPU per flow, last tenth to first": round(taken[-1] / taken[0], 3),
         "bytes per part": round((held[-1] - held[0]) / (flow - tenth)),
         "transfers in the summary": transfers,
+        "bad uploads found": f"{found} of {len(looks)}",
         "CPU ms of the summary": round((time.process_time() - began) * 1000),
     }
 

@@ -402,7 +402,7 @@ def test_of_two_captures_of_one_flow_that_differ_the_same_one_counts(tmp_path: P
     assert answer(saved(tmp_path, [[one], [other]])) == answer(saved(tmp_path, [[other], [one]]))
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 3])
+@pytest.mark.parametrize("jobs", [1, 2, 3, 4, 8])
 def test_any_number_of_processes(jobs: int, tmp_path: Path) -> None:
     expected = answer(saved(tmp_path, [ALL_BAD.flows]))
     assert expected.found == ALL_BAD.found
