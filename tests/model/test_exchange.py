@@ -5,7 +5,7 @@ import pytest
 from mitmproxy.test import tflow
 
 from cos_inspect.inspection.first_look import first_look
-from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers, Request
+from cos_inspect.model.exchange import EMPTY_BODY, MAX_FIELDS, Body, BodyEnd, Headers, Request
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.rules.exchanges import HOST
 
@@ -22,6 +22,15 @@ def test_headers_are_found_in_any_case_and_kept_as_sent() -> None:
     assert list(headers) == [("ETag", "1"), ("etag", "2"), ("Date", "")]
     assert len(headers) == 3
     assert list(headers.names()) == ["etag", "date"]
+
+
+def test_fields_beyond_the_last_that_is_judged_have_no_value() -> None:
+    many = [("x-cos-meta-a", "1")] * MAX_FIELDS
+    headers = Headers([*many, ("ETag", "2")])
+    assert headers.get("etag") == ""
+    assert headers.tells("etag")
+    assert len(headers.all("x-cos-meta-a")) == MAX_FIELDS
+    assert Headers([*many[1:], ("ETag", "2")]).get("etag") == "2"
 
 
 def test_headers_are_equal_when_their_fields_are() -> None:
