@@ -59,6 +59,10 @@ BUILT: dict[tuple[str, str], _BuiltFrom] = {
         "fullmatch",
         endpoint._LONGEST_HOST,
     ),
+    # mitmproxy's map_local, asked again as it asks itself: the user's own expressions.
+    ("cos_inspect.proxy.actors", "_maps_local"): _BuiltFrom(
+        lambda: [re.compile("example.com/static")], "search", LONGEST
+    ),
     # What a user may give as cos_hosts.
     ("cos_inspect.cos.endpoint", "_pattern"): _BuiltFrom(
         lambda: [endpoint._pattern(("*.a.*.example", "*a*a*a*a*a*.b", "[a-z]*.c?d*"))],

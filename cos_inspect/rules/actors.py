@@ -100,16 +100,19 @@ def changed_of_signed(cos: CosExchange, signature: Signature) -> tuple[str, ...]
         if change.part == "method":
             names.append("the method")
         elif change.part == "url":
-            names += _of_url(change, signature)
+            names += _of_url(
+                change, signature, in_header=cos.request.headers.get("host") is not None
+            )
         elif change.part == "header" and (change.name or "").lower() in signature.headers:
             names.append((change.name or "").lower())
     return tuple(dict.fromkeys(names))
 
 
-def _of_url(change: Change, signature: Signature) -> list[str]:
+def _of_url(change: Change, signature: Signature, *, in_header: bool) -> list[str]:
     client, sent = change.client or "", change.sent or ""
     names = []
-    if "host" in signature.headers and _host_of(client) != _host_of(sent):
+    # Where there is a Host header, that is what is signed: its change is told by itself.
+    if not in_header and "host" in signature.headers and _host_of(client) != _host_of(sent):
         names.append("host")
     before, after = _target_of(client), _target_of(sent)
     if wire_path(before) != wire_path(after):

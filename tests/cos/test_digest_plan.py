@@ -17,6 +17,7 @@ from cos_inspect.cos.digest_plan import (
     plan_response,
 )
 from cos_inspect.cos.endpoint import read_endpoint
+from cos_inspect.cos.object_list import LIST_SAMPLE
 from cos_inspect.cos.operation import Operation, read_operation
 from cos_inspect.model.exchange import Headers
 
@@ -135,7 +136,7 @@ def test_of_a_framed_body_the_digests_are_taken_inside() -> None:
         ("HEAD", "/a", 200, [ETAG, CRC], DigestPlan()),
         ("POST", "/a?uploads", 200, [], DigestPlan(sample=XML_SAMPLE)),
         ("POST", "/a?uploadId=1", 200, [], DigestPlan(sample=XML_SAMPLE)),
-        ("GET", "/", 200, [], DigestPlan()),
+        ("GET", "/", 200, [], DigestPlan(sample=LIST_SAMPLE)),
         ("DELETE", "/a", 204, [], DigestPlan()),
     ],
 )
