@@ -55,13 +55,21 @@ BUILT: dict[tuple[str, str], _BuiltFrom] = {
         endpoint._LONGEST_HOST,
     ),
     ("cos_inspect.cos.endpoint", "_others"): _BuiltFrom(
-        lambda: [fullmatch.__self__ for fullmatch in endpoint._others()],  # type: ignore[attr-defined]
+        lambda: [fullmatch.__self__ for _, fullmatch in endpoint._others()],  # type: ignore[attr-defined]
         "fullmatch",
         endpoint._LONGEST_HOST,
     ),
     # mitmproxy's map_local, asked again as it asks itself: the user's own expressions.
     ("cos_inspect.proxy.actors", "_maps_local"): _BuiltFrom(
         lambda: [re.compile("example.com/static")], "search", LONGEST
+    ),
+    # Likewise map_remote.
+    ("cos_inspect.proxy.changes", "_mapper"): _BuiltFrom(
+        lambda: [re.compile("example.com/static")], "search", LONGEST
+    ),
+    # Likewise ignore_hosts and allow_hosts.
+    ("cos_inspect.proxy.unread", "_matches"): _BuiltFrom(
+        lambda: [re.compile("example.com")], "search", LONGEST
     ),
     # What a user may give as cos_hosts.
     ("cos_inspect.cos.endpoint", "_pattern"): _BuiltFrom(

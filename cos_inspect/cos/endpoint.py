@@ -126,14 +126,22 @@ def custom_endpoint(host: str, target: str) -> Endpoint:  # noqa: ARG001
 
 
 @lru_cache(maxsize=1024)
+def other_host(host: str) -> dict[str, str] | None:
+    """The row of ``other_hosts.tsv`` on a host, in lower case, that is known as none of COS,
+    however requests to it are signed."""
+    if len(host) > _LONGEST_HOST:
+        return None
+    return next((row for row, fits in _others() if fits(host)), None)
+
+
 def is_other_host(host: str) -> bool:
-    """Whether a host, in lower case, is known as none of COS, however requests to it are signed."""
-    return len(host) <= _LONGEST_HOST and any(fits(host) for fits in _others())
+    """Whether a host, in lower case, is known as none of COS."""
+    return other_host(host) is not None
 
 
 @cache
-def _others() -> tuple[Callable[[str], re.Match[str] | None], ...]:
-    return tuple(re.compile(row["pattern"]).fullmatch for row in rows("other_hosts"))
+def _others() -> tuple[tuple[dict[str, str], Callable[[str], re.Match[str] | None]], ...]:
+    return tuple((row, re.compile(row["pattern"]).fullmatch) for row in rows("other_hosts"))
 
 
 def has_cos_marks(headers: Headers) -> bool:

@@ -1,10 +1,9 @@
 """What names of the protocol mean, and where that was read: codes, headers, parameters, hosts."""
 
-import re
 from collections.abc import Iterator
 
 from cos_inspect.cos.client import read_client
-from cos_inspect.cos.endpoint import read_endpoint
+from cos_inspect.cos.endpoint import other_host, read_endpoint
 from cos_inspect.cos.error_table import explain_status, explanations_of
 from cos_inspect.cos.headers import UNKNOWN, allowed_values, describe
 from cos_inspect.cos.tables import rows
@@ -175,9 +174,9 @@ def region(name: str) -> Iterator[str]:
 
 def host(name: str) -> Iterator[str]:
     lower = name.lower()
-    if "." not in lower or len(lower) > 253:
+    if "." not in lower:
         return
-    other = next((row for row in rows("other_hosts") if re.fullmatch(row["pattern"], lower)), None)
+    other = other_host(lower)
     if other is not None:
         yield block(
             f"{lower}: a host that is no COS", ("what", other["what"]), ("source", other["source"])

@@ -96,23 +96,27 @@ def _host_of(url: str) -> str | None:
 def changed_of_signed(cos: CosExchange, signature: Signature) -> tuple[str, ...]:
     """What was signed, and what the proxy sent otherwise than the client."""
     names: list[str] = []
+    made = cos.recomputed
     for change in cos.request.changes:
+        if made is not None and made.same and change.client is None:
+            # The Host that the proxy wrote is the one that was signed.
+            continue
         if change.part == "method":
             names.append("the method")
         elif change.part == "url":
-            names += _of_url(
-                change, signature, in_header=cos.request.headers.get("host") is not None
-            )
+            names += _of_url(change, signature, cos.request.headers.get("host"))
         elif change.part == "header" and (change.name or "").lower() in signature.headers:
             names.append((change.name or "").lower())
     return tuple(dict.fromkeys(names))
 
 
-def _of_url(change: Change, signature: Signature, *, in_header: bool) -> list[str]:
+def _of_url(change: Change, signature: Signature, asked: str | None) -> list[str]:
+    """``asked``: the client's Host header, which is what is signed; in reverse mode its URL has
+    the proxy's own host."""
     client, sent = change.client or "", change.sent or ""
     names = []
-    # Where there is a Host header, that is what is signed: its change is told by itself.
-    if not in_header and "host" in signature.headers and _host_of(client) != _host_of(sent):
+    signed_host = _host_of(client) if asked is None else asked.lower().partition(":")[0]
+    if "host" in signature.headers and _host_of(sent) not in (None, signed_host):
         names.append("host")
     before, after = _target_of(client), _target_of(sent)
     if wire_path(before) != wire_path(after):

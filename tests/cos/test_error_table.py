@@ -35,7 +35,8 @@ CODES = """
     ReplicationConfigurationNotFoundError DomainConfigConflict RecordAlreadyExist
     DNSRecordVerifyFailed UserCnameInvalid NotifyRuleEventConflict NotifyRulePrefixConflict
     NotifyRuleSuffixConflict MalformedPolicy InvalidPolicyDocument PolicyFull PolicyVersionFull
-    NoSuchPolicyVersion NoSuchBucketPolicy MalformedACLError UnresolvableGrantByUID NoSuchKey
+    NoSuchPolicyVersion NoSuchPolicy NoSuchRefererConfiguration RequestIsExpired
+    NoSuchBucketPolicy MalformedACLError UnresolvableGrantByUID NoSuchKey
     NoSuchCopySource InvalidCopySource NoSuchVersion EntityTooLarge MetadataTooLarge
     MatadataTooLarge NotSupportedStorageClass InvalidObjectStorage InvalidObjectState
     RestoreNonArchiveObject RestoreAlreadyInProgress AppendPositionErr ObjectNotAppendable
