@@ -302,7 +302,12 @@ def test_the_har_says_what_live_said_of_what_it_holds(run: Run) -> None:
         if name[1] in REWRITTEN:
             assert found(hars[name]) - found(live) == {"signature-mismatch error"}
             continue
-        differs = list(_differences(live, hars[name]))
+        # A HAR tells neither who broke off nor what the proxy took away.
+        differs = [
+            each
+            for each in _differences(live, hars[name])
+            if not each[0].startswith(("broke_off", "request.changes"))
+        ]
         if differs:
             wrong.append((name, found(live), found(hars[name]), differs))
     assert not wrong, "\n".join(map(repr, wrong))
