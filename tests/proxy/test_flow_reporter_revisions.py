@@ -195,7 +195,9 @@ def test_other_settings_begin_another_session(tmp_path: Path, heard: Heard) -> N
 def test_a_lost_report_may_have_been_an_error(
     tmp_path: Path, heard: Heard, report_dir: bool
 ) -> None:
-    made = reporting(tmp_path) if report_dir else FlowReporter()
+    made = reporting(tmp_path)
+    if not report_dir:
+        made.use(Settings(report_dir=None))
     made.lose("not inspected")
     assert made.reaches("error")
     assert not made.reaches("never")
