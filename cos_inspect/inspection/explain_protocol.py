@@ -200,21 +200,16 @@ def host(name: str) -> Iterator[str]:
 def client(name: str) -> Iterator[str]:
     """A program, by its name or by a User-Agent."""
     lower = name.lower()
-    for row in rows("clients"):
+    known = [
+        *((row, "User-Agent", row["example"]) for row in rows("clients")),
+        *((row, "Referer", f"{row['prefix']}…") for row in rows("client_referers")),
+    ]
+    for row, told_by, sample in known:
         if row["name"].lower() == lower:
             yield block(
                 f"{row['name']}: {_CLIENTS[row['kind']]}",
                 ("runs", _HANDS[row["device"]]),
-                ("User-Agent", row["example"]),
-                ("source", row["source"]),
-            )
-            return
-    for row in rows("client_referers"):
-        if row["name"].lower() == lower:
-            yield block(
-                f"{row['name']}: {_CLIENTS[row['kind']]}",
-                ("runs", _HANDS[row["device"]]),
-                ("Referer", f"{row['prefix']}…"),
+                (told_by, sample),
                 ("source", row["source"]),
             )
             return

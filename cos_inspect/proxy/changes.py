@@ -15,7 +15,12 @@ from cos_inspect.model.exchange import Change, Request
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.proxy.other_addons import named, replacements, scripts_with
 from cos_inspect.recording.actors import UNKNOWN
-from cos_inspect.recording.message_heads import RequestHead, headers_of, request_of
+from cos_inspect.recording.message_heads import (
+    DEFAULT_PORTS,
+    RequestHead,
+    headers_of,
+    request_of,
+)
 
 MITMPROXY = "mitmproxy"
 """It answers ``Expect: 100-continue`` itself, whatever its options are."""
@@ -28,7 +33,6 @@ _BY_HEADER = {
 }
 _LONGEST = 2048
 """Characters of a value that are kept; what is longer is told by its length."""
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def changes_of(
@@ -152,7 +156,7 @@ def _url(line: Request, sent: RequestHead | None) -> str:
     """``sent``: the place that it went to, whatever its Host says."""
     host, port = (line.host, line.port) if sent is None else (_plain(sent.host), sent.port)
     shown = f"[{host}]" if ":" in host else host
-    place = shown if port == _DEFAULT_PORTS.get(line.scheme) else f"{shown}:{port}"
+    place = shown if port == DEFAULT_PORTS.get(line.scheme) else f"{shown}:{port}"
     return f"{line.scheme}://{place}{line.target}"
 
 

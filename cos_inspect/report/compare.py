@@ -292,8 +292,8 @@ def _body_text(each: RequestFacts) -> str:
 
 
 def _by_address(each: RequestFacts) -> str:
-    connection = getattr(each.report, "connection", None)
-    return "by IP address" if getattr(connection, "by_address", False) else "by name"
+    connection = each.report.connection
+    return "by IP address" if connection is not None and connection.by_address else "by name"
 
 
 def _same(one: RequestFacts, other: RequestFacts) -> Iterator[str]:

@@ -25,14 +25,14 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 RuleChecks = Mapping[str, Sequence[CheckName]]
 """The checks whose mismatch a rule tells, by rule."""
 
-_NO_CHECKS: RuleChecks = {}
+NO_CHECKS: RuleChecks = {}
 IsKnown = Callable[[Finding], bool]
 
 
 def flow_suite(
     report: FlowReport,
     *,
-    rule_checks: RuleChecks = _NO_CHECKS,
+    rule_checks: RuleChecks = NO_CHECKS,
     fails_from: Severity = Severity.ERROR,
     is_known: IsKnown | None = None,
 ) -> bytes:
@@ -68,7 +68,7 @@ def flow_suite(
 def transfer_suite(
     transfer: TransferSummary,
     *,
-    rule_checks: RuleChecks = _NO_CHECKS,
+    rule_checks: RuleChecks = NO_CHECKS,
     fails_from: Severity = Severity.ERROR,
     is_known: IsKnown | None = None,
 ) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
-from cos_inspect.report.junit import RuleChecks
+from cos_inspect.report.junit import NO_CHECKS, RuleChecks
 from cos_inspect.report.writer_thread import Writing
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ _STALLED_SECONDS = 8.0
 _CLOSE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _START_SECONDS = 1.0
-_NO_CHECKS: RuleChecks = {}
 
 
 class ReportWriter:
@@ -37,7 +36,7 @@ class ReportWriter:
         self,
         path: Path,
         formats: Sequence[str],
-        rule_checks: RuleChecks = _NO_CHECKS,
+        rule_checks: RuleChecks = NO_CHECKS,
         *,
         before: Writing | None = None,
     ) -> None:

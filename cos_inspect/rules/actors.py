@@ -121,13 +121,12 @@ def _of_url(change: Change, signature: Signature, asked: str | None) -> list[str
     before, after = _target_of(client), _target_of(sent)
     if wire_path(before) != wire_path(after):
         names.append("the path")
-    had, has = read_query(before), read_query(after)
-    lower = (
-        {encode(name).lower(): value for name, value in query.first.items()} for query in (had, has)
+    had, has = (
+        {encode(name).lower(): value for name, value in read_query(target).first.items()}
+        for target in (before, after)
     )
-    one, other = tuple(lower)
     names += [
-        f"the parameter {name}" for name in signature.parameters if one.get(name) != other.get(name)
+        f"the parameter {name}" for name in signature.parameters if had.get(name) != has.get(name)
     ]
     return names
 
@@ -146,10 +145,9 @@ def wait_of(cos: CosExchange) -> tuple[float | None, float | None]:
     timing = cos.exchange.timing
     failed, begun, sent = timing.failed, timing.request_start, timing.request_end
     after = None if failed is None or begun is None else max(0.0, failed - begun)
-    waiting = cos.response is None and failed is not None and sent is not None
-    waited = (
-        max(0.0, failed - sent) if waiting and failed is not None and sent is not None else None
-    )
+    waited = None
+    if cos.response is None and failed is not None and sent is not None:
+        waited = max(0.0, failed - sent)
     return after, waited
 
 
