@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 from urllib.parse import unquote_plus
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser
+from cos_inspect.cos.xml_fields import can_walk, whole_number
 
 LIST_SAMPLE = 1024 * 1024
 """Bytes of an answer that are read: a thousand objects with the longest keys have as many."""
@@ -45,13 +43,11 @@ class _Walk:
 
     def end(self, _tag: str) -> None:
         if self._path[1:] == ["Contents"] and len(self.found) < _MOST_OBJECTS:
-            size = self._fields.get("Size", "").strip()
-            plain = size.isascii() and size.isdigit() and len(size) < 16
             self.found.append(
                 ListedObject(
                     self._fields.get("Key", ""),
                     self._fields.get("ETag", "").strip(),
-                    int(size) if plain else None,
+                    whole_number(self._fields.get("Size", "")),
                 )
             )
         self._path.pop()
@@ -65,11 +61,7 @@ def read_object_list(body: bytes | None) -> list[ListedObject]:
     if not body:
         return []
     walk = _Walk()
-    try:
-        parser = DefusedXMLParser(target=walk, forbid_dtd=True)
-        parser.feed(body)
-        parser.close()
-    except (DefusedXmlException, ParseError, ValueError, LookupError):
+    if not can_walk(body, walk):
         return []
     if walk.encoding.strip().lower() != "url":
         return walk.found

@@ -7,6 +7,7 @@ refused, sizes are bounded, and nothing is raised for odd bytes.
 import html
 import re
 import zlib
+from typing import Protocol
 from xml.etree.ElementTree import ParseError
 
 import msgspec
@@ -102,6 +103,40 @@ def root_name(body: bytes | None) -> str | None:
     return match[1] if match else None
 
 
+class Walk(Protocol):
+    """What a document is told to; it may refuse one by a ValueError."""
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> None: ...
+
+    def data(self, data: str, /) -> None: ...
+
+    def end(self, tag: str, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _parse(body: bytes, walk: Walk) -> None:
+    parser = DefusedXMLParser(target=walk, forbid_dtd=True)
+    parser.feed(body)
+    parser.close()
+
+
+def can_walk(body: bytes, walk: Walk) -> bool:
+    """Whether a document can be read to its end; where it cannot,
+    what ``walk`` was told is of no use."""
+    try:
+        _parse(body, walk)
+    except (DefusedXmlException, ParseError, ValueError, LookupError):
+        return False
+    return True
+
+
+def whole_number(text: str) -> int | None:
+    """A size as lists of COS have it: fewer than 16 digits, blanks around them aside."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
 def walk_xml(body: bytes, wanted: frozenset[str]) -> XmlFields:
     """Reads the wanted children of the root; an unreadable document has a ``problem``."""
     body = plain(body)
@@ -109,9 +144,7 @@ def walk_xml(body: bytes, wanted: frozenset[str]) -> XmlFields:
         return XmlFields(root=root_name(body), fields={}, problem="larger than 4 MiB")
     walk = _Walk(wanted)
     try:
-        parser = DefusedXMLParser(target=walk, forbid_dtd=True)
-        parser.feed(body)
-        parser.close()
+        _parse(body, walk)
     except DefusedXmlException:
         problem = "has a DTD or entities"
     except _RefusedError as refused:

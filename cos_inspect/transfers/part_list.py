@@ -2,10 +2,8 @@
 the answer to ListParts."""
 
 from typing import NamedTuple
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser
+from cos_inspect.cos.xml_fields import can_walk, whole_number
 
 MAX_PARTS = 10_000
 _MAX_LISTED = 3 * MAX_PARTS
@@ -56,9 +54,7 @@ class _Walk:
             number = self._fields.get("PartNumber", "").strip()
             if number.isascii() and number.isdigit() and len(number) < 10:
                 self.parts.append((int(number), self._fields.get("ETag", "").strip()))
-                size = self._fields.get("Size", "").strip()
-                plain = size.isascii() and size.isdigit() and len(size) < 16
-                self.sizes.append(int(size) if plain else None)
+                self.sizes.append(whole_number(self._fields.get("Size", "")))
             else:
                 self.no_numbers.append(number)
             if len(self.parts) + len(self.no_numbers) > _MAX_LISTED:
@@ -89,10 +85,4 @@ def _walked(body: bytes | None) -> _Walk | None:
     if not body or len(body) > _MAX_BYTES:
         return None
     walk = _Walk()
-    try:
-        parser = DefusedXMLParser(target=walk, forbid_dtd=True)
-        parser.feed(body)
-        parser.close()
-    except (DefusedXmlException, ParseError, ValueError, LookupError):
-        return None
-    return walk
+    return walk if can_walk(body, walk) else None
