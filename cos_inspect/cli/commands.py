@@ -10,6 +10,7 @@ from cos_inspect.cli.analyze import analyze
 from cos_inspect.cli.flows import compare, show
 from cos_inspect.inspection.explain import explain as explanation_of
 from cos_inspect.inspection.explain import suggestions
+from cos_inspect.model.plain_text import shortened
 from cos_inspect.model.schema import schema as report_schema
 from cos_inspect.rules.registry import RULES
 
@@ -43,8 +44,9 @@ def explain(what: tuple[str, ...]) -> None:
     if text is None:
         close = suggestions(name)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        shown = name if len(name) <= 80 else f"{name[:80]}…"
-        click.echo(f"cos-inspect explain: nothing is known of {shown!r}{hint}", err=True)
+        click.echo(
+            f"cos-inspect explain: nothing is known of {shortened(name, 80)!r}{hint}", err=True
+        )
         raise click.exceptions.Exit(2)
     click.echo(text)
 

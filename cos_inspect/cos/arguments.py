@@ -8,6 +8,7 @@ import msgspec
 from cos_inspect.cos.headers import AnnotatedHeader
 from cos_inspect.cos.operation import Query
 from cos_inspect.cos.tables import rows
+from cos_inspect.model.plain_text import shortened
 
 _LOST = frozenset(("undefined", "null", "none", "nan", "nil", "[object object]"))
 """What programs write where a variable had no value."""
@@ -87,4 +88,4 @@ def _is_lost(name: str, value: str) -> bool:
 
 
 def _shown(value: str) -> str:
-    return value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+    return shortened(value, _LONGEST_SHOWN)

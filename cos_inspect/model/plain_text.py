@@ -33,6 +33,11 @@ def whole(text: str) -> str:
     return _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, and a sign that there were more."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def encoded(value: msgspec.Struct) -> bytes:
     """As JSON, whatever its texts hold; in one line for whoever counts the separators of
     Unicode as ends of lines."""

@@ -8,6 +8,7 @@ from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.signature import Signature, encode, wire_path
 from cos_inspect.model.exchange import Change
+from cos_inspect.model.plain_text import shortened
 
 _MOST_CHANGES = 8
 _LONGEST_URL = 300
@@ -65,7 +66,7 @@ def _words(change: Change) -> str:
 
 
 def _shortened(url: str) -> str:
-    return url if len(url) <= _LONGEST_URL else f"{url[:_LONGEST_URL]}…"
+    return shortened(url, _LONGEST_URL)
 
 
 def sent_host(cos: CosExchange) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from cos_inspect.cos.header_values import announced_length, read_crc64, read_etag
 from cos_inspect.model.exchange import Body, BodyEnd, Headers
 from cos_inspect.model.flow_report import Check, CheckName, Side, SkipReason
+from cos_inspect.model.plain_text import shortened
 
 _LONGEST_SHOWN = 200
 
@@ -63,4 +64,4 @@ def same_crc(header: str, crc64: int) -> bool:
 
 def short(value: str | None) -> str | None:
     """What is shown of a value that may be anything."""
-    return value if value is None or len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+    return None if value is None else shortened(value, _LONGEST_SHOWN)

@@ -12,6 +12,7 @@ from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.error import read_xml_fields
 from cos_inspect.cos.escapes import escaped_again
 from cos_inspect.cos.target import read_query, split_target
+from cos_inspect.model.plain_text import shortened
 
 _ARGUMENT_CODES = frozenset(("InvalidArgument", "InvalidRequest", "BadRequest", "BadRquest"))
 _NAMED = frozenset(("ArgumentName", "ArgumentValue"))
@@ -167,4 +168,4 @@ def _may_be_missing(cos: CosExchange) -> bool:
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return shortened(text, _LONGEST_SHOWN)

@@ -14,6 +14,7 @@ from cos_inspect.cos.target import read_query
 from cos_inspect.cos.xml_fields import read_xml_fields, root_name
 from cos_inspect.model.exchange import Response
 from cos_inspect.model.flow_report import Check, Finding, Severity
+from cos_inspect.model.plain_text import shortened
 from cos_inspect.rules.rule import Rule
 
 _LONGEST_SHOWN = 300
@@ -220,4 +221,4 @@ def _is_program(cos: CosExchange) -> bool:
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return shortened(text, _LONGEST_SHOWN)
