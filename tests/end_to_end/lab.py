@@ -256,6 +256,20 @@ def get(data: bytes = b"[Object Content]", **settings: Any) -> Send:
     return send
 
 
+def in_group(pid: int, commands: Sequence[Sequence[str]]) -> list[subprocess.Popen[bytes]]:
+    """Starts commands in the group of a process, as a terminal does."""
+    return [
+        subprocess.Popen(
+            command,
+            process_group=pid,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in commands
+    ]
+
+
 def mitmdump(*arguments: str, origin: Origin | None = None, cwd: Path | None = None) -> Any:
     """Runs mitmdump, without its confdir in the home directory, until it ends by itself."""
     environment = dict(os.environ)

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import BUCKET, HOST, Report, read_reports
-from tests.end_to_end.lab import Lab, get, put, saved_flows
+from tests.end_to_end.harness import BUCKET, HOST, Report
+from tests.end_to_end.lab import Lab, get, in_group, put, saved_flows
+from tests.end_to_end.later import analyzed
 from tests.origin.effects import early, error, stall, truncate
 from tests.origin.server import Origin
 
@@ -133,22 +133,7 @@ def test_flows_under_way_are_no_failures(
 
 
 def read_later(capture: Path, folder: Path, fail_on: str = "notice") -> list[Report]:
-    later = folder / "later"
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("cos-inspect")),
-            "analyze",
-            str(capture),
-            f"--report-dir={later}",
-            f"--fail-on={fail_on}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return read_reports(later)
+    return analyzed(capture, folder / "later", f"--fail-on={fail_on}")
 
 
 CLIENT = f"""
@@ -189,16 +174,7 @@ def test_an_interrupt_of_the_terminal_ends_clients_as_well(
             ),
             ["curl", "-s", "-x", lab.url, "-T", "-", f"http://{HOST}/upload"],
         ]
-        clients = [
-            subprocess.Popen(
-                command,
-                process_group=lab.pid,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for command in commands
-        ]
+        clients = in_group(lab.pid, commands)
         for name in ("waiting END", r"waiting\?number=2", r"waiting\?number=3", "upload"):
             lab.wait_for_output(f"begun {name}")
         lab.wait_for_output("answered inside-streamed")

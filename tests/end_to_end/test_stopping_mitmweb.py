@@ -4,12 +4,12 @@ one report, and nothing is said of it."""
 import contextlib
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.harness import HOST
+from tests.end_to_end.lab import in_group
 from tests.end_to_end.test_reload import Reloading, copy
 from tests.end_to_end.test_stopping import begin_flows, by_key, notes, nothing_is_said_of
 from tests.end_to_end.web import Web
@@ -68,16 +68,7 @@ def test_an_interrupt_of_the_terminal_ends_clients_as_well(
             for number in (1, 2)
         ]
         commands.append(["curl", "-s", "-x", web.url, "-T", "-", f"http://{HOST}/upload"])
-        clients = [
-            subprocess.Popen(
-                command,
-                process_group=web.pid,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for command in commands
-        ]
+        clients = in_group(web.pid, commands)
         for name in (r"waiting\?number=1", r"waiting\?number=2", "upload"):
             web.wait_for_output(f"begun {name}")
         web.stop(interrupt_group)
