@@ -118,6 +118,11 @@ def what_grows_too_fast(target: Target, data: bytes, chance: Random) -> tuple[st
         ratio = whole / max(quarter, 1e-9)
         if ratio < _TOO_FAST or whole < _MEASURABLE:
             return None
+    # A short text may be refused at once, and a long one be read: then it grows no further.
+    longest = _repeated(data, begin, end, 4 * _PUMPED[1]) + tail
+    most = cpu_seconds(lambda: target.check(longest))
+    if most < _TOO_FAST * cpu_seconds(lambda: target.check(longer)):
+        return None
     return f"took {ratio:.1f} times as long for 4 times the length", longer
 
 

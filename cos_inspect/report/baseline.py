@@ -113,5 +113,7 @@ def write_baseline(path: Path, found: Iterable[BaselineEntry]) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
 
 
-def _order(known: BaselineEntry) -> tuple[str, str, str, str]:
-    return known.rule, known.operation or "", known.bucket or "", known.key or ""
+def _order(known: BaselineEntry) -> tuple[str, list[tuple[bool, str]]]:
+    # What is left out and what is empty are two things: equal sets make equal files.
+    parts = (known.operation, known.bucket, known.key)
+    return known.rule, [(part is not None, part or "") for part in parts]
