@@ -120,9 +120,13 @@ def what_grows_too_fast(target: Target, data: bytes, chance: Random) -> tuple[st
             return None
     # A short text may be refused at once, and a long one be read: then it grows no further.
     longest = _repeated(data, begin, end, 4 * _PUMPED[1]) + tail
-    most = cpu_seconds(lambda: target.check(longest))
-    if most < _TOO_FAST * cpu_seconds(lambda: target.check(longer)):
+    enough = _TOO_FAST * cpu_seconds(lambda: target.check(longer))
+    try:
+        with at_most(enough):
+            target.check(longest)
         return None
+    except TookTooLongError:
+        pass
     return f"took {ratio:.1f} times as long for 4 times the length", longer
 
 

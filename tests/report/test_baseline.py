@@ -47,6 +47,22 @@ def test_what_is_left_out_fits_everything() -> None:
     assert not baseline.knows(BaselineEntry(rule="etag-mismatch", bucket="other", key="a.txt"))
 
 
+def test_equal_sets_make_equal_files(tmp_path: Path) -> None:
+    # What is left out and what is empty are two things.
+    places = [None, "", "a"]
+    known = [
+        BaselineEntry(rule="etag-mismatch", operation=operation, bucket=bucket, key=key)
+        for operation in places
+        for bucket in places
+        for key in places
+    ]
+    one, other = tmp_path / "one", tmp_path / "other"
+    write_baseline(one, known)
+    write_baseline(other, known[::-1])
+    assert one.read_bytes() == other.read_bytes()
+    assert read_baseline(one).not_seen(()) == read_baseline(other).not_seen(())
+
+
 def test_entries_that_were_not_seen() -> None:
     wide, gone = BaselineEntry(rule="etag-mismatch"), BaselineEntry(rule="clock-skew")
     assert Baseline([wide, gone, FOUND]).not_seen([FOUND]) == [gone]
