@@ -50,7 +50,8 @@ _TOKENS = re.compile(
     r"[!#$%&'*+.^_`|~0-9A-Za-z-]++(?:[ \t]*+,[ \t]*+[!#$%&'*+.^_`|~0-9A-Za-z-]*+)*+"
 )
 _MEDIA_TYPE = re.compile(r"[^\s/;,]*/[^\s/;,]*(?:[ \t]*[;,].*)?", re.DOTALL)
-_INTEGER = re.compile(r"[0-9]{1,20}")
+_MOST_DIGITS = 20
+"""Of a number; 2^64-1 has as many."""
 _DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _REGION = re.compile(r"[A-Za-z0-9-]+")
@@ -260,9 +261,16 @@ def _copy_source(value: str) -> tuple[str, ...]:
     return read_copy_source(value).problems
 
 
-def _traffic_limit(value: str) -> tuple[str, ...]:
-    if not _INTEGER.fullmatch(value):
+def _integer(value: str) -> tuple[str, ...]:
+    if not _DIGITS.fullmatch(value):
         return ("not a whole number",)
+    return _FINE if len(value) <= _MOST_DIGITS else (f"more than {_MOST_DIGITS} digits",)
+
+
+def _traffic_limit(value: str) -> tuple[str, ...]:
+    issues = _integer(value)
+    if issues:
+        return issues
     if not 819_200 <= int(value) <= 838_860_800:
         return ("outside 819200-838860800 bit/s",)
     return _FINE
@@ -279,7 +287,11 @@ def size_of(value: str) -> int:
 
 def _meta_value(value: str) -> tuple[str, ...]:
     size = size_of(value)
-    return _FINE if size <= _MAX_METADATA else (f"{size} bytes, more than 2 KB",)
+    if size <= _MAX_METADATA:
+        return _FINE
+    # A form's field is not kept beyond what is examined.
+    shown = f"{size} bytes" if size < _MAX_EXAMINED else "64 KB or more"
+    return (f"{shown}, more than 2 KB",)
 
 
 def _meta_name(value: str) -> tuple[str, ...]:
@@ -305,7 +317,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     "etag-list": _etag_list,
     "grants": _pattern(_GRANTS, 'not of the form id="…"'),
     "host": _pattern(_HOST, "not a host"),
-    "integer": _pattern(_INTEGER, "not a whole number"),
+    "integer": _integer,
     "iso-date": _iso_date,
     "json": _json,
     "key256": _base64_of(32, "of key"),

@@ -40,9 +40,13 @@ def announced_length(headers: Headers) -> int | None:
 
 
 def read_crc64(value: str | None) -> int | None:
-    """An unsigned decimal number below 2^64, as x-cos-hash-crc64ecma has it."""
-    number = read_length(value)
-    return number if number is not None and number <= _MAX_CRC64 else None
+    """An unsigned decimal number below 2^64 as COS writes x-cos-hash-crc64ecma: with leading
+    zeros it was written by something else, which may have lost digits as well."""
+    text = (value or "").strip(" \t")
+    number = read_length(text)
+    if number is None or number > _MAX_CRC64 or text != str(number):
+        return None
+    return number
 
 
 def read_md5(value: str | None) -> str | None:

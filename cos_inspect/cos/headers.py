@@ -66,8 +66,25 @@ UNKNOWN = HeaderFact(
     required_value=False,
 )  # fmt: skip
 
-# An empty value of these in an answer tells nothing that COS could have meant.
-_NEVER_EMPTY = frozenset({"etag", "crc64", "date", "integer", "request-id", "content-range"})
+# An empty value of these grammars in an answer tells nothing that COS could have meant.
+_NEVER_EMPTY = frozenset(
+    {
+        "connection",
+        "content-range",
+        "crc64",
+        "customer-algorithm",
+        "date",
+        "digest-hex",
+        "etag",
+        "integer",
+        "kms-key-id",
+        "md5",
+        "request-id",
+        "sse-algorithm",
+    }
+)
+# Requests of real clients have empty headers; these two say something of the body, or are left out.
+_NEVER_EMPTY_IN_REQUESTS = frozenset({"content-length", "content-md5"})
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -112,7 +129,12 @@ def _table(side: Side) -> _Table:
             secret=_SECRECIES[row["secret"]],
             single=here and row["single"] == "1",
             syntax=syntax if here else "text",
-            required_value=here and side == "response" and syntax in _NEVER_EMPTY,
+            required_value=here
+            and (
+                syntax in _NEVER_EMPTY
+                if side == "response"
+                else row["name"] in _NEVER_EMPTY_IN_REQUESTS
+            ),
         )
         if fact.name.endswith("*"):
             prefixes.append((fact.name[:-1], fact))
@@ -154,7 +176,7 @@ _of_family_cached = lru_cache(maxsize=1024)(_of_family)
 def issues(fact: HeaderFact, value: str) -> tuple[str, ...]:
     """What is wrong with a value, in short phrases such as ``not quoted``; mostly empty.
 
-    An empty request header is never wrong: real clients send ``Content-Type:``
+    An empty request header is hardly ever wrong: real clients send ``Content-Type:``
     and ``Authorization:`` with nothing behind.
     """
     checker = CHECKERS[fact.syntax]
@@ -178,9 +200,11 @@ class AnnotatedHeader(msgspec.Struct, frozen=True, gc=False):
     """What is worth a word and no fault."""
 
 
-def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
+def annotate(
+    headers: Headers, side: Side, *, called: str = "headers"
+) -> tuple[AnnotatedHeader, ...]:
     """The first ``MAX_FIELDS`` fields in wire order, described and checked. Of what is
-    beyond ``MAX_VALUE`` only the beginning is kept."""
+    beyond ``MAX_VALUE`` only the beginning is kept. ``called``: what they are."""
     found = [
         _annotated_cached(side, name, value)
         if len(name) + len(value) <= _MAX_CACHED_FIELD
@@ -195,21 +219,25 @@ def annotate(headers: Headers, side: Side) -> tuple[AnnotatedHeader, ...]:
             for header in found
         ]
     if side == "request":
-        _limit_metadata(found)
+        _limit_metadata(found, called)
     return tuple(found)
 
 
-def _limit_metadata(found: list[AnnotatedHeader]) -> None:
-    """The header with which all metadata together become too large has an issue."""
+def _limit_metadata(found: list[AnnotatedHeader], called: str) -> None:
+    """The field with which all metadata together become too large has an issue."""
     total, last = 0, None
     for place, header in enumerate(found):
         if header.fact.name.startswith(_METADATA):
-            before, total = total, total + size_of(header.value)
+            size = size_of(header.value)
+            if size > _MOST_METADATA:
+                # It is too large without the others, and says so itself.
+                return
+            before, total = total, total + size
             if before <= _MOST_METADATA < total:
                 last = place
     if last is not None:
         header = found[last]
-        issue = f"all {_METADATA} headers together have {total} bytes, more than 4 KB"
+        issue = f"all {_METADATA} {called} together have {total} bytes, more than 4 KB"
         found[last] = msgspec.structs.replace(header, issues=(*header.issues, issue))
 
 

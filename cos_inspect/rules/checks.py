@@ -379,7 +379,7 @@ def _customer_key(cos: CosExchange) -> Iterator[Check]:
             reason = "not-inspected"
         elif key.sent_md5 is None:
             reason = "no-header"
-        elif key.computed_md5 is None or read_md5(key.sent_md5) is None:
+        elif not key.key_valid or read_md5(key.sent_md5) is None:
             reason = "malformed"
         if reason is not None or key.sent_md5 is None or key.computed_md5 is None:
             shown = short(key.sent_md5)

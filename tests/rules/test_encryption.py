@@ -40,6 +40,7 @@ KEYED: Fields = (*KMS, (KMS_ID, "48ba38aa-26c5-11ea-855c-52540085be76"))
         ((), NEWER, {"sse-algorithm-unknown"}),
         (KMS, NEWER, {"sse-algorithm-unknown"}),
         (NEWER, COS, {"sse-algorithm-unknown", "sse-mismatch"}),
+        ((("x-cos-server-side-encryption", "AES 256"),), COS, set()),
         ((*NEWER, *CUSTOMER), (), {"sse-conflict", "sse-not-applied"}),
         (KMS, KMS, {"sse-key-id-missing"}),
         (KEYED, KMS, {"sse-key-id-missing"}),
