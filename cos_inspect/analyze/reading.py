@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from cos_inspect.analyze.shards import Piece, Shard, open_piece
+from cos_inspect.analyze.shards import Shard
 from cos_inspect.analyze.spool import PartitionsWriter, SpoolWriter, hash_of
+from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.captured_flow import UNINSPECTED, UNREADABLE, CapturedFlow, Remarks
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.source import Progress, Stream
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
@@ -155,8 +155,8 @@ class ShardReader:
         )
 
     def read(self, progress: Progress | None = None) -> ShardRead:
-        for piece in self._shard.pieces:
-            self._read_piece(piece, progress)
+        for part in self._shard.parts:
+            self._read_part(part, progress)
         return self._close()
 
     def _close(self) -> ShardRead:
@@ -170,21 +170,21 @@ class ShardReader:
 
     def give_up(self, why: str) -> ShardRead:
         """Where nobody can read it."""
-        for piece in self._shard.pieces:
-            error = CaptureError(piece.name, why, piece.begin, loses=True)
+        for part in self._shard.parts:
+            error = CaptureError(part.name, why, part.begin, loses=True)
             self._read.faults.append(str(error))
             self._read.lost.add(UNREADABLE)
-            self._read.met[piece.name] += 1
+            self._read.met[part.name] += 1
         return self._close()
 
-    def _read_piece(self, piece: Piece, progress: Progress | None) -> None:
+    def _read_part(self, part: CapturePart, progress: Progress | None) -> None:
         read = self._read
-        remarks = Remarks(piece.name)
+        remarks = Remarks(part.name)
         read.captures.append((len(read.offsets), remarks.file))
         ended: CaptureError | None = None
         try:
-            for saved in saved_in(piece, self._settings, remarks, progress):
-                read.met[piece.name] += 1
+            for saved in saved_in(part, self._settings, remarks, progress):
+                read.met[part.name] += 1
                 self._take(saved, remarks)
         except CaptureError as error:
             ended = error
@@ -192,7 +192,7 @@ class ShardReader:
                 remarks.lost[UNREADABLE] += 1
         read.notes += remarks.notes
         read.faults += remarks.faults
-        read.met[piece.name] += remarks.lost.total() + (ended is not None)
+        read.met[part.name] += remarks.lost.total() + (ended is not None)
         if ended is not None:
             read.faults.append(str(ended))
         for reason, count in remarks.lost.items():
@@ -316,36 +316,17 @@ def look_at(
 
 
 def saved_in(
-    piece: Piece, settings: Settings, remarks: Remarks, progress: Progress | None = None
+    part: CapturePart, settings: Settings, remarks: Remarks, progress: Progress | None = None
 ) -> Iterator[CapturedFlow]:
-    """The flows of a piece.
+    """The flows of a part.
 
     :raises CaptureError: where it cannot be read, after what came before.
     """
-    stream = open_piece(piece, progress)
+    stream = Stream(part.path, progress, part.begin, part.name)
     try:
-        yield from _saved(stream, piece, settings, remarks)
+        yield from part.format.read(stream, part, settings.hosts, remarks)
     finally:
         stream.close()
-
-
-def _saved(
-    stream: Stream, piece: Piece, settings: Settings, remarks: Remarks
-) -> Iterator[CapturedFlow]:
-    if piece.format == "har":
-        har = HarFile(
-            stream,
-            settings.hosts,
-            end=piece.end,
-            first_entry=piece.first_entry,
-            creator=piece.creator,
-            repeats=piece.repeats,
-        )
-        yield from har.saved(remarks)
-        return
-    from cos_inspect.captures.mitm import FlowFile  # noqa: PLC0415 - HAR needs no mitmproxy
-
-    yield from FlowFile(stream, settings.hosts, piece.end).saved(remarks)
 
 
 def marks_of(
@@ -355,11 +336,11 @@ def marks_of(
     the index of the flow in the spool."""
     found: dict[int, tuple[tuple[int, int], ...]] = {}
     index = 0
-    for piece in shard.pieces:
+    for part in shard.parts:
         # What is wrong with it was told when it was read first.
-        remarks = Remarks(piece.name)
+        remarks = Remarks(part.name)
         try:
-            for saved in saved_in(piece, settings, remarks):
+            for saved in saved_in(part, settings, remarks):
                 if _guarded_look(saved, settings, remarks) is None:
                     continue
                 if index in wanted and saved.marks is not None:

@@ -1,6 +1,6 @@
 """Saved captures to reports: the same reports that live traffic gives.
 
-Inputs are cut into pieces and read side by side; what each session learned of
+Inputs are cut into parts and read side by side; what each session learned of
 transfers is joined; then all reports are written in the order of the inputs.
 """
 
@@ -23,16 +23,16 @@ from cos_inspect.analyze.joining import (
 from cos_inspect.analyze.progress import ReadingProgress, on_terminal
 from cos_inspect.analyze.reading import ShardRead
 from cos_inspect.analyze.shards import (
-    Piece,
     Shard,
     partitions_for,
-    pieces_of,
+    parts_of,
     shards_of,
     size_of,
     step_of,
 )
 from cos_inspect.analyze.workers import Workers
 from cos_inspect.analyze.writing import Chunk, Shown, Written
+from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
 from cos_inspect.model.flow_report import FlowReport
@@ -89,7 +89,7 @@ def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -
         inputs = _inputs(arguments, errors, folder)
         paths = [each.path for each in inputs]
         step = step_of(paths, settings.jobs)
-        shards = shards_of(_pieces(inputs, step, errors), step)
+        shards = shards_of(_parts(inputs, step, errors), step)
         with Workers(settings, len(shards)) as workers:
             shown = on_terminal() and not settings.quiet
             with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
@@ -179,14 +179,14 @@ def _inputs(arguments: Sequence[str], errors: list[str], folder: str) -> list[In
     return list(inputs)
 
 
-def _pieces(inputs: Sequence[Input], step: int, errors: list[str]) -> list[Piece]:
-    pieces: list[Piece] = []
+def _parts(inputs: Sequence[Input], step: int, errors: list[str]) -> list[CapturePart]:
+    parts: list[CapturePart] = []
     for each in inputs:
         try:
-            pieces += pieces_of(each, step)
+            parts += parts_of(each, step)
         except CaptureError as error:
             errors.append(str(error))
-    return pieces
+    return parts
 
 
 class _Writing:

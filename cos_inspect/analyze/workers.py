@@ -1,4 +1,4 @@
-"""Work on pieces in several processes, or in this one when there is one job."""
+"""Work on shards in several processes, or in this one when there is one job."""
 
 import multiprocessing
 import sys

@@ -9,7 +9,7 @@ as far as it agrees with itself.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -18,7 +18,11 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
+
+from cos_inspect.captures.capture_format import CaptureFormat, CapturePart, beginning
 from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
+from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har_body import har_request_body, har_response_body, har_response_marks
 from cos_inspect.captures.har_entries import (
     HarEntries,
@@ -78,6 +82,16 @@ class _NeverSentError(ValueError):
     """An entry that tells of no exchange."""
 
 
+class BeforeEntries(msgspec.Struct, frozen=True):
+    """What the reader of a part of a HAR has to know of the rest."""
+
+    first_entry: int
+    """The number of the part's first entry in the file, from 1."""
+    creator: str | None
+    repeats: dict[int, int]
+    """Which occurrence an entry is, by its number, where it is not the first."""
+
+
 class HarFile:
     """Reads one file."""
 
@@ -87,19 +101,16 @@ class HarFile:
         hosts: Sequence[str],
         *,
         end: int | None = None,
-        first_entry: int = 1,
-        creator: str | None = None,
-        repeats: Mapping[int, int] | None = None,
+        before: "BeforeEntries | None" = None,
     ) -> None:
-        """``repeats``: which occurrence an entry is, by its number, where it is not the
-        first; needed where a part of the file is read."""
+        """``before`` is needed where a part of the file is read."""
         self._stream = stream
         self._hosts = hosts
         self._end = end
-        self._first = first_entry
-        self._creator = creator
+        self._first = before.first_entry if before else 1
+        self._creator = before.creator if before else None
         self._mitmproxy = False
-        self._repeats = repeats
+        self._repeats = before.repeats if before else None
         self._met: Counter[bytes] = Counter()
 
     def saved(self, remarks: Remarks) -> Iterator[CapturedFlow]:
@@ -438,3 +449,60 @@ def _from_cache(entry: dict[str, Any]) -> bool:
 
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _recognises(head: bytes) -> bool:
+    """A brace or a bracket begins JSON."""
+    return beginning(head).startswith((b"{", b"["))
+
+
+def _recognises_in_folder(head: bytes) -> bool:
+    """Reports are JSON too."""
+    return _recognises(head) and b'"log"' in head
+
+
+def _read(
+    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: Remarks
+) -> Iterator[CapturedFlow]:
+    before = part.before if isinstance(part.before, BeforeEntries) else None
+    return HarFile(stream, hosts, end=part.end, before=before).saved(remarks)
+
+
+def _cut(part: CapturePart, stream: Stream, step: int) -> Iterator[CapturePart]:
+    reader = HarEntries(stream)
+    begin: int | None = None
+    first = 1
+    met: Counter[bytes] = Counter()
+    repeats: dict[int, int] = {}
+
+    def cut(end: int | None) -> CapturePart:
+        before = BeforeEntries(first, reader.creator, repeats)
+        return msgspec.structs.replace(part, begin=begin or 0, end=end, before=before)
+
+    try:
+        for number, entry in enumerate(reader.entries(), start=1):
+            if begin is None:
+                begin = entry.offset
+            elif entry.offset - begin >= step:
+                yield cut(entry.offset)
+                begin, first, repeats = entry.offset, number, {}
+            digest = digest_of(entry)
+            met[digest] += 1
+            if met[digest] > 1:
+                repeats[number] = met[digest]
+    except CaptureError:
+        # Whoever reads the last part will meet it again, and tell.
+        pass
+    yield cut(None)
+
+
+HAR = CaptureFormat(
+    name="har",
+    called="a HAR",
+    recognises=_recognises,
+    recognises_in_folder=_recognises_in_folder,
+    suffixes=(".har",),
+    packed_suffixes=(".zhar",),
+    read=_read,
+    cut=_cut,
+)

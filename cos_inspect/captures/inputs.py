@@ -1,7 +1,6 @@
 """What there is to read: files, the captures of folders, and what can be read only once."""
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,13 +11,13 @@ from typing import BinaryIO
 import msgspec
 
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.source import HEAD, Stream, find_format, is_packed, recognised
+from cos_inspect.captures.formats import HEAD, find_in_folder, is_named_so, recognised
+from cos_inspect.captures.source import Stream, is_packed
 
 STDIN = "-"
 _CHUNK = 1024 * 1024
 _SPARE = 256 * _CHUNK
 """Bytes of a disk that a copy leaves free."""
-_NAMED_SO = re.compile(r"\.(?:mitm|flows?|har)(?:\.gz)?|\.zhar", re.IGNORECASE)
 
 Problem = Callable[[CaptureError], None]
 
@@ -76,20 +75,16 @@ def _captures_below(folder: str, problem: Problem) -> Iterator[str]:
 
 
 def _is_capture(path: Path) -> bool:
-    """Reports lie in folders too, so JSON counts as HAR only where its beginning says so.
-
-    :raises CaptureError: for what cannot be read, and for a name that promises too much.
-    """
+    """:raises CaptureError: for what cannot be read, and for a name that promises too much."""
     stream = Stream(str(path))
     try:
-        head = stream.read(4096)
+        head = stream.read(HEAD)
     finally:
         stream.close()
-    if any(map(_NAMED_SO.fullmatch, ("".join(path.suffixes[-2:]), path.suffix))):
+    if is_named_so(path):
         recognised(stream.name, head)
         return True
-    found = find_format(head)
-    return found == "mitm" or (found == "har" and b'"log"' in head)
+    return find_in_folder(head) is not None
 
 
 def _copy(argument: str, folder: str) -> Input:

@@ -5,15 +5,15 @@ Of mitmproxy itself only the migrations of older versions are used.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from mitmproxy import version
-from mitmproxy.io import compat
+import msgspec
 
 from cos_inspect.captures.blob import Blob
+from cos_inspect.captures.capture_format import CaptureFormat, CapturePart, beginning
 from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Stream
@@ -21,6 +21,7 @@ from cos_inspect.captures.tnetstring import (
     BadFlowError,
     FlowBytes,
     State,
+    boundaries,
     read_connection,
     read_state,
 )
@@ -115,7 +116,7 @@ class _TooNewError(Exception):
 def _state_of(data: bytes | State) -> State | None:
     """A flow's state in the form of this version; None for flows that are not HTTP."""
     state = read_state(data) if isinstance(data, bytes) else data
-    if state.get("version") != version.FLOW_FORMAT_VERSION:
+    if state.get("version") != _format_version():
         if isinstance(data, bytes):
             state = read_state(data, whole=True)
         state = _migrated(state)
@@ -127,8 +128,21 @@ def _state_of(data: bytes | State) -> State | None:
     return state
 
 
+@cache
+def _format_version() -> int:
+    """Of the flows that this mitmproxy writes. It is imported where a flow file is read, for
+    what reads other formats must start without it."""
+    from mitmproxy import version  # noqa: PLC0415
+
+    return version.FLOW_FORMAT_VERSION
+
+
 def _migrated(state: State) -> State:
     """A flow of another version of mitmproxy in the form of this one."""
+    # The migrations take a second to import, and most files are of this version.
+    from mitmproxy import version  # noqa: PLC0415
+    from mitmproxy.io import compat  # noqa: PLC0415
+
     made_by = state.get("version", state.get(b"version"))
     if made_by is None:
         raise BadFlowError("this is no flow")
@@ -376,3 +390,33 @@ def _marks_of(answer: bytes | LargeBody) -> Marks:
         return found
 
     return marks
+
+
+def _recognises(head: bytes) -> bool:
+    """A number and a colon begin a flow."""
+    number, colon, _ = beginning(head).partition(b":")
+    return bool(colon) and number.isdigit() and len(number) <= 12
+
+
+def _read(
+    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: Remarks
+) -> Iterator[CapturedFlow]:
+    return FlowFile(stream, hosts, part.end).saved(remarks)
+
+
+def _cut(part: CapturePart, stream: Stream, step: int) -> Iterator[CapturePart]:
+    begin = 0
+    for end in boundaries(stream, step):
+        yield msgspec.structs.replace(part, begin=begin, end=end)
+        begin = end
+    yield msgspec.structs.replace(part, begin=begin, end=stream.size)
+
+
+MITM = CaptureFormat(
+    name="mitm",
+    called="a flow file of mitmproxy",
+    recognises=_recognises,
+    suffixes=(".mitm", ".flow", ".flows"),
+    read=_read,
+    cut=_cut,
+)

@@ -1,4 +1,4 @@
-"""Files, folders and standard input; what is in them is found by content."""
+"""The bytes of one file, unpacked where it is compressed."""
 
 import gzip
 import io
@@ -7,24 +7,21 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from cos_inspect.captures.errors import CaptureError
 
-Format = Literal["mitm", "har"]
 Progress = Callable[[int], None]
 """Told how many more bytes of the file (as it lies on the disk) were read."""
 
 _CHUNK = 1024 * 1024
-HEAD = 64
-"""Bytes that tell the format."""
+_HEAD = 64
+"""Bytes that tell how it is packed."""
 _UNPACKED, _UNPACKED_RATIO = 256 * _CHUNK, 200
 """Bytes that any compressed input may unpack to, and for each of its bytes. Text shrinks to a
 tenth; what shrinks to a thousandth is made for it, or an object that is empty all through."""
 _PACKED_FLOWS, _SMALLEST_PACKED_FLOW = 100_000, 16
 """The same for flows: the ids and times of one alone do not shrink to so few bytes."""
-_UTF8_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _ZLIB_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
@@ -50,7 +47,7 @@ class Stream:
         try:
             self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115
             self._raw = _Counted(self._file, progress)
-            head = self._raw.read(HEAD)
+            head = self._raw.read(_HEAD)
             self.packed = is_packed(head)
             self.seekable = not self.packed and self._file.seekable()
             self.size = os.fstat(self._file.fileno()).st_size if self.seekable else None
@@ -175,37 +172,3 @@ class _Inflated(io.RawIOBase):
                 buffer[: len(data)] = data
                 return len(data)
         return 0
-
-
-def find_format(head: bytes) -> Format | None:
-    """By the first bytes of the unpacked content: a number and a colon begin a flow of
-    mitmproxy, a brace begins JSON."""
-    head = head.removeprefix(_UTF8_BOM).lstrip(b" \t\r\n")
-    number, colon, _ = head.partition(b":")
-    if colon and number.isdigit() and len(number) <= 12:
-        return "mitm"
-    return "har" if head[:1] in (b"{", b"[") else None
-
-
-def format_of(path: str, name: str | None = None) -> Format:
-    """:raises CaptureError: for what is neither a flow file nor a HAR, or cannot be read."""
-    stream = Stream(path, name=name)
-    try:
-        head = stream.read(HEAD)
-    finally:
-        stream.close()
-    return recognised(stream.name, head)
-
-
-def recognised(name: str, head: bytes) -> Format:
-    """:raises CaptureError: for what is neither a flow file nor a HAR."""
-    found = find_format(head)
-    if found is None:
-        if not head:
-            what = "the file is empty"
-        elif head.startswith(_UTF16_BOMS):
-            what = "this is UTF-16, and HAR is UTF-8: save it as UTF-8"
-        else:
-            what = "this is neither a flow file of mitmproxy nor a HAR"
-        raise CaptureError(name, what, 0)
-    return found

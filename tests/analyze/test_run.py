@@ -368,7 +368,7 @@ def fill(pipe: int, data: bytes) -> None:
 
 def ended(shard: shards.Shard, settings: Settings, folder: str, partitions: int) -> Any:
     """Stands for a process that the system ends."""
-    if any(piece.path.endswith("deadly.har") for piece in shard.pieces):
+    if any(piece.path.endswith("deadly.har") for piece in shard.parts):
         os._exit(1)
     return ShardReader(shard, settings, folder, partitions).read()
 

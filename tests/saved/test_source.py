@@ -7,26 +7,9 @@ import pytest
 
 from cos_inspect.captures import source
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.source import Stream, find_format, format_of
+from cos_inspect.captures.source import Stream
 
-FLOW = b"12:3:key;1:1#}"
 HAR = b'{"log": {"entries": []}}'
-
-
-@pytest.mark.parametrize(
-    ("head", "found"),
-    [
-        (FLOW, "mitm"),
-        (HAR, "har"),
-        (b"\xef\xbb\xbf\n " + HAR, "har"),
-        (b"", None),
-        (b"<html>", None),
-        (b"2020-01-01 12:00", None),
-        (b":1", None),
-    ],
-)
-def test_the_format_is_found_by_content(head: bytes, found: str | None) -> None:
-    assert find_format(head) == found
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress], ids=["plain", "gz", "zhar"])
@@ -34,7 +17,6 @@ def test_packed_files_are_unpacked(pack: "type[bytes]", tmp_path: Path) -> None:
     content = HAR + bytes(range(256)) * 10_000
     path = tmp_path / "no-extension"
     path.write_bytes(pack(content))
-    assert format_of(str(path)) == "har"
     stream = Stream(str(path))
     pieces = [stream.read(5), *iter(lambda: stream.read(100_000), b"")]
     stream.close()
@@ -61,28 +43,6 @@ def test_packed_files_that_are_cut(pack: "type[bytes]", tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="end early"):
         stream.read(1_000_000)
     stream.close()
-
-
-@pytest.mark.parametrize(
-    ("content", "what"),
-    [
-        (b"", "the file is empty, at byte 0"),
-        (b"%PDF-1.4", "neither a flow file of mitmproxy nor a HAR"),
-        (HAR.decode().encode("utf-16"), "UTF-16"),
-    ],
-)
-def test_what_is_no_capture(content: bytes, what: str, tmp_path: Path) -> None:
-    path = tmp_path / "a.har"
-    path.write_bytes(content)
-    with pytest.raises(CaptureError) as raised:
-        format_of(str(path))
-    assert str(raised.value).startswith(f"{path}: ")
-    assert what in str(raised.value)
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CaptureError, match="No such file"):
-        format_of(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
