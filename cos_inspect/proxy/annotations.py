@@ -9,7 +9,7 @@ from typing import Any
 from mitmproxy import http
 
 from cos_inspect.model.exchange import Body
-from cos_inspect.model.flow_report import FlowReport, Verdict
+from cos_inspect.model.flow_report import Finding, FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.recording.left_on_flow import METADATA_KEY, METADATA_VERSION, saved_data
 
@@ -38,16 +38,34 @@ def forget(flow: http.HTTPFlow) -> None:
         del flow.metadata[METADATA_KEY]
 
 
-def comment_of(report: FlowReport) -> str:
-    """The first line says it all, and begins with what has to fit into mitmweb's narrow
-    column; each finding follows on a line of its own."""
-    rules = list(dict.fromkeys(finding.rule for finding in report.findings))
-    first = f"COS {report.verdict}: {report.cos.operation}"
-    if rules:
-        first = f"{report.verdict}: {', '.join(rules)} (COS {report.cos.operation})"
+def comment_of(report: FlowReport, page: str | None = None) -> str:
+    """The first line says it all, and begins with the cause, for mitmweb's column shows some
+    18 signs of it; then the address of the flow's page, where it has one; each finding follows
+    on a line of its own, the worst first."""
+    about = f"COS {report.verdict}: {report.cos.operation}"
+    causes = _causes(report)
+    first = f"{', '.join(causes)} ({about})" if causes else about
     if report.is_healed:
-        first = f"healed by a later try ({first})"
-    return "\n".join([first, *(f"{item.rule}: {escaped(item.detail)}" for item in report.findings)])
+        first = f"{first}, healed by a later try"
+    lines = [escaped(first)] if page is None else [escaped(first), page]
+    return "\n".join([*lines, *(f"{one.rule}: {escaped(one.detail)}" for one in _ranked(report))])
+
+
+def _causes(report: FlowReport) -> list[str]:
+    """The code of COS and the rules, the most telling first: damage before what COS said of
+    the request, that before what follows from it."""
+    ranked = _ranked(report)
+    rules = [finding.rule for finding in ranked]
+    code = report.error.code if report.error else None
+    if code and rules:
+        rules = [rule for rule in rules if rule != "error-response"]
+        damaged = ranked[0].group == "integrity"
+        rules.insert(1 if damaged else 0, code)
+    return list(dict.fromkeys(rules))
+
+
+def _ranked(report: FlowReport) -> list[Finding]:
+    return sorted(report.findings, key=lambda finding: -Severity(finding.severity).rank)
 
 
 def leave(
@@ -59,11 +77,12 @@ def leave(
     response_body: Body | None,
     received: dict[str, Any] | None = None,
     stopped: bool = False,
+    page: str | None = None,
 ) -> None:
     """Stores what was learned; ``visibly``: sets marker and comment as well, unless a
-    person did. A body is None where there is none, or where it is still to come.
-    ``received``: what came and the flow does not hold; ``stopped``: the proxy ended before
-    the flow did."""
+    person did; ``page`` is the address of the flow's page. A body is None where there is
+    none, or where it is still to come. ``received``: what came and the flow does not hold;
+    ``stopped``: the proxy ended before the flow did."""
     before = saved(flow)
     data: dict[str, Any] = {
         "version": METADATA_VERSION,
@@ -82,11 +101,13 @@ def leave(
         data["proxy_stopped"] = True
     if visibly:
         data |= {name: before[name] for name in ("marker", "comment") if name in before}
-        _show(flow, report, data)
+        _show(flow, report, data, page)
     flow.metadata[METADATA_KEY] = data
 
 
-def revise(flow: http.HTTPFlow, report: FlowReport, *, visibly: bool) -> None:
+def revise(
+    flow: http.HTTPFlow, report: FlowReport, *, visibly: bool, page: str | None = None
+) -> None:
     """Puts a later verdict in the place of an earlier one; the bodies' facts stay."""
     data = dict(saved(flow))
     if not data:
@@ -94,13 +115,13 @@ def revise(flow: http.HTTPFlow, report: FlowReport, *, visibly: bool) -> None:
     data["verdict"] = report.verdict
     data["findings"] = [finding.rule for finding in report.findings]
     if visibly:
-        _show(flow, report, data)
+        _show(flow, report, data, page)
     flow.metadata[METADATA_KEY] = data
 
 
-def _show(flow: http.HTTPFlow, report: FlowReport, data: dict[str, Any]) -> None:
+def _show(flow: http.HTTPFlow, report: FlowReport, data: dict[str, Any], page: str | None) -> None:
     """Sets marker and comment, unless a person did; ``data`` remembers what was set."""
-    marker, comment = MARKERS[report.verdict], comment_of(report)
+    marker, comment = MARKERS[report.verdict], comment_of(report, page)
     if flow.marked in ("", data.pop("marker", None)):
         flow.marked = data["marker"] = marker
     if flow.comment in ("", data.pop("comment", None)):

@@ -67,6 +67,9 @@ class CosContentview(Contentview):
             under_way = isinstance(flow, http.HTTPFlow) and flow.live and not flow.error
             return "COS: still under way." if under_way else "This is no COS traffic."
         text = flow_text(report)
+        page = self._again.page_of(report.flow_id)
+        if page is not None:
+            text = f"{text}\n\npage: {page}"
         if flow is not None and flow.modified():  # type: ignore[no-untyped-call]
             text = f"{text}\n\nThe flow was edited; this is about what it holds now."
         return text

@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mitmproxy import ctx, http
@@ -46,6 +46,8 @@ class FlowReporter:
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
         self._renewal: asyncio.TimerHandle | None = None
         self._renewal_seconds = _RENEWAL_SECONDS
+        self.page_of: Callable[[str], str | None] = lambda _flow_id: None
+        """The address of a flow's page, where there are live pages."""
 
     def use(self, settings: options.Settings) -> None:
         """Goes on with other settings."""
@@ -102,6 +104,7 @@ class FlowReporter:
             response_body=exchange.response.body if exchange.response else None,
             received=received,
             stopped=exchange.stopped,
+            page=self.page_of(flow.id),
         )
         self._flows[flow.id] = flow
         self.remember(report)
@@ -127,6 +130,7 @@ class FlowReporter:
             response_body=answer.body if answer else None,
             received=to_leave(flow, exchange, look.report, look.cos.operation),
             stopped=exchange.stopped,
+            page=self.page_of(flow.id),
         )
 
     def tell(self) -> None:
@@ -213,7 +217,8 @@ class FlowReporter:
             self.remember(report)
             flow = self._flows.get(report.flow_id)
             if flow is not None:
-                annotations.revise(flow, report, visibly=self._settings.annotate)
+                page = self.page_of(flow.id)
+                annotations.revise(flow, report, visibly=self._settings.annotate, page=page)
                 flows.append(flow)
         if flows and self._settings.annotate:
             ctx.master.addons.trigger(UpdateHook(flows))

@@ -48,7 +48,7 @@ from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.memory import leave, take
 from cos_inspect.proxy.recheck import Recheck
-from cos_inspect.proxy.startup import REFUSAL, spare_startup
+from cos_inspect.proxy.startup import REFUSAL, show_comments, spare_startup
 from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
 from cos_inspect.proxy.streaming import Streaming
 from cos_inspect.proxy.terminal_log import TerminalLog
@@ -129,6 +129,8 @@ class CosInspect(ConnectionHooks):
         self._stop_signal.watch()
         self._streaming.steps_back()
         self._live_pages.running()
+        self._reporting.page_of = self._live_pages.page_of
+        show_comments()
 
     def configure(self, updated: set[str]) -> None:
         if self.is_over or not updated & options.OPTION_NAMES:

@@ -18,6 +18,7 @@ from pathlib import Path
 from mitmproxy import ctx
 
 from cos_inspect.report.folder import read_below
+from cos_inspect.report.page_changes import changes_since
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,14 @@ class LivePages:
 
     def __init__(self, directory: Callable[[], tuple[Path | None, bool]]) -> None:
         self._directory = directory
+        self._address: str | None = None
+
+    def page_of(self, flow_id: str) -> str | None:
+        """The address of a flow's page; None where there is none."""
+        if self._address is None:
+            return None
+        folder, has_pages = self._directory()
+        return f"{self._address}#flow={flow_id}" if folder is not None and has_pages else None
 
     def running(self) -> None:
         application = getattr(ctx.master, "app", None)
@@ -65,6 +74,7 @@ class LivePages:
             return
         if "/cos/" not in where:
             where = f"{where.rstrip('/')}/cos/"
+        self._address = where.partition("?")[0]
         logger.info("COS report pages at %s", where)
 
 
@@ -82,6 +92,28 @@ def _handlers() -> list[tuple[str, type]]:
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.write("Log in to mitmweb first, then open this page again.")
 
+        def is_foreign(self) -> bool:
+            """Whether another site's page asks, which gets nothing. A page of another port of
+            this host counts as the same site for the cookie."""
+            asker = self.request.headers.get("Sec-Fetch-Site", "none")
+            if asker in ("same-origin", "none"):
+                return False
+            self.set_status(403)
+            return True
+
+    class Changes(Base):  # type: ignore[no-untyped-call]
+        async def get(self) -> None:
+            if self.is_foreign():
+                return
+            folder, has_pages = self.settings[_SETTING]()
+            if folder is None or not has_pages:
+                self.set_status(404)
+                return
+            rows = self.get_query_argument("rows", None)
+            summary = self.get_query_argument("summary", "")
+            self.set_header("Content-Type", "text/javascript; charset=utf-8")
+            self.write(await asyncio.to_thread(changes_since, folder, rows, summary))
+
     class Start(Base):  # type: ignore[no-untyped-call]
         def get(self) -> None:
             # Without what authenticated it, so that no token stays in the address bar.
@@ -89,10 +121,7 @@ def _handlers() -> list[tuple[str, type]]:
 
     class File(Base):  # type: ignore[no-untyped-call]
         async def get(self, name: str) -> None:
-            # A page of another port of this host counts as the same site for the cookie.
-            asker = self.request.headers.get("Sec-Fetch-Site", "none")
-            if name != "index.html" and asker not in ("same-origin", "none"):
-                self.set_status(403)
+            if name != "index.html" and self.is_foreign():
                 return
             folder, has_pages = self.settings[_SETTING]()
             content = None
@@ -108,7 +137,7 @@ def _handlers() -> list[tuple[str, type]]:
             else:
                 self.set_status(404)
 
-    return [(r"/cos/?", Start), (_FILE, File)]
+    return [(r"/cos/?", Start), (r"/cos/changes\.js", Changes), (_FILE, File)]
 
 
 def _why_not(folder: Path | None, has_pages: bool) -> str:

@@ -22,6 +22,10 @@ class Recheck:
         """Has flows reported that are over."""
         self.settings = Settings()
 
+    def page_of(self, flow_id: str) -> str | None:
+        """The address of a flow's page, where there are live pages."""
+        return self._reporting.page_of(flow_id)
+
     def summary_text(self) -> str:
         """What the run has seen so far, in a few lines."""
         self._catch_up()
@@ -67,6 +71,7 @@ class Recheck:
                 response_body=exchange.response.body if exchange.response else None,
                 received=annotations.saved(asked).get("received"),
                 stopped=exchange.stopped,
+                page=self.page_of(asked.id),
             )
             self._reporting.remember(report)
         return report

@@ -88,18 +88,13 @@ def _parts(tool: str) -> tuple[type[master.Master], Parser, dict[str, Callable[[
         case "mitmweb":
             from mitmproxy.tools.web.master import WebMaster  # noqa: PLC0415
 
-            return WebMaster, cmdline.mitmweb, {"web_columns": _with_comment}
+            return WebMaster, cmdline.mitmweb, {}
         case "mitmproxy":
             from mitmproxy.tools.console.master import ConsoleMaster  # noqa: PLC0415
 
             return ConsoleMaster, cmdline.mitmproxy, {}
         case _:
             raise UnknownMitmproxyError("there is no such tool")
-
-
-def _with_comment(columns: Sequence[str]) -> list[str]:
-    """The comment's first line says what was found."""
-    return [*columns, *(() if "comment" in columns else ("comment",))]
 
 
 def _with_addon(

@@ -21,6 +21,16 @@ def spare_startup() -> None:
         handler.addFilter(_is_counted)
 
 
+def show_comments() -> None:
+    """Has mitmweb's list show the comment, whose first line says what was found, unless a
+    person has chosen other columns."""
+    given: Any = ctx.options
+    if "web_columns" not in given or given.has_changed("web_columns"):
+        return
+    if "comment" not in given.web_columns:
+        given.update(web_columns=[*given.web_columns, "comment"])
+
+
 def _is_counted(record: logging.LogRecord) -> bool:
     ours = record.name.partition(".")[0] == "cos_inspect"
     return not ours or getattr(record, "cos_refusal", False)

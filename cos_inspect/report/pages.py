@@ -103,7 +103,7 @@ class PagesWriter:
     def renew_summary(self, summary: Summary) -> None:
         """Replaces what the pages know of transfers, retries and connections."""
         self._prepare()
-        self._directory.write("data/summary.js", _call("summary", encode(summary)))
+        self._directory.write("data/summary.js", call("summary", encode(summary)))
 
     def _prepare(self) -> None:
         """Puts the static files in place: once, and again where the directory went missing."""
@@ -113,13 +113,13 @@ class PagesWriter:
             self._directory.write(name, content)
         self._write_index()
         if not self._directory.exists("data/summary.js"):
-            self._directory.write("data/summary.js", _call("summary", b"{}"))
+            self._directory.write("data/summary.js", call("summary", b"{}"))
         self._prepared = True
 
     def _write_index(self) -> None:
         names = sorted(name for name in self._directory.names("data") if _ROWS.match(name))
         index = {"rows": names, "flows_per_file": FLOWS_PER_FILE}
-        self._directory.write("data/index.js", _call("index", msgspec.json.encode(index)))
+        self._directory.write("data/index.js", call("index", msgspec.json.encode(index)))
 
 
 def row_of(report: FlowReport) -> Row:
@@ -168,7 +168,8 @@ def row_of(report: FlowReport) -> Row:
 _RANK = {severity: severity.rank for severity in Severity}
 
 
-def _call(name: str, json: bytes) -> bytes:
+def call(name: str, json: bytes) -> bytes:
+    """A line of a data file: one call with one string of JSON."""
     return b"cosInspect.%b(%b)\n" % (name.encode(), _text(json))
 
 

@@ -240,7 +240,7 @@ def test_a_refusal_is_saved_with_its_mark_before_the_upload_has_ended(
     for name, flow in saved.items():
         assert [item["rule"] for item in reports[name]["findings"]] == ["error-response"]
         assert flow.marked == ":orange_circle:"
-        assert flow.comment.startswith("warning: error-response (COS PutObject)")
+        assert "(COS warning: PutObject)" in flow.comment.splitlines()[0]
         assert flow.metadata["cos"]["verdict"] == "warning"
         assert flow.metadata["cos"]["findings"] == ["error-response"]
     for again in read_later(capture, tmp_path, "error"):

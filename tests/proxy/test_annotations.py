@@ -3,13 +3,15 @@
 import io
 import json
 
+import msgspec
 from mitmproxy import http
 from mitmproxy import io as flow_io
 from mitmproxy.test import tflow
 
 from cos_inspect.model.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
-from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.flow_report import ErrorReport, FlowReport, Severity
 from cos_inspect.proxy import annotations
+from cos_inspect.proxy.annotations import comment_of
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.recording.left_on_flow import left_on_flow
 from tests.report.build import finding, flow_report, healed_try
@@ -31,7 +33,7 @@ def test_the_verdict_is_seen_at_a_glance() -> None:
     flow = tflow.tflow(resp=True)
     _leave(flow, flow_report(findings=[finding()]))
     assert flow.marked == ":red_circle:"
-    assert flow.comment.splitlines()[0] == "error: etag-mismatch (COS PutObject)"
+    assert flow.comment.splitlines()[0] == "etag-mismatch (COS error: PutObject)"
     assert flow.metadata["cos"]["verdict"] == "error"
 
 
@@ -108,4 +110,44 @@ def test_a_healed_try_is_seen_as_one() -> None:
     flow = tflow.tflow(resp=True)
     _leave(flow, healed_try())
     first = flow.comment.splitlines()[0]
-    assert first == "healed by a later try (error: error-response (COS PutObject))"
+    assert first == "error-response (COS error: PutObject), healed by a later try"
+
+
+def test_the_comment_begins_with_what_is_most_telling() -> None:
+    code = ErrorReport(
+        code="SignatureDoesNotMatch",
+        message=None,
+        resource=None,
+        request_id=None,
+        trace_id=None,
+        meaning=None,
+        cause=None,
+        fix=None,
+    )
+    refused = flow_report(
+        findings=[
+            finding("permanent-key-on-device", Severity.NOTICE, group="signature"),
+            finding("error-response", Severity.WARNING, group="error"),
+            finding("signature-mismatch", Severity.ERROR, group="signature"),
+        ],
+    )
+    refused = msgspec.structs.replace(refused, error=code)
+    first, page, *rest = comment_of(refused, "http://127.0.0.1:8081/cos/#flow=1").splitlines()
+    assert first == (
+        "SignatureDoesNotMatch, signature-mismatch, permanent-key-on-device (COS error: PutObject)"
+    )
+    assert page == "http://127.0.0.1:8081/cos/#flow=1"
+    assert [line.partition(":")[0] for line in rest] == [
+        "signature-mismatch",
+        "error-response",
+        "permanent-key-on-device",
+    ]
+    damaged = flow_report(
+        findings=[
+            finding("error-response", Severity.WARNING, group="error"),
+            finding("crc64-mismatch", Severity.ERROR, group="integrity"),
+        ],
+    )
+    damaged = msgspec.structs.replace(damaged, error=code)
+    first = comment_of(damaged).splitlines()[0]
+    assert first.startswith("crc64-mismatch, SignatureDoesNotMatch (")

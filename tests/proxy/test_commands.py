@@ -73,7 +73,7 @@ def test_recheck_renews_what_was_set_and_leaves_a_persons() -> None:
         lines = ctx.master.commands.call("cos.recheck", [edited, marked])
         assert lines[0] == "2 COS flows among 2 judged again"
         assert edited.marked == ":red_circle:"
-        assert edited.comment.startswith("error: ")
+        assert "(COS error: GetObject)" in edited.comment.splitlines()[0]
         assert edited.metadata["cos"]["verdict"] == "error"
         assert (marked.marked, marked.comment) == (":star:", "look here")
         assert json.loads(ctx.master.commands.call("cos.report", edited))["verdict"] == "error"

@@ -44,9 +44,9 @@ def test_in_mitmweb_they_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
     application = _Application()
     said = _run(application, caplog)
     assert said == ["COS report pages at http://127.0.0.1:8081/cos/?token=abc"]
-    assert len(application.handlers) == 2
+    assert len(application.handlers) == 3
     _run(application, caplog)
-    assert len(application.handlers) == 2
+    assert len(application.handlers) == 3
 
 
 @pytest.mark.parametrize(

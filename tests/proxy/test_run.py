@@ -15,7 +15,7 @@ from mitmproxy.tools import cmdline
 
 from cos_inspect.cli.commands import main
 from cos_inspect.proxy import run as running
-from cos_inspect.proxy.run import _parts, _refuse_misspelt, _with_comment, _without_filters
+from cos_inspect.proxy.run import _parts, _refuse_misspelt, _without_filters
 from tests.proxy.inspected import cos_flow
 
 
@@ -148,11 +148,6 @@ def test_every_tool_has_the_parts_that_are_needed() -> None:
         kind, parser, _ = _parts(tool)
         assert kind.__name__.endswith("Master")
         assert parser(opts).format_usage()
-
-
-def test_mitmweb_shows_the_comment_once() -> None:
-    assert _with_comment(["path"]) == ["path", "comment"]
-    assert _with_comment(["comment", "path"]) == ["comment", "path"]
 
 
 def test_parsers_know_of_filters() -> None:

@@ -9,6 +9,7 @@ from cos_inspect.model.flow_report import (
     EncryptionReport,
     Finding,
     FlowReport,
+    Group,
     HeaderReport,
     IdsReport,
     RequestReport,
@@ -19,9 +20,13 @@ from cos_inspect.model.flow_report import (
 )
 
 
-def finding(rule: str = "etag-mismatch", severity: Severity = Severity.ERROR) -> Finding:
+def finding(
+    rule: str = "etag-mismatch",
+    severity: Severity = Severity.ERROR,
+    group: Group = "integrity",
+) -> Finding:
     return Finding(
-        rule=rule, group="integrity", severity=severity, title="t", detail="d", fix="f", evidence={}
+        rule=rule, group=group, severity=severity, title="t", detail="d", fix="f", evidence={}
     )
 
 
