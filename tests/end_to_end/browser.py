@@ -2,7 +2,9 @@
 
 import base64
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +116,22 @@ class Browser:
             "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole}
         )
         path.write_bytes(base64.b64decode(taken["data"]))
+
+    def printed(self, path: Path) -> tuple[int, int]:
+        """Prints the page to a PDF; its pages, and how many of them have next to nothing."""
+        taken = self._devtools("Page.printToPDF", {"printBackground": True})
+        path.write_bytes(base64.b64decode(taken["data"]))
+        content = path.read_bytes()
+        pages = re.findall(rb"/Type\s*/Page\b[^s].*?/Contents\s+(\d+) 0 R", content, re.DOTALL)
+        blank = 0
+        for number in pages:
+            stream = re.search(
+                rb"\n%b 0 obj.*?stream\r?\n(.*?)endstream" % number, content, re.DOTALL
+            )
+            assert stream is not None
+            # What draws text is Tj or TJ.
+            blank += not re.search(rb"T[jJ]\b", zlib.decompress(stream[1]))
+        return len(pages), blank
 
     def _devtools(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self.driver.execute_cdp_cmd(command, arguments)

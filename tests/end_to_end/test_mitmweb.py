@@ -1,7 +1,6 @@
 """What people see in mitmweb: marker, comment, content view, commands, live pages."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +53,8 @@ def test_markers_and_comments_tell_the_verdict(web: Web) -> None:
         "elsewhere": "",
     }
     assert flows["etag.txt"]["comment"].startswith(
-        "error: crc64-mismatch, etag-mismatch (COS PutObject)\n"
+        "crc64-mismatch, etag-mismatch (COS error: PutObject)\n"
+        f"{web.address}cos/#flow={flows['etag.txt']['id']}\n"
     )
     assert flows["elsewhere"]["comment"] == ""
 
@@ -120,7 +120,7 @@ def test_an_edited_flow_is_judged_again_on_demand(web: Web) -> None:
     assert "etag-mismatch" in lines[1]
     flow = web.flows()["crc.bin"]
     assert flow["marked"] == "🔴"
-    assert flow["comment"].startswith("error: ")
+    assert "(COS error: PutObject)" in flow["comment"].splitlines()[0]
     assert "holds now" in web.view(flow, "request", "cos")["text"]
     web.call("flow.revert", "~u crc.bin")
     web.call("cos.recheck", "~u crc.bin")
@@ -175,7 +175,7 @@ def test_in_a_browser(web: Web, chromium: browser.Browser) -> None:
     assert "Comment" in chromium.text(".flow-table thead")
     table = chromium.text(".flow-table tbody")
     assert "🔴" in table
-    assert "error: crc64-mismatch, etag-mismatch" in table
+    assert "crc64-mismatch, etag-mismatch" in table
     flow = web.flows()["missing.txt"]
     chromium.driver.get("about:blank")
     chromium.driver.get(f"{web.address}#/flows/{flow['id']}/response")
@@ -197,14 +197,103 @@ def test_in_a_browser(web: Web, chromium: browser.Browser) -> None:
     assert chromium.console() == []
 
 
-def test_live_pages_follow_the_traffic(web: Web, chromium: browser.Browser) -> None:
+def _open_pages(web: Web, chromium: browser.Browser, fragment: str = "") -> None:
     chromium.driver.get(f"{web.address}?token={web.token}")
-    chromium.driver.get(f"{web.address}cos/index.html")
-    chromium.wait_for("document.querySelector('main')?.innerText.includes('etag.txt')")
+    chromium.driver.get(f"{web.address}cos/index.html{fragment}")
+    chromium.wait_for("document.querySelector('main h1') && cosInspect.live.isLive")
+
+
+_SHOWN = "document.getElementById('main').innerText.includes(arguments[0])"
+
+
+def test_live_pages_follow_the_traffic(web: Web, chromium: browser.Browser) -> None:
+    _open_pages(web, chromium)
+    chromium.wait_for(_SHOWN, "etag.txt")
     web.send("PUT", "later.txt", data=b"later")
-    web.report_on("later.txt")
-    deadline = time.monotonic() + 20
-    while "later.txt" not in chromium.text("main") and time.monotonic() < deadline:
-        chromium.driver.refresh()
-        chromium.wait_for("document.querySelector('main')?.innerText.includes('etag.txt')")
-    assert "later.txt" in chromium.text("main")
+    chromium.wait_for(_SHOWN, "later.txt")
+    chromium.wait_for("/^Live: [1-9]/.test(document.getElementById('live').textContent)")
+    assert chromium.console() == []
+
+
+def test_the_readers_place_stays_while_flows_arrive(web: Web, chromium: browser.Browser) -> None:
+    for number in range(60):
+        web.send("PUT", f"before-{number}.txt", data=b"x")
+    web.report_on("before-59.txt")
+    _open_pages(web, chromium, "#filter=op%3APutObject")
+    chromium.wait_for("cosInspect.app.rows() >= 60")
+    looked_at = """
+        const link = [...document.querySelectorAll(".flows tbody a")].at(-8);
+        link.focus();
+        link.scrollIntoView({block: "center"});
+        window.before = {link, y: scrollY, top: link.getBoundingClientRect().top};"""
+    chromium.run(looked_at)
+    for number in range(50):
+        web.send("PUT", f"after-{number}.txt", data=b"x")
+    chromium.wait_for(
+        "cosInspect.store.all().some(row => row.key === 'after-49.txt')"
+        " && document.getElementById('matches').textContent.includes('of')"
+    )
+    kept = chromium.run(
+        "return {same: document.activeElement === before.link, y: scrollY - before.y,"
+        " top: before.link.getBoundingClientRect().top - before.top,"
+        " hash: location.hash, box: document.getElementById('filter').value}"
+    )
+    assert kept == {
+        "same": True,
+        "y": 0,
+        "top": 0,
+        "hash": "#filter=op%3APutObject",
+        "box": "op:PutObject",
+    }
+
+    # Newest first: what comes pushes what is read down, and the window goes along.
+    chromium.run("document.querySelector('[data-sort=n]').click()")
+    chromium.wait_for("document.querySelector('th.n').getAttribute('aria-sort') === 'descending'")
+    chromium.run(looked_at)
+    for number in range(5):
+        web.send("PUT", f"last-{number}.txt", data=b"x")
+    chromium.wait_for("cosInspect.store.all().some(row => row.key === 'last-4.txt')")
+    moved = chromium.wait_for(
+        "document.activeElement.closest('tbody')"
+        " && {number: document.activeElement.textContent === before.link.textContent,"
+        " top: Math.abs(document.activeElement.getBoundingClientRect().top - before.top) < 2}"
+    )
+    assert moved == {"number": True, "top": True}
+
+    # A report that is read stays as it is.
+    chromium.run("document.activeElement.click()")
+    chromium.wait_for("document.querySelector('.flow-page')")
+    chromium.run("scrollTo(0, 200); window.page = document.querySelector('.flow-page')")
+    web.send("PUT", "very-last.txt", data=b"x")
+    chromium.wait_for("cosInspect.store.all().some(row => row.key === 'very-last.txt')")
+    assert chromium.run("return page.isConnected && scrollY === 200")
+    assert chromium.console() == []
+
+
+def test_pages_and_mitmweb_lead_to_each_other(web: Web, chromium: browser.Browser) -> None:
+    flow = web.flows()["etag.txt"]
+    page = flow["comment"].splitlines()[1]
+    assert f"page: {page}" in web.view(flow, "response", "cos")["text"]
+    chromium.driver.get(f"{web.address}?token={web.token}")
+    chromium.driver.get(page)
+    chromium.wait_for("document.querySelector('.flow-page')?.innerText.includes('etag.txt')")
+    chromium.run(
+        "[...document.querySelectorAll('a')].find(a => a.innerText === 'Open in mitmweb').click()"
+    )
+    chromium.wait_for("location.hash === arguments[0]", f"#/flows/{flow['id']}/response")
+    chromium.wait_for("document.body.innerText.includes('etag.txt')")
+
+
+def test_the_list_of_mitmweb_has_the_comment(web: Web) -> None:
+    with web.session() as session:
+        columns = session.get(f"{web.address}options", timeout=30).json()["web_columns"]["value"]
+    assert columns.count("comment") == 1
+
+
+def test_pages_follow_nobody_elses_request(web: Web) -> None:
+    with web.session() as session:
+        address = f"{web.address}cos/changes.js"
+        assert session.get(address, timeout=30).text.startswith("cosInspect.changes(")
+        foreign = {"Sec-Fetch-Site": "same-site"}
+        assert session.get(address, headers=foreign, timeout=30).status_code == 403
+    assert requests.get(address, timeout=30).status_code in (401, 403)

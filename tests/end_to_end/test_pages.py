@@ -19,9 +19,11 @@ from cos_inspect.model.flow_report import (
     HeaderReport,
     Severity,
     TransferReport,
+    Verdict,
 )
 from cos_inspect.model.summary import (
     ConnectionFailureSummary,
+    Lost,
     PartSummary,
     RetryChain,
     Summary,
@@ -142,7 +144,7 @@ def test_many_flows_are_counted_listed_and_found(browser: Browser, many: Path) -
     assert browser.text("h1") == f"{MANY // BROKEN_EVERY} of 20,000 flows need a look"
     assert browser.text("#wrong-title") == "What is wrong"
     assert "#40" in browser.text(".group")
-    assert "all 500" in browser.text(".group")
+    assert "500 flows" in browser.text(".group")
     assert browser.text(".tile.warning").split() == ["500", "warnings"]
     # However long the list is, only what is in sight is there; also when it is far below.
     elements = "return document.querySelectorAll('*').length"
@@ -687,3 +689,149 @@ def test_the_last_report_of_a_flow_counts(browser: Browser, tmp_path: Path) -> N
     assert browser.text("h1") == "1 of 1 flow is broken"
     go(browser, "#000001", "#1")
     assert "etag-mismatch" in browser.text(".finding")
+
+
+def _trouble(host: str, severity: Severity) -> ConnectionFailureSummary:
+    return ConnectionFailureSummary(
+        host=host,
+        client="10.0.0.5",
+        failed="client-tls",
+        count=1,
+        findings=[finding("tls-untrusted", severity, group="connection")],
+        flows=[],
+    )
+
+
+def _transfer(name: str, verdict: Verdict, flows: list[str]) -> TransferSummary:
+    return TransferSummary(
+        kind="multipart-upload",
+        id=name,
+        bucket=BUCKET,
+        key=f"{name}.bin",
+        state="completed",
+        size=3,
+        parts=1,
+        duration_ms=1.0,
+        verdict=verdict,
+        findings=[finding("part-missing")] if verdict == "error" else [],
+        flows=flows,
+    )
+
+
+def _some(many: int, rule: str | None = None) -> list[FlowReport]:
+    found = [finding(rule)] if rule else []
+    return [
+        flow_report(sequence=number, key=f"{number}", flow_id=f"f{number}", findings=found)
+        for number in range(1, many + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reports", "summary", "headline"),
+    [
+        (_some(3), Summary(), "All 3 flows are fine"),
+        (
+            _some(3),
+            Summary(connections=[_trouble("a", Severity.ERROR)]),
+            "All 3 flows are fine, but 1 connection failed",
+        ),
+        (
+            [],
+            Summary(connections=[_trouble("a", Severity.ERROR), _trouble("b", Severity.WARNING)]),
+            "No COS flows yet, but 1 connection failed and 1 connection needs a look",
+        ),
+        (
+            _some(1),
+            Summary(transfers=[_transfer("t", "error", ["f1"])]),
+            "The one flow is fine, but 1 transfer is broken",
+        ),
+        (
+            _some(1, "etag-mismatch"),
+            Summary(lost=Lost(count=2, reasons={"disk full": 2})),
+            "1 of 1 flow is broken and 2 reports are lost",
+        ),
+    ],
+    ids=["fine", "connection", "connections-alone", "transfer", "lost"],
+)
+def test_the_headline_counts_all_that_went_wrong(
+    browser: Browser, tmp_path: Path, reports: list[FlowReport], summary: Summary, headline: str
+) -> None:
+    open_page(browser, write(tmp_path, reports, summary))
+    assert browser.text("h1") == headline
+
+
+def test_tiles_count_what_is_no_flow_beside_the_flows(browser: Browser, tmp_path: Path) -> None:
+    summary = Summary(
+        connections=[_trouble("a", Severity.ERROR)],
+        transfers=[_transfer("t", "error", ["f1"]), _transfer("u", "ok", ["f2"])],
+    )
+    open_page(browser, write(tmp_path, _some(3), summary))
+    shown = " ".join(browser.text(".tile.error").split())
+    assert shown == "0 errors + 1 transfer + 1 connection"
+    assert browser.violations() == []
+    browser.run("document.querySelector('.tile.error [href=\"#connections\"]').click()")
+    browser.wait_for("document.activeElement.textContent === 'Connections that failed'")
+
+
+_COUNTS = """
+    const links = ".group .number a, .also a, .facet a, .tile > a:first-child";
+    const counted = (link) => (link.querySelector(".number, b") || link).innerText;
+    return [...document.querySelectorAll(links)]
+      .filter(link => link.hash.startsWith("#filter"))
+      .map(link => [link.hash, counted(link)]);
+"""
+
+
+def test_every_count_leads_to_as_many_flows(browser: Browser, tmp_path: Path) -> None:
+    rules = ("etag-mismatch", "crc64-mismatch", "error-response", "token-missing")
+    reports = []
+    for number in range(1, 120):
+        found = [
+            finding(rule, list(Severity)[(number + place) % 3])
+            for place, rule in enumerate(rules)
+            if number % (place + 2) == 0
+        ]
+        report = flow_report(
+            sequence=number,
+            key=f"{number}",
+            flow_id=f"f{number}",
+            operation=("GetObject", "GetObjectACL", "PutObject")[number % 3],
+            client=("boto3", "Boto3", None)[number % 3],
+            findings=found,
+        )
+        worst = max((one.severity for one in found), key=lambda one: one.rank, default=None)
+        verdict: Verdict = worst.value if worst else "ok"
+        place = TransferReport(kind="retry", id="r", position=1, attempt=1, healed=True)
+        reports.append(
+            msgspec.structs.replace(
+                report, verdict=verdict, transfer=place if number % 7 == 0 else None
+            )
+        )
+    summary = Summary(transfers=[_transfer("t", "error", ["f7", "f14", "f15"])])
+    open_page(browser, write(tmp_path, reports, summary))
+    links = browser.run(_COUNTS)
+    assert len(links) > 12
+    for address, counted in links:
+        number = counted.split()[0]
+        go(browser, address, " of 119 flows" if number != "119" else "119")
+        assert browser.text("h1").split()[0] == number, address
+    go(browser, "#transfer=t", "t.bin")
+    links = browser.run(
+        "return [...document.querySelectorAll('.facts a')].map(a => [a.hash, a.innerText])"
+    )
+    assert [text for _, text in links] == ["3"]
+    go(browser, links[0][0], "3 of 119 flows")
+
+
+def test_printing_has_every_row_and_no_empty_page(browser: Browser, tmp_path: Path) -> None:
+    open_page(browser, write(tmp_path, [one_of_many(number) for number in range(1, 365)]))
+    browser.run(
+        "addEventListener('afterprint', () => { window.after = true; });"
+        "matchMedia('print').addEventListener('change', (event) => { if (event.matches)"
+        " window.printed = document.querySelectorAll('.flows tr.row').length; });"
+    )
+    pages, blank = browser.printed(tmp_path / "page.pdf")
+    assert browser.run("return window.printed") == 364
+    assert blank == 0
+    assert 5 < pages < 20
+    browser.wait_for("document.querySelectorAll('.flows tr.row').length < 100")

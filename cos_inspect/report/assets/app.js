@@ -43,17 +43,21 @@
     put(cosInspect.overview.page(rows, list));
     list.redraw();
   };
+  const chosen = (text) => {
+    const filter = cosInspect.filter.parse(text);
+    const rows = store.all();
+    return { filter, rows: filter.isEmpty ? rows : rows.filter(filter.test) };
+  };
+  const titleOf = (found, text) => (text ? `${count(found.length, "flow")}: ${text}` : "Flows");
 
   const showFiltered = (text, mine) => {
     if (box.value.trim() !== text) box.value = text;
-    const filter = cosInspect.filter.parse(text);
-    let rows = store.all();
-    if (!filter.isEmpty) rows = rows.filter(filter.test);
+    const { filter, rows } = chosen(text);
     back = cosInspect.filter.address(text);
     inOrder = null;
     const draw = (found, problems) => {
       list.show(found);
-      put(cosInspect.overview.filtered(found, text, problems, list), text ? `${count(found.length, "flow")}: ${text}` : "Flows");
+      put(cosInspect.overview.filtered(found, text, problems, list), titleOf(found, text));
       list.redraw();
     };
     if (!filter.deep.length) {
@@ -106,6 +110,13 @@
     put(page, title);
   };
 
+  // By mitmproxy's id, as the comment in mitmweb names it.
+  const showById = async (id, mine) => {
+    const row = store.rowOfFlow(id);
+    if (row) await showFlow(row.n, mine);
+    else put(notShown("This flow is not there yet", new Error(cosInspect.live.isLive ? "It is shown as soon as its report is written." : "No report of this directory is of a flow with this id.")), "Not there");
+  };
+
   const showComparison = async (text, mine) => {
     main.setAttribute("aria-busy", "true");
     const [first, second] = text.split(",").map(Number);
@@ -128,6 +139,14 @@
     const flow = /^\d+$/.test(hash) ? Number(hash) : null;
     const whole = before === null;
     if (flow !== null) await showFlow(flow, mine);
+    else if (hash.startsWith("flow=")) await showById(read(hash.slice(5)), mine);
+    else if (hash === "connections") {
+      showOverview();
+      document.getElementById("connections")?.scrollIntoView();
+      document.querySelector("#connections h2")?.setAttribute("tabindex", -1);
+      document.querySelector("#connections h2")?.focus({ preventScroll: true });
+      return;
+    }
     else if (hash === "transfers") put(cosInspect.transfers.list(), "Transfers");
     else if (hash.startsWith("transfer=")) put(cosInspect.transfers.page(read(hash.slice(9))), "Transfer");
     else if (hash.startsWith("compare=")) await showComparison(hash.slice(8), mine);
@@ -140,6 +159,54 @@
     if (isList && list.element.isConnected) list.redraw();
     if (isList && from !== null && document.activeElement !== box) list.focus(from);
     else if (!whole && !(isList && document.activeElement === box)) main.querySelector("h1")?.focus({ preventScroll: true });
+  };
+
+  // What came is put into the page that is read; `touched` has the numbers of the flows.
+  const renew = (touched) => {
+    const renewal = cosInspect.renewal.renew;
+    const hash = shown;
+    if (hash === null || main.getAttribute("aria-busy") === "true") return;
+    inOrder = null;
+    const stand = { element: el("div", { class: "list" }) };
+    if (hash === "" || hash === "connections") {
+      const rows = store.all();
+      if (!list.element.isConnected) showOverview();
+      else renewal(cosInspect.overview.page(rows, stand), list, rows);
+    } else if (hash.startsWith("filter=")) {
+      const text = read(hash.slice(7));
+      const { filter, rows } = chosen(text);
+      // Whole reports are searched when they are asked for: that reads every file.
+      if (filter.deep.length) return;
+      renewal(cosInspect.overview.filtered(rows, text, filter.problems, stand), list, rows);
+      document.title = `${titleOf(rows, text)} · COS report`;
+    } else if (hash === "transfers") renewal(cosInspect.transfers.list(), null);
+    else if (hash.startsWith("transfer=")) renewal(cosInspect.transfers.page(read(hash.slice(9))), null);
+    else if (/^\d+$/.test(hash)) renewFlow(Number(hash), touched);
+    else if (hash.startsWith("flow=")) {
+      const row = store.rowOfFlow(read(hash.slice(5)));
+      if (!row) return;
+      if (!main.querySelector(".flow-page")) route();
+      else renewFlow(row.n, touched);
+    }
+  };
+  // A report that somebody reads does not change under their eyes.
+  const renewFlow = (number, touched) => {
+    const old = main.querySelector(".crumbs");
+    const crumbs = cosInspect.flowCrumbs(near(number));
+    if (old && !old.contains(document.activeElement) && !old.isEqualNode(crumbs)) old.replaceWith(crumbs);
+    if (!touched.has(number) || document.getElementById("revised")) return;
+    main.querySelector("h1")?.after(el("p", { id: "revised", class: "notice-text", role: "status" },
+      "More was learned of this flow since. ", el("button", { type: "button", class: "more", onclick: route }, "Show it")));
+  };
+  const newest = () => {
+    const last = store.all().at(-1);
+    if (!last) return;
+    const isList = list.element.isConnected && list.numbers().includes(last.n);
+    if (isList) list.focus(last.n);
+    else {
+      location.hash = "filter=";
+      setTimeout(() => list.focus(last.n), 50);
+    }
   };
 
   const typed = () => {
@@ -170,11 +237,12 @@
       ["status:>=400  status:4xx  status:none", "numbers; also n, size, sent, received, ms, position, try"],
       ["size:>1m  ms:>2s", "with k, m, g for bytes and s for seconds"],
       ["after:2026-11-22T10:00  before:…", "time, UTC"],
+      ["worst:=crc64-mismatch healed:no", "flows whose worst finding it is, without failed tries that a later one repaired"],
       ["-client:boto3", "not"],
       ["header:x-cos-acl  header:range=bytes", "headers of whole reports"],
       ["any:text", "anything in whole reports"],
     ];
-    const fields = "verdict op method status bucket region key host query endpoint client version sse code id trace flow rule group check kind transfer why";
+    const fields = "verdict op method status bucket region key host query endpoint client version sse code id trace flow rule group check kind transfer worst healed why";
     const dialog = el("dialog", { "aria-labelledby": "help-title", onclose: () => dialog.remove() },
       el("h2", { id: "help-title" }, "How to filter"),
       el("dl", { class: "help" }, rows.map(([example, meaning]) => el("div", null, el("dt", null, el("code", null, example)), el("dd", null, meaning)))),
@@ -206,6 +274,6 @@
   });
 
   history.scrollRestoration = "manual";
-  store.start().then(route);
-  cosInspect.app = { rows: () => store.all().length };
+  cosInspect.app = { rows: () => store.all().length, renew, newest };
+  cosInspect.live.begin().then(() => store.start()).then(route).then(() => cosInspect.live.follow());
 })();

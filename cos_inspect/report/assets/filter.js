@@ -24,7 +24,10 @@
     group: (row) => row.groups,
     check: (row) => row.failed,
     kind: (row) => row.kind,
-    transfer: (row) => row.transfer,
+    transfer: (row) => cosInspect.store.transfersOf(row),
+    // The worst finding's rule, under which the overview lists the flow.
+    worst: (row) => row.worst,
+    healed: (row) => (row.healed ? "yes" : "no"),
     why: (row) => row.why,
   };
   const NUMBER = {

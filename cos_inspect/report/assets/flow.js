@@ -10,6 +10,8 @@
       report.ticket ? button("Copy ticket line", report.ticket, "Ticket line") : null,
       button("Copy curl", () => curl(report), "curl command"),
       report.ids.request_id ? button("Copy request id", report.ids.request_id, "Request id") : null,
+      cosInspect.live.isLive
+        ? el("a", { class: "copy", href: `../#/flows/${encodeURIComponent(report.flow_id)}/${report.response ? "response" : "request"}` }, "Open in mitmweb") : null,
       button("Copy JSON", () => JSON.stringify(report, null, 2), "JSON"));
 
   const about = (report) => {
@@ -91,11 +93,13 @@
   };
 
   // `near` has the numbers of the flows before and behind it in the list.
+  const crumbs = (near) =>
+    el("nav", { class: "crumbs", "aria-label": "Flow" }, el("a", { href: near.back, id: "back" }, near.back === "#" ? "← Overview" : "← Flows"), step(near.before, "Previous"), step(near.after, "Next"));
+  const step = (number, label) => (number === undefined ? el("span", { class: "step off", "aria-hidden": "true" }, label) : el("a", { class: "step", href: `#${number6(number)}` }, label));
   const page = (report, near) => {
     const { cos, request, response } = report;
-    const step = (number, label) => (number === undefined ? el("span", { class: "step off", "aria-hidden": "true" }, label) : el("a", { class: "step", href: `#${number6(number)}` }, label));
     return el("div", { class: "flow-page" },
-      el("nav", { class: "crumbs", "aria-label": "Flow" }, el("a", { href: near.back, id: "back" }, near.back === "#" ? "← Overview" : "← Flows"), step(near.before, "Previous"), step(near.after, "Next")),
+      crumbs(near),
       el("h1", { tabindex: -1 }, badge(report.verdict), " ", el("span", { class: "muted" }, `#${report.sequence}`), " ", wire(cos.operation), " ",
         el("span", { class: `code ${!response || response.status >= 400 ? "bad" : ""}` }, response ? String(response.status) : "no answer")),
       el("p", { class: "object" }, wire(cos.key ?? cos.bucket ?? request.url, "mono")),
@@ -117,5 +121,6 @@
   };
 
   cosInspect.flowPage = page;
+  cosInspect.flowCrumbs = crumbs;
   cosInspect.flowLink = flowLink;
 })();

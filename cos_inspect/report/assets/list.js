@@ -3,6 +3,7 @@
 (() => {
   const { el, wire, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
   const OVERSCAN = 12;
+  const MOST_PRINTED = 2000;
 
   const WORST = { error: 3, warning: 2, notice: 1, ok: 0 };
   const COLUMNS = [
@@ -20,7 +21,7 @@
   const line = (row, index) =>
     el(
       "tr",
-      { class: `row ${row.healed ? "healed" : row.verdict}`, "aria-rowindex": index + 2, "data-index": index, onclick: (event) => {
+      { class: `row ${row.healed ? "healed" : row.verdict}`, "aria-rowindex": index + 2, "data-index": index, "data-number": row.n, onclick: (event) => {
         if (!event.target.closest("a") && !String(getSelection())) event.currentTarget.querySelector("a").click();
       } },
       el("td", { class: "n" }, flowLink(row.n)),
@@ -36,11 +37,13 @@
       el("td", { class: "client" }, row.client ? wire(row.client) : "unknown"),
     );
 
-  // {element, show(rows), focus(number), destroy()}
+  // {element, show(rows), keep(), redraw(), numbers(), focus(number), destroy()}
   const create = () => {
     let rows = [];
     let order = { name: "n", down: false };
     let drawn = [-1, -1];
+    let lines = new Map();
+    let printing = false;
     const head = el("tr", { "aria-rowindex": 1 });
     const body = el("tbody");
     const grid = el("table", { class: "flows", "aria-label": "Flows" }, el("thead", null, head), body);
@@ -59,18 +62,35 @@
       const top = body.getBoundingClientRect().top;
       // The list may lie wholly below or above what is in sight.
       const within = (index) => Math.max(0, Math.min(rows.length, index));
-      const first = within(Math.floor(-top / height) - OVERSCAN);
-      const last = within(Math.ceil((innerHeight - top) / height) + OVERSCAN);
+      const first = printing ? 0 : within(Math.floor(-top / height) - OVERSCAN);
+      const last = printing ? within(MOST_PRINTED) : within(Math.ceil((innerHeight - top) / height) + OVERSCAN);
       if (!force && first === drawn[0] && last === drawn[1]) return;
-      const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.index : null;
+      const focused = body.contains(document.activeElement) ? document.activeElement : null;
+      const number = focused && numberOf(focused);
       drawn = [first, last];
-      const lines = rows.slice(first, last).map((row, i) => line(row, first + i));
-      const before = first ? [spacer(first * height)] : [];
-      const after = last < rows.length ? [spacer((rows.length - last) * height)] : [];
-      body.replaceChildren(...before, ...lines, ...after);
-      if (focused !== null && focused !== undefined) {
-        body.querySelector(`tr[data-index="${focused}"] a`)?.focus({ preventScroll: true });
-      }
+      // A row that stays as it was stays the same element, with its focus.
+      const before = lines;
+      lines = new Map();
+      const shown = rows.slice(first, last).map((row, i) => {
+        const kept = before.get(row.n);
+        const known = kept && kept.row === row && kept.at === first + i ? kept : { row, at: first + i, element: line(row, first + i) };
+        lines.set(row.n, known);
+        return known.element;
+      });
+      if (first) shown.unshift(spacer(first * height));
+      if (last < rows.length) shown.push(printing ? rest(rows.length - last) : spacer((rows.length - last) * height));
+      cosInspect.renewal.place(body, shown);
+      if (focused && document.activeElement !== focused) lines.get(number)?.element.querySelector("a").focus({ preventScroll: true });
+    };
+    const numberOf = (element) => {
+      const number = Number(element.closest("tr")?.dataset.number);
+      return Number.isNaN(number) ? null : number;
+    };
+    const rest = (number) => el("tr", null, el("td", { colspan: COLUMNS.length }, `… and ${number.toLocaleString("en")} more; a filter has fewer`));
+    const print = (on) => {
+      if (printing === on || !element.isConnected) return;
+      printing = on;
+      draw(true);
     };
     let waiting = false;
     const soon = () => {
@@ -109,6 +129,14 @@
       );
     };
 
+    // The row that the reader looks at: the focused one, else the first in sight.
+    const looked = () => {
+      const sticky = document.querySelector(".top").offsetHeight + head.offsetHeight;
+      const inSight = (one) => one.getBoundingClientRect().bottom > sticky && one.getBoundingClientRect().top < innerHeight;
+      const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr") : null;
+      const found = focused && inSight(focused) ? focused : [...body.querySelectorAll("tr.row")].find(inSight);
+      return found ? { number: numberOf(found), top: found.getBoundingClientRect().top } : null;
+    };
     const goTo = (index) => {
       const height = rowHeight();
       const top = body.getBoundingClientRect().top + scrollY + index * height;
@@ -130,6 +158,10 @@
     drawHead();
     addEventListener("scroll", soon, { passive: true });
     addEventListener("resize", soon);
+    const begin = () => print(true);
+    const end = () => print(false);
+    addEventListener("beforeprint", begin);
+    addEventListener("afterprint", end);
     return {
       element,
       show(wanted) {
@@ -140,6 +172,23 @@
         grid.hidden = rows.length === 0;
         draw(true);
       },
+      // Called before the page changes; what it returns puts the reader back to the row that
+      // was looked at. Null where no row was.
+      keep() {
+        const isFocused = body.contains(document.activeElement);
+        const place = isFocused || body.getBoundingClientRect().top < 0 ? looked() : null;
+        if (!place) return null;
+        const focused = isFocused ? numberOf(document.activeElement) : null;
+        return () => {
+          const index = rows.findIndex((row) => row.n === place.number);
+          const moved = index < 0 ? 0 : body.getBoundingClientRect().top + index * rowHeight() - place.top;
+          if (Math.abs(moved) >= 1) {
+            scrollBy(0, moved);
+            draw(true);
+          }
+          if (focused !== null && !body.contains(document.activeElement)) lines.get(focused)?.element.querySelector("a").focus({ preventScroll: true });
+        };
+      },
       redraw: () => draw(true),
       numbers: () => rows.map((row) => row.n),
       focus(number) {
@@ -149,6 +198,8 @@
       destroy() {
         removeEventListener("scroll", soon);
         removeEventListener("resize", soon);
+        removeEventListener("beforeprint", begin);
+        removeEventListener("afterprint", end);
       },
     };
   };

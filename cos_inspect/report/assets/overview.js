@@ -8,6 +8,8 @@
   const MOST_GROUPS = 8;
   const EACH = 3;
   const MOST_FACETS = 6;
+  const MOST_UNFOLDED = 200;
+  const unfolded = new Set();
 
   const tally = (rows, get) => {
     const counts = new Map();
@@ -15,14 +17,36 @@
     return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   };
 
-  const tiles = (rows, text) => {
+  // Of transfers and connections only what went wrong counts: that one is fine says nothing
+  // that its flows do not say.
+  const beside = () => {
+    const found = { error: {}, warning: {}, notice: {}, ok: {} };
+    const add = (verdict, kind, number = 1) => {
+      if (found[verdict]) found[verdict][kind] = (found[verdict][kind] || 0) + number;
+    };
+    for (const transfer of cosInspect.transfers.all()) if (isBad(transfer.verdict)) add(transfer.verdict, "transfer");
+    for (const trouble of store.summary.connections || []) {
+      const worst = cosInspect.findings.bySeverity(trouble.findings)[0];
+      if (worst && isBad(worst.severity)) add(worst.severity, "connection", trouble.count);
+    }
+    return found;
+  };
+  const isBad = (verdict) => verdict === "error" || verdict === "warning";
+
+  // A tile leads to the flows that it counts; beside it stands what is no flow. `others` is
+  // null where a filter chose the flows.
+  const tiles = (rows, text, others) => {
     const counts = new Map(tally(rows, (row) => row.verdict));
-    return el("ul", { class: "tiles", "aria-label": "Flows by verdict" },
+    return el("ul", { class: "tiles", "aria-label": "By verdict" },
       VERDICTS.map((verdict) => {
         const number = counts.get(verdict) || 0;
+        const { transfer = 0, connection = 0 } = others?.[verdict] || {};
         const label = number === 1 && verdict !== "ok" ? verdict : MANY[verdict];
-        return el("li", null, el("a", { class: `tile ${verdict}${number ? "" : " none"}`, href: address(join(text, `verdict:${verdict}`)) },
-          icon(verdict), el("b", null, number.toLocaleString("en")), " ", label, healedOf(rows, verdict)));
+        return el("li", { class: `tile ${verdict}${number + transfer + connection ? "" : " none"}` },
+          el("a", { href: address(join(text, `verdict:${verdict}`)) },
+            icon(verdict), el("b", null, number.toLocaleString("en")), " ", label, healedOf(rows, verdict)),
+          transfer ? el("a", { class: "beside", href: "#transfers" }, "+ ", count(transfer, "transfer")) : null,
+          connection ? el("a", { class: "beside", href: "#connections" }, "+ ", count(connection, "connection")) : null);
       }));
   };
   const healedOf = (rows, verdict) => {
@@ -38,16 +62,17 @@
   // Groups of broken flows under their worst rule, the worst group first.
   const wrong = (rows) => {
     const groups = new Map();
-    const add = (severity, rule, title, item) => {
-      const group = groups.get(`${severity} ${rule}`) || { severity, rule, title, items: [], count: 0 };
+    const add = (kind, severity, rule, title, item) => {
+      const group = groups.get(`${severity} ${rule}`) || { severity, rule, title, items: [], count: 0, kinds: {} };
       groups.set(`${severity} ${rule}`, group);
       group.count += 1;
+      group.kinds[kind] = (group.kinds[kind] || 0) + 1;
       if (group.items.length < EACH) group.items.push(item());
     };
     for (const row of rows) {
       if (row.healed) continue;
       if (row.verdict === "error" || row.verdict === "warning") {
-        add(row.verdict, worstRule(row), row.title, () =>
+        add("flow", row.verdict, worstRule(row), row.title, () =>
           el("li", null, flowLink(row.n), " ", el("span", { class: "what" }, wire(row.op), " ", wire(row.key ?? row.bucket ?? row.host, "name")),
             el("span", { class: "why" }, wire(row.why || ""))));
       }
@@ -55,7 +80,7 @@
     for (const transfer of cosInspect.transfers.all()) {
       for (const finding of transfer.findings || []) {
         if (finding.severity === "notice" || cosInspect.transfers.rowsOf(transfer).some((row) => row.rules.includes(finding.rule))) continue;
-        add(finding.severity, finding.rule, finding.title, () =>
+        add("transfer", finding.severity, finding.rule, finding.title, () =>
           el("li", null, el("a", { href: cosInspect.transfers.address(transfer) }, "transfer"), " ",
             el("span", { class: "what" }, wire(transfer.key ?? transfer.id, "name")), el("span", { class: "why" }, wire(finding.detail))));
       }
@@ -63,8 +88,8 @@
     for (const trouble of store.summary.connections || []) {
       for (const finding of trouble.findings || []) {
         if (finding.severity === "notice" || (trouble.flows || []).length) continue;
-        add(finding.severity, finding.rule, finding.title, () =>
-          el("li", null, el("span", { class: "what" }, "connection to ", wire(trouble.host ?? "unknown host", "name")), el("span", { class: "why" }, wire(finding.detail))));
+        add("connection", finding.severity, finding.rule, finding.title, () =>
+          el("li", null, el("a", { href: "#connections" }, "connection"), " ", el("span", { class: "what" }, "to ", wire(trouble.host ?? "unknown host", "name")), el("span", { class: "why" }, wire(finding.detail))));
       }
     }
     const sorted = [...groups.values()].sort((a, b) => (a.severity === b.severity ? b.count - a.count : a.severity === "error" ? -1 : 1));
@@ -74,24 +99,37 @@
       el("div", { class: "groups" }, sorted.slice(0, MOST_GROUPS).map((group) =>
         el("article", { class: `group ${group.severity}` },
           el("h3", null, el("span", { class: "title" }, icon(group.severity), unseen(`${group.severity}: `), visible(group.title || group.rule), " ", el("code", { class: "rule" }, group.rule)),
-            el("a", { class: "number", href: address(term("rule", group.rule)) }, group.count > group.items.length ? `all ${group.count.toLocaleString("en")}` : count(group.count, "flow"), unseen(` with ${group.rule}`))),
+            counted(group)),
           el("ul", null, group.items)))),
-      rest.length ? el("p", null, "Also: ", rest.map((group, i) => [i ? ", " : "", el("a", { href: address(term("rule", group.rule)) }, `${group.rule} (${group.count})`)])) : null);
+      rest.length ? el("p", { class: "also" }, "Also: ", rest.map((group, i) => [i ? ", " : "", wire(group.rule), " (", counted(group), ")"])) : null);
+  };
+  // Each number leads to exactly those that it counts.
+  const counted = (group) => {
+    const places = { flow: address(`${term("worst", group.rule)} ${term("verdict", group.severity)} healed:no`), transfer: "#transfers", connection: "#connections" };
+    return el("span", { class: "number" }, Object.entries(group.kinds).map(([kind, number], i) =>
+      [i ? ", " : "", el("a", { href: places[kind] }, count(number, kind), unseen(` with ${group.rule}`))]));
   };
   const worstRule = (row) => row.worst || row.rules[0] || "unknown";
 
   const facet = (name, field, rows, get) => {
-    const counts = tally(rows, get);
+    // The filter does not tell upper from lower case.
+    const spelt = new Map();
+    const counts = tally(rows, (row) => [get(row)].flat().map((value) => {
+      const lower = String(value).toLowerCase();
+      if (!spelt.has(lower)) spelt.set(lower, value);
+      return spelt.get(lower);
+    }));
     if (!counts.length) return null;
     const most = counts[0][1];
     const item = ([value, number]) =>
       el("li", null, el("a", { href: address(term(field, value)), title: visible(value) },
         el("span", { class: "label" }, wire(value)), el("span", { class: "number" }, number.toLocaleString("en")), meter(number / most)));
-    const list = el("ul", null, counts.slice(0, MOST_FACETS).map(item));
-    const more = counts.length > MOST_FACETS
+    const list = el("ul", null, counts.slice(0, unfolded.has(name) ? MOST_UNFOLDED : MOST_FACETS).map(item));
+    const more = counts.length > MOST_FACETS && !unfolded.has(name)
       ? el("button", { type: "button", class: "more", onclick: (event) => {
+          unfolded.add(name);
           event.currentTarget.remove();
-          list.append(...counts.slice(MOST_FACETS, 200).map(item));
+          list.append(...counts.slice(MOST_FACETS, MOST_UNFOLDED).map(item));
           list.children[MOST_FACETS].querySelector("a").focus();
         } }, `${counts.length - MOST_FACETS} more`)
       : null;
@@ -121,15 +159,32 @@
     const broken = rows.filter((row) => row.verdict === "error" && !row.healed).length;
     const doubtful = rows.filter((row) => row.verdict === "warning" && !row.healed).length;
     const healed = rows.filter((row) => row.healed).length;
-    if (!rows.length) return "No COS flows yet";
-    if (broken) return `${broken.toLocaleString("en")} of ${count(rows.length, "flow")} ${broken === 1 ? "is" : "are"} broken`;
-    if (doubtful) return `${doubtful.toLocaleString("en")} of ${count(rows.length, "flow")} ${doubtful === 1 ? "needs" : "need"} a look`;
-    if (healed) return `Everything came through in the end, after ${count(healed, "failed try", "failed tries")}`;
-    return rows.length === 1 ? "The one flow is fine" : `All ${count(rows.length, "flow")} are fine`;
+    const others = beside();
+    const flows = (number, one, many) => (number ? [`${number.toLocaleString("en")} of ${count(rows.length, "flow")} ${number === 1 ? one : many}`] : []);
+    const wrong = [
+      ...flows(broken, "is broken", "are broken"), ...what(others.error, "is broken", "are broken"), ...lost(),
+      ...flows(doubtful, "needs a look", "need a look"), ...what(others.warning, "needs a look", "need a look"),
+    ];
+    const said = wrong.length > 1 ? `${wrong.slice(0, -1).join(", ")} and ${wrong.at(-1)}` : wrong.join("");
+    const but = said ? `, but ${said}` : "";
+    if (broken || doubtful) return said;
+    if (!rows.length) return `No COS flows yet${but}`;
+    if (healed) return `${said ? "All flows" : "Everything"} came through in the end, after ${count(healed, "failed try", "failed tries")}${but}`;
+    return rows.length === 1 ? `The one flow is fine${but}` : `All ${count(rows.length, "flow")} are fine${but}`;
+  };
+  const what = (kinds, one, many) =>
+    Object.entries(kinds).map(([kind, number]) =>
+      kind === "connection" && one === "is broken" ? `${count(number, "connection")} failed` : `${count(number, kind)} ${number === 1 ? one : many}`);
+  const lost = () => {
+    const number = store.summary.lost?.count || 0;
+    return number ? [`${count(number, "report")} ${number === 1 ? "is" : "are"} lost`] : [];
   };
   const span = (rows) => {
-    if (!rows.length) return "Reload this page when a client has sent something through the proxy.";
     const others = store.summary.others;
+    if (!rows.length) {
+      const seen = others ? `${count(others, "flow was", "flows were")} seen that ${others === 1 ? "is" : "are"} not COS; hosts of your own are named with cos_hosts. ` : "";
+      return seen + (cosInspect.live.isLive ? "This page shows what comes as soon as a client sends something through the proxy." : "Reload this page when a client has sent something through the proxy.");
+    }
     const known = rows.filter((row) => row.at !== null);
     if (!known.length) return "At a time that nobody knows" + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
     const [first, last] = [known[0].at, known.at(-1).at];
@@ -141,7 +196,7 @@
     el("div", { class: "overview" },
       el("div", { class: "heading" }, el("h1", { tabindex: -1 }, headline(rows)), el("p", { class: "meta" }, span(rows))),
       store.problems.map((problem) => el("p", { class: "problem", role: "alert" }, badge("warning"), " ", problem)),
-      rows.length ? tiles(rows, "") : null,
+      tiles(rows, "", beside()),
       wrong(rows),
       cosInspect.transfers.retries(),
       timeLine(rows, ""),
@@ -158,7 +213,7 @@
         el("h1", { tabindex: -1, id: "matches" }, text ? `${rows.length.toLocaleString("en")} of ${count(store.all().length, "flow")}` : count(rows.length, "flow")),
         text ? el("p", { class: "meta" }, el("a", { href: "#filter=" }, "Show all flows")) : null),
       problems.map((problem) => el("p", { class: "problem", role: "alert" }, problem)),
-      tiles(rows, text),
+      tiles(rows, text, null),
       rows.length ? timeLine(rows, text) : null,
       el("section", { class: "panel", "aria-label": "Flows" }, list.element));
 

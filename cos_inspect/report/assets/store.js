@@ -11,21 +11,24 @@ const cosInspect = {};
   let index = { rows: [], flows_per_file: 100 };
   let summary = {};
   let sorted = null;
+  let byTransfer = null;
+  let touched = new Set();
+  let fresh = 0;
 
   const load = (name) =>
     new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = `data/${name}`;
+      script.src = name;
       script.onload = () => resolve(script.remove());
       script.onerror = () => {
         script.remove();
-        reject(new Error(`data/${name} cannot be read`));
+        reject(new Error(`${name.split("?")[0]} cannot be read`));
       };
       document.head.append(script);
     });
 
   const fileOf = (number) => Math.floor((number - 1) / index.flows_per_file) + 1;
-  const nameOf = (file) => `flows-${String(file).padStart(4, "0")}.js`;
+  const nameOf = (file) => `data/flows-${String(file).padStart(4, "0")}.js`;
 
   // Holds the text of a few files only, the one used longest ago goes first.
   const loadFlows = async (file) => {
@@ -67,12 +70,36 @@ const cosInspect = {};
           this.problems.push(error.message);
         }
       };
-      await Promise.all([wanted("index.js"), wanted("summary.js")]);
-      await Promise.all(index.rows.map(wanted));
+      await Promise.all([wanted("data/index.js"), wanted("data/summary.js")]);
+      await Promise.all(index.rows.map((name) => wanted(`data/${name}`)));
+      this.taken();
+    },
+    load,
+    // Numbers of the rows that came or were revised since the last call, and how many came.
+    taken() {
+      const found = { rows: touched, fresh };
+      touched = new Set();
+      fresh = 0;
+      return found;
+    },
+    // The transfers that a flow is part of: it may be a try and a part.
+    transfersOf(row) {
+      if (!byTransfer) {
+        byTransfer = new Map();
+        for (const one of summary.transfers || []) {
+          for (const flow of one.flows || []) byTransfer.set(flow, [...(byTransfer.get(flow) || []), one.id]);
+        }
+      }
+      const listed = byTransfer.get(row.flow) || [];
+      return row.transfer && !listed.includes(row.transfer) ? [row.transfer, ...listed] : listed;
     },
     async report(number) {
       if (!rows.has(number)) throw new Error(`There is no flow ${number} in this report.`);
-      if (!reports.has(number)) await loadFlows(fileOf(number));
+      if (!reports.has(number)) {
+        // It may have come after the file was read.
+        files.delete(fileOf(number));
+        await loadFlows(fileOf(number));
+      }
       return JSON.parse(reports.get(number));
     },
     // The JSON of every report, file by file; `each` says false to stop.
@@ -97,6 +124,8 @@ const cosInspect = {};
   };
   cosInspect.summary = (text) => {
     summary = JSON.parse(text);
+    byTransfer = null;
+    for (const row of rows.values()) delete row.text;
   };
   cosInspect.row = (text) => {
     const row = JSON.parse(text);
@@ -105,6 +134,14 @@ const cosInspect = {};
     row.failed ||= [];
     row.sse ||= "none";
     row.at = row.started ? Date.parse(row.started) : null;
+    const before = rows.get(row.n);
+    if (!before) fresh += 1;
+    else if (reports.has(row.n)) {
+      // What was read of its report is of before.
+      reports.delete(row.n);
+      files.delete(fileOf(row.n));
+    }
+    touched.add(row.n);
     rows.set(row.n, row);
     byFlow.set(row.flow, row);
     sorted = null;

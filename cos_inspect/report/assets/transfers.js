@@ -86,7 +86,7 @@
         bySeverity(trouble.findings).map(card),
         rows.length ? el("p", null, "Flows: ", rows.map((row, i) => [i ? ", " : "", flowLink(row.n)])) : null);
     });
-    return section("connections", "Connections that failed", items);
+    return el("div", { id: "connections" }, section("connections-of", "Connections that failed", items));
   };
 
   const readBack = () => {
