@@ -50,6 +50,7 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
     "--report-dir",
     default="cos-reports",
     show_default=True,
+    metavar="DIRECTORY",
     callback=_report_dir,
     help="Where reports go; made if missing. Empty: none are written.",
 )
@@ -106,6 +107,7 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
+    metavar="NUMBER",
     help="How many processes work side by side. Without it: one each processor for large inputs.",
 )
 @click.option("--quiet", is_flag=True, help="No line per flow and no progress bar.")

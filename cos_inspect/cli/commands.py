@@ -7,10 +7,8 @@ import click
 
 from cos_inspect import __version__
 from cos_inspect.cli.analyze import analyze
+from cos_inspect.cli.explain import explain
 from cos_inspect.cli.flows import compare, show
-from cos_inspect.inspection.explain import explain as explanation_of
-from cos_inspect.inspection.explain import suggestions
-from cos_inspect.model.plain_text import shortened
 from cos_inspect.model.schema import schema as report_schema
 from cos_inspect.rules.registry import RULES
 
@@ -24,6 +22,7 @@ def main() -> None:
 main.add_command(analyze)
 main.add_command(show)
 main.add_command(compare)
+main.add_command(explain)
 
 
 @main.command()
@@ -32,23 +31,6 @@ def rules() -> None:
     width = max(len(rule.id) for rule in RULES)
     for rule in RULES:
         click.echo(f"{rule.id:{width}}  {rule.group:10}  {rule.severity.value:7}  {rule.when}")
-
-
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("what", nargs=-1, required=True)
-def explain(what: tuple[str, ...]) -> None:
-    """Explain WHAT: a rule, an error code, a header, an operation or a word of COS, a request id
-    or trace id, a check, the reason why one was skipped, an option, a client, a region, a host."""
-    name = " ".join(what)
-    text = explanation_of(name)
-    if text is None:
-        close = suggestions(name)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        click.echo(
-            f"cos-inspect explain: nothing is known of {shortened(name, 80)!r}{hint}", err=True
-        )
-        raise click.exceptions.Exit(2)
-    click.echo(text)
 
 
 @main.command()

@@ -14,6 +14,7 @@ _directory = click.option(
     "--report-dir",
     default="cos-reports",
     show_default=True,
+    metavar="DIRECTORY",
     type=click.Path(path_type=Path),
     help="Where the reports are.",
 )

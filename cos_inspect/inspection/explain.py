@@ -5,7 +5,7 @@ fact of the protocol was read.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
@@ -21,27 +21,36 @@ from cos_inspect.rules.connection import platform_advice
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
 
+type Explainer = Callable[[str], Iterator[str]]
+"""Gives a block of lines for each thing that a name is; nothing for a name unknown to it."""
+
 _LONGEST = 4096
 _SHORTEST_PIECE = 4
 _ID_LIKE = re.compile(r"(?=.*[0-9=])[A-Za-z0-9+/]{24,}={0,2}")
 
 
-def explain(what: str) -> str | None:
+def explain(what: str, further: Sequence[Explainer] = ()) -> str | None:
     """Everything that is known of a name or an id, several lines; None for an unknown one.
-    Names are found in any case."""
+    Names are found in any case.
+
+    :param further: what explains names that only the caller knows, as commands and switches.
+    """
     name = what.strip()
     if not name or len(name) > _LONGEST:
         return None
-    found = [text for explainer in _EXPLAINERS for text in explainer(name)]
+    found = [text for explainer in (*_EXPLAINERS, *further) for text in explainer(name)]
     if not found and not suggestions(name) and _ID_LIKE.fullmatch(name):
         found = [_unreadable(name)]
     return "\n\n".join(found) or None
 
 
-def suggestions(what: str) -> list[str]:
+def suggestions(what: str, further: Sequence[str] = ()) -> list[str]:
     """Known names that a misspelt one is close to, the closest first; where there is none,
-    names that hold it, the shortest first."""
-    spellings = _spellings()
+    names that hold it, the shortest first.
+
+    :param further: names that only the caller knows.
+    """
+    spellings = {name.lower(): name for name in further} | _spellings()
     wanted = what.strip().lower()[:100]
     close = get_close_matches(wanted, spellings, n=3, cutoff=0.7)
     if not close and len(wanted) >= _SHORTEST_PIECE:
@@ -231,7 +240,7 @@ def _unreadable(name: str) -> str:
     )
 
 
-_EXPLAINERS: tuple[Callable[[str], Iterator[str]], ...] = (
+_EXPLAINERS: tuple[Explainer, ...] = (
     _rule,
     protocol.error_code,
     protocol.status,

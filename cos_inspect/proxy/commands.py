@@ -6,13 +6,15 @@ mitmdump has no view to look them up in, so there ``cos.summary`` without flows
 and ``cos.explain`` work, and the others only when called with flow objects.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from mitmproxy import command, ctx, exceptions, flow
 from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.inspection.explain import explain, suggestions
+from cos_inspect.inspection.explain_block import block
 from cos_inspect.inspection.ticket import ticket_line
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
@@ -52,11 +54,12 @@ class Commands:
 
     @command.command("cos.explain")  # type: ignore[untyped-decorator]
     def explain(self, *what: str) -> Sequence[str]:
-        """Explain a rule, a code, a header, an operation, a check, an id, an option or a word."""
+        """Explain a rule, a code, a header, an operation, a check, an id, an option, one of
+        these commands, or a word."""
         name = " ".join(what)
-        text = explain(name)
+        text = explain(name, (explain_command,))
         if text is None:
-            close = suggestions(name)
+            close = suggestions(name, [known for known, _ in _commands()])
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise exceptions.CommandError(f"nothing is known of {name[:80]!r}{hint}")
         return text.splitlines()
@@ -105,6 +108,24 @@ class Commands:
         if report is None:
             raise exceptions.CommandError("the flow is no COS traffic, or is still under way")
         return report
+
+
+def explain_command(name: str) -> Iterator[str]:
+    """Of a command that is given inside mitmproxy and mitmweb."""
+    for known, member in _commands():
+        if known == name.lower():
+            taken = list(inspect.signature(member).parameters)[1:]
+            yield block(
+                f"{known}: a command inside mitmproxy and mitmweb",
+                ("given as", " ".join([known, *taken])),
+                ("does", " ".join((inspect.getdoc(member) or "").split())),
+            )
+
+
+def _commands() -> Iterator[tuple[str, Callable[..., object]]]:
+    for member in vars(Commands).values():
+        if name := getattr(member, "command_name", None):
+            yield name, member
 
 
 def _row(report: FlowReport) -> tuple[str, ...]:

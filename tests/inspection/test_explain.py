@@ -4,11 +4,9 @@ import re
 from typing import get_args
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.cli.commands import main
 from cos_inspect.cos.error_table import explanations_of, known_codes
 from cos_inspect.cos.signature_difference import Cause, ChangedBy
 from cos_inspect.cos.tables import rows
@@ -254,29 +252,3 @@ def test_nothing_upsets_it(what: str) -> None:
     text = explain(what)
     assert text is None or text.strip()
     suggestions(what)
-
-
-def test_the_command_prints_it() -> None:
-    result = CliRunner().invoke(main, ["explain", "NoSuchKey"])
-    assert result.exit_code == 0
-    assert result.stdout.startswith("NoSuchKey: an error code of COS\n")
-
-
-@pytest.mark.parametrize("words", [["-103"], ["Request", "has", "expired"]])
-def test_codes_that_look_like_options_or_have_blanks_are_taken(words: list[str]) -> None:
-    result = CliRunner().invoke(main, ["explain", *words])
-    assert result.exit_code == 0
-    assert result.stdout.startswith(" ".join(words))
-
-
-@pytest.mark.parametrize("what", ["NoSuchKy", "nonsense", "a\nb", "x" * 9000])
-def test_an_unknown_name_ends_with_status_2_and_one_line(what: str) -> None:
-    result = CliRunner().invoke(main, ["explain", what])
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1
-    assert ("did you mean NoSuchKey" in result.stderr) == (what == "NoSuchKy")
-
-
-def test_nothing_to_explain_is_wrong_usage() -> None:
-    assert CliRunner().invoke(main, ["explain"]).exit_code == 2

@@ -60,6 +60,7 @@ def test_explain_knows_words_and_suggests() -> None:
         assert ctx.master.commands.call_strings("cos.explain", ["etag-mismatch"])
         with pytest.raises(exceptions.CommandError, match="did you mean etag-mismatch"):
             ctx.master.commands.call_strings("cos.explain", ["etag-mismatches"])
+        assert ctx.master.commands.call_strings("cos.explain", ["cos.compare"])
 
 
 def test_recheck_renews_what_was_set_and_leaves_a_persons() -> None:
