@@ -47,8 +47,8 @@ class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     category: Category
     meaning: str
-    """A short sentence, for common and SSE headers and where there are few values with the
-    allowed ones; empty for an unknown header."""
+    """A short sentence, with the allowed values where not any text is; empty for an unknown
+    header."""
     allowed: str
     """Which values may stand there, in words; empty for an unknown header."""
     secret: Secrecy
@@ -69,6 +69,7 @@ UNKNOWN = HeaderFact(
 # An empty value of these grammars in an answer tells nothing that COS could have meant.
 _NEVER_EMPTY = frozenset(
     {
+        "amz-sse-algorithm",
         "connection",
         "content-range",
         "crc64",
@@ -120,7 +121,7 @@ def _table(side: Side) -> _Table:
         if syntax not in CHECKERS:
             raise ValueError(f"headers.tsv: no grammar {syntax!r}")
         allowed = allowed_values(row, side)
-        told = row["allowed"] or row["category"] in ("common", "sse")
+        told = row["allowed"] or syntax != "text"
         fact = HeaderFact(
             name=row["name"],
             category=_CATEGORIES[row["category"]],

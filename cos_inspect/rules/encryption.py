@@ -103,10 +103,10 @@ def sse_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
     if cos.confirmed.anomaly == "unknown-algorithm":
         # Whether it is another name for what was asked for is not known.
         return
-    if cos.asked.anomaly == "unknown-algorithm" and _malformed(cos, cos.asked.algorithm):
-        # What cannot be read asks for nothing that could differ.
-        return
     for what, wanted, got in _differences(cos.asked, cos.confirmed):
+        if _malformed(cos, wanted) or _malformed(cos, got):
+            # What cannot be read is nothing that could differ.
+            continue
         yield SSE_MISMATCH.finding(
             f"Asked for {_CALLED.get(what, what)} {wanted}, confirmed was {got}.",
             what=what,
@@ -169,10 +169,18 @@ def sse_conflict(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
             yield SSE_CONFLICT.finding(
                 f"In the {side}: {encryption.detail}.", side=side, anomaly=encryption.anomaly
             )
-    for key in (cos.customer_key, cos.copy_source_key):
+    source = read_copy_source_encryption(cos.request.headers)
+    if source.anomaly not in (None, "unknown-algorithm"):
+        yield SSE_CONFLICT.finding(
+            f"In the request, of the copy's source: {source.detail}.",
+            side="request",
+            anomaly=source.anomaly,
+            of="copy-source",
+        )
+    for key, whose in ((cos.customer_key, "request"), (cos.copy_source_key, "copy's source")):
         if key is not None and key.problem is not None:
             yield SSE_CONFLICT.finding(
-                f"The customer key of the request is unusable: {key.problem}.",
+                f"The customer key of the {whose} is unusable: {key.problem}.",
                 side="request",
                 anomaly="key-unusable",
             )
@@ -207,10 +215,10 @@ def sse_algorithm_unknown(cos: CosExchange, _checks: Sequence[Check]) -> Iterato
 
 
 def _malformed(cos: CosExchange, value: str | None) -> bool:
-    """What is no name of an algorithm at all is told as a malformed header."""
+    """What is no name of an algorithm, or of a key, at all is told as a malformed header."""
     headers = (*cos.request_headers, *cos.response_headers)
     return any(
-        header.issues and header.value.strip() == value and "algorithm" in header.fact.syntax
+        header.issues and header.value.strip() == value and header.fact.category == "sse"
         for header in headers
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.headers import describe, issues
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import sent_elsewhere
@@ -139,6 +140,9 @@ def request_id_mismatch(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[
         if not headers.unread.isdisjoint(names):
             continue
         in_header = next((headers.get(name) for name in names if headers.get(name)), None)
+        if in_header and issues(describe(names[0], "response"), in_header):
+            # What is no id at all is told as a malformed header, and is no other id.
+            continue
         if in_header and in_body and in_header != in_body:
             yield REQUEST_ID_MISMATCH.finding(
                 f"The header's {what} is {in_header}, the body's is {in_body}.",
