@@ -12,6 +12,7 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.inspection.first_look import FirstLook, clean_finding, first_look, revise
+from cos_inspect.inspection.histories import Histories, Tracked
 from cos_inspect.inspection.second_look import (
     Revision,
     add_copy,
@@ -20,8 +21,7 @@ from cos_inspect.inspection.second_look import (
     said_once_name,
     say_once,
 )
-from cos_inspect.inspection.spilled_listings import SpilledListings, worse_of
-from cos_inspect.inspection.transfer_summary import Listing, Lists, Note, list_history, note_of
+from cos_inspect.inspection.transfer_summary import Listing, list_history, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Finding, FlowReport, Verdict
 from cos_inspect.model.spill_map import SpillMap
@@ -43,6 +43,10 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges of all histories together, in memory."""
     histories: int = 1_000_000
     """On disk."""
+    put_off: int = 10_000
+    """Exchanges of histories on disk that wait until these are read, in memory."""
+    small: int = 16
+    """Facts of a history on disk that is always read at once."""
     reports: int = 1024
     """That can be revised, in memory; some 20 KB each."""
     old_reports: int = 50_000
@@ -78,17 +82,12 @@ class _Held(msgspec.Struct):
     pending: tuple[Pending, ...]
     shown: FlowReport | None = None
     """As it was reported last; None: as alone."""
+    waits: bool = False
+    """What its history says of it is not known yet."""
 
     @property
     def report(self) -> FlowReport:
         return self.shown or self.alone
-
-
-class _Tracked(msgspec.Struct):
-    """A history, and what its flows show that counts for transfers."""
-
-    history: History
-    notes: dict[str, Note] = {}
 
 
 class _SecretId(msgspec.Struct):
@@ -115,6 +114,7 @@ def _is_revisable(held: _Held) -> bool:
     return bool(
         held.report.findings
         or held.pending
+        or held.waits
         or not seen.succeeded
         or seen.copy_place
         or seen.listed is not None
@@ -143,16 +143,14 @@ class Session:
         self._keys = keys
         self._limits = limits
         self._bounds = bounds = bounds or Bounds()
-        self._tracked: SpillMap[_Tracked] = SpillMap(
-            _Tracked,
-            most_weight=bounds.facts,
-            most_on_disk=bounds.histories,
-            weight=lambda tracked: 1 + tracked.history.facts,
-            on_spill=self._list_spilled,
-            on_return=self._list_returned,
+        self._histories = Histories(
+            facts=bounds.facts,
+            on_disk=bounds.histories,
+            put_off=bounds.put_off,
+            small=bounds.small,
+            limits=limits,
+            list_one=self._list,
         )
-        self._spilled = SpilledListings()
-        """Of histories that are not in memory."""
         self._held = self._new_held()
         self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
         self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
@@ -198,14 +196,22 @@ class Session:
         seen = look.seen
         held = _Held(look.report, seen, look.pending)
         touched = self._add_to_secret_id(held)
+        alone = None
         if seen.is_dated:
             # What has no time has no place among others.
-            touched |= self._add_to_history(held, marks)
+            note = note_of(held.alone, seen)
+            is_fine = held.alone.verdict in ("ok", "notice")
+            alone = self._histories.put_off(seen, marks, note, is_fine=is_fine)
+            if alone is None:
+                touched |= self._add_to_history(held, marks)
+            else:
+                held.waits = not alone.is_all
             if self._wanting_proof and seen.operation == "GetBucket":
                 touched |= self._add_listings(look)
             self._add_to_said_once(held)
+        touched |= self._histories.take_touched()
         touched.discard(seen.flow_id)
-        self._revise(held)
+        self._revise(held, alone.history if alone is not None else None)
         self._held.put(seen.flow_id, held)
         return Inspected(look.cos, held.report, self._revise_all(touched) if touched else [])
 
@@ -223,7 +229,7 @@ class Session:
         if look is None or known is None or not known.seen.stopped or not look.seen.is_dated:
             return []
         touched = self._add_to_history(_Held(look.report, look.seen, ()), marks)
-        return self._revise_all(touched)
+        return self._revise_all(touched | self._histories.take_touched())
 
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in the body of an answer at which a running CRC-64 is worth noting, so
@@ -236,23 +242,28 @@ class Session:
         if cos is None:
             return []
         seen = observe(cos)
-        tracked = self._tracked_of(seen)
+        tracked = self._histories.of(seen)
         found = tracked.history.boundaries(seen)
-        self._tracked.put(tracked.history.name, tracked)
+        self._histories.put(tracked)
         return found
 
     def renew(self) -> list[Revised]:
         """Reports that must be replaced, of which that can wait for a moment."""
-        touched, self._counted_anew = self._counted_anew, set()
-        return self._revise_all(touched)
+        found: list[Revised] = []
+        for touched in self._histories.read_waiting():
+            found += self._revise_all(touched)
+        touched = self._counted_anew | self._histories.take_settled()
+        self._counted_anew = set()
+        return found + self._revise_all(touched)
 
     def settle(self) -> list[Revised]:
         """At the end, before ``close``: reports that must be replaced."""
-        touched = self._counted_anew
+        found: list[Revised] = []
+        for touched in self._histories.read_waiting(all_of_it=True):
+            found += self._revise_all(touched)
+        touched = self._counted_anew | self._histories.settle()
         self._counted_anew = set()
-        for _, tracked in list(self._tracked.in_memory()):
-            touched |= tracked.history.settle()
-        return self._revise_all(touched)
+        return found + self._revise_all(touched)
 
     def summary(self) -> SessionSummary:
         """What is known so far."""
@@ -261,7 +272,7 @@ class Session:
     def close(self) -> SessionSummary:
         """The same when nothing more will come."""
         summary = self._summary(over=True)
-        for held in (self._tracked, self._held, self._secret_ids, self._said_once):
+        for held in (self._histories, self._held, self._secret_ids, self._said_once):
             held.close()
         return summary
 
@@ -283,12 +294,9 @@ class Session:
             is_worth_it=_is_revisable,
         )
 
-    def _tracked_of(self, seen: Observation) -> _Tracked:
-        return self._tracked.get(history_name(seen)) or _Tracked(History.of(seen))
-
     def _add_to_history(self, held: _Held, marks: Sequence[tuple[int, int]]) -> set[str]:
         seen = held.seen
-        tracked = self._tracked_of(seen)
+        tracked = self._histories.of(seen)
         left_out = tracked.history.left_out
         touched = tracked.history.add(seen, marks, self._limits)
         self._not_joined += tracked.history.left_out - left_out
@@ -297,18 +305,18 @@ class Session:
             tracked.notes[seen.flow_id] = note
         elif tracked.notes:
             tracked.notes.pop(seen.flow_id, None)
-        self._tracked.put(tracked.history.name, tracked)
+        self._histories.put(tracked)
         if tracked.history.uploads:
             self._note_wish(tracked.history)
         name = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if name is not None and seen.succeeded:
-            source = self._tracked.get(name) or _Tracked(
+            source = self._histories.get(name) or Tracked(
                 History(name=name, bucket=None, key=seen.copy_key)
             )
             left_out = source.history.left_out
             source.history.add_copy(copy_of(seen), self._limits)
             self._not_joined += source.history.left_out - left_out
-            self._tracked.put(name, source)
+            self._histories.put(source)
         return touched
 
     def _note_wish(self, history: History) -> None:
@@ -324,10 +332,10 @@ class Session:
         touched: set[str] = set()
         for key, listing in listings_of(look.cos, look.seen):
             name = object_name(look.seen.place, key)
-            tracked = self._tracked.get(name) if name in self._wanting_proof else None
+            tracked = self._histories.get(name) if name in self._wanting_proof else None
             if tracked is not None:
                 touched |= tracked.history.add_listing(listing, self._limits)
-                self._tracked.put(name, tracked)
+                self._histories.put(tracked)
         return touched
 
     def _add_to_secret_id(self, held: _Held) -> set[str]:
@@ -377,16 +385,18 @@ class Session:
                 # It is clean and whole, so that nothing is taken back of it; or forgotten.
                 continue
             before = held.report
+            held.waits = False
             if self._revise(held):
                 self._held.put(flow_id, held)
                 rules = frozenset(finding.rule for finding in before.findings)
                 found.append(Revised(held.report, before.verdict, rules))
         return found
 
-    def _revise(self, held: _Held) -> bool:
-        """Whether the report says something else than it did."""
+    def _revise(self, held: _Held, history: History | None = None) -> bool:
+        """Whether the report says something else than it did. ``history``: what is known, where
+        that of its object is not to be asked."""
         alone, shown = held.alone, held.report
-        revision = self._revision(held)
+        revision = self._revision(held, history)
         if not revision and held.shown is None:
             return False
         revision.findings = [
@@ -400,12 +410,14 @@ class Session:
         held.shown = report
         return True
 
-    def _revision(self, held: _Held) -> Revision:
+    def _revision(self, held: _Held, history: History | None) -> Revision:
         seen = held.seen
-        tracked = self._tracked.get(history_name(seen))
-        revision = revision_of(tracked.history, seen) if tracked is not None else Revision()
+        if history is None:
+            tracked = self._histories.get(history_name(seen))
+            history = tracked.history if tracked is not None else None
+        revision = revision_of(history, seen) if history is not None else Revision()
         if seen.operation == "PutObjectCopy" and seen.succeeded:
-            source = self._tracked.get(source_name(seen) or "")
+            source = self._histories.get(source_name(seen) or "")
             if source is not None:
                 add_copy(revision, seen, judge_copy(copy_of(seen), source.history.content))
         if held.pending:
@@ -424,44 +436,19 @@ class Session:
         return clean_finding(finding) if self._redact else finding
 
     def _summary(self, *, over: bool) -> SessionSummary:
-        lists = Lists()
-        told: set[str] = set()
-        for name, tracked in self._tracked.in_memory():
-            listing, before = self._list(tracked, over=over), self._spilled.get(name)
-            told.add(name)
-            lists.add(listing if before is None else worse_of(before, listing))
-        if over:
-            # What is open to the end was given up.
-            for name, tracked in self._tracked.marked():
-                told.add(name)
-                lists.add(self._list(tracked, over=True))
-        else:
-            lists.merge(self._spilled.counted())
-        for name, listing in self._spilled.items():
-            if name not in told:
-                lists.add(listing)
-        return lists.summary(forgotten=self._forgotten)
+        return self._histories.lists(over=over).summary(forgotten=self._forgotten)
 
     @property
     def _forgotten(self) -> int:
-        maps = (self._tracked, self._held, self._secret_ids, self._said_once)
+        maps = (self._histories, self._held, self._secret_ids, self._said_once)
         return self._not_joined + sum(each.forgotten for each in maps)
 
-    def _list(self, tracked: _Tracked, *, over: bool) -> Listing:
+    def _list(self, tracked: Tracked, over: bool) -> Listing:
         return list_history(
             tracked.history,
             tracked.notes,
             clean=self._clean,
             ignore=self._ignore,
             over=over,
-            is_whole=not self._tracked.forgotten,
+            is_whole=self._histories.is_whole,
         )
-
-    def _list_spilled(self, name: str, tracked: _Tracked) -> bool:
-        self._counted_anew |= tracked.history.settle()
-        listing, before = self._list(tracked, over=False), self._spilled.get(name)
-        self._spilled.put(name, listing if before is None else worse_of(before, listing))
-        return bool(listing)
-
-    def _list_returned(self, name: str, tracked: _Tracked) -> None:
-        self._spilled.take_back(name, lambda: self._list(tracked, over=False))

@@ -13,6 +13,7 @@ import msgspec
 from cos_inspect.model.plain_text import packed
 
 _CACHE_KIB = 2048
+_TABLE = "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, marked INTEGER)"
 
 
 def _one(_value: object) -> int:
@@ -81,6 +82,10 @@ class SpillMap[V]:
         if self._weight > self._most and len(self._held) > 1:
             self._spill()
 
+    def holds(self, key: str) -> bool:
+        """Whether the value is in memory."""
+        return key in self._held
+
     def in_memory(self) -> Iterator[tuple[str, V]]:
         return iter(self._held.items())
 
@@ -136,7 +141,7 @@ class SpillMap[V]:
             return
         try:
             if self._file is None:
-                self._file = _open()
+                self._file = open_temporary(_TABLE)
             self._file.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
             self._on_disk += len(rows)
             too_many = self._on_disk - self._most_on_disk
@@ -159,11 +164,12 @@ class SpillMap[V]:
         self.close()
 
 
-def _open() -> sqlite3.Connection:
-    """A database that lives in a temporary file of SQLite's own, and in memory while it is
-    small."""
+def open_temporary(*statements: str) -> sqlite3.Connection:
+    """A database with these tables that lives in a temporary file of SQLite's own, and in memory
+    while it is small."""
     file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     for pragma in ("synchronous = OFF", "journal_mode = OFF", f"cache_size = -{_CACHE_KIB}"):
         file.execute(f"PRAGMA {pragma}")
-    file.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, marked INTEGER)")
+    for statement in statements:
+        file.execute(statement)
     return file

@@ -15,7 +15,7 @@ import msgspec
 
 from cos_inspect.transfers.appends import Log
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
-from cos_inspect.transfers.multipart import Upload
+from cos_inspect.transfers.multipart import Step, Upload
 from cos_inspect.transfers.multipart_verdict import Unheard, unheard_complete
 from cos_inspect.transfers.objects import Content, Copy, Listing, Sight, sight_of, sight_of_listing
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
@@ -83,6 +83,13 @@ class History(msgspec.Struct, kw_only=True):
             if seen.operation == "GetObject" and piece_of(seen) is not None:
                 touched |= self._add_to_reading(seen, marks, limits, judge=judge)
         return touched | self._add_to_tries(seen, limits, judge=judge)
+
+    def expect_upload(self, seen: Observation, steps: dict[str, Step]) -> None:
+        """Begins the upload that a part belongs to, with what is known of it."""
+        upload_id = seen.upload_id or ""
+        self.uploads[upload_id] = Upload(
+            upload_id=self._shown_id(upload_id), bucket=seen.bucket, key=seen.key, steps=steps
+        )
 
     def add_copy(self, copy: Copy, limits: Limits = UNBOUNDED) -> None:
         """Takes in that another object was made from this one."""
@@ -175,9 +182,8 @@ class History(msgspec.Struct, kw_only=True):
             return set()
         upload = self.uploads.get(seen.upload_id)
         if upload is None:
-            upload = self.uploads[seen.upload_id] = Upload(
-                upload_id=self._shown_id(seen.upload_id), bucket=seen.bucket, key=seen.key
-            )
+            self.expect_upload(seen, {})
+            upload = self.uploads[seen.upload_id]
         was = self._unheard_of(upload) if judge else None
         before = upload.facts
         self.left_out += not upload.add(seen, limits)
