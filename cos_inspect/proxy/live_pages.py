@@ -15,8 +15,11 @@ import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from mitmproxy import ctx
 
+from cos_inspect.proxy.setup import setup
+from cos_inspect.report import pages
 from cos_inspect.report.folder import read_below
 from cos_inspect.report.page_changes import changes_since
 
@@ -114,10 +117,18 @@ def _handlers() -> list[tuple[str, type]]:
             self.set_header("Content-Type", "text/javascript; charset=utf-8")
             self.write(await asyncio.to_thread(changes_since, folder, rows, summary))
 
+    class Setup(Base):  # type: ignore[no-untyped-call]
+        async def get(self) -> None:
+            if self.is_foreign():
+                return
+            self.set_header("Content-Type", "text/javascript; charset=utf-8")
+            self.write(pages.call("setupFacts", msgspec.json.encode(setup())))
+
     class Start(Base):  # type: ignore[no-untyped-call]
         def get(self) -> None:
             # Without what authenticated it, so that no token stays in the address bar.
-            self.redirect("/cos/index.html")
+            is_setup = self.request.path.endswith("/setup")
+            self.redirect("/cos/index.html#setup" if is_setup else "/cos/index.html")
 
     class File(Base):  # type: ignore[no-untyped-call]
         async def get(self, name: str) -> None:
@@ -125,7 +136,12 @@ def _handlers() -> list[tuple[str, type]]:
                 return
             folder, has_pages = self.settings[_SETTING]()
             content = None
-            if folder is not None:
+            if folder is not None and has_pages:
+                content = await asyncio.to_thread(read_below, folder, name)
+                if content is None:
+                    # Before the first flow nothing is written.
+                    content = pages.empty(name)
+            elif folder is not None and not name.startswith(("assets/", "data/")):
                 content = await asyncio.to_thread(read_below, folder, name)
             if content is not None:
                 kind = mimetypes.guess_type(name)[0] or "text/plain"
@@ -137,12 +153,16 @@ def _handlers() -> list[tuple[str, type]]:
             else:
                 self.set_status(404)
 
-    return [(r"/cos/?", Start), (r"/cos/changes\.js", Changes), (_FILE, File)]
+    return [
+        (r"/cos(?:/|/setup)?", Start),
+        (r"/cos/setup\.js", Setup),
+        (r"/cos/changes\.js", Changes),
+        (_FILE, File),
+    ]
 
 
 def _why_not(folder: Path | None, has_pages: bool) -> str:
     if folder is None:
         return "No reports are written, because cos_report_dir is empty."
-    if not has_pages:
-        return "No pages are written, because cos_report_format is without html."
-    return "No COS flow was seen yet."
+    assert not has_pages
+    return "No pages are written, because cos_report_format is without html."

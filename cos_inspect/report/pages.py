@@ -118,8 +118,20 @@ class PagesWriter:
 
     def _write_index(self) -> None:
         names = sorted(name for name in self._directory.names("data") if _ROWS.match(name))
-        index = {"rows": names, "flows_per_file": FLOWS_PER_FILE}
-        self._directory.write("data/index.js", call("index", msgspec.json.encode(index)))
+        self._directory.write("data/index.js", _index(names))
+
+
+def empty(name: str) -> bytes | None:
+    """What stands for a file of the pages before the first flow; None for other files."""
+    if name == "data/index.js":
+        return _index([])
+    if name == "data/summary.js":
+        return call("summary", b"{}")
+    return dict(_static_files()).get(name)
+
+
+def _index(names: list[str]) -> bytes:
+    return call("index", msgspec.json.encode({"rows": names, "flows_per_file": FLOWS_PER_FILE}))
 
 
 def row_of(report: FlowReport) -> Row:

@@ -15,6 +15,7 @@ KEYS = {
     "checks": ("check",),
     "ci_paths": ("path",),
     "client_referers": ("prefix",),
+    "client_setup": ("client", "order"),
     "clients": ("pattern",),
     "connections": ("failed",),
     "host_templates": ("template",),

@@ -297,3 +297,36 @@ def test_pages_follow_nobody_elses_request(web: Web) -> None:
         foreign = {"Sec-Fetch-Site": "same-site"}
         assert session.get(address, headers=foreign, timeout=30).status_code == 403
     assert requests.get(address, timeout=30).status_code in (401, 403)
+
+
+def test_before_the_first_flow_the_pages_wait_for_it(
+    tmp_path: Path, chromium: browser.Browser
+) -> None:
+    with Origin() as origin, Web(origin, tmp_path / "web") as web:
+        _open_pages(web, chromium)
+        assert chromium.text("h1") == "No COS flows yet"
+        chromium.run("document.querySelector('main a[href=\"#setup\"]').click()")
+        chromium.wait_for("document.querySelector('.setup')")
+        chromium.run("location.hash = ''")
+        web.send("PUT", "first.txt", data=b"x")
+        chromium.wait_for("document.querySelector('h1')?.innerText === 'The one flow is fine'")
+        assert chromium.console() == []
+
+
+def test_the_setup_page_says_how_a_client_comes_here(web: Web, chromium: browser.Browser) -> None:
+    chromium.driver.get(f"{web.address}?token={web.token}")
+    chromium.driver.get(f"{web.address}cos/setup")
+    chromium.wait_for("document.querySelector('.setup .code svg')")
+    assert chromium.text(".address b") == f"127.0.0.1:{web.port}"
+    assert "--listen-host" in chromium.text(".remarks")
+    assert "http://mitm.it" in chromium.text(".codes")
+    assert f"http://127.0.0.1:{web.port}" in chromium.run(
+        "return [...document.querySelectorAll('.platform')].map(one => one.textContent).join()"
+    )
+    assert chromium.violations() == []
+    assert chromium.console() == []
+    with web.session() as session:
+        foreign = {"Sec-Fetch-Site": "cross-site"}
+        refused = session.get(f"{web.address}cos/setup.js", headers=foreign, timeout=30)
+        assert refused.status_code == 403
+    assert requests.get(f"{web.address}cos/setup.js", timeout=30).status_code in (401, 403)

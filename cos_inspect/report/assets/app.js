@@ -21,7 +21,7 @@
   const mark = (hash) => {
     for (const link of document.querySelectorAll("#views a")) {
       const own = link.getAttribute("href");
-      const current = own === "#" ? hash === "" : own === "#transfers" ? hash.startsWith("transfer") : hash.startsWith("filter=");
+      const current = own === "#" ? hash === "" : own === "#transfers" ? hash.startsWith("transfer") : own === "#setup" ? hash === "setup" : hash.startsWith("filter=");
       if (current) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
@@ -117,6 +117,16 @@
     else put(notShown("This flow is not there yet", new Error(cosInspect.live.isLive ? "It is shown as soon as its report is written." : "No report of this directory is of a flow with this id.")), "Not there");
   };
 
+  const showSetup = async (mine) => {
+    let page;
+    try {
+      page = await cosInspect.setup.read();
+    } catch {
+      page = notShown("The setup is shown by mitmweb alone", new Error("It needs the running proxy: open /cos/setup of mitmweb."));
+    }
+    if (mine === round) put(page, "Setup");
+  };
+
   const showComparison = async (text, mine) => {
     main.setAttribute("aria-busy", "true");
     const [first, second] = text.split(",").map(Number);
@@ -140,6 +150,7 @@
     const whole = before === null;
     if (flow !== null) await showFlow(flow, mine);
     else if (hash.startsWith("flow=")) await showById(read(hash.slice(5)), mine);
+    else if (hash === "setup") await showSetup(mine);
     else if (hash === "connections") {
       showOverview();
       document.getElementById("connections")?.scrollIntoView();
@@ -181,7 +192,15 @@
       document.title = `${titleOf(rows, text)} · COS report`;
     } else if (hash === "transfers") renewal(cosInspect.transfers.list(), null);
     else if (hash.startsWith("transfer=")) renewal(cosInspect.transfers.page(read(hash.slice(9))), null);
-    else if (/^\d+$/.test(hash)) renewFlow(Number(hash), touched);
+    else if (hash === "setup") {
+      cosInspect.setup.read().then((page) => {
+        if (shown !== "setup") return;
+        for (const old of main.querySelectorAll("details[open] > summary")) {
+          [...page.querySelectorAll("summary")].find((one) => one.textContent === old.textContent)?.parentElement.setAttribute("open", "");
+        }
+        renewal(page, null);
+      }, () => {});
+    } else if (/^\d+$/.test(hash)) renewFlow(Number(hash), touched);
     else if (hash.startsWith("flow=")) {
       const row = store.rowOfFlow(read(hash.slice(5)));
       if (!row) return;

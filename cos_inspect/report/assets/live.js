@@ -74,6 +74,7 @@
       try {
         place = await ask();
         this.isLive = true;
+        document.getElementById("to-setup").hidden = false;
       } catch {
         // The files lie on some other server, which only hands them out.
       }

@@ -183,7 +183,7 @@
     const others = store.summary.others;
     if (!rows.length) {
       const seen = others ? `${count(others, "flow was", "flows were")} seen that ${others === 1 ? "is" : "are"} not COS; hosts of your own are named with cos_hosts. ` : "";
-      return seen + (cosInspect.live.isLive ? "This page shows what comes as soon as a client sends something through the proxy." : "Reload this page when a client has sent something through the proxy.");
+      return [seen, cosInspect.live.isLive ? [el("a", { href: "#setup" }, "Put a client behind this proxy"), ": what comes through it stands here at once."] : "Reload this page when a client has sent something through the proxy."];
     }
     const known = rows.filter((row) => row.at !== null);
     if (!known.length) return "At a time that nobody knows" + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
