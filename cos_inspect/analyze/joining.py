@@ -4,6 +4,7 @@ Everything here works on one partition at a time, and a partition holds all ther
 name, so nothing depends on how the flows were spread over captures and shards.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -50,6 +51,8 @@ class Counted(msgspec.Struct, frozen=True):
     """The same for flows on a connection that an earlier flow opened."""
     others: int
     """Flows that were not COS traffic, each once."""
+    other_hosts: dict[str, int] = {}
+    """Who was asked in these."""
 
     def is_dropped(self, shard: int, index: int) -> bool:
         return _bit(self.dropped.get(shard), index)
@@ -67,6 +70,7 @@ def count_flows(reads: Sequence[ShardRead]) -> Counted:
     dropped = {read.number: bytearray(-(-len(read.offsets) // 8)) for read in reads}
     not_first = {number: bytearray(len(bits)) for number, bits in dropped.items()}
     others = 0
+    hosts: Counter[str] = Counter()
     decoder = msgspec.msgpack.Decoder(Identity)
     for paths in _by_partition(read.identities for read in reads):
         best: dict[int, Identity] = {}
@@ -80,7 +84,11 @@ def count_flows(reads: Sequence[ShardRead]) -> Counted:
                     best[found.name], worse = found, known
                 if worse.index != OTHER:
                     _set_bit(dropped[worse.shard], worse.index)
-        others += sum(found.index == OTHER for found in best.values())
+        for found in best.values():
+            if found.index == OTHER:
+                others += 1
+                if found.host:
+                    hosts[found.host] += 1
     connections = msgspec.msgpack.Decoder(OnConnection)
     for paths in _by_partition(read.connections for read in reads):
         first: dict[int, OnConnection] = {}
@@ -99,6 +107,7 @@ def count_flows(reads: Sequence[ShardRead]) -> Counted:
         {number: bytes(bits) for number, bits in dropped.items() if any(bits)},
         {number: bytes(bits) for number, bits in not_first.items() if any(bits)},
         others,
+        dict(hosts),
     )
 
 

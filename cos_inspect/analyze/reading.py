@@ -30,8 +30,6 @@ from cos_inspect.transfers.history import history_name, object_name, source_name
 from cos_inspect.transfers.objects import Listing, listings_of
 from cos_inspect.transfers.observation import Observation, identity_of
 
-_MOST_HOSTS = 1000
-"""Hosts that are no COS, counted by name."""
 _NO_TIMES = TimingReport(
     total_ms=None, connect_ms=None, tls_ms=None, request_ms=None, wait_ms=None, response_ms=None
 )
@@ -56,6 +54,8 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     shard: int
     index: int
     """In the spool, or ``OTHER``."""
+    host: str | None = None
+    """Who was asked, where it is no COS traffic."""
 
 
 class OnConnection(msgspec.Struct, frozen=True, array_like=True):
@@ -117,8 +117,6 @@ class ShardRead(msgspec.Struct, kw_only=True):
     """Flows that are in the shard, but could not be judged."""
     met: Counter[str] = msgspec.field(default_factory=Counter)
     """Flows, judged or lost, by capture."""
-    hosts: Counter[str] = msgspec.field(default_factory=Counter)
-    """Who was asked in flows that are no COS traffic."""
 
     def place_of(self, index: int) -> tuple[str, int]:
         """The capture of a report, and where in it its flow begins."""
@@ -204,7 +202,6 @@ class ShardReader:
         if look is None:
             if remarks.lost.total() == lost:
                 self._identify(saved, OTHER, ())
-                self._note_host(saved.host)
             return
         report, seen = look.first.report, look.first.seen
         index = len(self._spool.offsets)
@@ -231,11 +228,6 @@ class ShardReader:
                 self._listings.add(name, OnObject(self._shard.number, index, name, listing))
         self._show(seen)
 
-    def _note_host(self, host: str | None) -> None:
-        hosts = self._read.hosts
-        if host is not None and (host in hosts or len(hosts) < _MOST_HOSTS):
-            hosts[host] += 1
-
     def _observe(self, seen: Observation, index: int, note: Note | None) -> None:
         shard = self._shard.number
         self._observations.add(history_name(seen), Observed(shard, index, seen, (), note))
@@ -252,7 +244,9 @@ class ShardReader:
 
     def _identify(self, saved: CapturedFlow, index: int, rank: tuple[int, ...]) -> None:
         name = saved.flow_id if saved.exchange is None else identity_of(saved.exchange)
-        self._identities.add(name, Identity(hash_of(name), rank, self._shard.number, index))
+        self._identities.add(
+            name, Identity(hash_of(name), rank, self._shard.number, index, saved.host)
+        )
 
 
 def _rank(saved: CapturedFlow, look: FirstLook) -> tuple[int, ...]:

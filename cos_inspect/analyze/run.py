@@ -6,7 +6,7 @@ transfers is joined; then all reports are written in the order of the inputs.
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from pathlib import Path
 
@@ -35,15 +35,18 @@ from cos_inspect.analyze.writing import Chunk, Shown, Written
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
+from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import (
     Lost,
+    RunSummary,
     SessionCounts,
     SessionSummary,
     Summary,
     SummaryDelta,
     TransferSummary,
+    count_host,
 )
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
@@ -55,6 +58,9 @@ from cos_inspect.rules.registry import CHECKS_OF_RULES
 from cos_inspect.settings.analysis_settings import Settings
 
 _PER_CHUNK = 500
+_NAME = "analyze"
+"""What the summary calls a run without a label. Neither that nor its times depend on how the
+traffic was spread over captures, or on when it was analysed."""
 
 Say = Callable[[str], None]
 
@@ -73,7 +79,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Inputs that could not be read, or not to their end; reports that were not written."""
     lost: Lost = msgspec.field(default_factory=Lost)
     """Flows without a report."""
-    hosts: Counter[str] = msgspec.field(default_factory=Counter)
+    hosts: dict[str, int] = {}
     """Who was asked in flows that are no COS traffic."""
 
     @property
@@ -201,6 +207,9 @@ class _Writing:
         self._pages: PagesWriter | None = None
         self._suites = SuiteSpool() if "junit" in settings.formats else None
         self._kept_suites = 0
+        self._run: RunSummary | None = None
+        self._first: float | None = None
+        self._last: float | None = None
         self._untold: list[SummaryDelta] = []
         """What the summary on disk does not tell yet."""
         self.outcome = Outcome(
@@ -220,16 +229,17 @@ class _Writing:
         outcome.others = counted.others
         for read in reads:
             outcome.lost.merge(read.lost)
-            outcome.hosts.update(read.hosts)
+        outcome.hosts = counted.other_hosts
         count = sum(1 for read in reads for _ in counted.kept(read))
         try:
             first = self._take_sequences(count)
         except OSError as error:
             # What was found is told all the same.
             self._give_up(error, count)
-            self._directory, first = None, 1
+            self._directory, self._run, first = None, None, 1
         writes = self._directory is not None
-        for written in workers.write(_chunks(reads, first, self._joined, writes=writes)):
+        run = self._run.id if self._run else None
+        for written in workers.write(_chunks(reads, first, self._joined, run, writes=writes)):
             self._add(written)
         self._judge_transfers(outcome.session.transfers)
         try:
@@ -251,10 +261,13 @@ class _Writing:
         with self._directory.exclusively():
             if "html" in self._settings.formats:
                 self._pages = PagesWriter(self._directory)
+            self._run = self._directory.begin_run(self._settings.label or _NAME, None)
             return self._directory.take_sequences(count).start
 
     def _add(self, written: Written) -> None:
         outcome = self.outcome
+        self._first = min(_known(self._first, written.first), default=None)
+        self._last = max(_known(self._last, written.last), default=None)
         outcome.verdicts.update(written.verdicts)
         outcome.rules.update(written.rules)
         outcome.found.update(written.found)
@@ -285,6 +298,7 @@ class _Writing:
         if self._directory is not None:
             with self._directory.exclusively():
                 while self._untold:
+                    self._untold[0].run = self._run
                     summary = self._directory.add_to_summary(self._untold[0])
                     del self._untold[0]
         return summary
@@ -332,6 +346,12 @@ class _Writing:
                 self._suites.close()
         tally = SummaryDelta()
         tally.others = self.outcome.others
+        for host, count in sorted(self.outcome.hosts.items(), key=lambda item: (-item[1], item[0])):
+            count_host(tally.other_hosts, host, count)
+        if self._run is not None:
+            self._run = msgspec.structs.replace(
+                self._run, started=utc_text(self._first), ended=utc_text(self._last)
+            )
         tally.sessions = [session]
         tally.session_counts = SessionCounts.of(session)
         tally.lost = self.outcome.lost
@@ -361,7 +381,7 @@ class _Writing:
 
 
 def _chunks(
-    reads: Sequence[ShardRead], first: int, joined: _Joined, *, writes: bool
+    reads: Sequence[ShardRead], first: int, joined: _Joined, run: int | None, *, writes: bool
 ) -> Iterator[Chunk]:
     counted = joined.counted
     for read in reads:
@@ -377,13 +397,18 @@ def _chunks(
                 revisions=revisions,
                 shown=joined.shown,
                 writes=writes,
+                run=run,
             )
             first += len(part)
 
 
-def _seen_instead(hosts: Counter[str]) -> str:
+def _known(*moments: float | None) -> list[float]:
+    return [moment for moment in moments if moment is not None]
+
+
+def _seen_instead(hosts: Mapping[str, int]) -> str:
     """What a capture holds that has no COS traffic, and what to do about it."""
-    first = hosts.most_common(5)
+    first = sorted(hosts.items(), key=lambda item: (-item[1], item[0]))[:5]
     named = ", ".join(f"{count} to {one_line(host)}" for host, count in first)
     more = f", and {len(hosts) - 5} more hosts" if len(hosts) > 5 else ""
     return (

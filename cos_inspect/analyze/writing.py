@@ -1,6 +1,7 @@
 """Writes a run of finished reports; several processes may do so at once."""
 
 from collections import Counter
+from datetime import datetime
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
@@ -46,6 +47,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """A file of ``Shown``."""
     writes: bool
     """False: the reports are judged, but nothing is written."""
+    run: int | None = None
+    """The run of the report directory that they belong to."""
 
 
 class Shown(msgspec.Struct):
@@ -77,6 +80,10 @@ class Written(msgspec.Struct, kw_only=True):
     known: int
     lost: Lost
     """Reports that could not be made or written."""
+    first: float | None = None
+    """When the first of its flows began, and the last one ended, as far as it is known; in
+    seconds since the epoch."""
+    last: float | None = None
     error: str | None = None
     faults: list[str] = []
     """A line for each that could not be made."""
@@ -110,7 +117,9 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         for number, index in enumerate(chunk.indexes):
             try:
                 report = looks.report(file, chunk.offsets[number], index)
-                report = msgspec.structs.replace(report, sequence=chunk.first_sequence + number)
+                report = msgspec.structs.replace(
+                    report, sequence=chunk.first_sequence + number, run=chunk.run
+                )
                 content = encoded(report)
                 line = flow_line(report, width=settings.width, colour=settings.colour)
                 suite = _suite(report, settings) if "junit" in formats else None
@@ -123,6 +132,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
             if not settings.quiet:
                 lines.add(report, line)
             _judge(report, settings, written)
+            _note_time(report, written)
             written.verdicts[report.verdict] += 1
             written.rules.update({finding.rule for finding in report.findings})
             if directory is not None:
@@ -190,6 +200,15 @@ def _revisions_of(paths: tuple[str, ...]) -> dict[int, Revision]:
 @lru_cache(maxsize=1)
 def _shown(path: str) -> Shown:
     return msgspec.msgpack.decode(Path(path).read_bytes(), type=Shown)
+
+
+def _note_time(report: FlowReport, written: Written) -> None:
+    if report.started is None:
+        return
+    began = datetime.fromisoformat(report.started).timestamp()
+    ended = began + (report.timing.total_ms or 0.0) / 1000
+    written.first = began if written.first is None else min(written.first, began)
+    written.last = ended if written.last is None else max(written.last, ended)
 
 
 def _judge(report: FlowReport, settings: Settings, written: Written) -> None:

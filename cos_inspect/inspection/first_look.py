@@ -16,7 +16,7 @@ from cos_inspect.model.exchange import (
     Connection,
     Exchange,
     Headers,
-    known_moment,
+    utc_text,
 )
 from cos_inspect.model.flow_report import (
     BodyReport,
@@ -40,6 +40,7 @@ from cos_inspect.model.flow_report import (
     Verdict,
 )
 from cos_inspect.rules.checks import run_checks
+from cos_inspect.rules.clock_skew import device_clock
 from cos_inspect.rules.precondition import preconditions_of
 from cos_inspect.rules.registry import PENDING_RULES, finders
 from cos_inspect.rules.rule import Pending
@@ -185,7 +186,7 @@ def _report(
         )
         if response
         else None,
-        connection=_connection(exchange),
+        connection=_connection(exchange, device_clock(cos, findings)),
         ids=_ids(cos),
         encryption=_encryption(cos),
         error=_error(cos),
@@ -194,15 +195,6 @@ def _report(
         findings=findings,
     )
     return report, watched
-
-
-def utc_text(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond; None where they are
-    unknown or of no year from 1970 to 9999."""
-    seconds = known_moment(seconds)
-    if seconds is None:
-        return None
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -250,7 +242,7 @@ def _clean_value(value: str | None, *, secret: bool) -> str | None:
     return mask(value) if secret else Redactor().text(value)
 
 
-def _connection(exchange: Exchange) -> ConnectionReport | None:
+def _connection(exchange: Exchange, clock_seconds: int | None) -> ConnectionReport | None:
     known = exchange.connection
     if known is None:
         known = Connection(client=exchange.client_address, server=exchange.server_address)
@@ -260,6 +252,7 @@ def _connection(exchange: Exchange) -> ConnectionReport | None:
         sni=known.sni,
         tls=known.tls,
         by_address=known.by_address,
+        clock_seconds=clock_seconds,
     )
 
 

@@ -11,6 +11,7 @@ kept for a while, and the collector would look at each of them again and again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -293,6 +294,15 @@ def known_moment(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, float | int):
         return None
     return float(value) if 0 < value < _LATEST else None
+
+
+def utc_text(seconds: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond; None where they are
+    unknown or of no year from 1970 to 9999."""
+    seconds = known_moment(seconds)
+    if seconds is None:
+        return None
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -182,6 +182,9 @@ class ConnectionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tls: str | None
     by_address: bool
     """The client went to an IP address, and the name stands in Host alone."""
+    clock_seconds: int | None = None
+    """By how much the device's clock is ahead of the recorder's; 0: no more than rounding; null
+    where the request does not tell."""
 
 
 class BrokeOffReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -277,6 +280,8 @@ class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schema: Literal["cos-inspect/flow/1"] = "cos-inspect/flow/1"
     flow_id: str
     sequence: int = 0
+    run: int | None = None
+    """The run of the report directory that it belongs to; null where it is not written."""
     verdict: Verdict
     started: str | None
     """ISO 8601 in UTC; null where the time is unknown or cannot be printed."""

@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from cos_inspect.model.devices import DeviceSummary, DeviceTally, with_connections
 from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity, Verdict
+from cos_inspect.model.statistics import Statistics, StatisticsRow
 
 _MOST_NAMES = 1000
 """Different hosts or clients counted by name; further ones are counted together."""
@@ -13,6 +15,8 @@ _REST = "(others)"
 _MOST_CONNECTIONS = 1000
 _MOST_FLOWS = 20
 """The latest flows that are named with a connection's trouble."""
+_MOST_RUNS = 1000
+_MOST_OTHER_HOSTS = 100
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -25,6 +29,28 @@ class Counts(msgspec.Struct, kw_only=True):
     transfers: dict[str, int] = msgspec.field(default_factory=dict)
     """Those that went wrong, by verdict; also of those that are not listed."""
     connections: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same of connections."""
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One run into the report directory: a proxy from its start to its end, or an analysis."""
+
+    id: int
+    """From 1; flows, transfers, retries and connections name it as ``run``."""
+    name: str
+    """The tool, or the label that was given to an analysis."""
+    started: str | None
+    """Of a proxy when it began, of an analysis when the first of its flows did; ISO 8601 in UTC."""
+    ended: str | None = None
+    """Null while it goes on. Of an analysis, when the last of its flows ended."""
+    flows: int = 0
+    others: int = 0
+    lost: int = 0
+    verdict: dict[str, int] = {}
+    """Flows by verdict."""
+    transfers: dict[str, int] = {}
+    """Those that went wrong, by verdict."""
+    connections: dict[str, int] = {}
     """The same of connections."""
 
 
@@ -64,6 +90,7 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     part_table: list[PartSummary] = []
     notice: str | None = None
     """What is worth a word and is no finding."""
+    run: int | None = None
 
     def __post_init__(self) -> None:
         # None is ok of which a check fails, whoever made it.
@@ -93,6 +120,7 @@ class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
     succeeded: bool = False
     clock_corrected: bool = False
     """A try was refused for its signing time, and the SDK corrected its clock."""
+    run: int | None = None
 
 
 class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +131,7 @@ class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
     write: str
     reads: list[str]
     same: bool
+    run: int | None = None
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +203,7 @@ class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
     flows: list[str] = []
     """The flows that failed by it."""
+    run: int | None = None
 
 
 class Lost(msgspec.Struct, kw_only=True):
@@ -207,8 +237,16 @@ class Summary(msgspec.Struct, kw_only=True):
     retries: list[RetryChain] = msgspec.field(default_factory=list)
     read_back: list[ReadBackSummary] = msgspec.field(default_factory=list)
     connections: list[ConnectionFailureSummary] = msgspec.field(default_factory=list)
+    runs: list[RunSummary] = msgspec.field(default_factory=list)
+    """The newest 1000 runs into this directory, by id."""
+    devices: list[DeviceSummary] = msgspec.field(default_factory=list)
+    """Who was connected, by client address."""
+    statistics: list[StatisticsRow] = msgspec.field(default_factory=list)
+    """Times and throughput by operation and host, of all runs."""
     others: int = 0
     """Flows that were not COS traffic."""
+    other_hosts: dict[str, int] = msgspec.field(default_factory=dict)
+    """Who was asked in these, the first 100 by name."""
     lost: Lost = msgspec.field(default_factory=Lost)
     left_out: int = 0
     """Transfers that the list does not hold: it has the worst."""
@@ -224,7 +262,12 @@ class SummaryDelta:
 
     def __init__(self) -> None:
         self.counts = Counts()
+        self.statistics = Statistics()
+        self.devices = DeviceTally()
+        self.run: RunSummary | None = None
+        """Whose these are; its counts do not matter."""
         self.others = 0
+        self.other_hosts: dict[str, int] = {}
         self.connections: list[ConnectionFailureSummary] = []
         self.sessions: list[SessionSummary] = []
         """What the run's flows say together; each replaces what the run said before of the
@@ -240,6 +283,7 @@ class SummaryDelta:
             or counts.verdict
             or counts.rule
             or self.others
+            or self.devices
             or self.connections
             or self.sessions
             or self.session_counts
@@ -264,12 +308,26 @@ class SummaryDelta:
         for rule in {finding.rule for finding in report.findings}:
             _count(counts.rule, rule)
         _count(counts.operation, report.cos.operation)
-        _count(counts.host, _host_of(report))
+        host = _host_of(report)
+        _count(counts.host, host)
+        self.statistics.add(report, host)
+        self.devices.add_flow(report)
         _count(counts.client, report.cos.client.name if report.cos.client else "unknown")
+
+    def add_other(self, host: str | None) -> None:
+        """Names who was asked in a flow that was not COS traffic."""
+        if host:
+            count_host(self.other_hosts, host)
 
     def add_connection(self, trouble: ConnectionFailureSummary) -> None:
         """Adds to what is known of this host, client and failure; a negative count takes back."""
         _add_trouble(self.connections, trouble)
+
+
+def count_host(hosts: dict[str, int], host: str, number: int = 1) -> None:
+    """Counts a host that is not COS; of many the first ones are counted by name."""
+    if host in hosts or len(hosts) < _MOST_OTHER_HOSTS:
+        hosts[host] = hosts.get(host, 0) + number
 
 
 def _host_of(report: FlowReport) -> str:
@@ -306,29 +364,35 @@ def _add_trouble(known: list[ConnectionFailureSummary], added: ConnectionFailure
 def _index_of(
     known: list[ConnectionFailureSummary], wanted: ConnectionFailureSummary
 ) -> int | None:
-    key = (wanted.host, wanted.client, wanted.failed)
+    key = (wanted.host, wanted.client, wanted.failed, wanted.run)
     for index, item in enumerate(known):
-        if (item.host, item.client, item.failed) == key:
+        if (item.host, item.client, item.failed, item.run) == key:
             return index
     return None
 
 
-def _replace_session(summary: Summary, session: SessionSummary) -> None:
+def _replace_session(summary: Summary, session: SessionSummary, run: int | None) -> None:
     """Puts what a run says now in the place of what it said before; other runs' stay."""
     told: dict[tuple[str, str], set[str]] = {}
     for item in session.transfers:
         told.setdefault((item.kind, item.id), set()).update(item.flows)
     summary.transfers = [
-        item for item in summary.transfers if not _is_told_anew(item, told)
-    ] + session.transfers
+        item for item in summary.transfers if item.run != run or not _is_told_anew(item, told)
+    ] + _of_run(session.transfers, run)
     tried = {flow for chain in session.retries for flow in chain.flows}
     summary.retries = [
-        chain for chain in summary.retries if tried.isdisjoint(chain.flows)
-    ] + session.retries
+        chain for chain in summary.retries if chain.run != run or tried.isdisjoint(chain.flows)
+    ] + _of_run(session.retries, run)
     written = {item.write for item in session.read_back}
     summary.read_back = [
-        item for item in summary.read_back if item.write not in written
-    ] + session.read_back
+        item for item in summary.read_back if item.run != run or item.write not in written
+    ] + _of_run(session.read_back, run)
+
+
+def _of_run[T: msgspec.Struct](items: list[T], run: int | None) -> list[T]:
+    if run is None:
+        return items
+    return [msgspec.structs.replace(item, run=run) for item in items]
 
 
 def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) -> bool:
@@ -342,7 +406,10 @@ def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) 
 def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
     """The summary on disk with a run's tally added."""
     summary = before or Summary()
+    run = tally.run.id if tally.run is not None else None
     summary.others += tally.others
+    for host, number in tally.other_hosts.items():
+        count_host(summary.other_hosts, host, number)
     summary.lost.merge(tally.lost)
     summary.counts.flows += tally.counts.flows
     for name in ("verdict", "rule", "operation", "host", "client"):
@@ -351,21 +418,55 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
         for key, number in added.items():
             _count(into, key, number)
     for session in tally.sessions:
-        _replace_session(summary, session)
+        _replace_session(summary, session, run)
     counts = tally.session_counts
     summary.left_out += counts.left_out
     summary.retries_left_out += counts.retries_left_out
     summary.forgotten += counts.forgotten
     for verdict, number in counts.went_wrong.items():
         _count(summary.counts.transfers, verdict, number)
-    for trouble in tally.connections:
+    for trouble in _of_run(tally.connections, run):
         _add_trouble(summary.connections, trouble)
     summary.connections = [trouble for trouble in summary.connections if trouble.count > 0]
-    summary.counts.connections = _verdicts_of(summary.connections)
+    summary.counts.connections = verdicts_of(summary.connections)
+    if tally.statistics:
+        statistics = Statistics()
+        statistics.merge(summary.statistics)
+        statistics.merge(tally.statistics.raw().values())
+        summary.statistics = statistics.rows()
+    devices = tally.devices.added_to(summary.devices, run)
+    summary.devices = with_connections(devices, summary.connections)
+    if tally.run is not None:
+        _add_run(summary, tally, tally.run)
     return summary
 
 
-def _verdicts_of(connections: Iterable[ConnectionFailureSummary]) -> dict[str, int]:
+def _add_run(summary: Summary, tally: SummaryDelta, told: RunSummary) -> None:
+    runs = {run.id: run for run in summary.runs}
+    run = runs.get(told.id, told)
+    verdict, transfers = dict(run.verdict), dict(run.transfers)
+    for into, added in (
+        (verdict, tally.counts.verdict),
+        (transfers, tally.session_counts.went_wrong),
+    ):
+        for name, number in added.items():
+            _count(into, name, number)
+    runs[told.id] = msgspec.structs.replace(
+        run,
+        name=told.name,
+        started=told.started,
+        ended=told.ended,
+        flows=run.flows + tally.counts.flows,
+        others=run.others + tally.others,
+        lost=run.lost + tally.lost.count,
+        verdict=verdict,
+        transfers=transfers,
+        connections=verdicts_of(each for each in summary.connections if each.run == told.id),
+    )
+    summary.runs = [runs[number] for number in sorted(runs)][-_MOST_RUNS:]
+
+
+def verdicts_of(connections: Iterable[ConnectionFailureSummary]) -> dict[str, int]:
     """How many connections by the worst that was found; without findings they may be fine."""
     found: dict[str, int] = {}
     for trouble in connections:

@@ -28,6 +28,7 @@ from cos_inspect.proxy.connection_text import (
     quic_failure,
     server_failure,
 )
+from cos_inspect.proxy.device_tracker import DeviceTracker
 from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.resolved_names import ResolvedNames
 from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
@@ -80,8 +81,13 @@ class ConnectionTracker:
     ``report`` gets what the summary has to add. Memory is bounded.
     """
 
-    def __init__(self, report: Callable[[ConnectionFailureSummary], None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[ConnectionFailureSummary], None],
+        devices: DeviceTracker | None = None,
+    ) -> None:
         self._ledger = ConnectionFailures(report)
+        self._devices = devices or DeviceTracker(lambda _: None)
         self._open: collections.OrderedDict[str, _Open] = collections.OrderedDict()
         self._left: collections.OrderedDict[str, _Open] = collections.OrderedDict()
         """Clients that left while the proxy may have been connecting for them."""
@@ -103,6 +109,7 @@ class ConnectionTracker:
         return self._ledger.has_errors
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
+        self._devices.seen(flow.client_conn)
         host = _plain(flow.request.host)
         if self._is_cos(host):
             entry = self._entry(flow.client_conn, host)
@@ -110,6 +117,7 @@ class ConnectionTracker:
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         client = data.context.client
+        self._devices.seen(client)
         entry = self._open.get(client.id)
         name = _plain(data.client_hello.sni)
         if self._is_cos(name):
@@ -170,10 +178,15 @@ class ConnectionTracker:
 
     def dns_response(self, flow: dns.DNSFlow) -> None:
         self._resolved.add(flow)
+        question = flow.request.questions[0] if flow.request.questions else None
+        if question is not None and self._is_cos(_plain(question.name)):
+            self._devices.resolved(flow.client_conn)
 
     def _passes_unread(
         self, client: connection.Client, server: connection.Server | None, host: str
     ) -> None:
+        if client.transport_protocol == "udp":
+            self._devices.quic(client.peername[0] if client.peername else None, host)
         self._ledger.passes_unread(
             ConnectionFailure(
                 host=host,
@@ -259,16 +272,29 @@ class ConnectionTracker:
         quickly = bool(began and ended and ended - began < _QUICK_SECONDS)
         sighting = _sighting(entry, "client-closed-after-handshake", None)
         self._ledger.closed_unused(sighting, quickly=quickly)
+        if quickly:
+            self._devices.doubted(entry.client, entry.host)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         entry = self._open.get(data.conn.id)
         if entry is None:
+            self._refused_other(data)
             return
         text, hello = data.conn.error or "", entry.hello
         is_quic = data.conn.transport_protocol == "udp"
         failed = quic_failure(text, hello=hello) if is_quic else client_failure(text, hello=hello)
         if failed is not None:
             self._ledger.saw(_sighting(entry, failed, data.conn.error))
+        if is_quic:
+            self._devices.quic(entry.client, entry.host)
+
+    def _refused_other(self, data: tls.TlsData) -> None:
+        """A host that is not known as one of COS: a custom domain may be among them."""
+        client = data.context.client
+        host = _plain(client.sni)
+        failed = client_failure(data.conn.error or "", hello=bool(host))
+        if host and failed == "client-refused-certificate":
+            self._devices.refused_other(client, host)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         entry = self._open.get(flow.client_conn.id)
@@ -277,6 +303,7 @@ class ConnectionTracker:
         entry.requested = True
         if entry.established and entry.host:
             self._ledger.requested(entry.host, entry.client)
+            self._devices.trusted(entry.client)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
         server = data.conn
@@ -356,6 +383,7 @@ class ConnectionTracker:
         if host is None and failed == "upstream-certificate" and is_address(address):
             # The request's Host may tell.
             host, failed = "", "upstream-by-address"
+            self._devices.went_by_address(client)
         if host is None:
             return
         mode = client.proxy_mode

@@ -11,11 +11,18 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.session import Inspected, Revised, Session
+from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.model.summary import (
+    ConnectionFailureSummary,
+    Lost,
+    TransferSummary,
+    count_host,
+)
 from cos_inspect.report.terminal import closing_lines
 from cos_inspect.report.writer import ReportWriter
+from cos_inspect.report.writer_thread import LIVE
 from cos_inspect.rules.registry import CHECKS_OF_RULES
 
 
@@ -41,6 +48,10 @@ class Desk:
         """Flows by the rules that they broke."""
         self.others = 0
         """Flows that were not COS traffic."""
+        self.other_hosts: dict[str, int] = {}
+        """Who was asked in these."""
+        self.run_name = LIVE
+        """What the summary calls the run."""
         self.transfers: list[TransferSummary] = []
         """What sessions that are over have seen."""
         self._left_out = 0
@@ -126,12 +137,14 @@ class Desk:
             self._writer.submit_session(self.session.summary())
         return revised
 
-    def count_other(self) -> None:
-        """Counts a flow that was not COS traffic."""
+    def count_other(self, host: str | None = None) -> None:
+        """Counts a flow that was not COS traffic, and who was asked in it."""
         self.others += 1
+        if host:
+            count_host(self.other_hosts, host)
         writer = self._open_writer()
         if writer is not None:
-            writer.count_other()
+            writer.count_other(host)
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows of COS that have no report, and why, in a few plain words."""
@@ -155,6 +168,12 @@ class Desk:
         writer = self._open_writer()
         if writer is not None:
             writer.submit_connection(trouble)
+
+    def note_devices(self, devices: DeviceTally) -> None:
+        """What came to be known of who is connected."""
+        writer = self._open_writer()
+        if writer is not None:
+            writer.submit_devices(devices)
 
     def end_session(self) -> list[Revised]:
         """Tells what only the end can tell; the reports that changed by it."""
@@ -203,7 +222,10 @@ class Desk:
     def _open_writer(self) -> ReportWriter | None:
         if self._writer is None and self._settings.report_dir is not None:
             self._writer = ReportWriter(
-                self._settings.report_dir, self._settings.formats, CHECKS_OF_RULES
+                self._settings.report_dir,
+                self._settings.formats,
+                CHECKS_OF_RULES,
+                run_name=self.run_name,
             )
         return self._writer
 

@@ -14,6 +14,7 @@ from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.session import Inspected, Revised
+from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary
@@ -23,6 +24,7 @@ from cos_inspect.proxy.received import to_leave
 from cos_inspect.proxy.terminal_log import FlowMessage
 from cos_inspect.recording.recorded_flow import FlowRead
 from cos_inspect.report.terminal import level_of
+from cos_inspect.report.writer_thread import LIVE
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ _RENEWAL_SECONDS = 2.0
 _RENEWAL_RARITY = 40
 """How many times as long as a renewal takes passes before the next one: it holds up the event
 loop, and takes longer with more transfers."""
+_TOOLS = {"DumpMaster": "mitmdump", "WebMaster": "mitmweb", "ConsoleMaster": "mitmproxy"}
+"""What the summary calls a run, by the class of mitmproxy's master."""
 _REMEMBERED = 1024
 """Newest reports that are kept to be shown; the session keeps the same."""
 
@@ -52,6 +56,7 @@ class FlowReporter:
     def use(self, settings: options.Settings) -> None:
         """Goes on with other settings."""
         before, self._settings = self._settings, settings
+        self._desk.run_name = _TOOLS.get(type(ctx.master).__name__, LIVE)
         if before != settings:
             self._show_again(self._desk.use(_desk_settings(settings)))
 
@@ -176,9 +181,13 @@ class FlowReporter:
         """What the run has seen so far, in a few lines."""
         return self._desk.summary_text(over=False)
 
-    def count_other(self) -> None:
-        """Counts a flow that was not COS traffic."""
-        self._desk.count_other()
+    def count_other(self, host: str | None = None) -> None:
+        """Counts a flow that was not COS traffic, and who was asked in it."""
+        self._desk.count_other(host)
+
+    def note_devices(self, devices: DeviceTally) -> None:
+        """What came to be known of who is connected."""
+        self._desk.note_devices(devices)
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows of COS that have no report, and why, in a few plain words."""

@@ -44,6 +44,7 @@ from cos_inspect.proxy.exit_status import prepare_exit
 from cos_inspect.proxy.flow_batch import FlowBatch
 from cos_inspect.proxy.flow_recorder import take_tap_off
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot, length_is_known
+from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.memory import leave, take
@@ -441,7 +442,9 @@ class CosInspect(ConnectionHooks):
         opened = server is not None and self._memory.connections.add(server.id)
         found = snapshot.read(opened_connection=opened)
         if found is None:
-            self._reporting.count_other()
+            host = read_request(flow.request).host
+            self._memory.devices.other_flow(flow, host)
+            self._reporting.count_other(host)
             return
         self._reporting.report(flow, found, as_it_came=snapshot.holds_all, answer_changes=changes)
 

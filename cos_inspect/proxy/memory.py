@@ -9,6 +9,7 @@ from mitmproxy import ctx
 from mitmproxy.master import Master
 
 from cos_inspect.proxy.connection_tracker import ConnectionTracker
+from cos_inspect.proxy.device_tracker import DeviceTracker
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 
@@ -40,7 +41,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.reporting = FlowReporter()
-        self.connection_watch = ConnectionTracker(self.reporting.report_connection)
+        self.devices = DeviceTracker(self.reporting.note_devices)
+        self.connection_watch = ConnectionTracker(self.reporting.report_connection, self.devices)
         self.finished = Recent()
         self.connections = Recent()
         self.stopped: dict[str, FlowSnapshot | None] = {}

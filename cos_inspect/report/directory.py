@@ -23,7 +23,7 @@ import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
-from cos_inspect.model.summary import Summary, SummaryDelta, merged
+from cos_inspect.model.summary import RunSummary, Summary, SummaryDelta, merged
 from cos_inspect.report.folder import Folder, RefusedError, pieces, write_all
 from cos_inspect.report.sequence_file import SequenceFile
 
@@ -32,11 +32,14 @@ _BLOCK = 4096
 _MOST_GROWING = 8
 """Files to which lines are added that are kept open."""
 _FLOWS = "flows"
+_RUN = ".run"
+"""The number of the latest run."""
 _NUMBERED = re.compile(r"^(\d{6,18})_")
 _ROWS = re.compile(r"^rows-\d+\.js$")
 _NUMBER_OF_ROW = re.compile(rb"""^cosInspect\.row\('\{"n":(\d{1,18})\b""", re.MULTILINE)
 _NUMBER_OF_LINE = re.compile(rb'"sequence":(\d{1,18})\b')
-_LONGEST_NUMBER = 64
+_LONGEST_NUMBER = 18
+_LONGEST_MATCH = 64
 _REASONS = {
     errno.ENOSPC: "disk full",
     errno.EDQUOT: "disk quota reached",
@@ -223,7 +226,7 @@ class ReportDirectory:
                 found = [int(each) for each in number.findall(text)]
                 greatest = max([greatest, *found])
                 # A number that stands across two pieces is seen whole the next time.
-                rest = text[-_LONGEST_NUMBER:]
+                rest = text[-_LONGEST_MATCH:]
         finally:
             os.close(descriptor)
         return greatest
@@ -309,17 +312,29 @@ class ReportDirectory:
     def add_to_summary(self, tally: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
-        before = None
-        try:
-            content = self.read("summary.json")
-            if content is not None:
-                before = msgspec.json.decode(content, type=Summary)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            before = None
-        summary = merged(before, tally)
+        summary = merged(self._summary(), tally)
         readable = msgspec.json.format(encoded(summary), indent=2)
         self.write("summary.json", readable + b"\n")
         return summary
+
+    def begin_run(self, name: str, started: str | None) -> RunSummary:
+        """A run with a number of its own, which the summary does not know yet. To be called
+        holding the lock."""
+        last = (self.read(_RUN) or b"").strip()[:_LONGEST_NUMBER]
+        summary = self._summary()
+        runs = [run.id for run in summary.runs] if summary else []
+        run = RunSummary(
+            id=max([0, *runs, int(last) if last.isdigit() else 0]) + 1, name=name, started=started
+        )
+        self.write(_RUN, b"%d\n" % run.id)
+        return run
+
+    def _summary(self) -> Summary | None:
+        try:
+            content = self.read("summary.json")
+            return None if content is None else msgspec.json.decode(content, type=Summary)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
 
 
 def _whole_lines(descriptor: int) -> int:

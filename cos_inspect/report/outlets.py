@@ -63,6 +63,8 @@ class Outlets:
         self._directory = directory
         self._formats = frozenset(formats)
         self._sign = sign
+        self.run: int | None = None
+        """The number of the run that the reports belong to."""
         self.pages = PagesWriter(directory) if "html" in self._formats else None
         self.spool = JunitSpool(rule_checks) if "junit" in self._formats else None
 
@@ -72,7 +74,9 @@ class Outlets:
         for each in batch:
             each.failure = None
             try:
-                each.report = msgspec.structs.replace(each.report, sequence=each.sequence)
+                each.report = msgspec.structs.replace(
+                    each.report, sequence=each.sequence, run=self.run
+                )
                 content[id(each)] = encoded(each.report)
                 if self._formats & _OWN_FILES:
                     self._write_own_files(each, content[id(each)])

@@ -30,9 +30,12 @@ class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What the list, its filter, the time line and the drawing of a transfer need."""
 
     n: int
+    run: int | None = None
     verdict: Verdict
     started: str | None = None
     ms: float | None = None
+    wait: float | None = None
+    """Milliseconds until the answer began."""
     op: str
     method: str
     status: int | None = None
@@ -142,9 +145,11 @@ def row_of(report: FlowReport) -> Row:
     transfer = report.transfer
     return Row(
         n=report.sequence,
+        run=report.run,
         verdict=report.verdict,
         started=report.started,
         ms=report.timing.total_ms,
+        wait=report.timing.wait_ms,
         op=cos.operation,
         method=request.method,
         status=response.status if response else None,

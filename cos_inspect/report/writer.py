@@ -11,10 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
 from cos_inspect.report.junit import NO_CHECKS, RuleChecks
-from cos_inspect.report.writer_thread import Writing
+from cos_inspect.report.writer_thread import LIVE, Writing
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,14 @@ class ReportWriter:
         rule_checks: RuleChecks = NO_CHECKS,
         *,
         before: Writing | None = None,
+        run_name: str = LIVE,
     ) -> None:
-        """``rule_checks``: which checks a rule's findings belong to, for JUnit."""
+        """``rule_checks``: which checks a rule's findings belong to, for JUnit; ``run_name``:
+        what the summary calls the run."""
         self.path = path
         self._rule_checks = rule_checks
-        self._writing = Writing(path, formats, rule_checks, before)
+        self._run_name = run_name
+        self._writing = Writing(path, formats, rule_checks, before, run_name)
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
         self._is_full = False
@@ -95,11 +99,19 @@ class ReportWriter:
     def submit_connection(self, trouble: ConnectionFailureSummary) -> None:
         """For the summary: adds to what is known of its host, client and failure."""
         with self._writing.lock:
-            self._writing.connections.add_connection(trouble)
+            self._writing.met.add_connection(trouble)
 
-    def count_other(self) -> None:
-        """Counts a flow that was not COS traffic."""
+    def submit_devices(self, devices: DeviceTally) -> None:
+        """For the summary: what came to be known of who is connected."""
+        with self._writing.lock:
+            self._writing.met.devices.merge(devices)
+
+    def count_other(self, host: str | None = None) -> None:
+        """Counts a flow that was not COS traffic, and who was asked in it."""
         self._writing.others += 1
+        if host:
+            with self._writing.lock:
+                self._writing.met.add_other(host)
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows that have no report, and why: a few plain words that stand in the
@@ -120,7 +132,9 @@ class ReportWriter:
         revise what this one has written."""
         self.retire()
         before = self._writing if self._thread is not None else None
-        return ReportWriter(self.path, formats, self._rule_checks, before=before)
+        return ReportWriter(
+            self.path, formats, self._rule_checks, before=before, run_name=self._run_name
+        )
 
     def close(self) -> None:
         """Returns when everything submitted before is on disk, or is lost."""

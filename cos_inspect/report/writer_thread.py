@@ -9,15 +9,18 @@ from pathlib import Path
 
 import msgspec
 
+from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.flow_report import Verdict
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import (
     Lost,
+    RunSummary,
     SessionCounts,
     SessionSummary,
     Summary,
     SummaryDelta,
     TransferSummary,
+    count_host,
 )
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.junit import RuleChecks, add_suites
@@ -28,6 +31,8 @@ from cos_inspect.report.waiting import Waiting, name_of
 logger = logging.getLogger(__name__)
 
 FAULT = "fault of cos-inspect"
+LIVE = "live"
+"""What a run is called of which nothing else is known."""
 TOO_OLD = "too old to be revised"
 
 _MOST_WAITING = 10_000
@@ -58,6 +63,7 @@ class HandedOver(msgspec.Struct, frozen=True):
     """By ``name_of`` the report."""
     closed: SessionCounts
     told: SessionCounts
+    run: RunSummary | None = None
 
 
 def _new_written() -> SpillMap[Written]:
@@ -77,17 +83,24 @@ class Writing:
         formats: Sequence[str],
         rule_checks: RuleChecks,
         before: "Writing | None" = None,
+        run_name: str = LIVE,
     ) -> None:
-        """``before`` wrote to the same place and is closing: this one begins when that one
-        has ended, and may revise what it has written."""
+        """``run_name`` is what the summary calls the run. ``before`` wrote to the same place and
+        is closing: this one begins when that one has ended, and may revise what it has
+        written."""
         self._before = before
+        self._run_name = run_name
+        self._run_started = utc_text(time.time())
+        self._run: RunSummary | None = None
+        """Once the summary has it."""
         self.waiting = Waiting(_MOST_WAITING, _HEAVIEST)
         self.renewal: deque[SessionSummary] = deque(maxlen=1)
         self.over: deque[SessionSummary] = deque(maxlen=_MOST_SESSIONS)
-        self.connections = SummaryDelta()
+        self.met = SummaryDelta()
+        """Connections, devices and hosts, which no report tells of."""
         self.others = 0
         self.lock = threading.Lock()
-        """For ``connections`` and what is lost; held for moments only."""
+        """For ``met`` and what is lost; held for moments only."""
         self.closing = threading.Event()
         self.ended = threading.Event()
         """Nothing more will be written."""
@@ -164,11 +177,12 @@ class Writing:
         self._written.close()
         self._written = handed.written
         self._closed, self._counts_told = handed.closed, handed.told
+        self._run = handed.run
 
     def hand_over(self) -> HandedOver:
         """To be called when this has ended, and once."""
         written, self._written = self._written, _new_written()
-        return HandedOver(written, self._closed, self._counts_told)
+        return HandedOver(written, self._closed, self._counts_told, self._run)
 
     def _guarded_turn(self, *, is_closing: bool) -> None:
         try:
@@ -185,7 +199,7 @@ class Writing:
             self._lose_waiting()
             self._write_suites()
         if is_closing or time.monotonic() - self._summary_at >= _SUMMARY_SECONDS:
-            is_reached = self._renew_summary() and is_reached
+            is_reached = self._renew_summary(is_over=is_closing) and is_reached
             self._summary_at = time.monotonic()
         if is_reached and self.waiting.is_empty:
             self._trouble.end(self.lost().count)
@@ -205,7 +219,10 @@ class Writing:
         is_reached = True
         try:
             with self._directory.exclusively():
-                self._outlets.write(self._numbered(batch))
+                numbered = self._numbered(batch)
+                if numbered:
+                    self._outlets.run = self._begun().id
+                self._outlets.write(numbered)
         except OSError as error:
             is_reached = False
             for each in batch:
@@ -224,6 +241,12 @@ class Writing:
             self.waiting.settle(each)
             settled += 1
         return is_reached, settled
+
+    def _begun(self) -> RunSummary:
+        """The run, which the summary knows from then on. Under the directory's lock."""
+        if self._run is None:
+            self._run = self._directory.begin_run(self._run_name, self._run_started)
+        return self._run
 
     def _sign(self) -> None:
         if self._is_given_up:
@@ -273,25 +296,31 @@ class Writing:
         if count:
             logger.error("%d COS reports were not written to %s and are lost", count, self._path)
 
-    def _renew_summary(self) -> bool:
+    def _renew_summary(self, *, is_over: bool = False) -> bool:
         """Whether summary and pages say all that is known."""
         tally = self._tally
         self._take_sessions(tally)
         with self.lock:
-            connections, self.connections = self.connections, SummaryDelta()
-        for trouble in connections.connections:
+            met, self.met = self.met, SummaryDelta()
+        for trouble in met.connections:
             tally.add_connection(trouble)
+        tally.devices.merge(met.devices)
+        for host, number in met.other_hosts.items():
+            count_host(tally.other_hosts, host, number)
         others, lost = self.others, self.lost()
         counts = self._closed + self._current
         tally.session_counts = counts - self._counts_told
         tally.others = others - self._others_told
         tally.lost = lost.since(self._lost_told)
-        if not tally and self._whole is None:
+        is_ending = is_over and self._run is not None
+        if not tally and self._whole is None and not is_ending:
             return True
         pages = self._outlets.pages
         try:
             with self._directory.exclusively():
-                if tally:
+                if tally or is_ending:
+                    ended = utc_text(time.time()) if is_over else None
+                    tally.run = msgspec.structs.replace(self._begun(), ended=ended)
                     self._whole = self._directory.add_to_summary(tally)
                     self._tally, self._sessions, self._latest = SummaryDelta(), [], None
                     self._others_told, self._lost_told = others, lost

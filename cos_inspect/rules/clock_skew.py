@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cos_inspect.cos.clock import http_date
+from cos_inspect.cos.clock import http_date, iso_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.refusal import clocks_of
@@ -14,6 +14,8 @@ from cos_inspect.rules.rule import Rule
 _WARNING = 5 * 60
 _ERROR = 15 * 60
 """Seconds; COS refuses requests from 15 minutes on (error RequestTimeTooSkewed)."""
+_ROUNDING = 90
+"""Seconds by which SDKs let a signature begin early (cos-python-sdk-v5: 60)."""
 
 CLOCK_SKEW = Rule(
     id="clock-skew",
@@ -94,6 +96,39 @@ def clock_skew(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
             device,
             ", or its signature was made long before it was used." if reused else ".",
         )
+
+
+def device_clock(cos: CosExchange, findings: Sequence[Finding]) -> int | None:
+    """By how many seconds the device's clock is ahead of the recorder's, as far as one request
+    tells; 0: not more than rounding. None where nothing tells: a signature may have been made
+    long before it was used. ``findings`` are those of the exchange."""
+    for finding in findings:
+        if finding.rule != CLOCK_SKEW.id:
+            continue
+        seconds, proxy = finding.evidence["seconds"], finding.evidence.get("proxy_seconds", 0)
+        match finding.evidence["clock"]:
+            case "device":
+                return int(seconds)
+            case "device and proxy":
+                return int(seconds - proxy)
+            case "proxy":
+                return -int(seconds)
+    began = cos.exchange.timing.request_start
+    if began is None:
+        return None
+    headers = cos.request.headers
+    sent = http_date(headers.get("date"))
+    if sent is None:
+        sent = iso_date(headers.get("x-amz-date"))
+    if sent is not None:
+        apart = round(sent - began)
+        return 0 if abs(apart) <= 1 else apart
+    if cos.signed.place != "header" or cos.signed.start is None:
+        return None
+    apart = round(cos.signed.start - began)
+    if apart < -_ROUNDING:
+        return None
+    return max(0, apart) if apart != 1 else 0
 
 
 def _times(cos: CosExchange) -> _Times | None:

@@ -21,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Baseline = Baseline()
     keeps_findings: bool = False
     """Whether the outcome is to name all that was found, for a baseline."""
+    label: str | None = None
+    """What the summary calls the run."""
     jobs: int = 1
     quiet: bool = False
     keys: Mapping[str, str] = {}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.inspection.first_look import FirstLook, first_look, utc_text, verdict_of
-from cos_inspect.model.exchange import Change, Timing, known_moment
+from cos_inspect.inspection.first_look import FirstLook, first_look, verdict_of
+from cos_inspect.model.exchange import Change, Timing, known_moment, utc_text
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.rules.exchanges import CLOCK, HOST, Fields, check, error_xml, exchange, inspected

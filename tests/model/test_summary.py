@@ -2,10 +2,11 @@
 
 import msgspec
 
-from cos_inspect.model.flow_report import Check, Severity
+from cos_inspect.model.flow_report import Check, FlowReport, Severity
 from cos_inspect.model.summary import (
     ConnectionFailureSummary,
     Lost,
+    RunSummary,
     SessionCounts,
     SessionSummary,
     Summary,
@@ -165,3 +166,60 @@ def test_connections_and_transfers_that_went_wrong_are_counted_by_verdict() -> N
     summary = merged(summary, later)
     assert (summary.counts.transfers, summary.left_out) == ({"warning": 1}, 4)
     assert summary.counts.connections == {"error": 3}
+
+
+def _run(number: int, *reports: FlowReport, ended: str | None = None) -> SummaryDelta:
+    tally = SummaryDelta()
+    tally.run = RunSummary(id=number, name="analyze", started=None, ended=ended)
+    for report in reports:
+        tally.add(report)
+    return tally
+
+
+def test_runs_are_told_apart() -> None:
+    first = _run(1, flow_report(), flow_report(findings=[finding()]))
+    first.sessions = [SessionSummary(transfers=[_transfer("u", ["a"])])]
+    first.add_connection(_trouble())
+    second = _run(2, flow_report(), ended="2026-11-22T10:00:00.000Z")
+    second.sessions = [SessionSummary(transfers=[_transfer("u", ["a"])])]
+    second.add_connection(_trouble())
+    summary = merged(merged(merged(None, first), second), _run(1, flow_report()))
+    assert [(run.id, run.flows, run.verdict) for run in summary.runs] == [
+        (1, 3, {"ok": 2, "error": 1}),
+        (2, 1, {"ok": 1}),
+    ]
+    assert [run.ended for run in summary.runs] == [None, "2026-11-22T10:00:00.000Z"]
+    assert [each.run for each in summary.transfers] == [1, 2]
+    assert [(each.run, each.count) for each in summary.connections] == [(1, 1), (2, 1)]
+    assert [run.connections for run in summary.runs] == [{"error": 1}, {"error": 1}]
+    taken_back = _run(2)
+    taken_back.add_connection(_trouble(-1))
+    summary = merged(summary, taken_back)
+    assert [each.run for each in summary.connections] == [1]
+    assert summary.runs[1].connections == {}
+
+
+def _transfer(name: str, flows: list[str]) -> TransferSummary:
+    return TransferSummary(
+        kind="multipart-upload",
+        id=name,
+        bucket=None,
+        key=None,
+        state="completed",
+        size=None,
+        parts=1,
+        duration_ms=None,
+        verdict="ok",
+        findings=[],
+        flows=flows,
+    )
+
+
+def test_hosts_that_are_not_cos_are_counted_by_name_up_to_a_bound() -> None:
+    tally = SummaryDelta()
+    for number in range(150):
+        tally.add_other(f"h{number}.example.com")
+    tally.add_other("h0.example.com")
+    tally.others = 151
+    hosts = merged(None, tally).other_hosts
+    assert (len(hosts), hosts["h0.example.com"]) == (100, 2)
