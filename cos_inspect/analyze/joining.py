@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.reading import (
     OTHER,
     Identity,
@@ -152,6 +153,8 @@ class Joined(msgspec.Struct, kw_only=True):
     revisions: dict[int, str] = {}
     """For each shard a file of revisions by index."""
     lists: ListsState = msgspec.field(default_factory=ListsState)
+    judged: TransfersJudged = msgspec.field(default_factory=TransfersJudged)
+    """Of all transfers, also those that ``lists`` has no room for."""
     faults: list[str] = []
     """What could not be told together, in words."""
     overlaps: dict[int, dict[int, list[int]]] = {}
@@ -259,6 +262,8 @@ class _Joining:
                 self._give_up(name, joined, error)
             else:
                 lists.add(listing)
+                found = (transfer for _, transfer in listing.transfers)
+                joined.judged.add(found, self._settings)
         joined.lists = lists.state()
         return joined
 

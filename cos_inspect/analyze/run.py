@@ -20,6 +20,7 @@ from cos_inspect.analyze.joining import (
     merge_lists,
     partitions,
 )
+from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.progress import ReadingProgress, on_terminal
 from cos_inspect.analyze.reading import ShardRead
 from cos_inspect.analyze.shards import (
@@ -119,6 +120,7 @@ class _Joined(msgspec.Struct, frozen=True):
 
     counted: Counted
     session: SessionSummary
+    judged: TransfersJudged
     revisions: dict[int, list[str]]
     """Files for each shard."""
     shown: str
@@ -153,8 +155,11 @@ def _join(
             secret_ids[name] = secret_ids.get(name, 0) | flags
     shown = Path(folder) / "shown"
     said_once = count_said_once(reads, counted)
+    judged = TransfersJudged()
+    for each in joined:
+        judged.merge(each.judged)
     shown.write_bytes(packed(Shown(secret_ids, said_once)))
-    return _Joined(counted, merge_lists(joined).summary(), revisions, str(shown))
+    return _Joined(counted, merge_lists(joined).summary(), judged, revisions, str(shown))
 
 
 def _marks(
@@ -241,7 +246,7 @@ class _Writing:
         run = self._run.id if self._run else None
         for written in workers.write(_chunks(reads, first, self._joined, run, writes=writes)):
             self._add(written)
-        self._judge_transfers(outcome.session.transfers)
+        self._judge_transfers(self._joined.judged)
         try:
             self._finish()
         except OSError as error:
@@ -320,18 +325,13 @@ class _Writing:
                     self._pages.add(decoder.decode(encoded), encoded)
                 self._pages.flush()
 
-    def _judge_transfers(self, transfers: Sequence[TransferSummary]) -> None:
+    def _judge_transfers(self, judged: TransfersJudged) -> None:
         """Findings that stand on a flow as well were counted there."""
-        settings, outcome = self._settings, self.outcome
-        for transfer in transfers:
-            for finding in transfer.findings:
-                found = entry_of_transfer(transfer, finding)
-                if settings.keeps_findings:
-                    outcome.found[found] += 1
-                if settings.baseline.knows(found):
-                    outcome.known += 1
-                elif settings.fail_on and finding.severity.rank >= settings.fail_on.rank:
-                    outcome.failing += 1
+        outcome = self.outcome
+        outcome.found.update(judged.found)
+        outcome.known += judged.known
+        if self._settings.fail_on:
+            outcome.failing += judged.failing
 
     def _finish(self) -> None:
         directory, session = self._directory, self.outcome.session
@@ -375,6 +375,10 @@ class _Writing:
                 ),
             )
             suites.add(suite)
+        listed = TransfersJudged()
+        listed.add(transfers, self._settings)
+        failing = self._joined.judged.failing - listed.failing
+        suites.add_left_out(self.outcome.session.left_out, failing)
         suites.add_lost(self.outcome.lost)
         with directory.exclusively():
             junit.add_suites(directory, suites.content())

@@ -4,8 +4,9 @@ is counted."""
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from cos_inspect.inspection.transfer_summary import MOST_LISTED, Listing, ListsState
+from cos_inspect.inspection.transfer_summary import Listing, ListsState
 from cos_inspect.model.flow_report import VERDICT_RANKS
+from cos_inspect.model.summary import MOST_LISTED
 
 _MOST_HELD = 2 * MOST_LISTED
 

@@ -8,11 +8,13 @@ import msgspec
 from cos_inspect.inspection.second_look import revised, revision_of
 from cos_inspect.model.flow_report import VERDICT_RANKS, Check, Finding, FlowReport, Severity
 from cos_inspect.model.summary import (
+    MOST_LISTED,
     PartSummary,
     ReadBackSummary,
     RetryChain,
     SessionSummary,
     TransferSummary,
+    without_long_tables,
 )
 from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.registry import OF_TRANSFER
@@ -27,13 +29,6 @@ from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
 
 Clean = Callable[[Finding], Finding]
-
-MOST_LISTED = 10_000
-"""Transfers, and chains of retries, in the summary."""
-MOST_ROWS = 50_000
-"""Parts in all tables of the summary together."""
-MOST_FLOWS = 500_000
-"""Flows in all its lists."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -132,7 +127,7 @@ class Lists:
         own.transfers.sort(key=lambda each: (each[0], each[1].kind, each[1].id))
         own.retries.sort(key=lambda each: (each[0], each[1].id))
         return SessionSummary(
-            transfers=_without_long_tables([transfer for _, transfer in own.transfers]),
+            transfers=without_long_tables([transfer for _, transfer in own.transfers]),
             retries=[retry for _, retry in own.retries],
             read_back=own.read_backs,
             left_out=self._left_out,
@@ -145,24 +140,6 @@ class Lists:
 def _worst_first(listed: tuple[float, TransferSummary]) -> tuple[int, float, str, str]:
     started, transfer = listed
     return -VERDICT_RANKS[transfer.verdict], started, transfer.kind, transfer.id
-
-
-def _without_long_tables(transfers: list[TransferSummary]) -> list[TransferSummary]:
-    """The tables of parts, and lists of flows, of the last transfers are left out once there
-    are too many."""
-    rows = flows = 0
-    found = []
-    for transfer in transfers:
-        rows += len(transfer.part_table)
-        flows += len(transfer.flows)
-        if rows > MOST_ROWS or flows > MOST_FLOWS:
-            transfer = msgspec.structs.replace(  # noqa: PLW2901
-                transfer,
-                part_table=transfer.part_table if rows <= MOST_ROWS else [],
-                flows=transfer.flows if flows <= MOST_FLOWS else [],
-            )
-        found.append(transfer)
-    return found
 
 
 def list_history(

@@ -1,12 +1,19 @@
 """The overview of all flows in a report directory."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import msgspec
 
 from cos_inspect.model.devices import DeviceSummary, DeviceTally, with_connections
-from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity, Verdict
+from cos_inspect.model.flow_report import (
+    VERDICT_RANKS,
+    Check,
+    Finding,
+    FlowReport,
+    Severity,
+    Verdict,
+)
 from cos_inspect.model.statistics import Statistics, StatisticsRow
 
 _MOST_NAMES = 1000
@@ -17,6 +24,12 @@ _MOST_FLOWS = 20
 """The latest flows that are named with a connection's trouble."""
 _MOST_RUNS = 1000
 _MOST_OTHER_HOSTS = 100
+MOST_LISTED = 10_000
+"""Transfers, and chains of retries, in the summary."""
+MOST_ROWS = 50_000
+"""Parts in all tables of the summary together."""
+MOST_NAMED = 500_000
+"""Flows in all its lists."""
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -257,10 +270,22 @@ class Summary(msgspec.Struct, kw_only=True):
     together is not known."""
 
 
-class SummaryDelta:
-    """Counts flows as they come; what was counted is handed on as a delta."""
+class Unlisted(msgspec.Struct, frozen=True):
+    """How many of what a run that goes on says the summary had no room for. The run says it
+    again, so that it is counted once."""
 
-    def __init__(self) -> None:
+    transfers: int = 0
+    retries: int = 0
+
+
+class SummaryDelta:
+    """Counts flows as they come; what was counted is handed on as a delta. ``unlisted``: of the
+    last session that was told, where this one takes its place."""
+
+    def __init__(self, unlisted: Unlisted | None = None) -> None:
+        self.unlisted = unlisted or Unlisted()
+        self.unlisted_now = self.unlisted
+        """The same once it is told."""
         self.counts = Counts()
         self.statistics = Statistics()
         self.devices = DeviceTally()
@@ -371,28 +396,87 @@ def _index_of(
     return None
 
 
-def _replace_session(summary: Summary, session: SessionSummary, run: int | None) -> None:
-    """Puts what a run says now in the place of what it said before; other runs' stay."""
+def _replace_session(summary: Summary, session: SessionSummary, run: int | None) -> SessionSummary:
+    """Puts what a run says now in the place of what it said before; other runs' stay. What was
+    put there."""
     told: dict[tuple[str, str], set[str]] = {}
     for item in session.transfers:
         told.setdefault((item.kind, item.id), set()).update(item.flows)
+    put = SessionSummary(
+        transfers=_of_run(session.transfers, run),
+        retries=_of_run(session.retries, run),
+        read_back=_of_run(session.read_back, run),
+    )
     summary.transfers = [
         item for item in summary.transfers if item.run != run or not _is_told_anew(item, told)
-    ] + _of_run(session.transfers, run)
+    ] + put.transfers
     tried = {flow for chain in session.retries for flow in chain.flows}
     summary.retries = [
         chain for chain in summary.retries if chain.run != run or tried.isdisjoint(chain.flows)
-    ] + _of_run(session.retries, run)
+    ] + put.retries
     written = {item.write for item in session.read_back}
     summary.read_back = [
         item for item in summary.read_back if item.run != run or item.write not in written
-    ] + _of_run(session.read_back, run)
+    ] + put.read_back
+    return put
 
 
 def _of_run[T: msgspec.Struct](items: list[T], run: int | None) -> list[T]:
     if run is None:
         return items
     return [msgspec.structs.replace(item, run=run) for item in items]
+
+
+def _add_sessions(summary: Summary, tally: SummaryDelta, run: int | None) -> None:
+    """Bounds the lists, however many runs have added to them; what goes is counted."""
+    if not tally.sessions:
+        return
+    # Another file may have taken the place of the one in which they were counted.
+    summary.left_out = max(0, summary.left_out - tally.unlisted.transfers)
+    summary.retries_left_out = max(0, summary.retries_left_out - tally.unlisted.retries)
+    last = SessionSummary()
+    for session in tally.sessions:
+        last = _replace_session(summary, session, run)
+    summary.transfers, dropped = _worst(summary.transfers, lambda item: VERDICT_RANKS[item.verdict])
+    summary.retries, dropped_retries = _worst(summary.retries, lambda item: not item.succeeded)
+    summary.read_back, _ = _worst(summary.read_back, lambda item: not item.same)
+    summary.transfers = without_long_tables(summary.transfers)
+    summary.left_out += len(dropped)
+    summary.retries_left_out += len(dropped_retries)
+    tally.unlisted_now = Unlisted(_of(last.transfers, dropped), _of(last.retries, dropped_retries))
+
+
+def _worst[T](items: list[T], badness: Callable[[T], int]) -> tuple[list[T], list[T]]:
+    """As many as are listed, in their order, and the others: of the same badness the oldest."""
+    if len(items) <= MOST_LISTED:
+        return items, []
+    ranked = sorted(range(len(items)), key=lambda index: (badness(items[index]), index))
+    out = set(ranked[: len(items) - MOST_LISTED])
+    kept = [item for index, item in enumerate(items) if index not in out]
+    return kept, [items[index] for index in sorted(out)]
+
+
+def _of[T](items: Iterable[T], among: Iterable[T]) -> int:
+    ids = set(map(id, items))
+    return sum(id(item) in ids for item in among)
+
+
+def without_long_tables(transfers: list[TransferSummary]) -> list[TransferSummary]:
+    """The tables of parts, and lists of flows, of the last transfers are left out once there
+    are too many."""
+    rows = flows = 0
+    found = []
+    for transfer in transfers:
+        rows += len(transfer.part_table)
+        flows += len(transfer.flows)
+        if rows > MOST_ROWS or flows > MOST_NAMED:
+            transfer = msgspec.structs.replace(  # noqa: PLW2901
+                transfer,
+                part_table=transfer.part_table if rows <= MOST_ROWS else [],
+                flows=transfer.flows if flows <= MOST_NAMED else [],
+            )
+        found.append(transfer)
+    return found
 
 
 def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) -> bool:
@@ -417,8 +501,7 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
         added: dict[str, Any] = getattr(tally.counts, name)
         for key, number in added.items():
             _count(into, key, number)
-    for session in tally.sessions:
-        _replace_session(summary, session, run)
+    _add_sessions(summary, tally, run)
     counts = tally.session_counts
     summary.left_out += counts.left_out
     summary.retries_left_out += counts.retries_left_out
@@ -438,6 +521,12 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
     summary.devices = with_connections(devices, summary.connections)
     if tally.run is not None:
         _add_run(summary, tally, tally.run)
+    for name in Counts.__struct_fields__:
+        counted = getattr(summary.counts, name)
+        if isinstance(counted, dict):
+            # Rules come out of sets, whose order is another one in each process.
+            setattr(summary.counts, name, dict(sorted(counted.items())))
+    summary.lost.reasons = dict(sorted(summary.lost.reasons.items()))
     return summary
 
 

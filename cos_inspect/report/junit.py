@@ -87,6 +87,18 @@ def transfer_suite(
     )
 
 
+def left_out_suite(transfers: int, failing: int) -> bytes:
+    """The ``<testsuite>`` of transfers that have none of their own, since the list holds the
+    worst alone; ``failing``: how many of them, or findings of theirs, count as failures."""
+    said = f"{transfers} transfers are not listed, {failing} of them are as bad as what fails"
+    failure = f'<failure type="left-out" message={_attribute(said)}/>' if failing else ""
+    case = _case("cos.left-out", "transfers beyond the list", failure)
+    return (
+        f'  <testsuite name="transfers that are not listed" tests="1" failures="{bool(failing):d}"'
+        f' errors="0" skipped="0" time="0.000">\n    {case}\n  </testsuite>\n'
+    ).encode()
+
+
 def lost_suite(lost: Lost) -> bytes:
     """The ``<testsuite>`` of flows without a report: an error for each reason, for nobody
     knows what the reports would have said."""

@@ -15,7 +15,13 @@ import msgspec
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.folder import pieces, write_all
-from cos_inspect.report.junit import RuleChecks, flow_suite, lost_suite, transfer_suite
+from cos_inspect.report.junit import (
+    RuleChecks,
+    flow_suite,
+    left_out_suite,
+    lost_suite,
+    transfer_suite,
+)
 
 
 class _Unnamed:
@@ -60,6 +66,11 @@ class SuiteSpool:
         """A suite of lost reports, where there are any."""
         if lost.count:
             self.add(lost_suite(lost))
+
+    def add_left_out(self, transfers: int, failing: int) -> None:
+        """A suite of transfers that are not listed, where there are any."""
+        if transfers:
+            self.add(left_out_suite(transfers, failing))
 
     def content(self) -> Iterator[bytes]:
         """All of them, in pieces of any size."""

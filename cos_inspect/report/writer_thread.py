@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -113,6 +113,8 @@ class Writing:
         """Flows on disk, which may be revised."""
         self._transfers: list[TransferSummary] = []
         """Of sessions that are over; for JUnit."""
+        self._left_out: Counter[str] = Counter()
+        """Those that are not listed, by verdict."""
         self._sessions: list[SessionSummary] = []
         self._latest: SessionSummary | None = None
         """What the summary does not say yet: of sessions that are over, and the last word of
@@ -322,7 +324,10 @@ class Writing:
                     ended = utc_text(time.time()) if is_over else None
                     tally.run = msgspec.structs.replace(self._begun(), ended=ended)
                     self._whole = self._directory.add_to_summary(tally)
-                    self._tally, self._sessions, self._latest = SummaryDelta(), [], None
+                    # A session that is over is not told again.
+                    goes_on = self._latest is not None or not tally.sessions
+                    unlisted = tally.unlisted_now if goes_on else None
+                    self._tally, self._sessions, self._latest = SummaryDelta(unlisted), [], None
                     self._others_told, self._lost_told = others, lost
                     self._counts_told = counts
                 if pages is not None and self._whole is not None:
@@ -339,6 +344,8 @@ class Writing:
             session = self.over.popleft()
             self._sessions.append(session)
             self._transfers += session.transfers
+            self._left_out.update(session.verdicts)
+            self._left_out.subtract(each.verdict for each in session.transfers)
             self._closed += SessionCounts.of(session)
             self._latest, self._current = None, SessionCounts()
         if self.renewal:
@@ -359,6 +366,7 @@ class Writing:
         try:
             # Under the lock they are copied only.
             spool.put_suites(suites, self._transfers, self._sign)
+            suites.add_left_out(self._left_out.total(), self._left_out["error"])
             suites.add_lost(lost)
             with self._directory.exclusively():
                 add_suites(self._directory, suites.content())

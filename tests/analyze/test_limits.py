@@ -16,12 +16,14 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
 from mitmproxy import http
 
 import cos_inspect
+from cos_inspect.analyze.run import Outcome, analyze
 from cos_inspect.captures.captured_flow import Remarks
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
@@ -29,7 +31,11 @@ from cos_inspect.inspection import transfer_summary
 from cos_inspect.inspection.first_look import first_look
 from cos_inspect.inspection.session import Bounds, Session
 from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.flow_report import Severity
+from cos_inspect.report.baseline import Baseline
+from cos_inspect.settings.analysis_settings import Settings
 from cos_inspect.transfers.limits import Limits
+from tests.analyze import stories
 from tests.analyze.stories import Found
 from tests.analyze.test_any_split import (
     ALL_BAD,
@@ -84,9 +90,9 @@ NAMES = {
     "cos_inspect.model.exchange._LATEST": "the last year that can be printed",
     "cos_inspect.inspection.explain._LONGEST": "how much of a text is read",
     "cos_inspect.inspection.redaction._SHORTEST_SECRET": "what is masked",
-    "cos_inspect.inspection.transfer_summary.MOST_LISTED": "how many are listed; has its own test",
-    "cos_inspect.inspection.transfer_summary.MOST_ROWS": "how many are listed; has its own test",
-    "cos_inspect.inspection.transfer_summary.MOST_FLOWS": "how many are listed; has its own test",
+    "cos_inspect.model.summary.MOST_LISTED": "how many are listed; has its own test",
+    "cos_inspect.model.summary.MOST_ROWS": "how many are listed; has its own test",
+    "cos_inspect.model.summary.MOST_NAMED": "how many are listed; has its own test",
     "cos_inspect.model.summary._MOST_NAMES": "others are counted together",
     "cos_inspect.model.summary._MOST_CONNECTIONS": "others are counted together",
     "cos_inspect.model.summary._MOST_FLOWS": "how many are listed",
@@ -218,6 +224,34 @@ def test_lists_hold_the_worst_and_say_how_many_they_do_not(
         assert summary["counts"] == whole["counts"]
     wrong = Counter(each["verdict"] for each in whole["transfers"] if each["verdict"] != "ok")
     assert whole["counts"]["transfers"] == wrong
+
+
+def test_what_is_not_listed_fails_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uploads that are wrong, of which one is listed: the others are in no baseline."""
+    wrong = [stories.abandoned(number, bad=True, at=float(number)) for number in range(4)]
+    captures = saved(tmp_path, [[flow for story in wrong for flow in story.flows]])
+    monkeypatch.setattr(transfer_summary.Lists.__init__, "__defaults__", (1,))
+
+    def outcome(**more: Any) -> Outcome:
+        chosen = Settings(report_dir=tmp_path / "r", formats=("junit",), quiet=True, **more)
+        chosen = msgspec.structs.replace(chosen, fail_on=Severity.NOTICE)
+        return analyze(list(map(str, captures)), chosen, print, print)
+
+    alone = outcome(keeps_findings=True)
+    known = {entry for entry in alone.found if entry.rule == "multipart-abandoned"}
+    assert len(known) == 4
+    assert alone.session.left_out == 3
+    others = [entry for entry in alone.found if entry not in known]
+    (listed,) = alone.session.transfers
+    first = {entry for entry in known if entry.key == listed.key}
+    assert outcome(baseline=Baseline([*others, *first])).failing == 3
+    root = ElementTree.parse(tmp_path / "r" / "junit.xml").getroot()
+    (last,) = root.findall("testsuite[@name='transfers that are not listed']")[-1:]
+    assert last.get("failures") == "1"
+    assert "3 transfers are not listed" in ElementTree.tostring(last, "unicode")
+    assert outcome(baseline=Baseline([*others, *known])).failing == 0
 
 
 def live(flows: Sequence[http.HTTPFlow], folder: Path, session: Session) -> Run:

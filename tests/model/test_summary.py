@@ -1,11 +1,14 @@
 """Counting flows, and adding one run's counts to another's."""
 
 import msgspec
+import pytest
 
+from cos_inspect.model import summary as summary_of_runs
 from cos_inspect.model.flow_report import Check, FlowReport, Severity
 from cos_inspect.model.summary import (
     ConnectionFailureSummary,
     Lost,
+    RetryChain,
     RunSummary,
     SessionCounts,
     SessionSummary,
@@ -223,3 +226,63 @@ def test_hosts_that_are_not_cos_are_counted_by_name_up_to_a_bound() -> None:
     tally.others = 151
     hosts = merged(None, tally).other_hosts
     assert (len(hosts), hosts["h0.example.com"]) == (100, 2)
+
+
+def _listed(name: str, *, wrong: bool = False) -> TransferSummary:
+    return TransferSummary.judged(
+        kind="multipart-upload",
+        id=name,
+        bucket="b",
+        key="k",
+        state="completed",
+        size=1,
+        parts=1,
+        duration_ms=1.0,
+        findings=[finding()] if wrong else [],
+        flows=[f"flow-{name}"],
+    )
+
+
+def test_the_list_is_bounded_however_many_runs_add_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary_of_runs, "MOST_LISTED", 5)
+    summary = None
+    for run in range(4):
+        tally = SummaryDelta()
+        session = SessionSummary(
+            transfers=[_listed(f"{run}-{number}", wrong=number == 1) for number in range(3)],
+            retries=[
+                RetryChain(id=f"{run}-{number}", flows=[f"r-{run}-{number}"], causes=[])
+                for number in range(2)
+            ],
+        )
+        tally.sessions, tally.session_counts = [session], SessionCounts.of(session)
+        summary = merged(summary, tally)
+    assert summary is not None
+    # The worst, and of the same badness the latest.
+    assert [each.id for each in summary.transfers] == ["0-1", "1-1", "2-1", "3-1", "3-2"]
+    assert (summary.left_out, summary.retries_left_out) == (12 - 5, 8 - 5)
+
+
+def test_what_a_run_says_again_is_left_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary_of_runs, "MOST_LISTED", 3)
+    before = SummaryDelta()
+    before.sessions = [SessionSummary(transfers=[_listed("old", wrong=True)])]
+    summary = merged(None, before)
+    unlisted = None
+    for count in (2, 4, 6):
+        tally = SummaryDelta(unlisted)
+        tally.sessions = [SessionSummary(transfers=[_listed(str(n)) for n in range(count)])]
+        summary = merged(summary, tally)
+        unlisted = tally.unlisted_now
+        assert len(summary.transfers) + summary.left_out == 1 + count
+        assert summary.transfers[0].id == "old"
+
+
+def test_counts_stand_in_the_order_of_their_names() -> None:
+    tally = SummaryDelta()
+    tally.add(flow_report(findings=[finding(rule) for rule in ("b", "c", "a")]))
+    tally.lost.add("no room")
+    tally.lost.add("disk full")
+    summary = merged(None, tally)
+    assert [*summary.counts.rule] == ["a", "b", "c"]
+    assert [*summary.lost.reasons] == ["disk full", "no room"]

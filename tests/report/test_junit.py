@@ -8,7 +8,13 @@ import pytest
 from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.junit import add_suites, flow_suite, lost_suite, transfer_suite
+from cos_inspect.report.junit import (
+    add_suites,
+    flow_suite,
+    left_out_suite,
+    lost_suite,
+    transfer_suite,
+)
 from cos_inspect.report.junit_spool import JunitSpool, SuiteSpool
 from cos_inspect.rules.registry import CHECKS_OF_RULES
 from tests.report.build import finding, flow_report, healed_try
@@ -159,3 +165,14 @@ def test_healed_tries_come_last() -> None:
     assert [name[:6] for name in names] == ["000002", "000001"]
     assert names[1].endswith("(a later try came through)")
     assert written[1].get("failures") == "1"
+
+
+@pytest.mark.parametrize(("failing", "failures"), [(0, "0"), (2, "1")])
+def test_transfers_that_are_not_listed_have_a_suite_together(failing: int, failures: str) -> None:
+    suite = ElementTree.fromstring(left_out_suite(7, failing))
+    assert (suite.get("tests"), suite.get("failures")) == ("1", failures)
+    assert [each.get("message") for each in suite.iter("failure")] == (
+        [f"7 transfers are not listed, {failing} of them are as bad as what fails"]
+        if failing
+        else []
+    )
