@@ -110,6 +110,19 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
         return response is not None and response.status >= 400 and self.from_cos
 
     @property
+    def signature_accepted(self) -> bool:
+        """COS took the signature, for certain: it did what was asked, or refused it for something
+        that it looks at only afterwards. A bucket that does not exist is told before."""
+        if self.signed.scheme == "none" or not self.from_cos:
+            return False
+        if self.succeeded or self.status == 304:
+            return True
+        code = self.error.code if self.error else None
+        if self.status == 404:
+            return code is not None and code != "NoSuchBucket"
+        return self.status in (409, 412, 416)
+
+    @property
     def contexts(self) -> frozenset[str]:
         """What bears on the meaning of an error code, in the words of the error table."""
         found: set[str] = {self.endpoint.family}
@@ -122,6 +135,8 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
         if self.error is not None and self.error.is_website_page:
             # A website under a domain of its owner's is told by this alone.
             found.add("website")
+        if self.error is not None and self.error.code is not None:
+            found.add("named")
         return frozenset(found)
 
     @property

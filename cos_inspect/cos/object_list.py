@@ -10,6 +10,7 @@ LIST_SAMPLE = 1024 * 1024
 _MOST_OBJECTS = 1000
 """COS documents, page 436/7734."""
 _MAX_FIELD = 4096
+_FIELDS = frozenset(("Key", "ETag", "Size", "LastModified"))
 
 
 class ListedObject(NamedTuple):
@@ -18,10 +19,12 @@ class ListedObject(NamedTuple):
     """As told."""
     size: int | None
     """Bytes."""
+    last_modified: str = ""
+    """As told, in ISO 8601."""
 
 
 class _Walk:
-    """Parser target that keeps key, ETag and size of each ``Contents``."""
+    """Parser target that keeps key, ETag, size and time of each ``Contents``."""
 
     def __init__(self) -> None:
         self._path: list[str] = []
@@ -36,7 +39,7 @@ class _Walk:
 
     def data(self, data: str) -> None:
         path = self._path
-        if len(path) == 3 and path[1] == "Contents" and path[2] in ("Key", "ETag", "Size"):
+        if len(path) == 3 and path[1] == "Contents" and path[2] in _FIELDS:
             self._fields[path[2]] = (self._fields.get(path[2], "") + data)[:_MAX_FIELD]
         elif path[1:] == ["EncodingType"]:
             self.encoding += data[:_MAX_FIELD]
@@ -48,6 +51,7 @@ class _Walk:
                     self._fields.get("Key", ""),
                     self._fields.get("ETag", "").strip(),
                     whole_number(self._fields.get("Size", "")),
+                    self._fields.get("LastModified", "").strip(),
                 )
             )
         self._path.pop()

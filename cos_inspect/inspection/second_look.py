@@ -10,16 +10,18 @@ from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
 from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.tracing import NOT_FROM_COS
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
 from cos_inspect.transfers.history import History
 from cos_inspect.transfers.invalid_part import part_trouble
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import judge_complete, unheard_complete
+from cos_inspect.transfers.multipart_verdict import judge_complete
 from cos_inspect.transfers.objects import CopyVerdict, read_after_write
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.ranges import transfer_id, version_name
 from cos_inspect.transfers.retries import Place
+from cos_inspect.transfers.unheard import unheard_complete, why_gone, words_of_open
 
 CLOCK_RULES = frozenset(
     {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
@@ -27,10 +29,10 @@ CLOCK_RULES = frozenset(
 """Findings that are no more than notices once the SDK has corrected its clock."""
 _MOST_TRIES = 20
 _CLOCK = "The SDK then corrected its clock and succeeded."
-_FAILURES = (ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id, CONNECTION_FAILED.id)
+_FAILURES = (ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id, CONNECTION_FAILED.id, NOT_FROM_COS.id)
 _COMPLETED = (
-    "The upload was completed all the same: a later HEAD or GET shows the object with the size or"
-    " CRC-64 of its parts."
+    "The upload was completed all the same: a later HEAD, GET or list shows the object that its"
+    " parts make."
 )
 
 
@@ -129,6 +131,10 @@ def _of_upload(
         trouble = part_trouble(upload, complete)
         if trouble is not None:
             revision.details = dict.fromkeys((ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id), trouble)
+    words = words_of_open(upload, history.content).get(seen.flow_id)
+    words = words or why_gone(upload, seen.flow_id, seen.started)
+    if words is not None:
+        revision.details |= dict.fromkeys(_FAILURES, words)
     unheard = unheard_complete(upload, history.content)
     if unheard is None:
         return

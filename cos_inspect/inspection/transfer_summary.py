@@ -27,6 +27,7 @@ from cos_inspect.transfers.objects import read_backs
 from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
+from cos_inspect.transfers.unheard import unheard_complete
 
 Clean = Callable[[Finding], Finding]
 
@@ -178,6 +179,12 @@ class _Sums:
         self._over = over
         self._is_whole = is_whole
         self._replaced = history.replaced()
+        self._other_bodies = {
+            chain.flows[-1]: found
+            for tries in history.tries.values()
+            for chain in tries.chains
+            for found in rules.retry_body_differs(chain)
+        }
 
     def transfers(self) -> Iterator[tuple[float, TransferSummary]]:
         history = self._history
@@ -219,7 +226,7 @@ class _Sums:
         over = self._over and (self._is_whole or upload.was_begun)
         content = self._history.content
         account = multipart_verdict.account_of(upload, content, over=over)
-        unheard = multipart_verdict.unheard_complete(upload, content)
+        unheard = unheard_complete(upload, content)
         checks: list[Check] = []
         findings: list[Finding] = []
         judged = multipart_verdict.deciding_complete(upload)
@@ -269,6 +276,12 @@ class _Sums:
     ) -> tuple[float, TransferSummary]:
         findings = [self._clean(finding) for finding in own if finding.rule not in self._ignore]
         slow: Counter[str] = Counter()
+        if rules.RETRY_BODY_DIFFERS.id not in self._ignore:
+            findings += [
+                self._clean(self._other_bodies[flow])
+                for flow in account.flows
+                if flow in self._other_bodies and flow not in account.replaced
+            ]
         for flow in account.flows if self._notes else ():
             note = self._notes.get(flow)
             if note is None:

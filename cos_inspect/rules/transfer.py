@@ -9,13 +9,14 @@ from cos_inspect.rules.rule import Rule
 from cos_inspect.transfers.account import Comparison
 from cos_inspect.transfers.appends import AppendVerdict
 from cos_inspect.transfers.multipart import Upload
-from cos_inspect.transfers.multipart_verdict import CompleteVerdict, Unheard, part_problem
+from cos_inspect.transfers.multipart_verdict import CompleteVerdict, part_problem
 from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
 from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness, judge_pace
 from cos_inspect.transfers.pieces import Coverage
 from cos_inspect.transfers.ranges import GAP, Change
 from cos_inspect.transfers.retries import Chain
+from cos_inspect.transfers.unheard import Unheard
 
 _MOST_NAMED = 20
 

@@ -16,12 +16,12 @@ import msgspec
 from cos_inspect.transfers.appends import Log
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Step, Upload
-from cos_inspect.transfers.multipart_verdict import Unheard, unheard_complete
 from cos_inspect.transfers.objects import Content, Copy, Listing, Sight, sight_of, sight_of_listing
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
 from cos_inspect.transfers.pieces import piece_of
 from cos_inspect.transfers.ranges import Head, Reading, better_head, version_name
 from cos_inspect.transfers.retries import MARKED_PAUSE, Place, Tries, try_of
+from cos_inspect.transfers.unheard import Unheard, unheard_complete, words_of_open
 
 _LONGEST_ID = 128
 
@@ -78,7 +78,7 @@ class History(msgspec.Struct, kw_only=True):
         if seen.key is not None:
             if seen.operation == "AppendObject":
                 touched |= self._add_to_log(seen, limits, judge=judge)
-            if seen.describes_object or writes_object(seen.operation):
+            if seen.describes_object or seen.finds_nothing or writes_object(seen.operation):
                 touched |= self._add_to_content(seen, limits, judge=judge)
             if seen.operation == "GetObject" and piece_of(seen) is not None:
                 touched |= self._add_to_reading(seen, marks, limits, judge=judge)
@@ -117,7 +117,7 @@ class History(msgspec.Struct, kw_only=True):
         facts = self.content.facts
         self._count(facts, self.content.add(sight_of_listing(listing), limits))
         self.last = max(self.last, listing.ended)
-        return {flow for upload in uploads for flow in _told_by(self._unheard_of(upload))}
+        return {flow for upload in uploads for flow in self._told(upload)}
 
     def _count(self, before: int, dropped: int) -> None:
         self.facts += self.content.facts - before
@@ -184,7 +184,7 @@ class History(msgspec.Struct, kw_only=True):
         if upload is None:
             self.expect_upload(seen, {})
             upload = self.uploads[seen.upload_id]
-        was = self._unheard_of(upload) if judge else None
+        was = self._said(upload) if judge else None
         before = upload.facts
         self.left_out += not upload.add(seen, limits)
         self.facts += upload.facts - before
@@ -196,7 +196,10 @@ class History(msgspec.Struct, kw_only=True):
             touched |= upload.completes.keys()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
-        now = self._unheard_of(upload)
+        if seen.operation in ("AbortMultipartUpload", "CompleteMultipartUpload") and seen.succeeded:
+            # Of those that came too late it is known now why the upload is gone.
+            touched |= {flow for flow in _flows_of(upload) if flow in upload.gone_flows}
+        now = self._said(upload)
         return touched if was == now else touched | _told_by(was) | _told_by(now)
 
     def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
@@ -236,14 +239,14 @@ class History(msgspec.Struct, kw_only=True):
         before = content.facts
         self._count(before, content.add(sight, limits))
         touched: set[str] = set()
-        if sight.kind == "read":
-            touched = self._learn(sight, limits, judge=judge)
-            if judge:
-                for upload in self.uploads.values():
-                    touched |= _told_by(self._unheard_of(upload))
+        if judge:
+            for upload in self.uploads.values():
+                touched |= self._told(upload)
+        if not sight.is_write:
+            touched |= self._learn(sight, limits, judge=judge)
             touched |= self._tell_log(sight, limits, judge=judge)
         elif judge:
-            touched = {
+            touched |= {
                 read.flow_id for read in content.sights.values() if read.ended >= sight.started
             }
         if judge and content.copies:
@@ -327,8 +330,14 @@ class History(msgspec.Struct, kw_only=True):
         self.left_out += sum(tries.facts for tries in dropped if tries.any_failed)
         self.tries = kept
 
-    def _unheard_of(self, upload: Upload) -> Unheard | None:
-        return unheard_complete(upload, self.content) if upload.completes else None
+    def _said(self, upload: Upload) -> "_Said":
+        """What is said of Completes of which nobody heard how they ended."""
+        if not upload.is_open:
+            return None, {}
+        return unheard_complete(upload, self.content), words_of_open(upload, self.content)
+
+    def _told(self, upload: Upload) -> set[str]:
+        return _told_by(self._said(upload))
 
     def _shown_id(self, upload_id: str) -> str:
         if len(upload_id) <= _LONGEST_ID:
@@ -360,9 +369,15 @@ def _said_of(place: Place) -> tuple[object, ...]:
     return place.attempt, place.is_last, place.chain.id, place.is_corrected, place.is_healed
 
 
-def _told_by(unheard: Unheard | None) -> set[str]:
-    """The flows of which something else is said where a Complete worked unheard."""
-    return set() if unheard is None else {*unheard.lost, *unheard.gone}
+_Said = tuple[Unheard | None, dict[str, str]]
+
+
+def _told_by(said: _Said | None) -> set[str]:
+    """The flows of which something else is said where a Complete may have worked unheard."""
+    if said is None:
+        return set()
+    unheard, words = said
+    return words.keys() | (set() if unheard is None else {*unheard.lost, *unheard.gone})
 
 
 def _flows_of(upload: Upload) -> set[str]:

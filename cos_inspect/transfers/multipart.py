@@ -29,6 +29,8 @@ class PartTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """It was under way when the recording ended."""
     sent: int = 0
     size: int | None = None
+    announced: int | None = None
+    """Content-Length, where the bytes themselves were not kept; COS takes no other number."""
     md5: str | None = None
     crc64: int | None = None
     """Of the bytes that passed; of a copied part as COS told."""
@@ -156,6 +158,16 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         return self._begun
 
     @property
+    def gone_flows(self) -> set[str]:
+        """Those that were told that there is no such upload."""
+        return {
+            each.flow_id
+            for group in (self.completes, self.steps)
+            for each in group.values()
+            if each.error_code == "NoSuchUpload"
+        }
+
+    @property
     def was_begun(self) -> bool:
         """Whether its beginning was seen, so that nothing came before it."""
         return any(
@@ -209,6 +221,7 @@ def _part_try(seen: Observation) -> PartTry:
         stopped=seen.stopped,
         sent=seen.sent_size or 0,
         size=size,
+        announced=seen.announced if size is None and not copied else None,
         md5=seen.md5,
         crc64=crc64,
         etag=(seen.result_etag or seen.etag) if seen.succeeded else None,

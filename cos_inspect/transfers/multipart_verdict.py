@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 from cos_inspect.cos.header_values import read_etag
-from cos_inspect.digests import combine_crc64
 from cos_inspect.transfers.account import (
     Account,
     Comparison,
@@ -21,9 +20,11 @@ from cos_inspect.transfers.account import (
     compared,
     skipped,
 )
-from cos_inspect.transfers.multipart import GONE, CompleteTry, PartTry, Upload
-from cos_inspect.transfers.objects import Content, Sight
+from cos_inspect.transfers.multipart import CompleteTry, PartTry, Upload
+from cos_inspect.transfers.objects import Content
 from cos_inspect.transfers.observation import plain_etag
+from cos_inspect.transfers.stored_parts import joined, stored_part
+from cos_inspect.transfers.unheard import is_aborted, refutation_of, unheard_complete
 
 SMALLEST_PART = 1024 * 1024
 LARGEST_PART = 5 * 1024**3
@@ -77,56 +78,6 @@ def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
         invalid=tuple(_invalid(listed, complete.no_numbers, chosen)),
         order_as_listed=as_listed,
         parts=len(listed),
-    )
-
-
-def counting_try(
-    tries: dict[str, PartTry], complete: CompleteTry | None, etag: str | None = None
-) -> PartTry | None:
-    """The upload of a part that counts: the last one that COS stored.
-
-    Of uploads that overlap in time nobody on the way knows which came last at
-    COS; then the one with the ETag that COS accepted is taken. None when none
-    was seen, or a later one is unanswered and may have replaced it.
-    """
-    stored = [part for part in tries.values() if part.stored]
-    if complete is not None:
-        stored = [part for part in stored if part.started <= complete.ended] or stored
-    if not stored:
-        return None
-    last = max(stored, key=lambda part: part.order)
-    for part in tries.values():
-        same = part.crc64 is not None and part.crc64 == last.crc64
-        if part.unanswered and part.ended > last.started and not same:
-            return None
-    if etag and last.etag != etag:
-        rivals = [part for part in stored if part.ended >= last.started and part.etag == etag]
-        if rivals:
-            return max(rivals, key=lambda part: part.order)
-    return last
-
-
-def stored_part(
-    upload: Upload, number: int, complete: CompleteTry | None, etag: str | None = None
-) -> PartTry | None:
-    """The same of one number of an upload; where none was seen, what ListParts told of it."""
-    tries = upload.parts.get(number)
-    if tries:
-        return counting_try(tries, complete, etag)
-    told = upload.listed.get(number)
-    if told is None:
-        return None
-    if complete is not None and complete.succeeded and etag and etag != told.etag:
-        # COS took another one, which was sent out of sight.
-        return None
-    return PartTry(
-        flow_id=told.flow_id,
-        started=told.moment,
-        ended=told.moment,
-        number=number,
-        stored=True,
-        size=told.size,
-        etag=told.etag,
     )
 
 
@@ -187,26 +138,17 @@ def _compare_crc64(
         return skipped("malformed", complete.crc64), False
     if upload.left_out:
         return skipped("unseen-parts", complete.crc64), False
-    joined = _joined(chosen[number] for number in sorted(chosen))
-    if joined is None:
+    made = joined(chosen[number] for number in sorted(chosen))
+    if made is None:
         return skipped("unseen-parts", complete.crc64), False
-    outcome = compared(complete.crc64, joined)
+    outcome = compared(complete.crc64, made)
     numbers = [number for number, _ in complete.listed or ()]
     as_listed = (
         not outcome.same
         and numbers != sorted(numbers)
-        and _joined(chosen[number] for number in numbers) == complete.crc64
+        and joined(chosen[number] for number in numbers) == complete.crc64
     )
     return outcome, as_listed
-
-
-def _joined(parts: Iterator[PartTry | None]) -> int | None:
-    crc64 = 0
-    for part in parts:
-        if part is None or part.crc64 is None or part.size is None:
-            return None
-        crc64 = combine_crc64(crc64, part.crc64, part.size)
-    return crc64
 
 
 def _invalid(
@@ -261,88 +203,6 @@ def _few(numbers: Sequence[object]) -> str:
     return f"{shown} and {len(numbers) - 10} more" if len(numbers) > 10 else shown
 
 
-class Unheard(msgspec.Struct, frozen=True, kw_only=True):
-    """A Complete that worked, or probably did, though no answer said so."""
-
-    lost: tuple[str, ...]
-    """The Completes of which it is open whether COS did them."""
-    gone: tuple[str, ...] = ()
-    """Flows that were then told that there is no such upload, or that they collide with another
-    write, in order: another Complete, an Abort."""
-    proof: str | None = None
-    """A later read that shows the object with the size or the CRC-64 of the parts."""
-    crc64: int | None = None
-    """As the proof tells."""
-
-    @property
-    def told(self) -> str | None:
-        """The first flow that heard of it."""
-        return self.gone[0] if self.gone else None
-
-
-def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
-    """None when no Complete is open, or nothing speaks for it; ``content``: what was seen of
-    the object."""
-    if upload.done or not upload.is_open or not (upload.is_gone or content.any_read):
-        return None
-    if _is_aborted(upload):
-        return None
-    lost = sorted(
-        (each for each in upload.completes.values() if each.unanswered),
-        key=lambda each: each.begin,
-    )
-    if not lost:
-        return None
-    gone = [
-        each.begin
-        for group in (upload.completes, upload.steps)
-        for each in group.values()
-        if each.error_code in GONE and each.started >= lost[0].ended
-    ]
-    proof = _proof(upload, lost, content)
-    if not gone and proof is None:
-        return None
-    return Unheard(
-        lost=tuple(each.flow_id for each in lost),
-        gone=tuple(flow_id for _, flow_id in sorted(gone)),
-        proof=proof.flow_id if proof else None,
-        crc64=proof.crc64 if proof else None,
-    )
-
-
-def _proof(upload: Upload, lost: list[CompleteTry], content: Content) -> Sight | None:
-    """The first read after the Complete that shows what the parts make."""
-    listed = next((each.listed for each in lost if each.listed is not None), None)
-    if listed is None:
-        return None
-    parts = [
-        stored_part(upload, number, lost[0], plain_etag(etag)) for number, etag in sorted(listed)
-    ]
-    crc64 = _joined(iter(parts))
-    sizes = [part.size if part else None for part in parts]
-    size = None if None in sizes else sum(size or 0 for size in sizes)
-    shown = [
-        sight
-        for sight in content.sights.values()
-        if sight.kind == "read" and not sight.cached and sight.started >= lost[0].started
-        and _shows(sight, size, crc64)
-    ]  # fmt: skip
-    return min(shown, key=lambda sight: sight.begin, default=None)
-
-
-def _shows(sight: Sight, size: int | None, crc64: int | None) -> bool:
-    if sight.crc64 is not None and crc64 is not None:
-        return sight.crc64 == crc64
-    return size is not None and sight.size == size
-
-
-def _is_aborted(upload: Upload) -> bool:
-    return any(
-        step.operation == "AbortMultipartUpload" and step.succeeded
-        for step in upload.steps.values()
-    )
-
-
 def deciding_complete(upload: Upload) -> CompleteTry | None:
     """The Complete that made the object: the first that succeeded; else the last one that was
     tried."""
@@ -356,12 +216,16 @@ def state_of(upload: Upload, content: Content, *, over: bool) -> UploadState:
     completes = upload.completes.values()
     if any(complete.succeeded for complete in completes):
         return "completed"
-    if _is_aborted(upload):
+    if is_aborted(upload):
         return "aborted"
     unheard = unheard_complete(upload, content)
-    if unheard is not None:
-        return "probably-completed" if unheard.proof is None else "completed"
-    if any(complete.unanswered for complete in completes):
+    if unheard is not None and unheard.proof is not None:
+        return "completed"
+    refuted = refutation_of(upload, content)
+    is_refuted = refuted is not None and refuted.is_sure
+    if unheard is not None and not is_refuted:
+        return "probably-completed"
+    if not is_refuted and any(complete.unanswered for complete in completes):
         return "unanswered"
     parts = [part for tries in upload.parts.values() for part in tries.values()]
     under_way = any(part.stopped for part in parts)

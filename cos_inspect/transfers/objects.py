@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from cos_inspect.cos.clock import http_date, iso_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.object_list import read_object_list
 from cos_inspect.transfers.account import Comparison, Fact, compared, keep, newest, skipped
@@ -15,7 +16,8 @@ from cos_inspect.transfers.observation import Observation, plain_etag
 
 _UNKNOWN_CONTENT = frozenset({"DeleteObject", "RenameObject", "PutSymlink"})
 
-SightKind = Literal["write", "unclear-write", "delete", "read"]
+SightKind = Literal["write", "unclear-write", "delete", "read", "absent"]
+"""``absent``: a read that found no object."""
 
 
 class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,6 +34,12 @@ class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """It came through a CDN, which may tell of the past."""
     encrypted: bool = False
     """The ETag is no MD5 of the bytes, or need not be one."""
+    age: float | None = None
+    """Seconds since the object was made when the read was answered, by COS's own clock."""
+
+    @property
+    def is_write(self) -> bool:
+        return self.kind not in ("read", "absent")
 
 
 class Copy(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,14 +72,14 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
     def add(self, sight: Sight, limits: Limits) -> int:
         """How many older writes were dropped to bound memory; what was read meanwhile has been
         compared with them."""
-        self.any_written = self.any_written or sight.kind != "read"
-        self.any_read = self.any_read or sight.kind == "read"
+        self.any_written = self.any_written or sight.is_write
+        self.any_read = self.any_read or not sight.is_write
         keep(self.sights, sight)
         self._writes = self._by_end = None
         kept = newest(self.sights, limits.sights)
         if kept is self.sights:
             return 0
-        dropped = sum(each.kind != "read" for name, each in self.sights.items() if name not in kept)
+        dropped = sum(each.is_write for name, each in self.sights.items() if name not in kept)
         self.sights = kept
         return dropped
 
@@ -85,9 +93,7 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
     @property
     def writes(self) -> "_Writes":
         if self._writes is None:
-            self._writes = _Writes(
-                [sight for sight in self.sights.values() if sight.kind != "read"]
-            )
+            self._writes = _Writes([sight for sight in self.sights.values() if sight.is_write])
         return self._writes
 
     def last_before(self, moment: float, version: str | None) -> Sight | None:
@@ -219,6 +225,8 @@ def sight_of(seen: Observation) -> Sight | None:
     kind: SightKind
     if seen.describes_object:
         kind = "read"
+    elif seen.finds_nothing:
+        kind = "absent"
     elif seen.operation in _UNKNOWN_CONTENT:
         kind = "delete"
     elif seen.succeeded and seen.reworked:
@@ -254,6 +262,7 @@ def sight_of(seen: Observation) -> Sight | None:
         head=seen.operation == "HeadObject",
         cached=seen.through_cdn,
         encrypted=seen.etag_form != "md5",
+        age=seen.age,
     )
 
 
@@ -265,15 +274,18 @@ class Listing(msgspec.Struct, frozen=True, array_like=True):
     ended: float
     etag: str
     size: int | None
+    age: float | None = None
 
 
 def listings_of(cos: CosExchange, seen: Observation) -> Iterator[tuple[str, Listing]]:
     """Keys and what was told of them, by the answer to GetBucket."""
     if seen.operation != "GetBucket" or not seen.succeeded or cos.response is None:
         return
+    now = http_date(cos.response.headers.get("date"))
     for each in read_object_list(cos.response.body.text):
-        etag = plain_etag(each.etag)
-        yield each.key, Listing(seen.flow_id, seen.started, seen.ended, etag, each.size)
+        etag, made = plain_etag(each.etag), iso_date(each.last_modified)
+        age = None if now is None or made is None else now - made
+        yield each.key, Listing(seen.flow_id, seen.started, seen.ended, etag, each.size, age)
 
 
 def sight_of_listing(listing: Listing) -> Sight:
@@ -286,6 +298,7 @@ def sight_of_listing(listing: Listing) -> Sight:
         etag=listing.etag,
         size=listing.size,
         head=True,
+        age=listing.age,
     )
 
 

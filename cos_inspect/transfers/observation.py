@@ -117,7 +117,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     with_token: bool = False
     """A security token came with the request."""
     accepted: bool = False
-    """COS took the signature: it answered with a success."""
+    """COS took the signature."""
     sign_start: int | None = None
     traffic_limit: int | None = None
     """Bits per second."""
@@ -150,6 +150,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     """Size of the object, as the answer tells."""
     describes_object: bool = False
     """A plain success of a GET or HEAD: its headers are the object's own."""
+    finds_nothing: bool = False
+    """A GET or HEAD of an object that COS does not have."""
+    age: float | None = None
+    """Seconds since the object was made when the answer was, by COS's own clock."""
     appendable: bool = False
     reworked: bool = False
     """Image processing may have replaced what was uploaded."""
@@ -291,7 +295,7 @@ def observe(cos: CosExchange) -> Observation:
         sdk_retry=(request.headers.get("x-cos-sdk-retry") or "").lower() == "true",
         secret_id=_bounded(cos.signed.secret_id),
         with_token=bool(cos.token_names),
-        accepted=cos.from_cos and cos.succeeded and cos.signed.scheme != "none",
+        accepted=cos.signature_accepted,
         sign_start=cos.signed.start,
         traffic_limit=_number(limit),
         sent_size=body.size,
@@ -346,9 +350,12 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
     if response is None:
         return
     body, status = response.body, response.status
+    query = read_query(cos.request.target)
     facts["answer_size"] = body.size
     length = announced_length(headers)
     facts["content_length"] = length
+    if cos.describes_object and status == 404 and cos.failed and "versionId" not in query.first:
+        facts["finds_nothing"] = cos.error is None or cos.error.code in (None, "NoSuchKey")
     plain = (
         cos.describes_object
         and not cos.operation.processed
@@ -359,6 +366,9 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
     if not plain:
         return
     facts["describes_object"] = True
+    made, now = http_date(headers.get("last-modified")), http_date(headers.get("date"))
+    if made is not None and now is not None and not cos.through_cdn:
+        facts["age"] = now - made
     facts["appendable"] = (headers.get("x-cos-object-type") or "").lower() == "appendable"
     reads_bytes = cos.operation.downloads_object and cos.request.method != "HEAD"
     coded = cos.through_cdn and "content-encoding" in headers

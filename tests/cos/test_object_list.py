@@ -14,7 +14,7 @@ LIST = """<?xml version="1.0"?><ListBucketResult><Name>b</Name>{more}
 def test_objects_with_etag_and_size() -> None:
     text = LIST.format(more="", key="a+b %2F").encode()
     assert read_object_list(text) == [
-        ListedObject("a+b %2F", '"abc-2"', 12),
+        ListedObject("a+b %2F", '"abc-2"', 12, "x"),
         ListedObject("empty", '"d"', None),
     ]
 

@@ -958,3 +958,40 @@ def test_a_try_whose_body_was_lost_is_not_healed() -> None:
         "retry-body-differs",
         "retried",
     ]
+
+
+@pytest.mark.parametrize("later", ["none", "404", "success", "proof"])
+def test_what_is_said_of_a_complete_follows_what_is_seen_later(later: str) -> None:
+    lost = complete("lost", LISTED, None, 5.0, **failure(503, "ServiceUnavailable"))
+    absent = exchange("h", "HEAD", "/a", 9.0, status=404)
+    seen_later = {
+        "none": [],
+        "404": [absent],
+        "success": [complete("done", LISTED, WHOLE, 9.0)],
+        "proof": [_head("h", 2 * MIB + 8, WHOLE, 9.0)],
+    }[later]
+    flows = [*upload_of(CHUNKS)[:3], lost, *seen_later]
+    for order in (flows, flows[::-1]):
+        run = Run(order)
+        run.close()
+        (found,) = [each for each in run.reports["lost"].findings if each.rule == "error-response"]
+        assert ("is open" in found.detail) == (later == "none")
+        assert ("answered 404" in found.detail) == (later == "404")
+        assert ("completed all the same" in found.detail) == (later == "proof")
+
+
+def test_a_gateway_that_answered_a_complete_leaves_it_open() -> None:
+    lost = complete("lost", LISTED, None, 5.0, status=504, from_cos=False)
+    run = Run([*upload_of(CHUNKS)[:3], lost])
+    run.close()
+    (found,) = [each for each in run.reports["lost"].findings if each.rule == "not-from-cos"]
+    assert "is open" in found.detail
+
+
+def test_a_part_whose_retry_was_empty_spoils_its_upload() -> None:
+    failed = part("p1", 1, CHUNKS[0], 1.0, status=None, error="server closed connection")
+    empty = part("p1b", 1, b"", 2.0, sent={"Content-Length": "0"})
+    summary = Run([failed, empty, *upload_of(CHUNKS)[1:2]]).close()
+    (transfer,) = summary.transfers
+    assert "retry-body-differs" in [each.rule for each in transfer.findings]
+    assert transfer.verdict == "error"

@@ -1,0 +1,229 @@
+"""A CompleteMultipartUpload of which no answer says how it ended: what came of it, as later
+answers and reads of the object tell."""
+
+from typing import Literal
+
+import msgspec
+
+from cos_inspect.cos.header_values import read_etag
+from cos_inspect.transfers.multipart import GONE, CompleteTry, Step, Upload
+from cos_inspect.transfers.objects import Content, Sight
+from cos_inspect.transfers.observation import plain_etag
+from cos_inspect.transfers.stored_parts import joined, stored_part
+
+_SLACK = 2.0
+"""Seconds; Last-Modified and Date are whole ones."""
+
+_OPEN = (
+    "Whether COS completed the upload all the same is open: send HEAD for the object and compare"
+    " its size or CRC-64 before Complete, or the parts, are sent again."
+)
+_REFUTED = {
+    "absent": "A later {method} was answered 404: by then COS had not completed the upload.",
+    "older": "A later {method} shows an object that was there before: by then COS had not completed"
+    " the upload.",
+    "other": "A later {method} shows another object than the parts make.",
+}
+
+
+class Unheard(msgspec.Struct, frozen=True, kw_only=True):
+    """A Complete that worked, or probably did, though no answer said so."""
+
+    lost: tuple[str, ...]
+    """The Completes of which it is open whether COS did them."""
+    gone: tuple[str, ...] = ()
+    """Flows that were then told that there is no such upload, or that they collide with another
+    write, in order: another Complete, an Abort."""
+    proof: str | None = None
+    """A later read that shows the object with the size or the CRC-64 of the parts."""
+    crc64: int | None = None
+    """As the proof tells."""
+
+    @property
+    def told(self) -> str | None:
+        """The first flow that heard of it."""
+        return self.gone[0] if self.gone else None
+
+
+class Refutation(msgspec.Struct, frozen=True):
+    """A read after the Complete that does not show what the parts make."""
+
+    why: Literal["absent", "older", "other"]
+    sight: Sight
+
+    @property
+    def is_sure(self) -> bool:
+        """Another object may also have been written over the completed one."""
+        return self.why != "other"
+
+
+def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
+    """None when no Complete is open, or nothing speaks for it; ``content``: what was seen of
+    the object."""
+    if not (upload.is_gone or content.any_read):
+        return None
+    lost = _lost(upload)
+    if not lost:
+        return None
+    gone = [
+        each.begin
+        for group in (upload.completes, upload.steps)
+        for each in group.values()
+        if each.error_code in GONE and each.started >= lost[0].ended
+    ]
+    proof = _proof(upload, lost, content)
+    if not gone and proof is None:
+        return None
+    return Unheard(
+        lost=tuple(each.flow_id for each in lost),
+        gone=tuple(flow_id for _, flow_id in sorted(gone)),
+        proof=proof.flow_id if proof else None,
+        crc64=proof.crc64 if proof else None,
+    )
+
+
+def refutation_of(upload: Upload, content: Content) -> Refutation | None:
+    """The last read after all open Completes, where no read shows what the parts make."""
+    lost = _lost(upload)
+    if not lost or not content.any_read or _proof(upload, lost, content) is not None:
+        return None
+    over = max(each.ended for each in lost)
+    reads = [sight for sight in _reads(upload, lost, content) if sight.started >= over]
+    last = max(reads, key=lambda sight: sight.begin, default=None)
+    if last is None:
+        return None
+    if last.kind == "absent":
+        return Refutation("absent", last)
+    if _is_older(last, lost):
+        return Refutation("older", last)
+    made = _Made.of(upload, lost)
+    return None if made is None or made.differs(last) is not True else Refutation("other", last)
+
+
+def words_of_open(upload: Upload, content: Content) -> dict[str, str]:
+    """What is to be said beside the failures of Completes of which it is open whether COS did
+    them, by flow; empty where that is known."""
+    lost = _lost(upload)
+    if not lost:
+        return {}
+    unheard = unheard_complete(upload, content)
+    if unheard is not None and unheard.proof is not None:
+        return {}
+    refuted = refutation_of(upload, content)
+    words = _OPEN
+    if refuted is not None:
+        words = _REFUTED[refuted.why].format(method="HEAD" if refuted.sight.head else "GET")
+    return {each.flow_id: words for each in lost}
+
+
+def why_gone(upload: Upload, flow_id: str, started: float) -> str | None:
+    """Why a flow was told that there is no such upload, where that was seen."""
+    if flow_id not in upload.gone_flows:
+        return None
+    done = [
+        (each.order, "completed" if isinstance(each, CompleteTry) else "aborted")
+        for group in (upload.completes, upload.steps)
+        for each in group.values()
+        if each.succeeded and each.ended <= started and _ends(each)
+    ]
+    if not done:
+        return None
+    _, how = min(done)
+    return f"The upload had been {how} before; an id ends with that."
+
+
+def _ends(each: CompleteTry | Step) -> bool:
+    return isinstance(each, CompleteTry) or each.operation == "AbortMultipartUpload"
+
+
+def is_aborted(upload: Upload) -> bool:
+    return any(
+        step.operation == "AbortMultipartUpload" and step.succeeded
+        for step in upload.steps.values()
+    )
+
+
+def _lost(upload: Upload) -> list[CompleteTry]:
+    """The Completes that are open, by their beginning; none where the end is known."""
+    if upload.done or not upload.is_open or is_aborted(upload):
+        return []
+    return sorted(
+        (each for each in upload.completes.values() if each.unanswered),
+        key=lambda each: each.begin,
+    )
+
+
+def _reads(upload: Upload, lost: list[CompleteTry], content: Content) -> list[Sight]:
+    """Those after the first open Complete that tell of it: not a cache's, and nobody else wrote
+    or deleted the object meanwhile."""
+    since = lost[0].started
+    others = [
+        sight.started
+        for sight in content.sights.values()
+        if sight.is_write and sight.ended >= since and sight.flow_id not in upload.completes
+    ]
+    until = min(others, default=None)
+    return [
+        sight
+        for sight in content.sights.values()
+        if not sight.is_write
+        and not sight.cached
+        and sight.started >= since
+        and (until is None or sight.ended <= until)
+    ]
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """What the listed parts make."""
+
+    parts: int
+    size: int | None
+    crc64: int | None
+
+    @classmethod
+    def of(cls, upload: Upload, lost: list[CompleteTry]) -> "_Made | None":
+        listed = next((each.listed for each in lost if each.listed is not None), None)
+        if listed is None:
+            return None
+        parts = [
+            stored_part(upload, number, lost[0], plain_etag(etag))
+            for number, etag in sorted(listed)
+        ]
+        sizes = [
+            None if part is None else part.announced if part.size is None else part.size
+            for part in parts
+        ]
+        size = None if None in sizes else sum(size or 0 for size in sizes)
+        return cls(len(listed), size, joined(iter(parts)))
+
+    def differs(self, sight: Sight) -> bool | None:
+        """Whether a read shows another object; None where that cannot be told."""
+        etag = read_etag(sight.etag)
+        if etag is not None and etag.kind == "parts" and etag.parts != self.parts:
+            return True
+        if sight.crc64 is not None and self.crc64 is not None:
+            return sight.crc64 != self.crc64
+        if sight.size is not None and self.size is not None:
+            return sight.size != self.size
+        if etag is not None and etag.kind == "parts" and sight.age is not None:
+            # Made of as many parts since then; the parts themselves were not seen.
+            return False
+        return None
+
+
+def _proof(upload: Upload, lost: list[CompleteTry], content: Content) -> Sight | None:
+    """The first read after the Complete that shows what the parts make."""
+    made = _Made.of(upload, lost)
+    if made is None:
+        return None
+    shown = [
+        sight
+        for sight in _reads(upload, lost, content)
+        if sight.kind == "read" and not _is_older(sight, lost) and made.differs(sight) is False
+    ]
+    return min(shown, key=lambda sight: sight.begin, default=None)
+
+
+def _is_older(sight: Sight, lost: list[CompleteTry]) -> bool:
+    """Whether the object was made before the first open Complete began; by COS's clock alone."""
+    return sight.age is not None and sight.age > sight.ended - lost[0].started + _SLACK
