@@ -27,13 +27,13 @@ _BY_PROXY: tuple[tuple[str, str, int], ...] = (
 )
 """What its words hold, the option that makes it refuse, and the status that the client gets."""
 _BY_CLIENT = (
-    "Client disconnected",
-    "Client closed connection",
-    "net::ERR_ABORTED",
-    "NS_BINDING_ABORTED",
+    "client disconnected",
+    "client closed connection",
+    "net::err_aborted",
+    "ns_binding_aborted",
     "aborted",
 )
-"""How its words, and those of browsers, begin."""
+"""How its words, and those of browsers, begin, in lower case: recorders differ in that."""
 _BODY = re.compile(
     r"peer closed connection without sending complete message body"
     r" \((?:received (\d{1,20}) bytes, expected (\d{1,20})|incomplete chunked read)\)"
@@ -61,7 +61,7 @@ def broken_off_by(
     """
     if said == KILLED or refusal_of(said) is not None:
         return "proxy"
-    if said.startswith(_BY_CLIENT):
+    if said.lower().startswith(_BY_CLIENT):
         return "client"
     found = _BODY.search(said)
     if found is not None:

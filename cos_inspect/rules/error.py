@@ -17,6 +17,7 @@ from cos_inspect.rules.actors import (
 )
 from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_in
 from cos_inspect.rules.error_hints import Hint, hints
+from cos_inspect.rules.integrity import ended_early
 from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
@@ -168,8 +169,8 @@ CONNECTION_FAILED = Rule(
 )
 
 
-def connection_failed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
-    if cos.response is not None or cos.request.body.end is BodyEnd.CUT:
+def connection_failed(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding]:
+    if cos.response is not None or ended_early("request", cos.request.body, checks):
         return
     exchange = cos.exchange
     said = (exchange.error or "the flow ended").rstrip(". ")

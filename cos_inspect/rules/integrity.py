@@ -219,13 +219,13 @@ def body_truncated(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Findin
     request, response = cos.request, cos.response
     # A server that refuses while the upload is under way need not read the rest of it.
     refused = response is not None and response.status >= 300
-    if _ended_early("request", request.body, checks) and not refused:
+    if ended_early("request", request.body, checks) and not refused:
         yield _truncated(cos, "request", request.headers, request.body)
-    if response is not None and _ended_early("response", response.body, checks):
+    if response is not None and ended_early("response", response.body, checks):
         yield _truncated(cos, "response", response.headers, response.body)
 
 
-def _ended_early(side: Side, body: Body, checks: Sequence[Check]) -> bool:
+def ended_early(side: Side, body: Body, checks: Sequence[Check]) -> bool:
     """The connection ended inside the body, or a whole body is shorter than announced."""
     return body.end is BodyEnd.CUT or any(
         check.check == "content-length"

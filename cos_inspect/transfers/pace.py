@@ -60,7 +60,7 @@ def judge_pace(seen: Observation) -> Slowness | None:
             bytes_per_second=speed,
             traffic_limit=limit,
         )
-    if wait is not None and wait > LATEST_FIRST_BYTE:
+    if wait is not None and wait > LATEST_FIRST_BYTE and not _waited_for_body(seen):
         return Slowness(
             reason="server-wait",
             side=None,
@@ -70,6 +70,26 @@ def judge_pace(seen: Observation) -> Slowness | None:
             traffic_limit=seen.traffic_limit,
         )
     return None
+
+
+_BODY_LATE = frozenset(
+    {
+        "RequestTimeout",
+        "RequestTimeOut",
+        "UserNetworkTooSlow",
+        "IncompleteBody",
+        "ImcompleteBody",
+        "EntitySizeNotMatch",
+    }
+)
+"""What COS answers when it has waited for a body in vain."""
+
+
+def _waited_for_body(seen: Observation) -> bool:
+    """The server had to wait for a body that did not come, whole or in time."""
+    if seen.error_code in _BODY_LATE:
+        return True
+    return (seen.announced or 0) > (seen.sent_size or 0) and (seen.status or 0) >= 400
 
 
 def _sent(seen: Observation) -> float | None:

@@ -21,6 +21,7 @@ MARKED_PAUSE = 180.0
 """The same where x-cos-sdk-retry proves it, and between a download that the client left off and
 the same once more: people pause downloads."""
 _LONGEST_CAUSE = 200
+_MOST_BODIES = 8
 _OVERLAP = 0.05
 """A client may begin again a moment before its failure is noted."""
 _CLOCK_SHIFT = 30
@@ -178,6 +179,7 @@ def _may_be_retried(one: Try) -> bool:
 
 def try_of(seen: Observation) -> Try:
     cause, refused = _cause(seen)
+    whole = (seen.announced or 0) <= (seen.sent_size or 0)
     return Try(
         flow_id=seen.flow_id,
         started=seen.started,
@@ -189,8 +191,9 @@ def try_of(seen: Observation) -> Try:
         sdk_retry=seen.sdk_retry,
         sign_start=seen.sign_start,
         host=seen.host,
-        md5=seen.md5,
-        crc64=seen.crc64,
+        # Of a body that broke off they are those of a piece, as it happens.
+        md5=seen.md5 if whole else None,
+        crc64=seen.crc64 if whole else None,
         sent=seen.sent_size or 0,
         size=seen.announced if seen.announced is not None else seen.sent_size,
         stores=seen.stores_body,
@@ -223,10 +226,10 @@ def _cause(seen: Observation) -> tuple[str | None, str | None]:
         # Whoever goes where he was sent does not try again.
         return None, None
     if status is None:
-        return (seen.failure or "no response")[:_LONGEST_CAUSE], None
+        return _words(seen.failure, "no response"), None
     if seen.answer_cut:
         # Whoever stops reading a success may just have had enough.
-        text = (seen.failure or "the answer broke off")[:_LONGEST_CAUSE]
+        text = _words(seen.failure, "the answer broke off")
         stopped = "client" in text.lower() and status < 300
         return (None, text) if stopped else (text, None)
     if seen.succeeded:
@@ -245,20 +248,48 @@ def _cause(seen: Observation) -> tuple[str | None, str | None]:
     return None, named
 
 
+def _words(said: str | None, otherwise: str) -> str:
+    """How the recorder named a failure, to stand inside a sentence."""
+    return (said or otherwise)[:_LONGEST_CAUSE].rstrip(". ") or otherwise
+
+
 def _chains_of(tries: Tries) -> list[Chain]:
     if not tries.any_failed or len(tries.tries) < 2:
         return []
     ordered = sorted(tries.tries.values(), key=lambda one: (one.started, one.flow_id))
     groups: list[list[Try]] = [[ordered[0]]]
+    bodies = _Bodies(ordered[0])
     for one in ordered[1:]:
-        if _follows(groups[-1][-1], one):
+        if _follows(groups[-1][-1], bodies, one):
             groups[-1].append(one)
+            bodies.add(one)
         else:
             groups.append([one])
+            bodies = _Bodies(one)
     return [_chain(tries, group) for group in groups if len(group) > 1]
 
 
-def _follows(before: Try, after: Try) -> bool:
+class _Bodies:
+    """The different bodies that tries of a chain had, by the first try that had each; of many,
+    only the first and the last."""
+
+    def __init__(self, first: Try) -> None:
+        self._found = {_body_of(first): first}
+
+    def add(self, one: Try) -> None:
+        self._found.setdefault(_body_of(one), one)
+        if len(self._found) > _MOST_BODIES:
+            del self._found[list(self._found)[1]]
+
+    def differences(self, after: Try) -> list[tuple[BodyDifference | None, Try]]:
+        return [(_difference(each, after), each) for each in self._found.values()]
+
+
+def _body_of(one: Try) -> tuple[int | None, str | None, int | None]:
+    return one.size, one.md5, one.crc64
+
+
+def _follows(before: Try, bodies: _Bodies, after: Try) -> bool:
     left_off = before.got > 0 and before.of is not None
     if before.cause is None and not (before.refused and (after.sdk_retry or left_off)):
         return False
@@ -266,7 +297,9 @@ def _follows(before: Try, after: Try) -> bool:
     longest = MARKED_PAUSE if after.sdk_retry or left_off else PAUSE
     if pause < -_OVERLAP or pause > longest:
         return False
-    kind = _difference(before, after)
+    # A stream that was not rewound for one try may be whole again at the next.
+    kinds = [kind for kind, _ in bodies.differences(after)]
+    kind = None if None in kinds else _difference(before, after)
     if kind == "other" and not after.sdk_retry:
         # Something else was stored under the same key: nobody says that it is the same again.
         return False
@@ -293,9 +326,15 @@ def _difference(before: Try, after: Try) -> BodyDifference | None:
 def _other_body(group: list[Try]) -> OtherBody | None:
     """Where the end of a chain stored what an earlier try did not send."""
     end = group[-1]
-    for before in group[:-1]:
-        kind = _difference(before, end) if end.succeeded and end.stores else None
-        if kind is not None:
+    if not (end.succeeded and end.stores):
+        return None
+    bodies = _Bodies(group[0])
+    for each in group[1:-1]:
+        bodies.add(each)
+    kinds = bodies.differences(end)
+    is_same = any(kind is None for kind, _ in kinds)
+    for kind, before in kinds:
+        if kind is not None and not (kind == "other" and is_same):
             return OtherBody(end.flow_id, before.flow_id, kind, (before.size, end.size))
     return None
 

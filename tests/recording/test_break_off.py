@@ -19,6 +19,7 @@ RESET = "stream reset by client ({})"
     ("said", "by"),
     [
         ("Client disconnected.", "client"),
+        ("client disconnected", "client"),
         ("net::ERR_ABORTED", "client"),
         ("NS_BINDING_ABORTED", "client"),
         (KILLED, "proxy"),

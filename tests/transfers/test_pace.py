@@ -2,7 +2,7 @@ import msgspec
 
 from cos_inspect.model.exchange import Timing
 from cos_inspect.transfers.pace import judge_pace
-from tests.transfers.build import MIB, START, get, put, seen
+from tests.transfers.build import MIB, START, failure, get, put, seen
 
 BIG = bytes(MIB + 1)
 
@@ -46,3 +46,13 @@ def test_unknown_times_say_nothing() -> None:
     one = seen(put("f", BIG, 0.0, took=60.0))
     unknown = msgspec.structs.replace(one, sent=None, answered=None)
     assert judge_pace(unknown) is None
+
+
+def test_a_server_that_waited_for_the_body_was_not_slow() -> None:
+    """The client was: COS gave up on it."""
+    late = put("f", b"x", 0.0, wait=60.0, **failure(400, "RequestTimeout"))
+    assert judge_pace(seen(late)) is None
+    short = put("f", b"x", 0.0, wait=60.0, sent={"Content-Length": "9"}, **failure(400, "Other"))
+    assert judge_pace(seen(short)) is None
+    other = judge_pace(seen(put("f", b"x", 0.0, wait=60.0, **failure(400, "Other"))))
+    assert other is not None

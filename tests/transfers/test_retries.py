@@ -145,3 +145,39 @@ def test_what_the_network_broke_is_counted_too() -> None:
     assert chain.got_before == (400, 1000)
     (chain,) = chains(put("1", b"x", 0.0, status=None, error="e"), put("2", b"x", 1.0))
     assert chain.got_before is None
+
+
+def test_a_stream_that_is_whole_again_is_one_chain() -> None:
+    failed = failure(503, "SlowDown")
+    empty: dict[str, Any] = {"sent": {"Content-Length": "0"}, "body": body_of(b"")}
+    (chain,) = chains(
+        put("1", b"whole", 0.0, **failed),
+        put("2", b"", 1.0, **(failed | empty)),
+        put("3", b"whole", 2.0),
+    )
+    assert chain.flows == ("1", "2", "3")
+    assert chain.other_body is None
+    (lost,) = chains(
+        put("1", b"whole", 0.0, **failed),
+        put("2", b"", 1.0, **(failed | empty)),
+        put("3", b"", 2.0, **empty),
+    )
+    assert lost.other_body is not None
+    assert (lost.other_body.before, lost.other_body.kind) == ("1", "empty")
+
+
+def test_the_digest_of_a_piece_says_nothing_of_the_whole() -> None:
+    """A recorder may take what came for all of it."""
+    cut = put("1", b"who", 0.0, status=None, error="peer closed", sent={"Content-Length": "5"})
+    (chain,) = chains(cut, put("2", b"whole", 1.0))
+    assert chain.succeeded
+    assert chain.other_body is None
+    (rest,) = chains(cut, put("2", b"le", 1.0))
+    assert rest.other_body is not None
+    assert (rest.other_body.kind, rest.other_body.sizes) == ("shorter", (5, 2))
+
+
+def test_a_cause_stands_inside_a_sentence() -> None:
+    first = put("1", b"x", 0.0, status=None, error="Client disconnected.")
+    (chain,) = chains(first, put("2", b"x", 1.0))
+    assert chain.causes == ("Client disconnected",)
