@@ -17,6 +17,8 @@ from cos_inspect.model.plain_text import shortened
 _ARGUMENT_CODES = frozenset(("InvalidArgument", "InvalidRequest", "BadRequest", "BadRquest"))
 _NAMED = frozenset(("ArgumentName", "ArgumentValue"))
 _MOST_NAMED = 4
+_MOST_SENT = 200
+_SHORTEST_NAME = 4
 _LONGEST_SHOWN = 300
 _LONGEST_EXTENSION = 6
 
@@ -35,6 +37,7 @@ def hints(cos: CosExchange) -> tuple[Hint, ...]:
         *_of_copy(cos),
         *_of_rename(cos),
         *_of_arguments(cos),
+        *_of_position(cos),
         *_of_website(cos),
         *_of_page(cos),
         *_of_key(cos),
@@ -62,8 +65,7 @@ def _where(source: CopySource) -> dict[str, Any]:
 
 
 def _of_arguments(cos: CosExchange) -> Iterator[Hint]:
-    code = cos.error.code if cos.error else None
-    if cos.status != 400 or code not in _ARGUMENT_CODES:
+    if cos.status != 400 or not _is_about_arguments(cos):
         return
     source = copy_source_of(cos.request.headers) if cos.operation.copies else None
     found = [
@@ -75,12 +77,65 @@ def _of_arguments(cos: CosExchange) -> Iterator[Hint]:
         if source is None or bad.name.lower() != source.header
     ]
     if not found:
-        yield from _as_named(cos)
+        named = list(_as_named(cos))
+        yield from named or _in_message(cos)
         return
     yield Hint(
         f"In this request {'; '.join(bad.words for bad in found[:_MOST_NAMED])}.",
         f"Correct {found[0].name}.",
         {"arguments": {bad.name: bad.value for bad in found[:_MOST_NAMED]}},
+    )
+
+
+def _is_about_arguments(cos: CosExchange) -> bool:
+    """By its code, or by one that is not explained, so that nothing else is known."""
+    code = cos.error.code if cos.error else None
+    explained = cos.explanation
+    return code in _ARGUMENT_CODES or (
+        code is not None and explained is not None and not explained.code
+    )
+
+
+def _in_message(cos: CosExchange) -> Iterator[Hint]:
+    """The parameter or header of the request that the message speaks of."""
+    message = _letters(cos.error.message or "") if cos.error else ""
+    if not message or len(message) > _LONGEST_SHOWN:
+        return
+    sent = [*read_query(cos.request.target).pairs]
+    sent += [(each.name, each.value) for each in cos.request_headers if not each.fact.secret]
+    for name, value in sent[:_MOST_SENT]:
+        bare = _letters(name.lower().removeprefix("x-cos-").removeprefix("x-amz-"))
+        if len(bare) >= _SHORTEST_NAME and bare in message and not name.startswith("q-"):
+            yield Hint(
+                f"The message speaks of {_shown(name)}, which is {_shown(value) or 'empty'} in this"
+                " request.",
+                evidence={"arguments": {_shown(name): _shown(value)}},
+            )
+            return
+
+
+def _letters(text: str) -> str:
+    return "".join(sign for sign in text.lower() if sign.isalnum())
+
+
+def _of_position(cos: CosExchange) -> Iterator[Hint]:
+    """Where the append wanted to begin, and where the object ends."""
+    code = cos.error.code if cos.error else None
+    if cos.operation.name != "AppendObject" or code != "AppendPositionErr":
+        return
+    if cos.response is None:
+        return
+    position = read_query(cos.request.target).first.get("position")
+    ends = _shown((cos.response.headers.get("x-cos-next-append-position") or "").strip())
+    told = f" COS says that the next append goes to {ends}." if ends else ""
+    yield Hint(
+        f"This request wants to append at position {_shown(position or 'none')}, and that is not"
+        f" where the object ends.{told}",
+        f"Append at position {ends}, after a look at what is there: perhaps this very piece, which"
+        " an earlier try has stored."
+        if ends
+        else None,
+        {"position": _shown(position or ""), "next_position": ends or None},
     )
 
 

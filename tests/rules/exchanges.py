@@ -86,9 +86,15 @@ def check(one: Exchange, name: str, side: str) -> Check:
     return found
 
 
-def error_xml(code: str = "NoSuchKey", *, request_id: str = REQUEST_ID, trace: str = "") -> bytes:
+def error_xml(
+    code: str = "NoSuchKey",
+    message: str = "what went wrong",
+    *,
+    request_id: str = REQUEST_ID,
+    trace: str = "",
+) -> bytes:
     return (
         f"<?xml version='1.0' encoding='utf-8' ?>\n<Error><Code>{code}</Code>"
-        f"<Message>what went wrong</Message><Resource>{HOST}/exampleobject</Resource>"
+        f"<Message>{message}</Message><Resource>{HOST}/exampleobject</Resource>"
         f"<RequestId>{request_id}</RequestId><TraceId>{trace}</TraceId></Error>"
     ).encode()

@@ -82,7 +82,8 @@ def test_the_argument_that_is_meant() -> None:
     )
     assert not told("/a?append&position=9", "InvalidArgument", 400, method="POST", body=b"x")
     # Other codes say themselves what they mean.
-    assert not told("/a?append&position=-1", "AppendPositionErr", 409, method="POST", body=b"x")
+    said = told("/a?append&position=-1", "AppendPositionErr", 409, method="POST", body=b"x")
+    assert "must be" not in said
 
 
 def test_a_hotlink_rule_where_no_body_could_say_so() -> None:
@@ -147,3 +148,44 @@ def test_the_argument_that_the_error_names() -> None:
 def test_what_is_missing_when_something_is_renamed() -> None:
     source: Fields = (("x-cos-rename-source", "old/a.txt"),)
     assert "old/a.txt" in told("/b.txt", "NoSuchKey", 404, method="PUT", headers=source)
+
+
+@pytest.mark.parametrize(
+    ("target", "message", "says"),
+    [
+        ("/a?versionId=abc", "Invalid version id specified", "versionId, which is abc"),
+        ("/a?versionId=abc", "Invalid Argument", None),
+        ("/?prefix=a&delimiter=%2F%2F", "The delimiter is not valid", "delimiter, which is //"),
+        ("/a", "Invalid version id specified", None),
+    ],
+)
+def test_the_argument_that_the_message_speaks_of(
+    target: str, message: str, says: str | None
+) -> None:
+    one = exchange("GET", target, status=400, answer=error("InvalidArgument", message))
+    detail = only(one, ERROR_RESPONSE.id).detail
+    assert "speaks of" not in detail if says is None else says in detail
+
+
+def test_a_header_of_a_code_that_is_not_explained() -> None:
+    headers = (("x-cos-storage-class", "standard"),)
+    one = exchange("PUT", "/a", headers=headers, status=400, answer=error("InvalidStorageClass"))
+    found = only(one, ERROR_RESPONSE.id)
+    assert "x-cos-storage-class is standard" in found.detail
+    assert "without a body" not in found.detail
+    assert found.fix == "Correct x-cos-storage-class."
+
+
+@pytest.mark.parametrize("ends", [None, "3"])
+def test_where_an_append_wanted_to_begin(ends: str | None) -> None:
+    more = () if ends is None else (("x-cos-next-append-position", ends),)
+    one = exchange(
+        "POST",
+        "/a?append&position=5",
+        status=409,
+        answer=error("AppendPositionErr"),
+        answer_headers=more,
+    )
+    found = only(one, ERROR_RESPONSE.id)
+    assert "position 5" in found.detail
+    assert ("goes to 3" in found.detail) == (ends is not None)
