@@ -35,6 +35,7 @@ from scripts.benchmark_bench import (
     rate,
 )
 from scripts.benchmark_many import many_case
+from scripts.benchmark_plants import Plants
 from scripts.benchmark_transfers import transfers_case
 from tests.origin.server import Origin
 
@@ -191,7 +192,8 @@ def small(bench: Bench) -> Iterator[Result]:
 
 def session(bench: Bench) -> Iterator[Result]:
     with bench.pair(bench.nginx.port, "long") as (plain, addon):
-        yield long_session(plain, addon, bench.chosen.flows)
+        plants = Plants(bench.origin, addon.url, addon.ca_pem)
+        yield long_session(plain, addon, bench.chosen.flows, plants, bench.home / "long")
 
 
 def starting(bench: Bench) -> Iterator[Result]:
@@ -271,17 +273,26 @@ def _is_roomy(folder: Path, size: int) -> bool:
     return folder.is_dir() and shutil.disk_usage(folder).free > size
 
 
-def long_session(plain: Measured, proxy: Measured, flows: int) -> dict[str, Any]:
+def long_session(
+    plain: Measured, proxy: Measured, flows: int, plants: Plants, reports: Path
+) -> dict[str, Any]:
     """CPU per flow of the last tenth against the first, and how memory grows between. What
-    the machine does meanwhile is taken out by a look at plain mitmdump each time."""
+    the machine does meanwhile is taken out by a look at plain mitmdump each time. Uploads
+    stretch over it, some of them bad.
+
+    :raises MissedError: of these another one was accused than the bad ones.
+    """
     rate(plain, "small", 1)
     rate(proxy, "small", 2)
     done, readings, memory = 0, [], []
     while done < flows:
+        plants.plant()
         reading, beside = rate(proxy, "small", 5), rate(plain, "small", 2)
         done += reading.flows
         readings.append((reading.cpu / reading.flows) / (beside.cpu / beside.flows))
         memory.append(proxy.memory("VmRSS"))
+    plants.finish()
+    proxy.stop()
     tenth = max(1, len(readings) // 10)
     return {
         "case": "a long session",
@@ -290,6 +301,7 @@ def long_session(plain: Measured, proxy: Measured, flows: int) -> dict[str, Any]
             statistics.median(readings[-tenth:]) / statistics.median(readings[:tenth]), 3
         ),
         "memory growth, KiB": memory[-1] - memory[0],
+        "bad uploads found": plants.found(reports),
     }
 
 
