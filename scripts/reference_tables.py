@@ -7,13 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from cos_inspect.cli.commands import main as cli
 from cos_inspect.cos.headers import allowed_values
 from cos_inspect.cos.tables import rows
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import Summary
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
+from scripts.reference_members import member_rows
 
 PATH = Path(__file__).resolve().parents[1] / "cos_inspect" / "REFERENCE.md"
 
@@ -22,6 +26,17 @@ _HEAD = """\
 
 Made from the code by `scripts/reference`; a test compares the two. Do not edit by hand.
 """
+
+
+_MEMBERS = (
+    "`a[].b` is the member `b` of each entry of the list `a`, `a.*` each value of the object `a`;"
+    " `cos-inspect schema` prints the same as JSON Schema. These are in"
+)
+
+
+def _members(root: type[msgspec.Struct]) -> Iterator[tuple[str, ...]]:
+    for path, kind, meaning in member_rows(root):
+        yield code(path), kind, meaning
 
 
 def reference() -> str:
@@ -75,6 +90,14 @@ def reference() -> str:
         "Switches of `cos-inspect analyze`": (
             "",
             table(("switch", "takes", "default", "meaning"), switch_rows()),
+        ),
+        "Members of a flow's report": (
+            f"{_MEMBERS} `flows/*.json`, and each line of `flows.jsonl`.",
+            table(("member", "is", "meaning"), _members(FlowReport)),
+        ),
+        "Members of `summary.json`": (
+            f"{_MEMBERS} `summary.json`.",
+            table(("member", "is", "meaning"), _members(Summary)),
         ),
         "Operations": (
             "The first row of a family, level and method whose conditions all hold counts. Names"

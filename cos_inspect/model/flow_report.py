@@ -91,23 +91,33 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One comparison, made or not made."""
 
     check: CheckName
+    """As under Checks."""
     body: Side
     """The body that was compared; for header-only checks the side of the header."""
     status: CheckStatus
+    """``skipped`` always has a reason."""
     expected: str | None = None
+    """What COS or the client says."""
     actual: str | None = None
+    """What was computed from the bytes."""
     reason: SkipReason | None = None
     """Why it was skipped; always there then, never otherwise."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rule: str
+    """Its id, as under Rules."""
     group: Group
     severity: Severity
+    """The rule's, or what is known more makes it less."""
     title: str
+    """What is wrong, in a few words."""
     detail: str
+    """What was seen, with the values."""
     fix: str
+    """What to do about it."""
     evidence: dict[str, Any] = {}
+    """The values by name; each rule has its own."""
 
 
 class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -265,7 +275,9 @@ class TransferReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The transfer that a flow is part of; what else belongs to it stands in the summary."""
 
     kind: Literal["multipart-upload", "ranged-download", "append", "retry"]
+    """What the flow belongs to."""
     id: str
+    """Of the transfer in ``summary.json``; of a multipart upload its UploadId."""
     position: int | None = None
     """Part number, first byte of a range, position of an append, or number of the try."""
     attempt: int | None = None

@@ -34,11 +34,17 @@ MOST_NAMED = 500_000
 
 class Counts(msgspec.Struct, kw_only=True):
     flows: int = 0
+    """Of COS, each once."""
     verdict: dict[str, int] = msgspec.field(default_factory=dict)
+    """Flows by verdict."""
     rule: dict[str, int] = msgspec.field(default_factory=dict)
+    """Flows by rule: each counts once for a rule."""
     operation: dict[str, int] = msgspec.field(default_factory=dict)
+    """Flows by operation."""
     host: dict[str, int] = msgspec.field(default_factory=dict)
+    """Flows by host; what is beyond 1,000 names counts as ``(others)``."""
     client: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same by client, as User-Agent tells."""
     transfers: dict[str, int] = msgspec.field(default_factory=dict)
     """Those that went wrong, by verdict; also of those that are not listed."""
     connections: dict[str, int] = msgspec.field(default_factory=dict)
@@ -71,39 +77,58 @@ class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One part as it counts in the end: its last stored upload."""
 
     number: int
+    """From 1."""
     size: int | None
     md5: str | None
     crc64ecma: str | None
     etag: str | None
+    """As COS answered."""
     tries: int
+    """How often it was sent."""
     duration_ms: float
+    """Of the try that counts."""
     host: str
+    """Where that went."""
     flow: str
+    """Its flow."""
 
 
 class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
+    """``multipart-upload``, ``ranged-download`` or ``append``."""
     id: str
+    """Of a multipart upload its UploadId."""
     bucket: str | None
     key: str | None
     state: str
+    """How it stands, or ended: ``completed``, ``aborted``, ``abandoned``, ``open``, …"""
     size: int | None
+    """Bytes of the object; null where not all of them are known."""
     parts: int
+    """Parts, ranges or pieces that count."""
     duration_ms: float | None
     """From the first exchange's begin to the last one's end."""
     verdict: Verdict
+    """The worst of its state, its checks, its findings, and those of its flows that no later try
+    replaced."""
     findings: list[Finding]
+    """Its own, and those of its flows that count for it."""
     flows: list[str]
+    """In the order in which they began; empty where the summary has too many."""
     checks: list[Check] = []
+    """Over all of its parts together."""
     bytes_sent_twice: int = 0
+    """Bytes of tries that do not count."""
     throughput: float | None = None
     """Bytes of the object per second in which an exchange was under way."""
     tries: int = 0
     """Exchanges that carried bytes."""
     part_table: list[PartSummary] = []
+    """Empty where the summary has too many."""
     notice: str | None = None
     """What is worth a word and is no finding."""
     run: int | None = None
+    """The ``id`` of the run that tells it."""
 
     def __post_init__(self) -> None:
         # None is ok of which a check fails, whoever made it.
@@ -123,17 +148,23 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
 class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
     operation: str | None = None
+    """What was tried."""
     bucket: str | None = None
     key: str | None = None
     flows: list[str]
+    """The tries, in order."""
     causes: list[str]
+    """Why each of them failed."""
     hosts: list[str] = []
     """More than one when the SDK switched."""
     time_lost_ms: float = 0.0
+    """From the first try's begin to the last one's."""
     succeeded: bool = False
+    """Whether the last one came through."""
     clock_corrected: bool = False
     """A try was refused for its signing time, and the SDK corrected its clock."""
     run: int | None = None
+    """The ``id`` of the run that tells it."""
 
 
 class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,9 +173,13 @@ class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str | None
     key: str | None
     write: str
+    """The flow that wrote it."""
     reads: list[str]
+    """Flows that read it since."""
     same: bool
+    """Whether they got what was written."""
     run: int | None = None
+    """The ``id`` of the run that tells it."""
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +238,7 @@ class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What failed between a client and a host before there was an exchange to judge."""
 
     host: str | None
+    """That was asked for, as far as it is known."""
     client: str | None
     """The client's address."""
     failed: str
@@ -214,15 +250,18 @@ class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
     """The text of mitmproxy."""
     fix: str | None = None
+    """What to do about it."""
     flows: list[str] = []
     """The flows that failed by it."""
     run: int | None = None
+    """The ``id`` of the run that tells it."""
 
 
 class Lost(msgspec.Struct, kw_only=True):
     """Flows of COS without a report: it could not be made, or could not be written."""
 
     count: int = 0
+    """How many."""
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
     """How many of them for each reason, in a few plain words such as ``disk full``."""
 
@@ -246,10 +285,15 @@ class Lost(msgspec.Struct, kw_only=True):
 class Summary(msgspec.Struct, kw_only=True):
     schema: Literal["cos-inspect/summary/1"] = "cos-inspect/summary/1"
     counts: Counts = msgspec.field(default_factory=Counts)
+    """Of all flows, transfers and connections, also of those that are not listed."""
     transfers: list[TransferSummary] = msgspec.field(default_factory=list)
+    """The worst 10,000, in the order in which they began; `left_out` counts the others."""
     retries: list[RetryChain] = msgspec.field(default_factory=list)
+    """Chains of tries of one request: the worst 10,000."""
     read_back: list[ReadBackSummary] = msgspec.field(default_factory=list)
+    """Objects that were written and then read."""
     connections: list[ConnectionFailureSummary] = msgspec.field(default_factory=list)
+    """What failed before there was an exchange."""
     runs: list[RunSummary] = msgspec.field(default_factory=list)
     """The newest 1000 runs into this directory, by id."""
     devices: list[DeviceSummary] = msgspec.field(default_factory=list)
@@ -261,6 +305,7 @@ class Summary(msgspec.Struct, kw_only=True):
     other_hosts: dict[str, int] = msgspec.field(default_factory=dict)
     """Who was asked in these, the first 100 by name."""
     lost: Lost = msgspec.field(default_factory=Lost)
+    """Flows of COS without a report."""
     left_out: int = 0
     """Transfers that the list does not hold: it has the worst."""
     retries_left_out: int = 0

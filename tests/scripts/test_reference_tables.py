@@ -1,15 +1,22 @@
 """What is written of rules, options, commands and switches is what the code has."""
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+
+import pytest
 
 from cos_inspect.cli.commands import main as cli
 from cos_inspect.cos.tables import rows
-from cos_inspect.model.flow_report import CheckName, SkipReason
+from cos_inspect.model.flow_report import CheckName, FlowReport, SkipReason
+from cos_inspect.model.schema import schema
+from cos_inspect.model.summary import Summary
 from cos_inspect.proxy.options import OPTION_NAMES
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
+from scripts.reference_members import member_rows
 from scripts.reference_tables import PATH, cell, command_rows, reference, switches
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,3 +67,45 @@ def test_the_readme_is_short() -> None:
 
 def test_a_cell_ends_neither_the_table_nor_begins_a_tag() -> None:
     assert cell("a | b\n<c> `<d>` e*") == "a \\| b &lt;c> `<d>` e\\*"
+
+
+def _schema_members(struct: dict[str, Any], components: dict[str, Any]) -> Iterator[str]:
+    for name, member in struct.get("properties", {}).items():
+        yield name
+        for name_of in re.findall(r"#/\$defs/(\w+)", json.dumps(member)):
+            yield from _schema_members(components.pop(name_of, {}), components)
+
+
+@pytest.mark.parametrize(
+    ("root", "heading"),
+    [("FlowReport", "Members of a flow's report"), ("Summary", "Members of `summary.json`")],
+)
+def test_the_reference_names_every_member_of_the_schema(root: str, heading: str) -> None:
+    components = schema()["$defs"]
+    expected = set(_schema_members(components[root], dict(components)))
+    assert len(expected) > 60
+    told = _first_cells(PATH.read_text("utf-8"), heading)
+    assert {path.rpartition(".")[2] for path in told} == expected
+
+
+def test_what_is_said_of_transfers_and_of_the_whole_has_a_meaning() -> None:
+    plain = {"schema", "bucket", "key", "size", "md5", "crc64ecma", "group", "id"}
+    of = (
+        "transfer",
+        "transfers",
+        "counts",
+        "retries",
+        "read_back",
+        "lost",
+        "left_out",
+        "forgotten",
+    )
+    silent = [
+        path
+        for root in (FlowReport, Summary)
+        for path, _, meaning in member_rows(root)
+        if re.split(r"[.\[]", path)[0] in (*of, "retries_left_out")
+        and path.rpartition(".")[2] not in plain
+        and not meaning
+    ]
+    assert silent == []
