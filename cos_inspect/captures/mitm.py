@@ -228,6 +228,7 @@ def _recorded_flow(state: State, flow_id: str) -> RecordedFlow:
             tls=_short_text(client.get("tls_version")),
             mode=_mode(client.get("proxy_mode")),
         ),
+        metadata=metadata if isinstance(metadata, dict) else None,
         left=left,
     )
 

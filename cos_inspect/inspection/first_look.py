@@ -16,6 +16,7 @@ from cos_inspect.model.exchange import (
     Connection,
     Exchange,
     Headers,
+    Resigned,
     utc_text,
 )
 from cos_inspect.model.flow_report import (
@@ -34,6 +35,7 @@ from cos_inspect.model.flow_report import (
     IdsReport,
     PayloadReport,
     RequestReport,
+    ResignedReport,
     ResponseReport,
     Side,
     TimingReport,
@@ -174,6 +176,7 @@ def _report(
             headers=_headers("request", request.headers, cos.request_headers, watched),
             body=_body(request.body, request.headers),
             changes=[_change(change) for change in request.changes],
+            resigned=_resigned(request.resigned),
         ),
         response=ResponseReport(
             status=response.status,
@@ -212,6 +215,16 @@ def _timing(exchange: Exchange) -> TimingReport:
         request_ms=_between(timing.request_start, timing.request_end),
         wait_ms=_between(timing.request_end, timing.response_start),
         response_ms=_between(timing.response_start, timing.response_end),
+    )
+
+
+def _resigned(resigned: Resigned | None) -> ResignedReport | None:
+    if resigned is None:
+        return None
+    return ResignedReport(
+        secret_id=resigned.secret_id,
+        token_removed=resigned.token_removed,
+        at=utc_text(resigned.at),
     )
 
 

@@ -241,12 +241,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Headers that the client sent and the proxy did not pass on as they came (Expect)."""
     changes: tuple[Change, ...] = ()
     """What the proxy made of the request before it went to the server."""
+    resigned: "Resigned | None" = None
+    """It was signed anew on command, and sent again."""
 
     @property
     def url(self) -> str:
         default = {"http": 80, "https": 443}.get(self.scheme)
         port = "" if self.port == default else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}{self.target}"
+
+
+class Resigned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a request was signed anew."""
+
+    secret_id: str
+    token_removed: bool
+    """It had been signed by a temporary key, whose token was taken off."""
+    at: int
+    """Unix seconds."""
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):

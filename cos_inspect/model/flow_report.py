@@ -161,6 +161,14 @@ class ChangeReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An option of mitmproxy, or who else."""
 
 
+class ResignedReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How somebody had the request signed anew (``cos.resign``) before it was sent again."""
+
+    secret_id: str
+    token_removed: bool
+    at: str | None
+
+
 class RequestReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """As the client sent it; the body is the one that went to the server."""
 
@@ -170,6 +178,7 @@ class RequestReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: list[HeaderReport]
     body: BodyReport
     changes: list[ChangeReport] = []
+    resigned: ResignedReport | None = None
 
 
 class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):

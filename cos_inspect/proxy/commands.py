@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from mitmproxy import command, ctx, exceptions, flow
+from mitmproxy import command, ctx, exceptions, flow, http
 from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.inspection.explain import explain, suggestions
@@ -19,6 +19,7 @@ from cos_inspect.inspection.ticket import ticket_line
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.proxy.recheck import Recheck
+from cos_inspect.proxy.resign import ResignError, resign
 from cos_inspect.report.compare import compare, proposed
 from cos_inspect.report.comparison_text import comparison_text
 from cos_inspect.report.terminal import moved_bytes, place_of, size_text, table
@@ -88,6 +89,26 @@ class Commands:
                 raise exceptions.CommandError(f"no flow with {one.cos.operation} has worked")
             other = nearest
         return comparison_text(one, other, compare(one, other))
+
+    @command.command("cos.resign")  # type: ignore[untyped-decorator]
+    def resign(self, flows: Sequence[flow.Flow]) -> Sequence[str]:
+        """Sign flows anew (@ID) by the keys of cos_credentials, as after an edit, so that they
+        can be replayed."""
+        said, renewed = [], []
+        settings = self._again.settings
+        for item in flows:
+            if not isinstance(item, http.HTTPFlow):
+                raise exceptions.CommandError("only flows of HTTP are signed")
+            try:
+                said.append(resign(item, settings.keys, settings.hosts))
+                renewed.append(item)
+            except ResignError as error:
+                if len(flows) == 1:
+                    raise exceptions.CommandError(str(error)) from None
+                said.append(f"{item.request.path[:80]}: {error}")
+        if renewed:
+            ctx.master.addons.trigger(UpdateHook(renewed))
+        return said
 
     @command.command("cos.recheck")  # type: ignore[untyped-decorator]
     def recheck(self, flows: Sequence[flow.Flow]) -> Sequence[str]:

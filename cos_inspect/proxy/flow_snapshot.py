@@ -346,6 +346,7 @@ class FlowSnapshot:
             answered_by=self._answered_by,
             broke_off=self._broke_off,
             peers=peers_of(flow),
+            metadata=flow.metadata,
             left=self._left,
         )
 

@@ -1,8 +1,8 @@
 """A flow as a proxy holds or saves it, as plain data, and the exchange that it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -37,6 +37,7 @@ from cos_inspect.recording.message_heads import (
     request_of,
     word,
 )
+from cos_inspect.recording.resigned import RESIGNED_KEY, resigned_of
 from cos_inspect.recording.stream_tap import BodyMeter, Tap, meter_content
 
 Marks = list[tuple[int, int]]
@@ -103,6 +104,8 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     broke_off: BrokeOff | None = None
     """Who ended the flow early."""
     peers: Peers | None = None
+    metadata: Mapping[Any, Any] | None = None
+    """All that is left on the flow beside what ``left`` holds, of whomever."""
     left: LeftOnFlow | None = None
     """What an earlier run left on a saved flow. Heads that it names are in their place already
     in ``head`` and ``answer``."""
@@ -129,6 +132,9 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             dropped_headers=self._dropped_headers(heads.request.headers),
             changes=self.changes if self.left is None else self.left.received.changes,
         )
+        if self.metadata and RESIGNED_KEY in self.metadata:
+            resigned = resigned_of(self.metadata, request)
+            request = msgspec.structs.replace(request, resigned=resigned)
         response = self._refusal(request.http_version)
         if response is None and answer is not None and heads.answer is not None:
             if response_body is None:

@@ -167,12 +167,10 @@ def cos_client(
     return CosS3Client(
         CosConfig(
             Region=REGION,
-            SecretId=SECRET_ID,
-            SecretKey=SECRET_KEY,
             Scheme=scheme,
             Proxies=proxy.proxies,
             Anonymous=anonymous,
-            **settings,
+            **{"SecretId": SECRET_ID, "SecretKey": SECRET_KEY} | settings,
         )
     )
 

@@ -116,6 +116,9 @@ def post_object(service: Service, request: OriginRequest, upload: Upload) -> Rep
         raise OriginError("UserKeyMustBeSpecified")
     check_key(key)
     _check_policy(form, request.bucket)
+    refused = service.judge_form(form.fields) if service.judge_form else None
+    if refused is not None:
+        raise refused
     sums = sums_of(form.file)
     if expected := form.fields.get("content-md5"):
         received = base64.b64encode(bytes.fromhex(sums.md5 or "")).decode()

@@ -1,7 +1,7 @@
 """What every handler may use, and the shapes that several of them share."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
@@ -32,6 +32,8 @@ class Service:
     min_part_size: int = 1 << 20
     append_crc: bool = True
     s3_delete_without_md5: bool = False
+    judge_form: Callable[[Mapping[str, str]], OriginError | None] | None = None
+    """Judges the signature in a form's fields, which no head has."""
 
     def bucket(self, request: OriginRequest) -> Bucket:
         return self.store.bucket(request.bucket, request.address.region, self.clock())

@@ -3,8 +3,10 @@
 Written from the documents, apart from the inspector, so that each judges the other.
 """
 
+import base64
 import hashlib
 import hmac
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -59,6 +61,33 @@ class Verifier:
         if refused is not None:
             self.refusals.append(refused.code)
         return refused
+
+    def judge_form(self, fields: Mapping[str, str]) -> OriginError | None:
+        """The same for the fields of a form, by lower-case name: ``origin.service.judge_form``."""
+        wanted = ("policy", "q-sign-algorithm", "q-ak", "q-key-time", "q-signature")
+        refused = None
+        if any(name not in fields for name in wanted):
+            refused = None if self.anonymous else self._denied()
+        elif fields["q-ak"] not in self.keys:
+            refused = OriginError("InvalidAccessKeyId", "The Access Key Id does not exist.", 403)
+        else:
+            policy = base64.b64decode(fields["policy"], validate=True)
+            times = {"q-sign-time": fields["q-key-time"], "q-key-time": fields["q-key-time"]}
+            refused = self._window(times) or self._late(json.loads(policy)["expiration"])
+            text = hashlib.sha1(policy).hexdigest()
+            secret = self.keys[fields["q-ak"]]
+            if (
+                refused is None
+                and sign(secret, fields["q-key-time"], text) != fields["q-signature"]
+            ):
+                refused = OriginError("SignatureDoesNotMatch", "The Signature is invalid.", 403)
+        if refused is not None:
+            self.refusals.append(refused.code)
+        return refused
+
+    def _late(self, expiration: str) -> OriginError | None:
+        end = datetime.fromisoformat(expiration).timestamp()
+        return self._denied("Policy expired") if end < self.clock() else None
 
     def _judge(self, request: OriginRequest) -> OriginError | None:
         if request.s3 or request.method == "OPTIONS" or _is_form(request):

@@ -10,7 +10,15 @@ from mitmproxy import ctx, exceptions
 from cos_inspect.model.schema import schema
 from tests.proxy.inspected import cos_flow, inspected
 
-NAMES = ("cos.summary", "cos.report", "cos.explain", "cos.ticket", "cos.recheck", "cos.compare")
+NAMES = (
+    "cos.summary",
+    "cos.report",
+    "cos.explain",
+    "cos.ticket",
+    "cos.recheck",
+    "cos.compare",
+    "cos.resign",
+)
 
 
 def test_their_names_fit_the_route_of_mitmweb_and_their_types_are_known() -> None:

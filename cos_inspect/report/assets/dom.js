@@ -95,13 +95,13 @@
       ),
     );
 
-  const say = (text) => {
+  const say = (text, ms = 4000) => {
     const place = document.getElementById("said");
     place.textContent = text;
     clearTimeout(say.timer);
     say.timer = setTimeout(() => {
       place.textContent = "";
-    }, 4000);
+    }, ms);
   };
 
   cosInspect.dom = {

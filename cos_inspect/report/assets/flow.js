@@ -12,6 +12,8 @@
       report.ids.request_id ? button("Copy request id", report.ids.request_id, "Request id") : null,
       cosInspect.live.isLive
         ? el("a", { class: "copy", href: `../#/flows/${encodeURIComponent(report.flow_id)}/${report.response ? "response" : "request"}` }, "Open in mitmweb") : null,
+      cosInspect.live.isLive
+        ? el("button", { type: "button", class: "copy", title: "After an edit in mitmweb, by the keys of cos_credentials", onclick: () => cosInspect.live.command("cos.resign", `@${report.flow_id}`) }, "Sign anew") : null,
       button("Copy JSON", () => JSON.stringify(report, null, 2), "JSON"));
 
   const about = (report) => {
@@ -46,6 +48,7 @@
     const found = message.body;
     const payload = found.payload;
     return facts([
+      ["Signed anew", message.resigned ? wire(`by cos.resign${message.resigned.at ? ` at ${message.resigned.at}` : ""}, for ${message.resigned.secret_id}${message.resigned.token_removed ? ", without the token" : ""}`) : ""],
       ["Body", found.size === null ? "unknown length" : `${bytes(found.size)}${found.size >= 1024 ? ` (${found.size.toLocaleString("en")} bytes)` : ""}`],
       ["Complete", found.complete ? "" : el("strong", { class: "bad" }, "no: it ended early")],
       ["MD5", found.md5 ? wire(found.md5, "mono") : ""],

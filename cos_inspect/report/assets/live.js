@@ -2,7 +2,7 @@
 // Follows the traffic where the pages come from mitmweb: asks once a second what was added.
 // From disk the pages stay as they were opened.
 (() => {
-  const { count } = cosInspect.dom;
+  const { count, say } = cosInspect.dom;
   const store = cosInspect.store;
   const EVERY = 1000;
   const LONGEST = 8000;
@@ -78,6 +78,25 @@
       } catch {
         // The files lie on some other server, which only hands them out.
       }
+    },
+    // A command of mitmweb; what it answers is said.
+    async command(name, ...given) {
+      let text = "mitmweb does not answer";
+      try {
+        const cookie = () => /(?:^|; )_mitmproxy_xsrf=([^;]*)/.exec(document.cookie)?.[1];
+        // The cookie against forged requests comes with this address.
+        if (!cookie()) await fetch("../updates");
+        const answer = await fetch(`../commands/${name}`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json", "X-XSRFToken": cookie() || "" },
+          body: JSON.stringify({ arguments: given }),
+        });
+        const { value, error } = await answer.json();
+        text = error || [value].flat().join("\n");
+      } catch {
+        // Said as it stands.
+      }
+      say(text, 12_000);
     },
     follow() {
       if (!this.isLive) return;
