@@ -69,6 +69,8 @@ def _inner(told: types.Type) -> tuple[type[msgspec.Struct] | None, str]:
 
 def _named(told: types.Type) -> str:
     match told:
+        case types.Metadata():
+            return _named(told.type)
         case types.UnionType():
             return " or ".join(_named(each) for each in told.types)
         case types.ListType() | types.VarTupleType():

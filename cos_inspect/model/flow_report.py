@@ -5,11 +5,17 @@ encoded from them.
 """
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from cos_inspect.model.exchange import Actor, ChangedPart
+
+UNMASKED = {"masked": False}
+Unmasked = Annotated[str, msgspec.Meta(extra=UNMASKED)]
+"""Text in which no secret is looked for: words of ours out of a closed set, ids that we
+give, digests and times that we take, and the names of a place. Any other text of a report
+is masked where it holds a secret."""
 
 
 class Severity(StrEnum):
@@ -105,12 +111,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    rule: str
+    rule: Unmasked
     """Its id, as under Rules."""
     group: Group
     severity: Severity
     """The rule's, or what is known more makes it less."""
-    title: str
+    title: Unmasked
     """What is wrong, in a few words."""
     detail: str
     """What was seen, with the values."""
@@ -124,7 +130,7 @@ class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     name: str
     value: str
     category: Category
-    meaning: str
+    meaning: Unmasked
     issues: tuple[str, ...]
     redacted: bool = False
 
@@ -132,16 +138,16 @@ class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class PayloadReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: Literal["aws-chunked", "form-file"]
     size: int
-    md5: str | None
-    crc64ecma: str | None
+    md5: Unmasked | None
+    crc64ecma: Unmasked | None
     complete: bool
     problem: str | None
 
 
 class BodyReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     size: int | None
-    md5: str | None
-    crc64ecma: str | None
+    md5: Unmasked | None
+    crc64ecma: Unmasked | None
     complete: bool
     encoding: str | None
     payload: PayloadReport | msgspec.UnsetType | None = msgspec.UNSET
@@ -246,11 +252,11 @@ class ClientReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CosReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    operation: str
+    operation: Unmasked
     level: Level
-    bucket: str | None
-    appid: str | None
-    region: str | None
+    bucket: Unmasked | None
+    appid: Unmasked | None
+    region: Unmasked | None
     key: str | None
     endpoint: EndpointKind
     client: ClientReport | None
@@ -258,7 +264,7 @@ class CosReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class IdsReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     request_id: str | None
-    request_id_time: str | None
+    request_id_time: Unmasked | None
     trace_id: str | None
 
 
@@ -275,9 +281,9 @@ class ErrorReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resource: str | None
     request_id: str | None
     trace_id: str | None
-    meaning: str | None
-    cause: str | None
-    fix: str | None
+    meaning: Unmasked | None
+    cause: Unmasked | None
+    fix: Unmasked | None
 
 
 class TransferReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -299,12 +305,12 @@ class TransferReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schema: Literal["cos-inspect/flow/1"] = "cos-inspect/flow/1"
-    flow_id: str
+    flow_id: Unmasked
     sequence: int = 0
     run: int | None = None
     """The run of the report directory that it belongs to; null where it is not written."""
     verdict: Verdict
-    started: str | None
+    started: Unmasked | None
     """ISO 8601 in UTC; null where the time is unknown or cannot be printed."""
     timing: TimingReport
     cos: CosReport

@@ -12,6 +12,7 @@ from cos_inspect.model.flow_report import (
     Finding,
     FlowReport,
     Severity,
+    Unmasked,
     Verdict,
 )
 from cos_inspect.model.statistics import Statistics, StatisticsRow
@@ -79,8 +80,8 @@ class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """From 1."""
     size: int | None
-    md5: str | None
-    crc64ecma: str | None
+    md5: Unmasked | None
+    crc64ecma: Unmasked | None
     etag: str | None
     """As COS answered."""
     tries: int
@@ -89,18 +90,18 @@ class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Of the try that counts."""
     host: str
     """Where that went."""
-    flow: str
+    flow: Unmasked
     """Its flow."""
 
 
 class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
-    kind: str
+    kind: Unmasked
     """``multipart-upload``, ``ranged-download`` or ``append``."""
     id: str
     """Of a multipart upload its UploadId."""
-    bucket: str | None
+    bucket: Unmasked | None
     key: str | None
-    state: str
+    state: Unmasked
     """How it stands, or ended: ``completed``, ``aborted``, ``abandoned``, ``open``, …"""
     size: int | None
     """Bytes of the object; null where not all of them are known."""
@@ -113,7 +114,7 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
     replaced."""
     findings: list[Finding]
     """Its own, and those of its flows that count for it."""
-    flows: list[str]
+    flows: list[Unmasked]
     """In the order in which they began; empty where the summary has too many."""
     checks: list[Check] = []
     """Over all of its parts together."""
@@ -147,11 +148,11 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
-    operation: str | None = None
+    operation: Unmasked | None = None
     """What was tried."""
-    bucket: str | None = None
+    bucket: Unmasked | None = None
     key: str | None = None
-    flows: list[str]
+    flows: list[Unmasked]
     """The tries, in order."""
     causes: list[str]
     """Why each of them failed."""
@@ -170,11 +171,11 @@ class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
 class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
     """An object that was written and then read."""
 
-    bucket: str | None
+    bucket: Unmasked | None
     key: str | None
-    write: str
+    write: Unmasked
     """The flow that wrote it."""
-    reads: list[str]
+    reads: list[Unmasked]
     """Flows that read it since."""
     same: bool
     """Whether they got what was written."""
@@ -241,7 +242,7 @@ class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
     """That was asked for, as far as it is known."""
     client: str | None
     """The client's address."""
-    failed: str
+    failed: Unmasked
     """``client-…`` on the client's side, ``upstream-…`` on the server's."""
     count: int
     """Connections; on its way to the summary, how many more, or how many less."""
@@ -251,7 +252,7 @@ class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The text of mitmproxy."""
     fix: str | None = None
     """What to do about it."""
-    flows: list[str] = []
+    flows: list[Unmasked] = []
     """The flows that failed by it."""
     run: int | None = None
     """The ``id`` of the run that tells it."""
