@@ -21,10 +21,15 @@ from cos_inspect.analyze.reading import (
     SpooledReport,
 )
 from cos_inspect.analyze.spool import records
-from cos_inspect.inspection.first_look import clean_finding
-from cos_inspect.inspection.second_look import Revision, add_copy, revision_of, said_once_name
+from cos_inspect.inspection.redaction import KnownSecrets, fault_text, masked_lists
+from cos_inspect.inspection.second_look import (
+    Revision,
+    add_copy,
+    masked,
+    revision_of,
+    said_once_name,
+)
 from cos_inspect.inspection.transfer_summary import Lists, ListsState, Note, list_history
-from cos_inspect.model.flow_report import Finding
 from cos_inspect.model.plain_text import packed
 from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.settings.analysis_settings import Settings
@@ -211,6 +216,8 @@ class _Joining:
         self._marks = marks
         self._histories: dict[str, History] = {}
         self._notes: dict[str, dict[str, Note]] = {}
+        self._echoes: dict[str, KnownSecrets] = {}
+        """Secrets that the exchanges of a history repeat."""
         self._observed: list[Observed] = []
         self._ranges: dict[str, Flow] = {}
 
@@ -233,6 +240,8 @@ class _Joining:
                 self._notes.setdefault(name, {})[seen.flow_id] = observed.note
             if seen.span is not None:
                 self._ranges[seen.flow_id] = flow
+        for value, shown in seen.echoes:
+            self._echoes.setdefault(name, KnownSecrets()).learn(value, shown)
         self._observed.append(observed)
 
     def add_listed(self, listed: OnObject) -> None:
@@ -254,10 +263,11 @@ class _Joining:
                 listing = list_history(
                     history,
                     self._notes.get(name, {}),
-                    clean=self._clean,
                     ignore=self._settings.ignore,
                     over=True,
                 )
+                if self._settings.redact:
+                    listing = masked_lists(listing, self._echoes.get(name))
             except Exception as error:
                 self._give_up(name, joined, error)
             else:
@@ -281,10 +291,12 @@ class _Joining:
                 else:
                     revision = revision_of(history, seen)
                 revision.findings = [
-                    self._clean(finding)
+                    finding
                     for finding in revision.findings
                     if finding.rule not in self._settings.ignore
                 ]
+                if revision and self._settings.redact:
+                    revision = masked(revision, self._echoes.get(name))
             except Exception as error:
                 self._give_up(name, joined, error)
                 continue
@@ -293,12 +305,9 @@ class _Joining:
 
     def _give_up(self, name: str, joined: Joined, error: Exception) -> None:
         del self._histories[name]
-        what = f"what flows say together of one object cannot be told ({error!r:.200})"
+        what = f"what flows say together of one object cannot be told ({fault_text(error)})"
         if what not in joined.faults and len(joined.faults) < _MOST_FAULTS:
             joined.faults.append(what)
-
-    def _clean(self, finding: Finding) -> Finding:
-        return clean_finding(finding) if self._settings.redact else finding
 
 
 _Revisions = list[tuple[int, bool, Revision]]

@@ -18,6 +18,7 @@ from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Progress, Stream
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
+from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.transfer_summary import Note, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, TimingReport
@@ -280,7 +281,7 @@ def _guarded_look(saved: CapturedFlow, settings: Settings, remarks: Remarks) -> 
         first = look_at(saved.exchange, settings, saved.recognised)
         return None if first is None else _packed_look(first)
     except Exception as error:
-        what = f"a flow that cannot be inspected ({error!r:.200})"
+        what = f"a flow that cannot be inspected ({fault_text(error)})"
         remarks.lose(what, saved.offset, saved.entry, UNINSPECTED)
         return None
 

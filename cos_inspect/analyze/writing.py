@@ -13,6 +13,7 @@ from cos_inspect.analyze.reading import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.analyze.spool import hash_of, read_at
 from cos_inspect.captures.captured_flow import UNINSPECTED, Remarks
 from cos_inspect.inspection.first_look import revise
+from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.second_look import Revision, add_pending, said_once_name, say_once
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
@@ -124,7 +125,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 line = flow_line(report, width=settings.width, colour=settings.colour)
                 suite = _suite(report, settings) if "junit" in formats else None
             except (ValueError, LookupError, TypeError, ArithmeticError) as error:
-                what = f"a flow whose report cannot be made ({error!r:.200})"
+                what = f"a flow whose report cannot be made ({fault_text(error)})"
                 capture, begin = chunk.places[number]
                 about = remarks.setdefault(capture, Remarks(capture))
                 about.lose(what, begin, reason=UNINSPECTED)

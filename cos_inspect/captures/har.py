@@ -34,6 +34,7 @@ from cos_inspect.captures.har_entries import (
 )
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import recognise
+from cos_inspect.inspection.redaction import Redactor, fault_text
 from cos_inspect.model.exchange import (
     BrokeOff,
     Exchange,
@@ -132,7 +133,7 @@ class HarFile:
             except Exception as error:
                 # Anything may stand in an entry; the next one may be whole again.
                 known = isinstance(error, OddEntryError)
-                what = str(error) if known else f"it cannot be read ({error!r:.200})"
+                what = str(error) if known else f"it cannot be read ({fault_text(error)})"
                 remarks.lose(f"skipped, {what}", raw.offset, number)
             else:
                 yield found
@@ -187,7 +188,7 @@ class HarFile:
                 ),
             )
         if response is None and error is not None and error.startswith(_NEVER_SENT):
-            raise _NeverSentError(f"it was never sent ({error})")
+            raise _NeverSentError(f"it was never sent ({Redactor().text(error)})")
         exchange = Exchange(
             flow_id=flow_id,
             request=Request(

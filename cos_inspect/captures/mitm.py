@@ -26,6 +26,7 @@ from cos_inspect.captures.tnetstring import (
     read_state,
 )
 from cos_inspect.digests import crc64
+from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.model.exchange import Timing, known_moment
 from cos_inspect.recording.actors import Peers, marked_answer, peer_name
 from cos_inspect.recording.break_off import broke_off_by_words
@@ -66,7 +67,7 @@ class FlowFile:
             except Exception as error:
                 # Anything may stand in a broken file; the next flow may be whole again.
                 known = isinstance(error, BadFlowError)
-                what = str(error) if known else f"a flow that cannot be read ({error!r:.200})"
+                what = str(error) if known else f"a flow that cannot be read ({fault_text(error)})"
                 remarks.lose(what, offset)
             else:
                 if found is not None:
@@ -157,7 +158,7 @@ def _migrated(state: State) -> State:
     try:
         return compat.migrate_flow(state)
     except Exception as error:
-        what = f"a flow of an older mitmproxy that cannot be read ({error!r:.200})"
+        what = f"a flow of an older mitmproxy that cannot be read ({fault_text(error)})"
         raise BadFlowError(what) from error
 
 

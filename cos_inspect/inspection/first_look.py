@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.cos.headers import AnnotatedHeader, beyond, describe
-from cos_inspect.inspection.redaction import Redactor, Watched, mask, redacted
+from cos_inspect.cos.headers import AnnotatedHeader, beyond
+from cos_inspect.cos.secret_names import is_secret
+from cos_inspect.inspection.plain_success import masked_at_once
+from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.second_look import Revision, revised
 from cos_inspect.inspection.ticket import ticket_line
 from cos_inspect.model.exchange import (
@@ -37,7 +39,6 @@ from cos_inspect.model.flow_report import (
     RequestReport,
     ResignedReport,
     ResponseReport,
-    Side,
     TimingReport,
     Verdict,
 )
@@ -98,20 +99,49 @@ def first_look(
                 if rule.id not in ignore
                 for each in find(cos, checks)
             )
-    report, watched = _report(cos, checks, findings)
+    report = _report(cos, checks, findings)
     ticket = None if exchange.stopped or exchange.ended_by_proxy else ticket_line(report)
     if ticket is not None:
         report = msgspec.structs.replace(report, ticket=ticket)
-    if redact:
-        if report.request.changes:
-            changes = [_clean_change(change) for change in report.request.changes]
-            request = msgspec.structs.replace(report.request, changes=changes)
-            report = msgspec.structs.replace(report, request=request)
-        report = redacted(report, watched)
-        pending = tuple(
-            msgspec.structs.replace(each, finding=clean_finding(each.finding)) for each in pending
-        )
+    if not redact:
+        return FirstLook(cos, report, seen, pending)
+    secrets = _secrets_beside(cos, keys)
+    masked = None if secrets or pending else masked_at_once(report)
+    if masked is not None:
+        return FirstLook(cos, masked, seen)
+    redactor = Redactor(secrets)
+    report = redactor.report(report)
+    if pending:
+        pending = tuple([redactor.struct(each) for each in pending])
+    echoes = redactor.echoes
+    if echoes:
+        seen = msgspec.structs.replace(seen, echoes=echoes)
     return FirstLook(cos, report, seen, pending)
+
+
+def redactor_of(cos: CosExchange, keys: Mapping[str, str]) -> Redactor:
+    """Knows the secrets of an exchange, to mask them in other texts about it."""
+    redactor = Redactor(_secrets_beside(cos, keys))
+    request, response = cos.request, cos.response
+    redactor.learn_head(request.url, request.headers)
+    for change in request.changes:
+        for value in filter(None, (change.client, change.sent)):
+            if change.name is None:
+                redactor.learn_head(value, ())
+            else:
+                redactor.learn_head("", [(change.name, value)])
+    if response is not None:
+        redactor.learn_head("", response.headers)
+    return redactor
+
+
+def _secrets_beside(cos: CosExchange, keys: Mapping[str, str]) -> tuple[str, ...]:
+    """Secrets of an exchange that do not stand in its report: those of a form, and the
+    SecretKeys that are at hand."""
+    values = tuple(keys.values())
+    if cos.form is not None:
+        values += tuple([value for name, value in cos.form if value and is_secret(name)])
+    return values
 
 
 def revise(alone: FlowReport, revision: Revision) -> FlowReport:
@@ -126,14 +156,6 @@ def revise(alone: FlowReport, revision: Revision) -> FlowReport:
     )
 
 
-def clean_finding(finding: Finding) -> Finding:
-    """The same without secrets."""
-    redactor = Redactor()
-    return msgspec.structs.replace(
-        finding, detail=redactor.text(finding.detail), evidence=redactor.plain(finding.evidence)
-    )
-
-
 def verdict_of(findings: Sequence[Finding]) -> Verdict:
     """The highest severity among the findings."""
     if not findings:
@@ -141,13 +163,10 @@ def verdict_of(findings: Sequence[Finding]) -> Verdict:
     return max((finding.severity for finding in findings), key=lambda s: s.rank).value
 
 
-def _report(
-    cos: CosExchange, checks: list[Check], findings: list[Finding]
-) -> tuple[FlowReport, Watched]:
+def _report(cos: CosExchange, checks: list[Check], findings: list[Finding]) -> FlowReport:
     exchange = cos.exchange
     request, response = exchange.request, exchange.response
-    watched = Watched()
-    report = FlowReport(
+    return FlowReport(
         flow_id=exchange.flow_id,
         verdict=verdict_of(findings),
         started=utc_text(exchange.timing.request_start),
@@ -173,7 +192,7 @@ def _report(
             method=request.method,
             url=request.url,
             http_version=request.http_version,
-            headers=_headers("request", request.headers, cos.request_headers, watched),
+            headers=_headers(request.headers, cos.request_headers),
             body=_body(request.body, request.headers),
             changes=[_change(change) for change in request.changes],
             resigned=_resigned(request.resigned),
@@ -182,7 +201,7 @@ def _report(
             status=response.status,
             reason=response.reason,
             http_version=response.http_version,
-            headers=_headers("response", response.headers, cos.response_headers, watched),
+            headers=_headers(response.headers, cos.response_headers),
             body=_body(response.body, response.headers),
             by=response.by,
             option=response.option,
@@ -197,7 +216,6 @@ def _report(
         checks=checks,
         findings=findings,
     )
-    return report, watched
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -238,23 +256,6 @@ def _change(change: Change) -> ChangeReport:
     )
 
 
-def _clean_change(change: ChangeReport) -> ChangeReport:
-    """The same without secrets: the whole value of a header that holds one."""
-    secret = change.name is not None and bool(describe(change.name.lower(), "request").secret)
-    return msgspec.structs.replace(
-        change,
-        client=_clean_value(change.client, secret=secret),
-        sent=_clean_value(change.sent, secret=secret),
-    )
-
-
-def _clean_value(value: str | None, *, secret: bool) -> str | None:
-    # What was saved is masked already.
-    if not value or value.startswith("[masked:"):
-        return value
-    return mask(value) if secret else Redactor().text(value)
-
-
 def _connection(exchange: Exchange, clock_seconds: int | None) -> ConnectionReport | None:
     known = exchange.connection
     if known is None:
@@ -283,17 +284,14 @@ def _broke_off(exchange: Exchange) -> BrokeOffReport | None:
     )
 
 
-def _headers(
-    side: Side, headers: Headers, annotated: tuple[AnnotatedHeader, ...], watched: Watched
-) -> list[HeaderReport]:
+def _headers(headers: Headers, annotated: tuple[AnnotatedHeader, ...]) -> list[HeaderReport]:
     described = []
-    for place, header in enumerate(annotated):
-        value, fact = header.value, header.fact
-        # A secret parameter may stand in any value: a URL in Referer or Location.
-        if fact.secret or "=" in value or "%3" in value:
-            watched.add(side, place, fact.secret)
+    for header in annotated:
+        fact = header.fact
         notes = header.issues + header.remarks if header.remarks else header.issues
-        described.append(HeaderReport(header.name, value, fact.category, fact.meaning, notes))
+        described.append(
+            HeaderReport(header.name, header.value, fact.category, fact.meaning, notes)
+        )
     if len(headers) > len(annotated):
         # Their values are left out: a secret could stand in them.
         described += [HeaderReport(name, "", "other", "", notes) for name, notes in beyond(headers)]

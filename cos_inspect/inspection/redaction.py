@@ -1,205 +1,403 @@
 """Masks secrets, as one step between a report and everything that is written or shown.
 
-Secret are signatures, security tokens, SSE-C keys and cookies; also where COS
-echoes them (StringToSign and FormatString of a refused signature) and where
-they stand percent-encoded. A SecretId is none. Equal values get equal masks,
-made of their SHA-256, so that they can still be told apart.
+A secret is known by the name it stands under (``tables/secrets.tsv``), and from then on
+by its value: where that stands again in the same exchange, in whatever escapes, it is
+masked as well. Equal values get equal masks, made of their SHA-256, so that they can
+still be told apart. A SecretId is no secret.
+
+Every text of a report is looked at; see ``texts``. Time is linear in what is looked at,
+and where nothing secret is there it takes a few microseconds.
 """
 
-import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, unquote
 
 import msgspec
 
-from cos_inspect.model.flow_report import (
-    Check,
-    ErrorReport,
-    Finding,
-    FlowReport,
-    HeaderReport,
+from cos_inspect.cos.secret_names import (
+    LONGEST_NAME,
+    SECRET_KINDS,
+    Kind,
+    canonical,
+    kind_of,
+    kind_of_header,
+    kind_of_parameter,
 )
-
-_SECRET_PARAMETERS = (
-    "q-signature",
-    "sign",
-    "signature",
-    "x-amz-signature",
-    "x-cos-security-token",
-    "x-ci-security-token",
-    "x-amz-security-token",
-    "token",
-    "policy",
-    "x-cos-server-side-encryption-customer-key",
-    "x-cos-copy-source-server-side-encryption-customer-key",
-    "x-amz-server-side-encryption-customer-key",
-    "x-amz-copy-source-server-side-encryption-customer-key",
-    "authorization",
+from cos_inspect.inspection import innocence, texts
+from cos_inspect.inspection.escapes import decode, encoded, plain
+from cos_inspect.inspection.innocence import INNOCENT, PLAIN_NAMES, suspicion_of
+from cos_inspect.inspection.known_secrets import (
+    MOST,
+    SHORTEST,
+    KnownSecrets,
+    Span,
+    fold,
+    mask_of,
 )
-_NAMES = "|".join(re.escape(name) for name in sorted(_SECRET_PARAMETERS, key=len, reverse=True))
-_FIELD = rf"({_NAMES})(=|%3D|%253D|:\s*|>)((?:(?!%26|%2526)[^&\s,;<>\"'])+)"
-_IN_TEXT = re.compile(rf"(?i)(?<![\w-]){_FIELD}")
-_NESTED = re.compile(rf"(?i)(?:(?<![\w-])|(?<=%26)|(?<=%3F)|(?<=%2526)|(?<=%253F)){_FIELD}")
-"""For texts with a URL that stands percent-encoded inside another one."""
-_SIGNS_OF_NESTING = ("%26", "%3F", "%3f", "%25")
-_SIGNATURE_FIELD = re.compile(r"(?i)(?<![\w-])((?:q-)?signature(?:=|%3D))([^&\s,]+)")
-_AWS2_HEADER = re.compile(r"^(AWS [^:\s]+:)(\S+)$")
-_MASK = re.compile(r"^\[masked:[0-9a-f]{8}\]$")
-_SHORTEST_SECRET = 6
-"""Shorter values are not looked for in other texts: they would hit innocent words."""
+from cos_inspect.inspection.plain_success import SIGNATURE
+from cos_inspect.inspection.secret_finder import Suspicion, find, is_suspect
+from cos_inspect.inspection.secret_shapes import (
+    MASK,
+    credentials_begin,
+    has_fields,
+    is_base64,
+    parts_of,
+)
+from cos_inspect.model.flow_report import ChangeReport, FlowReport, HeaderReport
+
+LONGEST = 64 * 1024
+"""Characters of a text that is looked into closely."""
+_HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+Echo = tuple[bytes, str]
+"""A secret that stands elsewhere than in its own place, and its mask."""
 
 
-@lru_cache(maxsize=4096)
 def mask(value: str) -> str:
-    """``[masked:…]`` with eight hex digits of the value's SHA-256."""
-    return f"[masked:{hashlib.sha256(value.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}]"
+    """``[masked:…]`` with eight hex digits of the value's SHA-256, or ``[masked:short]``."""
+    return mask_of(plain(encoded(value)).strip())
 
 
 class Redactor:
-    """Masks one exchange's secrets; remembers them to find their echoes."""
+    """Masks one exchange's secrets; remembers them to find their echoes.
 
-    def __init__(self) -> None:
-        self._secrets: dict[str, str] = {}
+    ``secrets``: values that are known from elsewhere; ``others``: those of other exchanges;
+    ``longest``: characters of a text that is looked into closely, a longer one that may hold
+    a secret is masked whole. ``remembers``: what one text names is looked for in the others.
+    """
 
-    def hide(self, value: str) -> str:
-        """The mask of a value, which is from now on looked for in other texts as well."""
-        if not value or _MASK.match(value):
-            return value
-        masked = mask(unquote(value) if "%" in value else value)
-        if len(value) >= _SHORTEST_SECRET:
-            plain = unquote(value)
-            encoded = quote(plain, safe="")
-            for form in (value, plain, encoded, quote(encoded, safe="")):
-                self._secrets[form.lower()] = masked
-        return masked
+    def __init__(
+        self,
+        secrets: Iterable[str] = (),
+        *,
+        others: KnownSecrets | None = None,
+        longest: int = LONGEST,
+        remembers: bool = True,
+    ) -> None:
+        self._longest = longest
+        self._known = KnownSecrets(most=MOST if remembers else 0)
+        self._others = others
+        self._pieces = False
+        """Whether a part of a secret is looked for as well."""
+        self._own: dict[str, str] = {}
+        """Texts that name a secret, and what is shown of them."""
+        self._spans: dict[str, list[Span]] = {}
+        """Where in these they stand."""
+        self._parsed: set[str] = set()
+        """Texts that are masked already, and name nothing else."""
+        self._hits: set[str] = set()
+        self._public: set[bytes] = set()
+        for secret in secrets:
+            self.learn(secret)
 
-    def authorization(self, value: str) -> str:
-        """An Authorization value with only its secret part masked, where its form is known."""
-        aws2 = _AWS2_HEADER.match(value)
-        if aws2:
-            return aws2[1] + self.hide(aws2[2])
-        masked = _SIGNATURE_FIELD.sub(lambda found: found[1] + self.hide(found[2]), value)
-        if masked != value or value.startswith("q-sign-algorithm="):
-            return masked
-        scheme, blank, rest = value.partition(" ")
-        return f"{scheme} {self.hide(rest)}" if blank else self.hide(value)
+    @property
+    def echoes(self) -> tuple[Echo, ...]:
+        """Secrets that were found by their value, so far."""
+        if not self._hits:
+            return ()
+        return tuple(held for held in self._known.values() if held[1] in self._hits)
 
-    def header(self, value: str, secret: str) -> tuple[str, bool]:
-        """``secret``: ``""`` not, ``part`` only inside, anything else wholly."""
-        if not value:
-            return value, False
-        if not secret:
-            if "=" in value or "%3" in value:
-                shown = self.parameters(value)
-                return shown, shown != value
-            return value, False
-        shown = self.authorization(value) if secret == "part" else self.hide(value)
-        return shown, shown != value
+    def learn(self, value: str) -> None:
+        """Takes a value for a secret."""
+        self._known.learn(plain(encoded(value)))
 
-    def parameters(self, text: str) -> str:
-        """Masks the values of secret parameters in a URL, a query or an echo of one."""
-        if "=" not in text and "%3" not in text and ">" not in text and ":" not in text:
-            return text
-        nested = "%" in text and any(sign in text for sign in _SIGNS_OF_NESTING)
-        return (_NESTED if nested else _IN_TEXT).sub(self._hide_value, text)
+    def learn_from(self, text: str) -> None:
+        """Learns the secrets that a text names."""
+        self._read(text)
 
-    def _hide_value(self, found: re.Match[str]) -> str:
-        value = found[3]
-        # In a sentence a bracket or full stop may follow.
-        secret = value.rstrip(").")
-        return found[1] + found[2] + self.hide(secret) + value[len(secret) :]
+    def learn_head(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Learns the secrets in a message's head."""
+        self.text(_masked_url(self, url))
+        for name, value in headers:
+            kind = kind_of_header(name)
+            if kind in SECRET_KINDS:
+                self.value(kind, value)
+            else:
+                self._read(value)
+
+    def report(self, report: FlowReport) -> FlowReport:
+        """The report of the exchange with its secrets masked."""
+        # Parts of a value stand in what the rules say, and in what COS repeats.
+        self._pieces = bool(report.findings) or report.error is not None
+        report = _with_masked_heads(self, report)
+        report = _with_masked_signature(self, report)
+        return self.struct(report, _public)
 
     def text(self, text: str) -> str:
-        """Masks parameters, and every secret met so far, anywhere in a text, in any case."""
-        text = self.parameters(text)
-        if not self._secrets:
-            return text
-        lower = text.lower()
-        for secret, masked in self._secrets.items():
-            if secret in lower:
-                text = re.sub(re.escape(secret), masked, text, flags=re.IGNORECASE)
-        return text
+        """Masks what the text names and what is known, anywhere in it."""
+        self._read(text)
+        return self._masked(text)
 
-    def plain(self, value: Any) -> Any:
-        """The same for strings inside plain data (evidence)."""
-        match value:
-            case str():
-                return self.text(value)
-            case dict():
-                return {key: self.plain(item) for key, item in value.items()}
-            case list() | tuple():
-                return [self.plain(item) for item in value]
-            case _:
-                return value
+    def struct[S: msgspec.Struct](
+        self, struct: S, public: Callable[[S], Iterable[str | None]] | None = None
+    ) -> S:
+        """A struct of the reports with every text inside of it masked.
+
+        :param public: what is no secret, but where a secret's name stands before it.
+        """
+        held = list(filter(None, texts.collect(struct)))
+        self._read_all(set(held))
+        found = texts.collect_named(struct)
+        if not self._own and not found and not self._knows_of("\n".join(held)):
+            return struct
+        named = {(name, text): self.value(kind_of(canonical(name)), text) for name, text in found}
+        changes = self._own
+        if self._knows_of("\n".join([changes.get(text, text) for text in held])):
+            for value in filter(None, public(struct) if public else ()):
+                self._public.add(fold(plain(encoded(value))))
+            # Where a value is repeated, a part of it may have been read for something else.
+            self._pieces = True
+            changes = {text: self._masked(text) for text in dict.fromkeys(held)}
+        return texts.changed(struct, texts.Changes(changes, named))
+
+    def _knows_of(self, text: str) -> bool:
+        """Whether a secret that is known may stand in a text."""
+        data = encoded(text)
+        return self._known.stands_in(data, pieces=self._pieces) or (
+            self._others is not None and self._others.stands_in(data)
+        )
+
+    def _read_all(self, held: set[str]) -> None:
+        """Learns the secrets that texts name."""
+        unknown = held - INNOCENT
+        unknown -= self._parsed
+        suspicion = suspicion_of(unknown)
+        for text in unknown if suspicion else ():
+            if suspicion is Suspicion.MARKS or _has_separators(text):
+                self._read(text)
+
+    def _read(self, text: str) -> None:
+        """Learns the secrets that a text names."""
+        if text in self._own or not is_suspect(plain(encoded(text), ascii_only=True)):
+            return
+        if len(text) > self._longest:
+            self._own[text] = mask_of(encoded(text))
+            return
+        decoded = decode(text)
+        found = find(decoded)
+        spans: list[Span] = []
+        for secret in found.secrets:
+            shown = mask_of(secret.value)
+            spans.append((*decoded.span(secret.start, secret.end), shown))
+            self._known.learn(secret.value, shown)
+            for part in secret.also:
+                self._known.learn(part)
+        self._public.update([fold(value) for value in found.ids])
+        if spans:
+            self._spans[text] = spans
+            self._own[text] = _with_masks(text, spans)
+
+    def _masked(self, text: str) -> str:
+        """Of a text that was read before."""
+        shown = self._own.get(text, text)
+        if not self._knows_of(shown):
+            return shown
+        if len(text) > self._longest:
+            return mask_of(encoded(text))
+        decoded = decode(text)
+        spans = self._known.spans(decoded, pieces=self._pieces, public=self._public)
+        if self._others is not None:
+            spans += self._others.spans(decoded, public=self._public)
+        self._hits.update(mask for _, _, mask in spans)
+        return _with_masks(text, [*self._spans.get(text, ()), *spans])
+
+    def value(self, kind: Kind, value: str) -> str:
+        """Masks a value that is a secret as its name tells."""
+        if kind == "credentials":
+            return self._credentials(value)
+        held = plain(encoded(value)).strip()
+        if not held or MASK.fullmatch(held):
+            return value
+        self._known.learn(held)
+        for part in parts_of(kind, held):
+            self._known.learn(part)
+        return mask_of(held)
+
+    def signature(self, value: str) -> str:
+        """Masks a signature in hex."""
+        held = value.encode()
+        shown = mask_of(held)
+        self._known.learn(held, shown)
+        return shown
+
+    def _credentials(self, value: str) -> str:
+        """As in Authorization, with only its secret part masked where its form is known."""
+        if SIGNATURE.fullmatch(value):
+            shown = value[:-40] + self.signature(value[-40:])
+            self._parsed.add(shown)
+            return shown
+        held = plain(encoded(value)).strip()
+        if has_fields(held):
+            return self.text(value)
+        begin = credentials_begin(held)
+        secret = held[begin:].strip()
+        if not secret or MASK.fullmatch(secret):
+            return value
+        self._known.learn(secret)
+        for part in parts_of("credentials", secret):
+            self._known.learn(part)
+        return held[:begin].decode("utf-8", "replace") + mask_of(secret)
+
+    def plain(self, data: Any) -> Any:
+        """Plain data with every text inside of it masked."""
+        holder = _Holder(data)
+        return self.struct(holder).data
 
 
-class Watched:
-    """Which headers of a report may hold a secret: their places, and how secret each is
-    (``""``: only by what stands in it)."""
-
-    def __init__(self) -> None:
-        self.places: dict[str, list[tuple[int, str]]] = {"request": [], "response": []}
-
-    def add(self, side: str, place: int, secret: str) -> None:
-        self.places[side].append((place, secret))
+def fault_text(error: Exception) -> str:
+    """What a fault says, in a line of 200 characters at most, without what it quotes: that
+    may be anything that was read."""
+    said = Redactor().text(_QUOTED.sub("'…'", f"{type(error).__name__}: {error}"))
+    return said[:_LONGEST_FAULT]
 
 
-def redacted(report: FlowReport, watched: Watched) -> FlowReport:
-    """The report with its secrets masked."""
-    redactor = Redactor()
-    request = report.request
-    _mask_headers(redactor, request.headers, watched.places["request"])
-    url = redactor.parameters(request.url)
-    if url != request.url:
-        request = msgspec.structs.replace(request, url=url)
-    if report.response is not None:
-        _mask_headers(redactor, report.response.headers, watched.places["response"])
-    return msgspec.structs.replace(
-        report,
-        request=request,
-        error=_error(redactor, report.error),
-        checks=[_check(redactor, check) for check in report.checks],
-        findings=[_finding(redactor, finding) for finding in report.findings],
-        ticket=redactor.text(report.ticket) if report.ticket else report.ticket,
-    )
+_QUOTED = re.compile(r"'[^']*+'|\"[^\"]*+\"")
+_LONGEST_FAULT = 200
 
 
-def _mask_headers(
-    redactor: Redactor, headers: list[HeaderReport], places: list[tuple[int, str]]
-) -> None:
-    for place, secret in places:
-        header = headers[place]
-        value, changed = redactor.header(header.value, secret)
-        if changed:
-            headers[place] = msgspec.structs.replace(header, value=value, redacted=True)
+def masked_lists[S: msgspec.Struct](lists: S, others: KnownSecrets | None = None) -> S:
+    """What is said of many exchanges, with its secrets masked: of each text those that it
+    names, and those that exchanges repeat."""
+    return Redactor(others=others, remembers=False).struct(lists)
 
 
-def _error(redactor: Redactor, error: ErrorReport | None) -> ErrorReport | None:
-    if error is None:
-        return None
-    return msgspec.structs.replace(
-        error,
-        message=redactor.text(error.message) if error.message else error.message,
-        resource=redactor.text(error.resource) if error.resource else error.resource,
-    )
+class _Holder(msgspec.Struct, frozen=True):
+    data: Any
 
 
-def _check(redactor: Redactor, check: Check) -> Check:
-    if check.check != "signature" or check.expected is None:
-        return check
-    return msgspec.structs.replace(
-        check,
-        expected=redactor.hide(check.expected),
-        actual=redactor.hide(check.actual) if check.actual else None,
-    )
+def redacted(report: FlowReport, secrets: Iterable[str] = ()) -> FlowReport:
+    """The report with its secrets masked. ``secrets``: of the exchange, that do not stand in
+    the report."""
+    return Redactor(secrets).report(report)
 
 
-def _finding(redactor: Redactor, finding: Finding) -> Finding:
-    return msgspec.structs.replace(
-        finding,
-        detail=redactor.text(finding.detail),
-        fix=redactor.text(finding.fix),
-        evidence=redactor.plain(finding.evidence),
-    )
+def _with_masked_heads(redactor: Redactor, report: FlowReport) -> FlowReport:
+    request, response = report.request, report.response
+    url = _masked_url(redactor, request.url)
+    headers = _masked_headers(redactor, request.headers)
+    changes = request.changes
+    if changes:
+        changes = [_masked_change(redactor, change) for change in changes]
+    if not (headers is request.headers and url is request.url and changes is request.changes):
+        request = msgspec.structs.replace(request, url=url, headers=headers, changes=changes)
+        report = msgspec.structs.replace(report, request=request)
+    if response is not None:
+        headers = _masked_headers(redactor, response.headers)
+        if headers is not response.headers:
+            response = msgspec.structs.replace(response, headers=headers)
+            report = msgspec.structs.replace(report, response=response)
+    return report
+
+
+def _masked_url(redactor: Redactor, url: str) -> str:
+    """Without the secrets of its own parameters; others may stand inside of theirs."""
+    address, _, query = url.partition("?")
+    if "=" not in query:
+        return url
+    masked = False
+    pieces = query.split("&")
+    for at, piece in enumerate(pieces):
+        name, sign, value = piece.partition("=")
+        kind = kind_of_parameter(name)
+        if kind in SECRET_KINDS and value and (kind != "base64" or is_base64(value)):
+            if _HEX.fullmatch(value) and name.endswith("ignature"):
+                shown = redactor.signature(value)
+            else:
+                shown = redactor.value(kind, value)
+            pieces[at] = f"{name}{sign}{shown}"
+            masked = True
+    return f"{address}?{'&'.join(pieces)}" if masked else url
+
+
+def _masked_headers(redactor: Redactor, headers: list[HeaderReport]) -> list[HeaderReport]:
+    names = [header.name for header in headers]
+    if PLAIN_NAMES.issuperset(names):
+        return headers
+    masked = headers
+    for at, name in enumerate(names):
+        if name in PLAIN_NAMES:
+            continue
+        kind = kind_of_header(name)
+        if kind not in SECRET_KINDS:
+            if len(PLAIN_NAMES) < innocence.MOST and len(name) <= LONGEST_NAME:
+                PLAIN_NAMES.add(name)
+            continue
+        header = headers[at]
+        if not header.value:
+            continue
+        value = redactor.value(kind, header.value)
+        if value != header.value:
+            if masked is headers:
+                masked = headers.copy()
+            masked[at] = msgspec.structs.replace(header, value=value, redacted=True)
+    return masked
+
+
+def _masked_change(redactor: Redactor, change: ChangeReport) -> ChangeReport:
+    """Without the secrets that its URLs, or the values of its header, are or hold."""
+    kind = kind_of_header(change.name) if change.name is not None else ""
+
+    def shown(value: str | None) -> str | None:
+        if not value:
+            return value
+        if change.part == "url":
+            return _masked_url(redactor, value)
+        return redactor.value(kind, value) if kind in SECRET_KINDS else value
+
+    return msgspec.structs.replace(change, client=shown(change.client), sent=shown(change.sent))
+
+
+def _with_masked_signature(redactor: Redactor, report: FlowReport) -> FlowReport:
+    """The signature that was recomputed has no name before it."""
+    if "signature" not in [check.check for check in report.checks]:
+        return report
+    checks = [
+        check
+        if check.check != "signature"
+        else msgspec.structs.replace(
+            check,
+            expected=check.expected and redactor.value("value", check.expected),
+            actual=check.actual and redactor.value("value", check.actual),
+        )
+        for check in report.checks
+    ]
+    return msgspec.structs.replace(report, checks=checks)
+
+
+def _public(report: FlowReport) -> Iterator[str | None]:
+    """What is no secret, also where a secret has the same value: names of places, SecretIds,
+    and digests that were taken of the bodies."""
+    cos, request, response = report.cos, report.request, report.response
+    yield from (cos.bucket, cos.region, cos.operation, cos.appid, _host(request.url))
+    for body in (request.body, response.body if response is not None else None):
+        if body is not None:
+            yield from (body.md5, body.crc64ecma)
+            if body.payload:
+                yield from (body.payload.md5, body.payload.crc64ecma)
+    for text in (request.url, *(item.value for item in request.headers if item.redacted)):
+        if len(text) <= LONGEST:
+            yield from (value.decode("latin-1") for value in find(decode(text)).ids)
+
+
+def _host(url: str) -> str:
+    address = url.partition("://")[2]
+    return re.split(r"[/?#]", address, maxsplit=1)[0].rpartition("@")[2]
+
+
+def _has_separators(text: str) -> bool:
+    """Whether a name may stand in a text with something behind it; most have none."""
+    return "=" in text or ":" in text or ">" in text or "%" in text or "\\" in text or "&" in text
+
+
+def _with_masks(text: str, spans: Iterable[Span]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for start, end, shown in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if start >= done:
+            pieces += (text[done:start], shown)
+        done = max(done, end)
+    return "".join([*pieces, text[done:]])
+
+
+__all__ = ["LONGEST", "SHORTEST", "Echo", "KnownSecrets", "Redactor", "mask", "redacted"]

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport
+from cos_inspect.inspection.innocence import names_secrets
+from cos_inspect.inspection.redaction import KnownSecrets, Redactor
+from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport, Unmasked
 from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
@@ -43,7 +45,7 @@ class Revision(msgspec.Struct, omit_defaults=True):
     """In the place of those of the same name and body."""
     findings: list[Finding] = []
     transfer: TransferReport | None = None
-    mutes: list[str] = []
+    mutes: list[Unmasked] = []
     """Rules whose findings do not hold."""
     softens: dict[str, str] = {}
     """Rules whose findings become notices, and why, in a sentence."""
@@ -62,6 +64,13 @@ class Revision(msgspec.Struct, omit_defaults=True):
             or self.details
             or self.counts
         )
+
+
+def masked(revision: Revision, echoes: KnownSecrets | None) -> Revision:
+    """Without what its texts name as secret, and without what exchanges repeat of theirs."""
+    if not echoes and not names_secrets(revision):
+        return revision
+    return Redactor(others=echoes).struct(revision)
 
 
 def revision_of(history: History, seen: Observation) -> Revision:

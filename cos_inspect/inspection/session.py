@@ -6,24 +6,27 @@ out again, whole and revised. What is in mind is bounded in memory; what is olde
 temporary file, and what is beyond that is forgotten and counted. No clock, no log.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
-from cos_inspect.inspection.first_look import FirstLook, clean_finding, first_look, revise
+from cos_inspect.inspection.first_look import FirstLook, first_look, revise
 from cos_inspect.inspection.histories import Histories, Tracked
+from cos_inspect.inspection.redaction import Echo, KnownSecrets, masked_lists
 from cos_inspect.inspection.second_look import (
     Revision,
     add_copy,
     add_pending,
+    masked,
     revision_of,
     said_once_name,
     say_once,
 )
 from cos_inspect.inspection.transfer_summary import Listing, list_history, note_of
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.model.flow_report import Finding, FlowReport, Verdict
+from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.rules.registry import SAID_ONCE
@@ -52,6 +55,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     old_reports: int = 50_000
     """On disk."""
     secret_ids: int = 4096
+    echoes: int = 256
+    """Secrets that their exchanges repeat."""
     waiting: int = 1024
     """Flows that wait for what another one shows of one SecretId."""
 
@@ -158,6 +163,9 @@ class Session:
         """Histories with a Complete of which it is open whether COS did it."""
         self._not_joined = 0
         """Exchanges that were not kept in mind, to bound memory."""
+        self._echoed: OrderedDict[bytes, str] = OrderedDict()
+        """Secrets that their exchanges repeat, and what is shown in their place."""
+        self._echoes: KnownSecrets | None = None
         self._counted_anew: set[str] = set()
         """Flows whose finding stands for more flows than it says, and those that were judged
         anew at last."""
@@ -213,7 +221,8 @@ class Session:
         touched.discard(seen.flow_id)
         self._revise(held, alone.history if alone is not None else None)
         self._held.put(seen.flow_id, held)
-        return Inspected(look.cos, held.report, self._revise_all(touched) if touched else [])
+        revised = self._revise_all(touched) if touched else []
+        return Inspected(look.cos, held.report, revised)
 
     def learn(
         self,
@@ -277,7 +286,7 @@ class Session:
         return summary
 
     def _look(self, exchange: Exchange, recognised: Recognised | None) -> FirstLook | None:
-        return first_look(
+        look = first_look(
             exchange,
             recognised=recognised,
             hosts=self._hosts,
@@ -285,6 +294,9 @@ class Session:
             redact=self._redact,
             keys=self._keys,
         )
+        if look is not None and look.seen.echoes:
+            self._note_echoes(look.seen.echoes)
+        return look
 
     def _new_held(self) -> SpillMap[_Held]:
         return SpillMap(
@@ -400,10 +412,10 @@ class Session:
         if not revision and held.shown is None:
             return False
         revision.findings = [
-            self._clean(finding)
-            for finding in revision.findings
-            if finding.rule not in self._ignore
+            finding for finding in revision.findings if finding.rule not in self._ignore
         ]
+        if self._redact and revision:
+            revision = masked(revision, self._echoes)
         report = revise(alone, revision)
         if report == shown:
             return False
@@ -432,11 +444,24 @@ class Session:
                     say_once(revision, finding.rule, seen, once.earliest, once.count)
         return revision
 
-    def _clean(self, finding: Finding) -> Finding:
-        return clean_finding(finding) if self._redact else finding
+    def _note_echoes(self, echoes: tuple[Echo, ...]) -> None:
+        """What an exchange repeats of its secrets may be told of other exchanges, too."""
+        are_new = False
+        for value, shown in echoes:
+            are_new = are_new or value not in self._echoed
+            self._echoed[value] = shown
+            self._echoed.move_to_end(value)
+        if not are_new:
+            return
+        while len(self._echoed) > self._bounds.echoes:
+            self._echoed.popitem(last=False)
+        self._echoes = KnownSecrets(most=self._bounds.echoes)
+        for value, shown in self._echoed.items():
+            self._echoes.learn(value, shown)
 
     def _summary(self, *, over: bool) -> SessionSummary:
-        return self._histories.lists(over=over).summary(forgotten=self._forgotten)
+        summary = self._histories.lists(over=over).summary(forgotten=self._forgotten)
+        return masked_lists(summary, self._echoes) if self._redact else summary
 
     @property
     def _forgotten(self) -> int:
@@ -447,7 +472,6 @@ class Session:
         return list_history(
             tracked.history,
             tracked.notes,
-            clean=self._clean,
             ignore=self._ignore,
             over=over,
             is_whole=self._histories.is_whole,

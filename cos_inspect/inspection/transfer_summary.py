@@ -1,7 +1,7 @@
 """What a history says of its transfers, as the summary lists them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -28,8 +28,6 @@ from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
 from cos_inspect.transfers.unheard import unheard_complete
-
-Clean = Callable[[Finding], Finding]
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -147,17 +145,16 @@ def list_history(
     history: History,
     notes: dict[str, Note],
     *,
-    clean: Clean,
     ignore: frozenset[str],
     over: bool,
     is_whole: bool = True,
 ) -> Listing:
     """Sums up one history.
 
-    ``notes`` are those of its flows, by flow. ``over``: nothing more will come, so what is
-    open was given up. ``is_whole``: what is not in the history was not seen.
+    It may hold secrets. ``notes`` are those of its flows, by flow. ``over``: nothing more will
+    come, so what is open was given up. ``is_whole``: what is not in the history was not seen.
     """
-    of = _Sums(history, notes, clean=clean, ignore=ignore, over=over, is_whole=is_whole)
+    of = _Sums(history, notes, ignore=ignore, over=over, is_whole=is_whole)
     return Listing(list(of.transfers()), list(of.retries()), list(of.read_backs()))
 
 
@@ -167,14 +164,12 @@ class _Sums:
         history: History,
         notes: dict[str, Note],
         *,
-        clean: Clean,
         ignore: frozenset[str],
         over: bool,
         is_whole: bool = True,
     ) -> None:
         self._history = history
         self._notes = notes
-        self._clean = clean
         self._ignore = ignore
         self._over = over
         self._is_whole = is_whole
@@ -208,7 +203,7 @@ class _Sums:
     def retries(self) -> Iterator[tuple[float, RetryChain]]:
         for tries in self._history.tries.values():
             for chain in tries.chains:
-                yield chain.started, _retry(chain, self._clean)
+                yield chain.started, _retry(chain)
 
     def read_backs(self) -> Iterator[ReadBackSummary]:
         history = self._history
@@ -274,11 +269,11 @@ class _Sums:
         at_least: Severity | None = None,
         notice: str | None = None,
     ) -> tuple[float, TransferSummary]:
-        findings = [self._clean(finding) for finding in own if finding.rule not in self._ignore]
+        findings = [finding for finding in own if finding.rule not in self._ignore]
         slow: Counter[str] = Counter()
         if rules.RETRY_BODY_DIFFERS.id not in self._ignore:
             findings += [
-                self._clean(self._other_bodies[flow])
+                self._other_bodies[flow]
                 for flow in account.flows
                 if flow in self._other_bodies and flow not in account.replaced
             ]
@@ -298,9 +293,7 @@ class _Sums:
             is_slow = account.size > LARGE and speed < SLOWEST
             if is_slow and rules.SLOW_TRANSFER.id not in self._ignore:
                 reason = _slow_reason(account, slow)
-                findings.append(
-                    self._clean(rules.slow_altogether(account.size, account.active, speed, reason))
-                )
+                findings.append(rules.slow_altogether(account.size, account.active, speed, reason))
         return account.started, TransferSummary.judged(
             kind=account.kind,
             id=account.id,
@@ -356,8 +349,8 @@ def _left_out(account: Account) -> str | None:
     return None
 
 
-def _retry(chain: Chain, clean: Clean) -> RetryChain:
-    told = clean(rules.retried(chain)).evidence
+def _retry(chain: Chain) -> RetryChain:
+    told = rules.retried(chain).evidence
     return RetryChain(
         id=chain.id,
         operation=chain.operation,

@@ -9,7 +9,7 @@ from typing import Any
 from mitmproxy import http
 
 from cos_inspect.model.exchange import Body
-from cos_inspect.model.flow_report import Finding, FlowReport, Severity, Verdict
+from cos_inspect.model.flow_report import BodyReport, Finding, FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.recording.left_on_flow import METADATA_KEY, METADATA_VERSION, saved_data
 
@@ -92,9 +92,9 @@ def leave(
         "findings": [finding.rule for finding in report.findings],
     }
     if request_body is not None:
-        data["request_body"] = _plain(request_body)
-    if response_body is not None:
-        data["response_body"] = _plain(response_body)
+        data["request_body"] = _plain(request_body, report.request.body)
+    if response_body is not None and report.response is not None:
+        data["response_body"] = _plain(response_body, report.response.body)
     if received is not None:
         data["received"] = received
     if stopped:
@@ -128,8 +128,9 @@ def _show(flow: http.HTTPFlow, report: FlowReport, data: dict[str, Any], page: s
         flow.comment = data["comment"] = comment
 
 
-def _plain(body: Body) -> dict[str, Any]:
-    """Facts without bytes: a form's fields and an error's text may hold secrets."""
+def _plain(body: Body, shown: BodyReport) -> dict[str, Any]:
+    """Facts without bytes: a form's fields and an error's text may hold secrets. ``shown``: the
+    same body in the report, whose texts are masked."""
     facts: dict[str, Any] = {
         "end": body.end.value,
         "size": body.size,
@@ -145,6 +146,6 @@ def _plain(body: Body) -> dict[str, Any]:
             "md5": payload.md5,
             "crc64": None if payload.crc64 is None else str(payload.crc64),
             "complete": payload.complete,
-            "problem": payload.problem,
+            "problem": shown.payload.problem if shown.payload else None,
         }
     return facts

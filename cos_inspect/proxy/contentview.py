@@ -6,17 +6,17 @@ stays, and this one is in the list. mitmproxy asks no view where a body is
 missing, as after streaming: there the comment tells.
 """
 
+import dataclasses
 import logging
 
 from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
 
-from cos_inspect.cos.headers import describe
 from cos_inspect.inspection.flow_text import flow_text
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.proxy import annotations
+from cos_inspect.proxy.flow_secrets import redactor_of
 from cos_inspect.proxy.recheck import Recheck
-from cos_inspect.recording.message_heads import headers_of
 from cos_inspect.report.terminal import size_text
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ _ABOVE_ALL = 3.0
 _BELOW_ALL = -1.0
 _LONGEST_TEXT = 256 * 1024
 """Bytes of a body that are made readable; of a longer one the beginning is shown."""
+_LONGEST_SHOWN = 4 * _LONGEST_TEXT
+"""Characters that a view makes of it."""
 _BINARY = ("hex dump", "hex stream")
 _LONGEST_BINARY = 4096
 
@@ -58,7 +60,7 @@ class CosContentview(Contentview):
             return text.replace("\n\n", "\n \n")
         except Exception as fault:
             logger.debug("the COS view failed", exc_info=True)
-            return f"The COS view failed: {fault!r}\n\n{data[:_LONGEST_BINARY]!r}"
+            return f"The COS view failed: {type(fault).__name__}"
 
     def _summary(self, metadata: Metadata) -> str:
         flow = metadata.flow
@@ -80,19 +82,29 @@ class CosContentview(Contentview):
         if not data:
             return f"{title}: empty"
         shown = data[:_LONGEST_TEXT]
+        redactor = _redactor(metadata) if self._again.settings.redact else None
+        if redactor is not None:
+            # Before it is laid out, for a view may encode, cut or wrap what it shows.
+            text = shown.decode("utf-8", "surrogateescape")
+            shown = redactor.text(text).encode("utf-8", "surrogateescape")
+        metadata = _with_content(metadata, shown)
         view = _best_view(shown, metadata)
-        if view.name.lower() in _BINARY:
-            shown = shown[:_LONGEST_BINARY]
+        longest = _LONGEST_TEXT
+        if view.name.lower() in _BINARY and len(shown) > _LONGEST_BINARY:
+            longest = _LONGEST_BINARY
+            shown = shown[:longest]
+            metadata = _with_content(metadata, shown)
         try:
             text = view.prettify(shown, metadata)
         except Exception:
             view = contentviews.registry["raw"]
             text = view.prettify(shown, metadata)
-        if self._again.settings.redact:
-            text = _redactor(metadata).text(text)
+        if redactor is not None:
+            # And after it, for a view may decode.
+            text = redactor.text(text)
         about = f"{size_text(len(data))}, shown as {view.name}"
-        if len(shown) < len(data):
-            about += f", the first {size_text(len(shown))}"
+        if len(data) > longest:
+            about += f", the first {size_text(longest)}"
         return f"{title}: {about}\n\n{text}"
 
 
@@ -112,15 +124,19 @@ def _best_view(data: bytes, metadata: Metadata) -> Contentview:
     return best
 
 
+def _with_content(metadata: Metadata, content: bytes) -> Metadata:
+    """For views that look at the message and not at the bytes that they are given."""
+    message = metadata.http_message
+    if not isinstance(message, http.Message):
+        return metadata
+    message = message.copy()
+    message.headers.pop("content-encoding", None)
+    message.raw_content = content
+    return dataclasses.replace(metadata, http_message=message)
+
+
 def _redactor(metadata: Metadata) -> Redactor:
-    """Knows the secrets of the flow's headers, to find their echoes in a body."""
-    redactor = Redactor()
     flow = metadata.flow
     if isinstance(flow, http.HTTPFlow):
-        redactor.parameters(flow.request.path)
-        for name, value in headers_of(flow.request.headers.fields):
-            redactor.header(value, describe(name.lower(), "request").secret)
-        if flow.response is not None:
-            for name, value in headers_of(flow.response.headers.fields):
-                redactor.header(value, describe(name.lower(), "response").secret)
-    return redactor
+        return redactor_of(flow, longest=_LONGEST_SHOWN)
+    return Redactor(longest=_LONGEST_SHOWN)

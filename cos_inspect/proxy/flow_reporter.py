@@ -12,7 +12,9 @@ from typing import Any
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
-from cos_inspect.inspection.first_look import FirstLook, first_look
+from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.inspection.first_look import FirstLook, first_look, redactor_of
+from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.session import Inspected, Revised
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import BodyEnd, Exchange
@@ -86,10 +88,15 @@ class FlowReporter:
                 exchange,
                 inspected.report,
                 inspected.cos.operation,
+                self._redactor_of(inspected.cos),
                 marks=marks,
                 answer_changes=answer_changes,
             )
         self._show(flow, inspected, received)
+
+    def _redactor_of(self, cos: CosExchange) -> Redactor | None:
+        settings = self._settings
+        return redactor_of(cos, settings.keys) if settings.redact else None
 
     def learn(self, found: FlowRead) -> None:
         """What became of a flow that was reported when the script was loaded anew."""
@@ -133,7 +140,9 @@ class FlowReporter:
             visibly=self._settings.annotate,
             request_body=None if sent.end is BodyEnd.NOT_CAPTURED else sent,
             response_body=answer.body if answer else None,
-            received=to_leave(flow, exchange, look.report, look.cos.operation),
+            received=to_leave(
+                flow, exchange, look.report, look.cos.operation, self._redactor_of(look.cos)
+            ),
             stopped=exchange.stopped,
             page=self.page_of(flow.id),
         )

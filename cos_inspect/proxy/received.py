@@ -31,12 +31,14 @@ def to_leave(
     exchange: Exchange,
     report: FlowReport,
     operation: Operation,
+    redactor: Redactor | None,
     *,
     marks: Sequence[tuple[int, int]] = (),
     answer_changes: bool = False,
 ) -> dict[str, Any] | None:
     """What of the exchange the flow does not hold, as plain data; None when it holds all.
-    ``answer_changes``: it may hold another answer when it is saved."""
+    ``redactor`` knows the exchange's secrets, where they are to be masked; ``answer_changes``:
+    it may hold another answer when it is saved."""
     found: dict[str, Any] = {}
     request, head = exchange.request, request_head(flow.request)
     entries = _entries(request.headers, headers_of(head.fields), report.request.headers)
@@ -72,13 +74,16 @@ def to_leave(
                 found |= {"answer": entries, "of_answer": fingerprint(fields)}
         if flow.response.raw_content is None:
             document = is_control_answer(operation, exchange.response.status, headers)
-            found |= _sample(exchange.response.body, is_document=document)
+            found |= _sample(exchange.response.body, redactor, is_document=document)
     if marks:
         # As text: flow files hold no integers beyond 64 bits signed in every version.
         found["marks"] = [(offset, str(crc64)) for offset, crc64 in marks]
     if not found:
         return None
-    plain: dict[str, Any] = msgspec.to_builtins(msgspec.convert(found, Received))
+    received = msgspec.convert(found, Received)
+    if redactor is not None:
+        received = redactor.struct(received)
+    plain: dict[str, Any] = msgspec.to_builtins(received)
     return plain
 
 
@@ -110,7 +115,7 @@ def _target(url: str) -> str:
     return "/" + url.partition("://")[2].partition("/")[2]
 
 
-def _sample(body: Body, *, is_document: bool) -> dict[str, Any]:
+def _sample(body: Body, redactor: Redactor | None, *, is_document: bool) -> dict[str, Any]:
     """Not where it holds a secret, nor what stands in an object."""
     if not body.sample:
         return {}
@@ -120,6 +125,6 @@ def _sample(body: Body, *, is_document: bool) -> dict[str, Any]:
         line = re.sub(rb"(?<=chunk-signature=)\w+", b"0" * 64, found[0])
         return {"sample": line.decode("ascii")}
     text = body.sample.decode("utf-8", "replace")
-    if not is_document or Redactor().text(text) != text:
+    if not is_document or (redactor or Redactor()).text(text) != text:
         return {}
     return {"sample": text, "sample_is_whole": body.sample_is_whole}

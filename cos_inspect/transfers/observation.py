@@ -187,6 +187,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     etag_form: EtagForm = "md5"
     """What this encryption makes of the ETag."""
 
+    echoes: tuple[tuple[bytes, str], ...] = ()
+    """Secrets of the exchange that stand elsewhere than in their own place, folded, and what
+    is shown in their place: they may be told of other exchanges as well."""
+
     @property
     def seconds(self) -> float:
         return max(0.0, self.ended - self.started)

@@ -66,6 +66,16 @@ ROOMS = {
     "cos_inspect.recording": "bytes hashed at a time, and threads",
     "cos_inspect.digests": "the arithmetic of CRC-64",
     "cos_inspect.report.terminal": "columns of a line",
+    **dict.fromkeys(
+        [
+            "cos_inspect.inspection.escapes",
+            "cos_inspect.inspection.known_secrets",
+            "cos_inspect.inspection.redaction",
+            "cos_inspect.inspection.secret_finder",
+            "cos_inspect.inspection.secret_shapes",
+        ],
+        "how much of one text is looked at for secrets, and how long a secret is",
+    ),
 }
 NAMES = {
     "cos_inspect.transfers.multipart_verdict.SMALLEST_PART": "as COS documents it",
@@ -89,7 +99,6 @@ NAMES = {
     "cos_inspect.model.exchange.MAX_FIELDS": "how much of one message is read",
     "cos_inspect.model.exchange._LATEST": "the last year that can be printed",
     "cos_inspect.inspection.explain._LONGEST": "how much of a text is read",
-    "cos_inspect.inspection.redaction._SHORTEST_SECRET": "what is masked",
     "cos_inspect.model.summary.MOST_LISTED": "how many are listed; has its own test",
     "cos_inspect.model.summary.MOST_ROWS": "how many are listed; has its own test",
     "cos_inspect.model.summary.MOST_NAMED": "how many are listed; has its own test",

@@ -305,7 +305,7 @@ def test_a_flow_that_cannot_be_inspected_costs_its_own_report(
     assert run.summary["lost"] == {"count": 1, "reasons": {"cannot be inspected": 1}}
     (line,) = run.result.stderr.splitlines()
     assert line.startswith(f"cos-inspect: {two[1]}: a flow that cannot be inspected")
-    assert line.endswith(f"a fault of ours')), at byte {begin}")
+    assert line.endswith(f"(RuntimeError: a fault of ours), at byte {begin}")
 
 
 def test_a_report_that_cannot_be_made_costs_itself_alone(

@@ -45,7 +45,7 @@ def _leave(
         request_body=exchange.request.body,
         response_body=exchange.response.body if exchange.response else None,
         received=received.to_leave(
-            flow, exchange, report, DOWNLOAD, marks=[(7, 2**64 - 1)], answer_changes=changes
+            flow, exchange, report, DOWNLOAD, None, marks=[(7, 2**64 - 1)], answer_changes=changes
         ),
     )
 
@@ -100,7 +100,7 @@ def test_the_line_is_the_one_that_came() -> None:
 def test_nothing_is_left_where_the_flow_holds_all() -> None:
     flow = cos_flow()
     exchange, report = _seen(flow)
-    assert received.to_leave(flow, exchange, report, DOWNLOAD) is None
+    assert received.to_leave(flow, exchange, report, DOWNLOAD, None) is None
 
 
 def test_what_was_edited_later_counts() -> None:

@@ -1,0 +1,37 @@
+"""What was looked at before is not looked at again, and is not kept without bounds."""
+
+import msgspec
+import pytest
+
+from cos_inspect.inspection import innocence
+from cos_inspect.inspection.innocence import INNOCENT, names_secrets, suspicion_of
+
+
+class Holder(msgspec.Struct):
+    text: str
+    data: dict[str, str] = {}
+
+
+def test_innocent_texts_are_remembered_and_others_are_not() -> None:
+    INNOCENT.clear()
+    assert not suspicion_of({"nothing", "a=b"})
+    assert suspicion_of({"token=abc", "more"})
+    assert {"nothing", "a=b"} == INNOCENT
+
+
+def test_texts_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(innocence, "MOST", 10)
+    INNOCENT.clear()
+    for number in range(100):
+        suspicion_of({f"text {number}"})
+        assert len(INNOCENT) <= 10
+    long = "a" * 100_000
+    assert not suspicion_of({long})
+    assert long not in INNOCENT
+
+
+def test_whether_a_struct_names_secrets() -> None:
+    assert not names_secrets(Holder("nothing"))
+    assert names_secrets(Holder("token=abc"))
+    assert names_secrets(Holder("nothing", {"token": "abc"}))
+    assert not names_secrets(Holder("nothing", {"key": "abc"}))
