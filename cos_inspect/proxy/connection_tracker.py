@@ -20,6 +20,7 @@ from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.cos.endpoint import read_endpoint
+from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures
 from cos_inspect.proxy.connection_text import (
@@ -33,6 +34,7 @@ from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.resolved_names import ResolvedNames
 from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
 from cos_inspect.recording.actors import is_address
+from cos_inspect.recording.message_heads import Fields, headers_of
 from cos_inspect.rules.connection_cause import Failure
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class _Open(msgspec.Struct):
     client: str | None
     connection: Client | None = None
     user_agent: str | None = None
+    fields: Fields = ()
+    """The CONNECT's headers."""
     hello: bool = False
     established: bool = False
     requested: bool = False
@@ -66,6 +70,8 @@ class _Open(msgspec.Struct):
     """As one that carried no request."""
     upstream: ConnectionFailure | None = None
     """Trouble with the server that no flow has told yet."""
+    upstream_said: str | None = None
+    """Of that, the text of mitmproxy as it is."""
     related: bool = False
     """A flow told it."""
 
@@ -88,6 +94,7 @@ class ConnectionTracker:
     ) -> None:
         self._ledger = ConnectionFailures(report)
         self._devices = devices or DeviceTracker(lambda _: None)
+        self._redact = True
         self._open: collections.OrderedDict[str, _Open] = collections.OrderedDict()
         self._left: collections.OrderedDict[str, _Open] = collections.OrderedDict()
         """Clients that left while the proxy may have been connecting for them."""
@@ -98,9 +105,13 @@ class ConnectionTracker:
         self.may_judge: Callable[[], bool] = lambda: True
         """Whether a connection that ends now says something: none does when everything ends."""
 
-    def use(self, patterns: tuple[str, ...], ignored: frozenset[str]) -> None:
-        """``patterns`` of further COS hosts, ids of rules to leave out."""
+    def use(
+        self, patterns: tuple[str, ...], ignored: frozenset[str], *, redact: bool = True
+    ) -> None:
+        """``patterns`` of further COS hosts, ids of rules to leave out, whether secrets are
+        masked in what is told."""
         self._patterns = patterns
+        self._redact = redact
         self._ledger.ignored = ignored
 
     @property
@@ -114,6 +125,7 @@ class ConnectionTracker:
         if self._is_cos(host):
             entry = self._entry(flow.client_conn, host)
             entry.user_agent = flow.request.headers.get("user-agent")
+            entry.fields = flow.request.headers.fields
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         client = data.context.client
@@ -270,7 +282,7 @@ class ConnectionTracker:
         entry.counted = True
         began = entry.connection.timestamp_tls_setup if entry.connection else None
         quickly = bool(began and ended and ended - began < _QUICK_SECONDS)
-        sighting = _sighting(entry, "client-closed-after-handshake", None)
+        sighting = self._failure(entry, "client-closed-after-handshake", None)
         self._ledger.closed_unused(sighting, quickly=quickly)
         if quickly:
             self._devices.doubted(entry.client, entry.host)
@@ -284,7 +296,7 @@ class ConnectionTracker:
         is_quic = data.conn.transport_protocol == "udp"
         failed = quic_failure(text, hello=hello) if is_quic else client_failure(text, hello=hello)
         if failed is not None:
-            self._ledger.saw(_sighting(entry, failed, data.conn.error))
+            self._ledger.saw(self._failure(entry, failed, data.conn.error))
         if is_quic:
             self._devices.quic(entry.client, entry.host)
 
@@ -324,7 +336,7 @@ class ConnectionTracker:
         began, ended = server.timestamp_start, client.timestamp_end
         if entry and began and ended and ended - began >= _PATIENCE_SECONDS:
             waited = f"the client gave up after {ended - began:.0f} s"
-            self._ledger.saw(_sighting(entry, "upstream-timeout", waited))
+            self._ledger.saw(self._failure(entry, "upstream-timeout", waited))
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         entry = self._open.get(flow.client_conn.id)
@@ -336,7 +348,7 @@ class ConnectionTracker:
         elif flow.response is not None and not _is_own_gateway_error(flow.response):
             status, reason = flow.response.status_code, flow.response.reason
             failed: Failure = "proxy-password" if status in (401, 407) else "proxy-refused"
-            self._ledger.saw(_sighting(entry, failed, f"{status} {reason}"))
+            self._ledger.saw(self._failure(entry, failed, f"{status} {reason}"))
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Relates a flow to the trouble that it failed by; its own report has the finding."""
@@ -344,7 +356,7 @@ class ConnectionTracker:
         if entry is None or entry.upstream is None or flow.error is None:
             return
         host = read_request(flow.request).host
-        if flow.error.msg == entry.upstream.said and self._is_cos(host):
+        if flow.error.msg == entry.upstream_said and self._is_cos(host):
             host = entry.upstream.host or host
             sighting = msgspec.structs.replace(entry.upstream, flow=flow.id, host=host)
             if entry.related:
@@ -374,6 +386,23 @@ class ConnectionTracker:
         self._count_half_closed()
         self._ledger.finish()
 
+    def _failure(
+        self, entry: _Open, failed: Failure, said: str | None, *, host: str | None = None
+    ) -> ConnectionFailure:
+        """With no secret in its texts."""
+        user_agent = entry.user_agent
+        if self._redact:
+            redactor = Redactor()
+            redactor.learn_head("", headers_of(entry.fields))
+            said, user_agent = (text and redactor.text(text) for text in (said, user_agent))
+        return ConnectionFailure(
+            host=entry.host if host is None else host,
+            client=entry.client,
+            failed=failed,
+            said=said[:_LONGEST_TEXT] if said else None,
+            user_agent=user_agent,
+        )
+
     def _upstream_failed(
         self, client: connection.Client, server: connection.Server, failed: Failure
     ) -> None:
@@ -392,11 +421,9 @@ class ConnectionTracker:
         if entry is None:
             entry = self._entry(client, host)
         self._tell_upstream(entry)
-        said = server.error[:_LONGEST_TEXT] if server.error else None
         entry.related = False
-        entry.upstream = ConnectionFailure(
-            host=host, client=entry.client, failed=failed, said=said, user_agent=entry.user_agent
-        )
+        entry.upstream = self._failure(entry, failed, server.error, host=host)
+        entry.upstream_said = server.error
 
     def _tell_upstream(self, entry: _Open) -> None:
         """Trouble with the server that no flow has told."""
@@ -428,13 +455,3 @@ def _is_own_gateway_error(response: http.Response) -> bool:
 def _plain(host: str | None) -> str:
     """As hosts are compared; empty for none, and for one that no name server could know."""
     return host.lower().removesuffix(".") if host and host.isprintable() else ""
-
-
-def _sighting(entry: _Open, failed: Failure, said: str | None) -> ConnectionFailure:
-    return ConnectionFailure(
-        host=entry.host,
-        client=entry.client,
-        failed=failed,
-        said=said[:_LONGEST_TEXT] if said else None,
-        user_agent=entry.user_agent,
-    )

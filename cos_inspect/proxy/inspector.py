@@ -35,6 +35,7 @@ from mitmproxy.hooks import UpdateHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.model.exchange import Actor
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.commands import Commands
@@ -43,10 +44,12 @@ from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.exit_status import prepare_exit
 from cos_inspect.proxy.flow_batch import FlowBatch
 from cos_inspect.proxy.flow_recorder import take_tap_off
+from cos_inspect.proxy.flow_secrets import redactor_of
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot, length_is_known
 from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
+from cos_inspect.proxy.log_guard import LogGuard, about_secrets
 from cos_inspect.proxy.memory import leave, take
 from cos_inspect.proxy.recheck import Recheck
 from cos_inspect.proxy.startup import REFUSAL, show_comments, spare_startup
@@ -72,6 +75,7 @@ class CosInspect(ConnectionHooks):
     def __init__(self) -> None:
         self._settings = options.Settings()
         self._terminal_log = TerminalLog()
+        self._log_guard = LogGuard()
         self._memory = memory = take()
         super().__init__(memory.connection_watch)
         self._reporting = memory.reporting
@@ -118,6 +122,7 @@ class CosInspect(ConnectionHooks):
             logger.warning("cos_inspect was loaded twice; the second one does nothing")
             return
         spare_startup()
+        self._log_guard.install()
         options.declare(loader)
         contentviews.add(CosContentview(self._again))
         self._terminal_log.load()
@@ -150,7 +155,8 @@ class CosInspect(ConnectionHooks):
         if self._is_running:
             self._prepare_exit()
         self._reporting.use(settings)
-        self._connection_tracker.use(settings.hosts, settings.ignore)
+        self._log_guard.is_on = settings.redact
+        self._connection_tracker.use(settings.hosts, settings.ignore, redact=settings.redact)
         self._again.settings = settings
 
     def _prepare_exit(self) -> None:
@@ -457,11 +463,20 @@ class CosInspect(ConnectionHooks):
 
     def _failed(self, flow: http.HTTPFlow) -> None:
         """Tells a fault of ours once; the flow goes on without us."""
-        logger.error("flow %s: not inspected, the inspection failed", flow.id, exc_info=True)
+        text = "flow %s: not inspected, the inspection failed"
+        logger.error(text, flow.id, exc_info=True, extra=about_secrets(_secrets_of(flow)))
         with contextlib.suppress(Exception):
             self._snapshots.pop(flow.id, None)
             self._memory.finished.add(flow.id)
             self._reporting.lose("the inspection failed")
+
+
+def _secrets_of(flow: http.HTTPFlow) -> Redactor | None:
+    try:
+        return redactor_of(flow)
+    except Exception:
+        # Then the log says less.
+        return None
 
 
 def _host_is_rewritten(flow: http.HTTPFlow) -> bool:

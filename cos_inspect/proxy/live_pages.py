@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from mitmproxy import ctx
 
+from cos_inspect.proxy.log_guard import AS_IS
 from cos_inspect.proxy.setup import setup
 from cos_inspect.report import pages
 from cos_inspect.report.folder import read_below
@@ -78,7 +79,8 @@ class LivePages:
         if "/cos/" not in where:
             where = f"{where.rstrip('/')}/cos/"
         self._address = where.partition("?")[0]
-        logger.info("COS report pages at %s", where)
+        # With the token that mitmweb prints beside it.
+        logger.info("COS report pages at %s", where, extra=AS_IS)
 
 
 def _handlers() -> list[tuple[str, type]]:
