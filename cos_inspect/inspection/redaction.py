@@ -119,7 +119,7 @@ class Redactor:
     def report(self, report: FlowReport) -> FlowReport:
         """The report of the exchange with its secrets masked."""
         # Parts of a value stand in what the rules say, and in what COS repeats.
-        self._pieces = bool(report.findings) or report.error is not None
+        self._pieces = bool(report.findings or report.error or report.broke_off)
         report = _with_masked_heads(self, report)
         report = _with_masked_signature(self, report)
         return self.struct(report, _public)
