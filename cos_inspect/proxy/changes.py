@@ -15,6 +15,7 @@ from cos_inspect.model.exchange import Change, Request
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.proxy.other_addons import named, replacements, scripts_with
 from cos_inspect.recording.actors import UNKNOWN
+from cos_inspect.recording.left_on_flow import LONGEST_VALUE
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,
     RequestHead,
@@ -31,8 +32,6 @@ _BY_HEADER = {
     "authorization": "stickyauth",
     "cookie": "stickycookie",
 }
-_LONGEST = 2048
-"""Characters of a value that are kept; what is longer is told by its length."""
 
 
 def changes_of(
@@ -165,4 +164,6 @@ def _plain(host: str) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+    return (
+        text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text)} characters)"
+    )

@@ -5,6 +5,7 @@ Plain data with a version; anything may stand there instead.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ METADATA_VERSION = 1
 
 LINE_MEMBERS = ("method", "scheme", "host", "port", "http_version")
 _KINDS = {**dict.fromkeys((*LINE_MEMBERS, "target"), str), "port": int}
+
+LONGEST_VALUE = 2048
+"""Characters of a value in a change that are kept; what is longer is told by its length."""
+_MASK = "[masked:"
+_PLACE = re.compile(r"[a-z]{1,8}://[^/?#]{0,300}")
 
 Pairs = list[tuple[str, str]]
 Entries = list[tuple[str, str | None]]
@@ -152,11 +158,32 @@ def _received(
         known = all(name in _KINDS and isinstance(line[name], _KINDS[name]) for name in line)
         if not known or received.of_request != fingerprint(*head):
             received = msgspec.structs.replace(received, request=None, line={}, changes=())
+    if received.changes:
+        changes = tuple([_as_sent(change, head) for change in received.changes])
+        received = msgspec.structs.replace(received, changes=changes)
     if received.of_answer is None:
         return msgspec.structs.replace(received, answer=None) if as_it_is else received
     if answer is None or received.of_answer != fingerprint(answer):
         received = msgspec.structs.replace(received, answer=None)
     return received
+
+
+def _as_sent(change: Change, head: RequestHead) -> Change:
+    """What was sent, and left without its secrets, is what the flow holds; who reads it can
+    find them again where else they stand."""
+    if change.sent is None or _MASK not in change.sent:
+        return change
+    if change.part == "url":
+        place = _PLACE.match(change.sent)
+        sent = (place[0] if place else "") + head.path.decode("utf-8", "replace")
+    elif change.name is not None:
+        name = change.name.lower().encode("utf-8", "replace")
+        values = [value for field, value in head.fields if field.lower() == name]
+        sent = b", ".join(values).decode("utf-8", "replace")
+    else:
+        return change
+    # What is longer was cut.
+    return msgspec.structs.replace(change, sent=sent) if 0 < len(sent) <= LONGEST_VALUE else change
 
 
 def _as_they_came(entries: Iterable[tuple[str, str | None]] | None, fields: Fields) -> Fields:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.model.exchange import Body, BodyEnd
+from cos_inspect.model.exchange import Body, BodyEnd, Change
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.recording.left_on_flow import Received, fingerprint, left_on_flow, saved_data
@@ -67,3 +67,27 @@ def test_samples_and_marks() -> None:
     assert body.text == b"<a/>"
     own = Body(size=1, sample=b"x")
     assert left.with_sample(own) is own
+
+
+def test_what_was_sent_is_read_from_the_flow_where_it_was_masked() -> None:
+    flow = cos_flow()
+    flow.request.headers["X-Token"] = "abcdefgh"
+    flow.request.path = "/a?token=abcdefgh"
+    changes = (
+        Change(part="header", name="x-token", client="[masked:0]", sent="[masked:1]", by="script"),
+        Change(part="header", name="X-Token", client="[masked:0]", sent=None, by="script"),
+        Change(part="url", client="/a", sent="/a?token=[masked:1]", by="script"),
+        Change(part="url", client="/a", sent="http://h:81/a?token=[masked:1]", by="script"),
+        Change(part="header", name="gone", client=None, sent="[masked:1]", by="script"),
+    )
+    data = {"received": {"changes": msgspec.to_builtins(changes)}}
+    read = left_on_flow(data, request_head(flow.request), None).received.changes
+    url = "/a?token=abcdefgh"
+    assert [change.sent for change in read] == [
+        "abcdefgh",
+        None,
+        url,
+        f"http://h:81{url}",
+        "[masked:1]",
+    ]
+    assert [change.client for change in read] == [change.client for change in changes]
