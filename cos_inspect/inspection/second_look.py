@@ -11,6 +11,7 @@ from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
+from cos_inspect.rules.meant import KEY_ESCAPED_TWICE
 from cos_inspect.rules.rule import Pending
 from cos_inspect.rules.tracing import NOT_FROM_COS
 from cos_inspect.transfers.account import skipped
@@ -20,7 +21,7 @@ from cos_inspect.transfers.invalid_part import part_trouble
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import judge_complete
 from cos_inspect.transfers.objects import CopyVerdict, read_after_write
-from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observation import Observation, writes_object
 from cos_inspect.transfers.ranges import transfer_id, version_name
 from cos_inspect.transfers.retries import Place
 from cos_inspect.transfers.unheard import unheard_complete, why_gone, words_of_open
@@ -84,6 +85,8 @@ def revision_of(history: History, seen: Observation) -> Revision:
         _of_append(history, seen, revision, attempt)
     elif seen.describes_object:
         _of_read(history, seen, revision, attempt)
+    if writes_object(seen.operation) and history.is_read_as_it_is_named:
+        revision.mutes.append(KEY_ESCAPED_TWICE.id)
     if place is not None:
         _of_tries(place, revision)
     if seen.stopped:

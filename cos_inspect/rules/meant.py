@@ -25,12 +25,14 @@ KEY_ESCAPED_TWICE = Rule(
     severity=Severity.NOTICE,
     title="The object's name holds percent escapes",
     when="an object was stored under a key that, decoded, still holds percent escapes as a client"
-    " makes them: the key was escaped twice, or where it is taken as it is (form fields)",
+    " makes them: the key was escaped twice, or where it is taken as it is (form fields); not where"
+    " it is then read under that name",
     cause="The program escapes the key and the SDK does so again; or it escapes the field key of a"
     " form, which COS stores as it stands.",
     fix="Give SDKs the plain key; in a form upload write the field key unescaped. An object that"
     " is stored already is found under the name with the escapes.",
     example="PostObject with the field key photos/a%3Db.png",
+    joins=("object",),
 )
 
 _STORING = frozenset(
@@ -56,7 +58,8 @@ def key_escaped_twice(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fi
     meant = escaped_again(key)
     if meant is not None and cos.from_cos:
         yield KEY_ESCAPED_TWICE.finding(
-            f"The object was stored as {_shown(key)}; {_shown(meant)} was probably meant.",
+            f"The object was stored as {_shown(key)}; {_shown(meant)} was probably meant. Where the"
+            " name is to hold the percent signs, nothing is wrong.",
             key=_shown(key),
             meant=_shown(meant),
         )

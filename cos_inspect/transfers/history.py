@@ -134,6 +134,13 @@ class History(msgspec.Struct, kw_only=True):
             touched |= upload.settle()
         return touched
 
+    @property
+    def is_read_as_it_is_named(self) -> bool:
+        """Whether an object whose name looks escaped is also asked for, and found, by that name."""
+        return "%" in (self.key or "") and any(
+            sight.kind == "read" for sight in self.content.sights.values()
+        )
+
     def upload_of(self, seen: Observation) -> Upload | None:
         return self.uploads.get(seen.upload_id) if seen.upload_id else None
 
@@ -242,6 +249,8 @@ class History(msgspec.Struct, kw_only=True):
         if judge:
             for upload in self.uploads.values():
                 touched |= self._told(upload)
+        if judge and sight.kind == "read" and "%" in (self.key or ""):
+            touched |= {each.flow_id for each in content.sights.values() if each.is_write}
         if not sight.is_write:
             touched |= self._learn(sight, limits, judge=judge)
             touched |= self._tell_log(sight, limits, judge=judge)

@@ -995,3 +995,12 @@ def test_a_part_whose_retry_was_empty_spoils_its_upload() -> None:
     (transfer,) = summary.transfers
     assert "retry-body-differs" in [each.rule for each in transfer.findings]
     assert transfer.verdict == "error"
+
+
+def test_an_object_that_is_read_under_its_odd_name_is_meant_so() -> None:
+    write, read = put("w", b"x", 1.0, key="a%2520b"), get("r", b"x", 2.0, key="a%2520b")
+    assert "key-escaped-twice" in Run([write]).rules()["w"]
+    missed = exchange("r", "HEAD", "/a%2520b", 2.0, status=404)
+    assert "key-escaped-twice" in Run([write, missed]).rules()["w"]
+    for order in ([write, read], [read, write]):
+        assert "w" not in Run(order).rules()
