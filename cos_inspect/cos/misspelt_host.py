@@ -104,6 +104,20 @@ def read_misspelt(host: str) -> MisspeltHost | None:
     )
 
 
+def read_foreign_suffix(host: str) -> tuple[str, str] | None:
+    """The suffix of a host that is put together as COS's are and ends in none of its suffixes,
+    and the host that is meant; None where it is not so. Stores of others may be built like
+    that: it says something only of a host that does not exist."""
+    if len(host) > _LONGEST_HOST or _without_zone(host)[1] is not None:
+        return None
+    bucket, service, region, suffix = [*host.rstrip(".").split(".", 3), "", "", ""][:4]
+    if not _BUCKET.fullmatch(bucket) or service not in _SERVICES:
+        return None
+    if read_region(region).kind != "known":
+        return None
+    return suffix, f"{bucket}.{service}.{region}.myqcloud.com"
+
+
 def _without_zone(host: str) -> tuple[str, str | None, int]:
     """What stands before the suffix, the suffix that stands first, and how many there are."""
     zone, repeats = None, 0

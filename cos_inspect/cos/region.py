@@ -65,6 +65,21 @@ def _meant(text: str) -> str | None:
 
 
 @cache
+def documented_regions() -> frozenset[str]:
+    """Those that COS's documents list; SDKs and older documents know some more."""
+    return frozenset(
+        row["code"]
+        for row in rows("regions")
+        if row["area"] not in _OLD_AREAS and row["source"] == "COS documents"
+    )
+
+
+def was_never_set(text: str) -> bool:
+    """Whether a text in a host is what programs write for a setting without a value."""
+    return unquote(text).strip("-_{}$<>[]") in _UNSET
+
+
+@cache
 def _codes() -> dict[str, str]:
     return {row["code"]: row["canonical"] for row in rows("regions")}
 

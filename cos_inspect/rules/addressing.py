@@ -7,13 +7,19 @@ from cos_inspect.cos.aws_chunked import is_aws_chunked
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.error import read_xml_fields
-from cos_inspect.cos.misspelt_host import HostMistake, MisspeltHost, read_misspelt
-from cos_inspect.cos.region import canonical_region
+from cos_inspect.cos.misspelt_host import (
+    HostMistake,
+    MisspeltHost,
+    read_foreign_suffix,
+    read_misspelt,
+)
+from cos_inspect.cos.region import canonical_region, documented_regions, was_never_set
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import sent_host
 from cos_inspect.rules.bucket_in_path import bucket_in_path
 from cos_inspect.rules.connection_cause import failure_of
 from cos_inspect.rules.framing import begins_framed, framing_stored
+from cos_inspect.rules.refusal import listed
 from cos_inspect.rules.rule import Rule
 
 _SETTINGS = ("request_checksum_calculation", "response_checksum_validation")
@@ -146,7 +152,10 @@ def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
             key=twice.key,
         )
         return
-    if response is None or response.status < 300 or endpoint.family not in ("xml", "website"):
+    if response is None:
+        yield from _unresolved(cos)
+        return
+    if response.status < 300 or endpoint.family not in ("xml", "website"):
         return
     status, host = response.status, cos.request.host
     code = cos.error.code if cos.error else None
@@ -171,15 +180,10 @@ def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         yield ENDPOINT_MISTAKE.finding(
             f"There is no region as in {host}.", mistake="region", host=host
         )
-    elif code in _NO_SUCH_PLACE and endpoint.kind in _PLACES and endpoint.appid is None:
-        name = endpoint.bucket
-        yield ENDPOINT_MISTAKE.finding(
-            f"The bucket {name} does not end in an APPID." if name else f"{host} names no bucket.",
-            fix="Give the bucket's full name, <name>-<APPID>.",
-            mistake="no-appid" if name else "no-bucket",
-            host=host,
-            bucket=name,
-        )
+    elif code in _NO_SUCH_PLACE and (
+        (endpoint.kind in _PLACES and endpoint.appid is None) or _never_set(endpoint.bucket)
+    ):
+        yield _without_appid(cos)
     elif (
         endpoint.kind in ("website", "cdn")
         and cos.request.method not in _READS
@@ -191,6 +195,65 @@ def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
             f" answered {status}.",
             mistake=f"{endpoint.kind}-write",
             host=host,
+        )
+
+
+def _without_appid(cos: CosExchange) -> Finding:
+    name, host = cos.endpoint.bucket, cos.request.host
+    said = f"The bucket {name} does not end in an APPID." if name else f"{host} names no bucket."
+    if _never_set(name):
+        said = f"The bucket in {host} is {name!r}: the client's setting for it was never filled in."
+    return ENDPOINT_MISTAKE.finding(
+        said,
+        fix="Give the bucket's full name, <name>-<APPID>.",
+        mistake="no-appid" if name else "no-bucket",
+        host=host,
+        bucket=name,
+    )
+
+
+def _never_set(bucket: str | None) -> bool:
+    """``undefined``, ``undefined-undefined``, ``null-1250000000``."""
+    return bucket is not None and was_never_set(bucket.partition("-")[0])
+
+
+def _unresolved(cos: CosExchange) -> Iterator[Finding]:
+    """What is wrong with a host that does not exist, though it is put together as one of COS."""
+    endpoint, host = cos.endpoint, cos.request.host
+    if not _unreached(cos):
+        return
+    foreign = read_foreign_suffix(host)
+    if foreign is not None:
+        suffix, right = foreign
+        ends = f"ends in {suffix}" if suffix else "has no suffix"
+        yield ENDPOINT_MISTAKE.finding(
+            f"{host} {ends}: hosts of COS end in myqcloud.com (or tencentcos.cn).",
+            fix=f"Use {right}.",
+            mistake="suffix",
+            host=host,
+            right=right,
+        )
+    elif (
+        endpoint.kind in _PLACES
+        and endpoint.bucket is not None
+        and (endpoint.appid is None or _never_set(endpoint.bucket))
+    ):
+        yield _without_appid(cos)
+    elif (
+        endpoint.kind in _PLACES
+        and endpoint.region is not None
+        and (endpoint.region not in documented_regions())
+    ):
+        near = sorted(each for each in documented_regions() if each.startswith(endpoint.region))
+        meant = f" {listed(near)} exists." if near else ""
+        yield ENDPOINT_MISTAKE.finding(
+            f"{host} does not exist, and {endpoint.region} is none of the regions of COS that its"
+            f" documents list.{meant}",
+            fix="Use the region that the console shows for the bucket, or make the bucket in one"
+            " that COS has.",
+            mistake="region-unknown",
+            host=host,
+            written=endpoint.region,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.error_table import ErrorExplanation
 from cos_inspect.cos.misspelt_host import read_misspelt
+from cos_inspect.cos.region import documented_regions
 from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import (
@@ -186,6 +187,8 @@ def connection_failed(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Fin
     elif misspelt is not None and cos.endpoint.kind != "legacy" and sent_host(cos) is None:
         detail += f" There is no host {cos.request.host}."
         fix = f"Use {misspelt.right}."
+    elif failed == "upstream-dns" and (words := _of_known_host(cos)) is not None:
+        detail, fix = f"{detail} {words}", advice_for(failed)
     elif failed is not None:
         detail, fix = f"{detail} {cause_of(failed)}{changes_words(cos)}", advice_for(failed)
     else:
@@ -199,6 +202,21 @@ def connection_failed(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Fin
         **broke_off_evidence(cos),
         **changes_evidence(cos),
     )
+
+
+def _of_known_host(cos: CosExchange) -> str | None:
+    """Of a host whose name cannot be resolved, though nothing is wrong with it."""
+    endpoint = cos.endpoint
+    if sent_host(cos) is not None or endpoint.region not in documented_regions():
+        return None
+    if endpoint.kind == "internal":
+        return "The DNS of this machine does not know it: such hosts resolve inside Tencent Cloud."
+    if endpoint.kind == "default" and endpoint.appid is not None:
+        return (
+            "The host is put together rightly, in a region that exists: look at the DNS, or the"
+            " network, of the machine that looked it up."
+        )
+    return None
 
 
 def _failure(failed: str | None, *, by_address: bool) -> dict[str, Any]:

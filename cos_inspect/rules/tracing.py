@@ -7,6 +7,7 @@ from cos_inspect.cos.headers import describe, issues
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import sent_elsewhere
+from cos_inspect.rules.foreign_answers import read_foreign_answer
 from cos_inspect.rules.precondition import Precondition
 from cos_inspect.rules.rule import Rule
 
@@ -190,11 +191,17 @@ def not_from_cos(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
         # It works for whoever uses it, so it may be a host that is not known here.
         return
     server = response.headers.get("server")
-    yield NOT_FROM_COS.finding(
+    found = read_foreign_answer(cos)
+    detail = (
         f"{response.status} from {cos.request.host} has no header of COS"
-        f" (Server: {server or 'absent'}).",
-        fix=f"Use {misspelt.right}." if misspelt is not None else None,
+        f" (Server: {server or 'absent'})."
+    )
+    yield NOT_FROM_COS.finding(
+        detail if misspelt is not None else f"{detail} {found.words}".rstrip(),
+        fix=f"Use {misspelt.right}." if misspelt is not None else found.fix,
         server=server,
         status=response.status,
         location=response.headers.get("location"),
+        looks_like=found.kind,
+        page_title=found.title,
     )

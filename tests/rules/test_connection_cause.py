@@ -62,3 +62,47 @@ def test_a_misspelt_host_is_the_cause_of_its_failure() -> None:
     assert set(found) == {"connection-failed", "endpoint-mistake"}
     for finding in found.values():
         assert "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com" in (finding.fix or "")
+
+
+DNS = "[Errno -2] Name or service not known"
+
+
+@pytest.mark.parametrize(
+    ("host", "mistake", "says"),
+    [
+        ("name.cos.ap-guangzhou.myqcloud.com", "no-appid", "does not end in an APPID"),
+        ("undefined.cos.ap-guangzhou.myqcloud.com", "no-appid", "never filled in"),
+        ("null-1250000000.cos.ap-guangzhou.myqcloud.com", "no-appid", "never filled in"),
+        ("name-1250000000.cos.ap-guangzhou.mycloud.com", "suffix", "ends in mycloud.com"),
+        ("name-1250000000.cos.ap-guangzhou.myqcloud.com.cn", "suffix", "ends in myqcloud.com.cn"),
+        ("name-1250000000.cos.ap-guangzhou", "suffix", "has no suffix"),
+        ("name-1250000000.cos.ap-shenzhen.myqcloud.com", "region-unknown", "ap-shenzhen-fsi"),
+    ],
+)
+def test_a_host_that_does_not_exist(host: str, mistake: str, says: str) -> None:
+    signed = (("Authorization", "q-sign-algorithm=sha1&q-ak=AKID&q-signature=0"),)
+    looked = first_look(exchange(host=host, headers=signed, status=None, error=DNS))
+    assert looked is not None
+    (found,) = [each for each in looked.report.findings if each.rule == "endpoint-mistake"]
+    assert found.evidence["mistake"] == mistake
+    assert says in found.detail
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("name-1250000000.cos.ap-guangzhou.myqcloud.com", "put together rightly"),
+        ("name-1250000000.cos-internal.ap-guangzhou.tencentcos.cn", "inside Tencent Cloud"),
+    ],
+)
+def test_a_right_host_that_cannot_be_resolved(host: str, says: str) -> None:
+    looked = first_look(exchange(host=host, status=None, error=DNS))
+    assert looked is not None
+    (found,) = looked.report.findings
+    assert found.rule == "connection-failed"
+    assert says in found.detail
+
+
+def test_a_private_store_that_works_is_none_of_them() -> None:
+    looked = first_look(exchange(host="name-1250000000.cos.ap-guangzhou.cloud.example"))
+    assert looked is None or "endpoint-mistake" not in [e.rule for e in looked.report.findings]
