@@ -18,6 +18,7 @@ from cos_inspect.report.request_facts import RequestFacts, differences_table, fa
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9\-_.~/]*")
 _NONE = "none"
+_NO_TIME = "no time is signed"
 _LONGEST = 120
 
 
@@ -56,7 +57,7 @@ def compare(first: FlowReport, second: FlowReport) -> Comparison:
             matters=kinds[kind]["weight"] > 0,
             why=kinds[kind]["why"],
         )
-        for kind, name, mine, theirs in _differences(one, other)
+        for kind, name, mine, theirs in _differences(one, other, code)
     ]
     found.sort(key=lambda each: -_weight(kinds[each.kind], code))
     return Comparison(
@@ -105,8 +106,13 @@ def _headline(first: FlowReport, second: FlowReport, found: list[Difference]) ->
     mattering = [each for each in found if each.matters]
     if not mattering:
         text = "Nothing that matters differs between the requests"
-        if failed(first) != failed(second):
+        codes = _failed_with(first), _failed_with(second)
+        if "SignatureDoesNotMatch" in codes and codes[0] != codes[1]:
+            text += "; how the client signs, and with which SecretKey, cannot be seen on the wire"
+        elif failed(first) != failed(second):
             text += "; the reason lies at COS or on the way: rights, state or load at that moment"
+        elif codes[0] != codes[1]:
+            text += f"; they failed for other reasons: {codes[0] or _NONE}, {codes[1] or _NONE}"
         return f"{text}."
     worst = mattering[0]
     name = f" {worst.name}" if worst.name else ""
@@ -122,17 +128,28 @@ def _headline(first: FlowReport, second: FlowReport, found: list[Difference]) ->
 _Found = Iterator[tuple[str, str, str, str]]
 
 
-def _differences(one: RequestFacts, other: RequestFacts) -> _Found:
+def _differences(one: RequestFacts, other: RequestFacts, code: str | None) -> _Found:
     """Kind, name, and the value in each."""
     for kind, value in _SINGLE:
         mine, theirs = value(one), value(other)
-        if mine != theirs:
-            yield kind, "", mine or _NONE, theirs or _NONE
+        if mine == theirs or (kind == "secret-id" and not (mine and theirs)):
+            continue
+        alike = kind == "signing" and _is_signed_alike(one, other)
+        yield "signing-place" if alike else kind, "", mine or _NONE, theirs or _NONE
     yield from _of_place(one, other)
     yield from _of_times(one, other)
-    yield from _of_headers(one, other)
+    yield from _of_headers(one, other, code)
     yield from _of_parameters(one, other)
     yield from _of_bodies(one, other)
+
+
+def _is_signed_alike(one: RequestFacts, other: RequestFacts) -> bool:
+    """By the same scheme in another place; a form's signature is not part of a report."""
+    schemes = {each.signing.how.partition(" ")[0] for each in (one, other)}
+    return len(schemes) == 1 or "PostObject" in (
+        one.report.cos.operation,
+        other.report.cos.operation,
+    )
 
 
 def _client(report: FlowReport) -> str:
@@ -178,7 +195,7 @@ def _of_times(one: RequestFacts, other: RequestFacts) -> _Found:
     if mine != theirs:
         yield "time", "", mine, theirs
     states = _state_of_time(one), _state_of_time(other)
-    if states[0] != states[1]:
+    if states[0] != states[1] and _NO_TIME not in states:
         kind = "clock" if any(state.startswith("begins") for state in states) else "validity"
         yield kind, "", states[0], states[1]
 
@@ -187,7 +204,7 @@ def _state_of_time(each: RequestFacts) -> str:
     """Where the moment of sending lies in the time of the signature."""
     start, end, at = each.signing.start, each.signing.end, each.started
     if start is None or end is None or at is None:
-        return "no time is signed"
+        return _NO_TIME
     if start - at > differences_table()["skew_seconds"]:
         return f"begins {_span(start - at)} after it was sent"
     if at > end:
@@ -202,8 +219,9 @@ def _span(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def _of_headers(one: RequestFacts, other: RequestFacts) -> _Found:
+def _of_headers(one: RequestFacts, other: RequestFacts, code: str | None) -> _Found:
     table = differences_table()
+    decisive = table["decisive"].get(code, [])
     for name in sorted(
         {*one.headers, *other.headers, *one.signing.headers, *other.signing.headers}
     ):
@@ -220,7 +238,7 @@ def _of_headers(one: RequestFacts, other: RequestFacts) -> _Found:
             yield kind, name, _with_signing(mine, signed[0]), _with_signing(theirs, signed[1])
         elif name not in table["elsewhere"] and mine != theirs:
             kind = "header-signed" if any(signed) else "header"
-            if name in table["expected"]:
+            if name in table["expected"] and name not in decisive:
                 kind = "header-expected"
             yield kind, name, _NONE if mine is None else mine, _NONE if theirs is None else theirs
 

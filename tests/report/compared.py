@@ -83,6 +83,11 @@ def sent(
     )
 
 
+def http2(report: FlowReport) -> FlowReport:
+    request = msgspec.structs.replace(report.request, http_version="HTTP/2.0")
+    return msgspec.structs.replace(report, request=request)
+
+
 class Pair(NamedTuple):
     name: str
     failed: FlowReport
@@ -206,6 +211,52 @@ PAIRS = [
     ),
     Pair("nothing", sent(status=503, code="SlowDown"), sent(sequence=2), "", ("Nothing",)),
     Pair("only-time", sent(**LATER), sent(), "", ("Nothing that matters differs",)),
+    Pair(
+        "expired-in-the-url",
+        sent(
+            **DENIED,
+            url=f"{ODD}a.txt?{authorization(start=AT - 7200, headers='host')}",
+            headers={"Authorization": ""},
+        ),
+        sent(**LATER),
+        "validity",
+        ("ended 105 min before it was sent",),
+    ),
+    Pair(
+        "form",
+        sent(**DENIED, method="POST", headers={"Authorization": ""}, operation="PostObject"),
+        sent(**LATER),
+        "method",
+        ("POST in the one that failed",),
+    ),
+    Pair(
+        "http-version",
+        http2(sent(**WRONG)),
+        sent(**LATER),
+        "",
+        ("Nothing that matters differs", "SecretKey"),
+    ),
+    Pair(
+        "range",
+        sent(status=416, code="InvalidRange", headers={"Range": "bytes=100-"}),
+        sent(**LATER),
+        "header",
+        ("range: bytes=100-",),
+    ),
+    Pair(
+        "upload-id",
+        sent(status=404, code="NoSuchUpload", url=f"{ODD}b.txt?uploadId=17", key="b.txt"),
+        sent(**LATER, url=f"{ODD}a.txt?uploadId=18"),
+        "parameter",
+        ("uploadId: 17",),
+    ),
+    Pair(
+        "both-failed",
+        sent(**DENIED),
+        sent(sequence=2, status=503, code="SlowDown"),
+        "",
+        ("AccessDenied, SlowDown",),
+    ),
     Pair(
         "anonymous",
         sent(**DENIED, headers={"Authorization": ""}),

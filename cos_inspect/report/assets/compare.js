@@ -6,6 +6,7 @@
   const store = cosInspect.store;
   const LONGEST = 120;
   const NONE = "none";
+  const NO_TIME = "no time is signed";
 
   const unquoted = (text) => {
     // Bytes that are no UTF-8 become replacement characters, as in Python.
@@ -101,6 +102,8 @@
     ["ids", (each) => each.report.ids.request_id || ""],
   ];
 
+  // By the same scheme in another place; a form's signature is not part of a report.
+  const signedAlike = (one, other) => cut(one.signing.how, " ")[0] === cut(other.signing.how, " ")[0] || [one, other].some((each) => each.report.cos.operation === "PostObject");
   const isPlain = (each) => /^[A-Za-z0-9\-_.~/]*$/.test(unquoted(each.path));
   const ofPlace = (one, other, found) => {
     const mine = one.report.cos;
@@ -124,7 +127,7 @@
     return `${Math.trunc(seconds)} s`;
   };
   const stateOfTime = ({ signing: { start, end }, started }) => {
-    if (start === null || started === null) return "no time is signed";
+    if (start === null || started === null) return NO_TIME;
     if (start - started > cosInspect.differences.skew_seconds) return `begins ${span(start - started)} after it was sent`;
     return started > end ? `ended ${span(started - end)} before it was sent` : "valid when it was sent";
   };
@@ -133,7 +136,7 @@
     const theirs = other.report.started || "unknown";
     if (mine !== theirs) found("time", "", mine, theirs);
     const states = [stateOfTime(one), stateOfTime(other)];
-    if (states[0] !== states[1]) found(states.some((state) => state.startsWith("begins")) ? "clock" : "validity", "", ...states);
+    if (states[0] !== states[1] && !states.includes(NO_TIME)) found(states.some((state) => state.startsWith("begins")) ? "clock" : "validity", "", ...states);
   };
 
   const withSigning = (value, signed) => {
@@ -141,8 +144,9 @@
     return `${value} (${signed ? "signed" : "not signed"})`;
   };
   const expectText = (value, signed) => (value === undefined && !signed ? NONE : withSigning(value, signed));
-  const ofHeaders = (one, other, found) => {
+  const ofHeaders = (one, other, found, code) => {
     const { elsewhere, expected, need_no_signature: common } = cosInspect.differences;
+    const decisive = Object.hasOwn(cosInspect.differences.decisive, code) ? cosInspect.differences.decisive[code] : [];
     const all = new Set([...one.headers.keys(), ...other.headers.keys(), ...one.signing.headers, ...other.signing.headers]);
     for (const name of [...all].sort(byCode)) {
       const mine = one.headers.get(name);
@@ -155,7 +159,7 @@
         const kind = common.includes(name) ? "unsigned-common" : mine === undefined || theirs === undefined ? "header-signed" : "unsigned-header";
         found(kind, name, withSigning(mine, signed[0]), withSigning(theirs, signed[1]));
       } else if (!elsewhere.includes(name) && mine !== theirs) {
-        const kind = expected.includes(name) ? "header-expected" : signed[0] || signed[1] ? "header-signed" : "header";
+        const kind = expected.includes(name) && !decisive.includes(name) ? "header-expected" : signed[0] || signed[1] ? "header-signed" : "header";
         found(kind, name, mine ?? NONE, theirs ?? NONE);
       }
     }
@@ -221,7 +225,10 @@
     const worst = found.find((each) => each.matters);
     if (!worst) {
       const text = "Nothing that matters differs between the requests";
-      return failed(first) === failed(second) ? `${text}.` : `${text}; the reason lies at COS or on the way: rights, state or load at that moment.`;
+      const codes = [first.error?.code ?? null, second.error?.code ?? null];
+      if (codes.includes("SignatureDoesNotMatch") && codes[0] !== codes[1]) return `${text}; how the client signs, and with which SecretKey, cannot be seen on the wire.`;
+      if (failed(first) !== failed(second)) return `${text}; the reason lies at COS or on the way: rights, state or load at that moment.`;
+      return codes[0] === codes[1] ? `${text}.` : `${text}; they failed for other reasons: ${codes[0] || NONE}, ${codes[1] || NONE}.`;
     }
     let places = ["here", "there"];
     if (failed(first) !== failed(second)) {
@@ -241,9 +248,11 @@
     const found = (kind, name, mine, theirs) =>
       differences.push({ kind, name, first: short(mine), second: short(theirs), matters: kinds[kind].weight > 0, why: kinds[kind].why });
     for (const [kind, value] of SINGLE) {
-      if (value(one) !== value(other)) found(kind, "", value(one) || NONE, value(other) || NONE);
+      const [mine, theirs] = [value(one), value(other)];
+      if (mine === theirs || (kind === "secret-id" && !(mine && theirs))) continue;
+      found(kind === "signing" && signedAlike(one, other) ? "signing-place" : kind, "", mine || NONE, theirs || NONE);
     }
-    for (const look of [ofPlace, ofTimes, ofHeaders, ofParameters, ofBodies]) look(one, other, found);
+    for (const look of [ofPlace, ofTimes, ofHeaders, ofParameters, ofBodies]) look(one, other, found, code);
     differences.sort((a, b) => weight(b.kind) - weight(a.kind));
     return { headline: headline(first, second, differences), differences, same: sameOf(one, other) };
   };
