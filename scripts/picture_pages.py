@@ -8,9 +8,11 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from PIL import Image
 from qcloud_cos.cos_exception import CosClientError, CosServiceError
@@ -35,8 +37,10 @@ from tests.origin.signing import Verifier
 PICTURES = Path(__file__).resolve().parent / "pictures"
 WIDTH, HEIGHT = 1280, 1100
 WEB_HEIGHT = 800
+COMPARE_HEIGHT = 680
 SHOWN_IN_MITMWEB = "damaged/etag.txt"
 LARGEST = 150_000
+SKEWED = "notes/done.txt"
 
 
 def trouble(origin: Origin, proxy: Inspected, folder: Path) -> None:
@@ -65,6 +69,10 @@ def trouble(origin: Origin, proxy: Inspected, folder: Path) -> None:
         client.put_object(
             BUCKET, b"to do", "notes/plan b.txt", ContentType="text/plain;charset=utf-8"
         )
+    client.put_object(BUCKET, b"done", SKEWED)
+    ahead = mock.Mock(time=lambda: time.time() + 2400)
+    with mock.patch("qcloud_cos.cos_auth.time", ahead), contextlib.suppress(CosServiceError):
+        client.put_object(BUCKET, b"done", SKEWED)
 
 
 def traffic(folder: Path) -> Path:
@@ -94,10 +102,11 @@ def take(browser: Browser, directory: Path) -> None:
         for transfer in summary["transfers"]
         if transfer["key"] == "videos/holiday.mp4"
     ]
+    pages.append(("compare", _compared(reports)))
     for name, address in pages:
         for theme in ("light", "dark"):
             browser.theme(theme)
-            browser.size(WIDTH, HEIGHT)
+            browser.size(WIDTH, COMPARE_HEIGHT if name == "compare" else HEIGHT)
             browser.open(directory / "index.html", address)
             browser.wait_for("!document.querySelector('.loading')")
             _save(browser, PICTURES / f"{name}-{theme}.png")
@@ -107,6 +116,12 @@ def _number(reports: Sequence[Report], rule: str) -> str:
     broken = [report for report in reports if rule in rules(report)]
     broken += [report for report in reports if report["verdict"] == "error"]
     return f"{broken[0]['sequence']:06d}"
+
+
+def _compared(reports: Sequence[Report]) -> str:
+    """An upload by a device whose clock is wrong, beside the same by the right clock."""
+    worked, refused, *_ = (report for report in reports if report["cos"]["key"] == SKEWED)
+    return f"#compare={refused['sequence']:06d},{worked['sequence']:06d}"
 
 
 def _save(browser: Browser, path: Path) -> None:

@@ -20,6 +20,7 @@ from cos_inspect.rules.connection_cause import advice_for, cause_of, failure_in
 from cos_inspect.rules.error_hints import Hint, hints
 from cos_inspect.rules.integrity import ended_early
 from cos_inspect.rules.precondition import Precondition
+from cos_inspect.rules.refusal import broken_by_proxy
 from cos_inspect.rules.rule import Rule
 
 ERROR_RESPONSE = Rule(
@@ -48,6 +49,9 @@ def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findi
     said = " ".join(part for part in (code, f"({message})" if message else None) if part)
     told = hints(cos)
     detail = f"{cos.operation.name} was answered {status} {said}".rstrip(" .") + "."
+    if broken_by_proxy(cos):
+        # The rule signature-broken-by-proxy knows the cause; the usual ones are none.
+        told = (*told, Hint("This proxy broke the signature.", _OF_PROXY))
     yield ERROR_RESPONSE.finding(
         " ".join((detail, *_words(told, explanation))) + changes_words(cos),
         severity=Severity.ERROR if status >= 500 else Severity.WARNING,
@@ -80,6 +84,8 @@ def _advice(told: Sequence[Hint], explanation: ErrorExplanation | None) -> str |
 def _evidence(told: Sequence[Hint]) -> dict[str, Any]:
     return {name: value for hint in told for name, value in hint.evidence.items()}
 
+
+_OF_PROXY = "Have the proxy leave alone what is signed: its options and scripts, or sign behind it."
 
 ERROR_IN_SUCCESS = Rule(
     id="error-in-success",
