@@ -23,7 +23,12 @@ import msgspec
 from cos_inspect.captures.capture_format import CaptureFormat, CapturePart, beginning
 from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.har_body import har_request_body, har_response_body, har_response_marks
+from cos_inspect.captures.har_body import (
+    bytes_before_the_cut,
+    har_request_body,
+    har_response_body,
+    har_response_marks,
+)
 from cos_inspect.captures.har_entries import (
     HarEntries,
     OddEntryError,
@@ -169,6 +174,12 @@ class HarFile:
         status = _status(answer.get("status"))
         error = _failure(entry, answer, status)
         given_up = error is not None and error.startswith(_GIVEN_UP)
+        # A download that the browser handed on has no bytes here; one that it left off has some.
+        left_off = (
+            given_up
+            and not (error or "").startswith(_REFUSED_BY_CORS)
+            and bytes_before_the_cut(answer, answer_headers) is not None
+        )
         response = None
         if status is not None:
             response = Response(
@@ -183,7 +194,7 @@ class HarFile:
                     operation,
                     method,
                     status,
-                    cut=error is not None and not given_up,
+                    cut=error is not None and (left_off or not given_up),
                     discarded=_discarded(entry, answer, "_responseBodyStatus") or given_up,
                 ),
             )
@@ -211,8 +222,10 @@ class HarFile:
             ),
             response=response,
             timing=self._timing(entry, answer_headers, answered=response is not None),
-            error=None if given_up and response is not None else error,
-            broke_off=BrokeOff(by="client") if given_up and response is None else None,
+            error=None if given_up and response is not None and not left_off else error,
+            broke_off=BrokeOff(by="client")
+            if given_up and (response is None or left_off)
+            else None,
             server_address=_address(entry.get("serverIPAddress")),
         )
         marks: Marks | None = None

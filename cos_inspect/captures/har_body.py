@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from cos_inspect.captures.blob import Blob
 from cos_inspect.captures.har_entries import RawEntry, blob_of, unescaped
 from cos_inspect.cos.digest_plan import (
@@ -86,10 +88,10 @@ def har_response_body(
     plan = plan_response(operation, method, status, headers)
     if method == "HEAD" or status in (204, 304) or status < 200:
         return body_of_content(b"", plan)
-    if cut:
-        return Body(end=BodyEnd.CUT, size=None)
     held = response.get("content")
     content = held if isinstance(held, dict) else {}
+    if cut:
+        return _cut_body(raw, content, headers, plan)
     if discarded or _says_truncated(content):
         return _NOT_CAPTURED
     text, is_base64 = _text_of(content)
@@ -102,6 +104,28 @@ def har_response_body(
         on_wire = _positive(response.get("bodySize"))
         size = on_wire or (None if is_base64 else _positive(content.get("size")))
     return _facts(raw, text, is_base64, headers, content, plan, None, size)
+
+
+def bytes_before_the_cut(response: dict[str, Any], headers: Headers) -> int | None:
+    """How many bytes of a body had come when it broke off, as a browser counts them; None where
+    it does not say, none came, or all that were announced did."""
+    content = response.get("content")
+    size = _positive(content.get("size")) if isinstance(content, dict) else None
+    announced = _announced(headers)
+    if not size or announced is None or size >= announced or "content-encoding" in headers:
+        return None
+    return size
+
+
+def _cut_body(raw: RawEntry, content: dict[str, Any], headers: Headers, plan: DigestPlan) -> Body:
+    """With the facts of what came, where the exporter kept just that."""
+    size = bytes_before_the_cut({"content": content}, headers)
+    text, is_base64 = _text_of(content)
+    if size is not None and text:
+        found = _facts(raw, text, is_base64, headers, content, plan, None, size)
+        if found.end is BodyEnd.COMPLETE and found.size == size:
+            return msgspec.structs.replace(found, end=BodyEnd.CUT)
+    return Body(end=BodyEnd.CUT, size=size)
 
 
 def _text_of(holder: dict[str, Any]) -> tuple[str, bool]:

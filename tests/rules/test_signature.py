@@ -334,6 +334,13 @@ def test_broken_by_proxy() -> None:
     answer = refusal(string=string_of(HTTP_STRING), text=HTTP_STRING)
     found = only(refused(signed, answer, dropped=dropped), "signature-broken-by-proxy")
     assert found.evidence == {"headers": ["expect"], "proved": False}
+    # The advice beside it is no other.
+    looked = first_look(refused(signed, answer, dropped=dropped))
+    assert looked is not None
+    (told,) = [each for each in looked.report.findings if each.rule == "error-response"]
+    assert "This proxy broke the signature" in told.detail
+    assert "Likely" not in told.detail
+    assert told.fix.startswith("Have the proxy leave alone")
     found = only(refused(signed, answer, dropped=dropped), "signature-broken-by-proxy", keys=KEYS)
     assert found.evidence["proved"]
     assert not group(refused(SIGNED, refusal(), dropped=dropped))

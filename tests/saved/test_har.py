@@ -236,6 +236,33 @@ def test_a_download_that_the_browser_handed_on_is_not_cut(tmp_path: Path) -> Non
     assert outcomes(report, "response")["crc64"] == "not-captured"
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("said", ["net::ERR_ABORTED", "net::ERR_CONTENT_LENGTH_MISMATCH"])
+def test_a_download_that_was_left_off_and_resumed(said: str, kept: bool, tmp_path: Path) -> None:
+    """The bytes that had come count, where the browser kept them."""
+    came = len(BINARY) // 2
+    content: dict[str, Any] = {"size": came}
+    if kept:
+        content |= {"text": base64.b64encode(BINARY[:came]).decode(), "encoding": "base64"}
+    first = download(BINARY, content)
+    first["response"]["_error"] = said
+    rest = base64.b64encode(BINARY[came:]).decode()
+    second = download(BINARY, {"size": len(BINARY) - came, "text": rest, "encoding": "base64"})
+    second["request"]["headers"].append({"name": "Range", "value": f"bytes={came}-"})
+    span = f"bytes {came}-{len(BINARY) - 1}/{len(BINARY)}"
+    for header in second["response"]["headers"]:
+        if header["name"].lower() == "content-length":
+            header["value"] = str(len(BINARY) - came)
+    second["response"]["headers"].append({"name": "Content-Range", "value": span})
+    second["response"]["status"] = 206
+    reading = Reading(tmp_path / "a.har", har([first, second]))
+    cut, resumed = reading.reports
+    (found,) = [each for each in cut.findings if each.rule == "body-truncated"]
+    assert found.evidence["actual"] == came
+    assert (str(found.severity) == "warning") == (said == "net::ERR_ABORTED")
+    assert resumed.findings == []
+
+
 @pytest.mark.parametrize(
     ("said", "severity"),
     [
