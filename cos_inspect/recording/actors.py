@@ -9,6 +9,8 @@ from cos_inspect.model.exchange import Request
 from cos_inspect.recording.message_heads import AnswerHead, RequestHead, headers_of
 
 UNKNOWN = "another addon"
+BARE = "map_local or a script"
+"""Where nothing tells which."""
 _REALM = 'realm="mitmproxy"'
 """Of mitmproxy's own demand for a password (``addons/proxyauth.py``)."""
 _DEMANDS = {401: "www-authenticate", 407: "proxy-authenticate"}
@@ -88,4 +90,15 @@ def marked_answer(answer: AnswerHead, *, blocked: bool, replay: object, saved: b
         for name, value in answer.fields
     ):
         return "map_local" if answer.status in (200, 404) else UNKNOWN
-    return None
+    return BARE if saved and _is_bare(answer) else None
+
+
+def _is_bare(answer: AnswerHead) -> bool:
+    """As ``http.Response.make(404)`` is, which map_local and scripts answer with: servers send a
+    Date, or say who they are."""
+    return (
+        answer.status == 404
+        and answer.reason == b"Not Found"
+        and answer.http_version == b"HTTP/1.1"
+        and [(name.lower(), value) for name, value in answer.fields] == [(b"content-length", b"0")]
+    )

@@ -3,8 +3,15 @@
 import pytest
 
 from cos_inspect.model.exchange import Headers, Request
-from cos_inspect.recording.actors import Peers, is_address, is_by_address, peer_name
-from cos_inspect.recording.message_heads import RequestHead
+from cos_inspect.recording.actors import (
+    BARE,
+    Peers,
+    is_address,
+    is_by_address,
+    marked_answer,
+    peer_name,
+)
+from cos_inspect.recording.message_heads import AnswerHead, RequestHead
 
 NAME = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 
@@ -74,3 +81,13 @@ def test_peers(peer: object, name: str | None) -> None:
 )
 def test_addresses(host: str, is_one: bool) -> None:
     assert is_address(host) is is_one
+
+
+def test_an_answer_without_any_mark_of_a_server() -> None:
+    bare = AnswerHead(((b"content-length", b"0"),), 404, b"Not Found", b"HTTP/1.1")
+    assert marked_answer(bare, blocked=False, replay=None, saved=True) == BARE
+    # Live, it is known who answered.
+    assert marked_answer(bare, blocked=False, replay=None, saved=False) is None
+    dated = bare._replace(fields=((b"Content-Length", b"0"), (b"Date", b"x")))
+    for other in (dated, bare._replace(status=403), bare._replace(fields=())):
+        assert marked_answer(other, blocked=False, replay=None, saved=True) is None
