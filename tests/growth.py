@@ -1,7 +1,8 @@
 """How the time of a piece of work grows with its input, in CPU seconds, whatever else runs.
 
 Times are the least of several runs. Ratios are taken over two doublings, where linear work
-takes 4 times as long and quadratic work 16 times, so that noise decides nothing.
+takes 4 times as long and quadratic work 16 times. Where the first ratio is in doubt, both sizes
+are run in turn, so that what slows them down for a while slows both, until noise decides nothing.
 """
 
 import gc
@@ -13,6 +14,9 @@ from types import FrameType
 
 TOO_FAST = 8.0
 """More than this over two doublings is no linear growth any more."""
+_IN_DOUBT = 5.0
+"""From here on a ratio is taken again: linear work does not have it in peace."""
+_ROUNDS = 8
 _MEASURABLE = 0.004
 """Seconds under which a time says nothing."""
 _LONGEST = 20.0
@@ -78,15 +82,21 @@ def growth(
                 return size, 0.0
             break
         size *= 2
-    ratio = times[size] / times[size // 4]
-    for _ in range(2 if times[size] > 1 else 4):
-        if ratio < TOO_FAST:
+    return size, _settled_ratio(work_of, size, times[size], times[size // 4])
+
+
+def _settled_ratio(
+    work_of: Callable[[int], Callable[[], object]], size: int, whole: float, quarter: float
+) -> float:
+    """The ratio of the least times of both sizes, of further rounds as well where it accuses or
+    is in doubt: a moment's trouble accuses nobody, and hides nothing."""
+    for _ in range(_ROUNDS if whole < 1 else 2):
+        if whole / quarter < _IN_DOUBT:
             break
-        # Once more, so that a moment's trouble accuses nobody.
         with at_most():
-            whole = cpu_seconds(work_of(size), runs)
-            ratio = whole / cpu_seconds(work_of(size // 4), runs)
-    return size, ratio
+            quarter = min(quarter, cpu_seconds(work_of(size // 4), 1))
+            whole = min(whole, cpu_seconds(work_of(size), 1))
+    return whole / quarter
 
 
 def assert_linear(

@@ -18,6 +18,7 @@ from cos_inspect.model.flow_report import (
     Severity,
 )
 from cos_inspect.model.plain_text import escaped
+from cos_inspect.report.by_proxy import by_proxy
 
 _SIGNS = {"ok": "✅", "notice": "🔵", "warning": "⚠️", "error": "❌"}
 _STATUS = {"match": "match", "mismatch": "**mismatch**", "skipped": "skipped"}
@@ -144,12 +145,13 @@ def _check(check: Check) -> tuple[str, ...]:
 
 def _by_proxy(report: FlowReport) -> str | None:
     """The option of the proxy that answered, or ended it."""
-    response, who = report.response, report.broke_off
-    if response is not None and response.by == "proxy":
-        return f"this proxy ({response.option or 'another addon'})"
-    if who is not None and who.by == "proxy":
-        return f"nobody: this proxy ended it ({who.option or who.said or 'another addon'})"
-    return None
+    told = by_proxy(report)
+    if told is None:
+        return None
+    who = f"{told.by}: {told.why}" if told.why else told.by
+    return (
+        f"this proxy ({who})" if told.did == "answered" else f"nobody: this proxy ended it ({who})"
+    )
 
 
 def _change(change: ChangeReport) -> tuple[str, ...]:

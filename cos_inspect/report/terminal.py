@@ -12,6 +12,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.report.by_proxy import by_proxy
 
 _LAST_PARENTHESIS = re.compile(r"\(([^()]{1,200})\)\.?$")
 _COLOURS = {"ok": "32", "notice": "36", "warning": "33;1", "error": "31;1"}
@@ -133,11 +134,9 @@ def _try_line(report: FlowReport, width: int | None) -> str:
 
 def _by_proxy(report: FlowReport) -> Iterator[str]:
     """That the proxy answered or ended a flow: of COS there is nothing to be said then."""
-    response, who = report.response, report.broke_off
-    if response is not None and response.by == "proxy":
-        yield f"answered by this proxy: {response.option or 'another addon'}"
-    elif who is not None and who.by == "proxy":
-        yield f"ended by this proxy: {who.option or who.said or 'another addon'}"
+    told = by_proxy(report)
+    if told is not None:
+        yield f"{told.did} by this proxy: {told.by}" + (f": {told.why}" if told.why else "")
 
 
 def closing_lines(

@@ -79,8 +79,8 @@
     who && who.by === "proxy"
       ? el("p", { class: "notice-text" }, "This proxy ended it", who.option ? [": ", wire(who.option, "mono")] : "", who.said ? [" (", wire(who.said), ")"] : "", ".")
       : null;
-  const message = (id, title, first, side) =>
-    section(id, title, el("p", { class: "start-line" }, first), answeredBy(side), body(side), changes(side.changes),
+  const message = (id, title, first, side, who) =>
+    section(id, title, el("p", { class: "start-line" }, first), answeredBy(side), brokeOff(who), body(side), changes(side.changes),
       table(`${title}: headers`, ["Header", "Value", "Meaning"], side.headers.map(header), "headers"));
 
   // A failed try leads to the story's end, and the end to the tries before it.
@@ -119,7 +119,7 @@
       section("timing", "Time", cosInspect.charts.phases(report.timing) || el("p", null, "No times were seen.")),
       message("request", "Request", [wire(`${request.method} ${request.url}`, "mono"), " ", request.http_version], request),
       response
-        ? message("response", "Response", [wire(`${response.status} ${response.reason}`, "mono"), " ", response.http_version], response)
+        ? message("response", "Response", [wire(`${response.status} ${response.reason}`, "mono"), " ", response.http_version], response, report.broke_off)
         : section("response", "Response", el("p", null, "There was no answer."), brokeOff(report.broke_off)));
   };
 
