@@ -23,7 +23,7 @@ _RARER = 3
 """Of the many inputs of a guided run fewer are pumped."""
 _FOUND = 77
 """Exit status of a child that found something."""
-_GRACE = 120
+_GRACE = 900
 """Seconds that a child may take to start and to end, on a busy machine."""
 _EXECUTED = re.compile(r"stat::number_of_executed_units: ([0-9]+)")
 _CORPUS = re.compile(r"corp: ([0-9]+)/")

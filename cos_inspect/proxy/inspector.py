@@ -283,11 +283,11 @@ class CosInspect(ConnectionHooks):
         self._finish(flow, may_wait=flow.live and self._gathering.is_wanted)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        if self._was_stopped(flow):
-            return
         snapshot = self._snapshots.get(flow.id)
         if snapshot is not None:
             snapshot.note_end()
+        if self._was_stopped(flow):
+            return
         if flow.live and self._stop_signal.is_recent:
             self._stop(flow)
             return
@@ -298,18 +298,21 @@ class CosInspect(ConnectionHooks):
 
     def _was_stopped(self, flow: http.HTTPFlow) -> bool:
         """It was reported when the script was loaded anew. What it has become says no more of
-        itself, but something of others: a part of an upload was stored."""
+        itself, but something of others: a part of an upload was stored, or what came later
+        was a try anew."""
         if flow.id not in self._memory.stopped:
             return False
         snapshot, self._memory.stopped[flow.id] = self._memory.stopped[flow.id], None
         self._snapshots.pop(flow.id, None)
-        if snapshot is not None and flow.error is None:
+        is_over = flow.error is None or not self._stop_signal.is_recent
+        if snapshot is not None and is_over:
             self._learn(snapshot)
         return True
 
     def _learn(self, snapshot: FlowSnapshot) -> None:
         recorder = snapshot.recorder
-        if recorder is not None and recorder.upload_under_way:
+        is_broken = snapshot.flow.error is not None
+        if recorder is not None and recorder.upload_under_way and not is_broken:
             return
         self._gathering.flush()
         snapshot.go_on()

@@ -15,7 +15,8 @@ import requests
 
 from tests.end_to_end.harness import ADDON, BUCKET, HOST, Report, checks
 from tests.end_to_end.lab import CUSTOM_HOST, Lab, found, get, put, wait_until
-from tests.end_to_end.test_stopping import begin_flows, by_key, notes, nothing_is_said_of
+from tests.end_to_end.test_stopping import LONG, begin_flows, by_key, notes, nothing_is_said_of
+from tests.origin.damage import Damage, key
 from tests.origin.effects import flip_body, stall, wrong_crc
 from tests.origin.server import Origin
 
@@ -211,6 +212,28 @@ def test_what_was_under_way_counts_for_its_upload(
     assert (transfer["parts"], transfer["verdict"]) == (2, "error")
     assert [row["size"] for row in transfer["part_table"]] == [len(PART), size]
     assert len(reports) == 4
+
+
+@pytest.mark.parametrize("sent", [1000, 500], ids=["unanswered", "cut"])
+def test_a_try_that_broke_after_it_counts_for_the_next(
+    tmp_path: Path, copy: Path, notes: Path, origin: Origin, sent: int
+) -> None:
+    """Of the broken one nothing is said, but the next one is told as a try anew."""
+    with Reloading(origin, tmp_path, scripts_before=[notes], addon=copy) as lab:
+        stalled = Damage(stall(LONG), when=key("again"))
+        origin.damage(stalled)
+        with lab.raw("PUT /again\nContent-Length: 1000") as connection:
+            connection.sendall(b"x" * sent)
+            lab.wait_for_output("begun again END")
+            lab.reload(copy)
+        lab.wait_for_output("broken again END")
+        stalled.left = 0
+        assert lab.send("PUT", "again", data=b"x" * 1000).ok
+        lab.stop()
+        assert "Traceback" not in lab.output
+        first, second = lab.reports
+    nothing_is_said_of(first)
+    assert found(second) == {"retried notice"}
 
 
 def test_what_was_found_before_fails_the_run(tmp_path: Path, copy: Path, origin: Origin) -> None:
