@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import httpx
 from boto3.s3.transfer import TransferConfig
+from h2.errors import ErrorCodes
+from hyperframe.frame import RstStreamFrame
 
 from scripts import soak_raw
 from scripts.soak_tools import HTTP2_HOST, TIMEOUT, Tools
@@ -210,13 +212,17 @@ def http2_abort(act: Act, tools: Tools) -> None:
         http2(act, tools)
         return
     tools.origin.put_object(HTTP2_HOST.partition(".")[0], act.key, act.content(2 * MIB))
-    # A proxy that keeps the whole body sends nothing yet, and the server waits.
     patience = httpx.Timeout(TIMEOUT, read=soak_raw.PATIENCE)
-    with (
-        contextlib.suppress(httpx.ReadTimeout),
-        tools.http2.stream("GET", f"/{act.key}", timeout=patience) as answer,
-    ):
-        next(answer.iter_raw(), b"")
+    try:
+        with tools.http2.stream("GET", f"/{act.key}", timeout=patience) as answer:
+            with contextlib.suppress(httpx.ReadTimeout):
+                next(answer.iter_raw(), b"")
+            # The library only stops to read.
+            reset = RstStreamFrame(answer.extensions["stream_id"], error_code=ErrorCodes.CANCEL)
+            answer.extensions["network_stream"].write(reset.serialize())
+    except httpx.ReadTimeout:
+        # A proxy that keeps the whole body sends nothing yet, and the server waits.
+        tools.close_http2()
 
 
 def untrusting(act: Act, tools: Tools) -> None:

@@ -135,6 +135,12 @@ class Tools:
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
 
+    def close_http2(self) -> None:
+        """The next to ask for it gets a new connection."""
+        if "http2" in self.__dict__:
+            self.http2.close()
+            del self.http2
+
     def close(self) -> None:
         made = self.__dict__
         self.session.close()
@@ -142,8 +148,7 @@ class Tools:
             self.python._session.close()  # noqa: SLF001
         if "s3" in made:
             self.s3.close()
-        if "http2" in made:
-            self.http2.close()
+        self.close_http2()
         made.clear()
         # What a client has left half read is closed when nothing refers to it any more.
         gc.collect()
