@@ -3,6 +3,7 @@ compared with what really happened. See ``--help``."""
 
 import argparse
 import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,10 @@ from rich.console import Console
 
 from scripts.soak_run import RELOAD_SECONDS, Soak
 from scripts.soak_table import show, too_much, write
+
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+"""For glibc: it gives back what bodies held, so that memory shows what is kept. Else it keeps
+most of it for later, and mitmdump grows just as much without the addon."""
 
 
 def main() -> int:
@@ -32,6 +37,7 @@ def main() -> int:
     given = parser.parse_args()
     # The SDKs log every fault that they meet.
     logging.disable(logging.CRITICAL)
+    os.environ.update(_ALLOCATOR)
     with tempfile.TemporaryDirectory(prefix="cos-soak-") as made:
         folder = given.keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
