@@ -44,6 +44,8 @@ Marks = list[tuple[int, int]]
 """Offsets in an answer's body, and its CRC-64 up to each."""
 
 _NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
+_CLIENT_OF_HAR = "127.0.0.1:0"
+"""What mitmproxy puts in the client's place."""
 
 
 class LargeBody(Protocol):
@@ -136,6 +138,9 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             resigned = resigned_of(self.metadata, request)
             request = msgspec.structs.replace(request, resigned=resigned)
         response = self._refusal(request.http_version)
+        if self._is_from_har:
+            # What got no answer has the status 0 there.
+            answer = answer if answer is not None and answer.status else None
         if response is None and answer is not None and heads.answer is not None:
             if response_body is None:
                 response_body, marks = self._response_body(heads, answer, marks_wanted)
@@ -207,6 +212,14 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         )
 
     @property
+    def _is_from_har(self) -> bool:
+        """mitmproxy itself has read it from a HAR (12.2, ``io/har.py``): bodies that the HAR
+        leaves out are empty then, what was text or had a content coding may have other bytes,
+        and Content-Length is counted anew."""
+        client = None if self.peers is None else self.peers.client
+        return not self.live and client == _CLIENT_OF_HAR
+
+    @property
     def _was_stopped(self) -> bool:
         return self.stopped or (self.left is not None and self.left.stopped)
 
@@ -229,7 +242,10 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         if sent is not None:
             payload = object_reader(operation, request.headers) if sent else None
             plan = plan_request(operation, request.headers, framed=payload is not None)
-            return self._met(sent, plan, payload)[0]
+            body = self._met(sent, plan, payload)[0]
+            if not self._is_from_har:
+                return body
+            return _of_har(body, heads.answer, may_have=_may_have_body(request))
         if self.left is not None and self.left.request_body is not None:
             return self.left.request_body
         if not _may_have_body(request):
@@ -246,6 +262,10 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         left = self.left
         stored = None if left is None else left.response_body
         plan = plan_of_answer(heads, answer.status)
+        if self._is_from_har and isinstance(self.received, bytes):
+            body = meter_content(self.received, plan, None).body(complete=True)
+            may_have = heads.request.method != "HEAD" and answer.status not in (204, 304)
+            return _of_har(body, heads.answer, may_have=may_have), []
         if isinstance(self.received, bytes):
             meter = meter_content(self.received, plan, None, marks_wanted)
             # What had come of a body that was streamed, when the flow failed.
@@ -287,6 +307,24 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             tap(chunk)
         tap(b"")
         return tap.body(), tap.marks
+
+
+def _of_har(body: Body, answer: Headers | None, *, may_have: bool) -> Body:
+    """A body as mitmproxy's reader of HAR files gives it. Where the answer names its digest it
+    has the bytes of the wire; else nothing can be said of them."""
+    named = Headers() if answer is None else answer
+    etag = (named.get("etag") or "").strip('"').lower()
+    crc64 = named.get("x-cos-hash-crc64ecma")
+    if etag == body.md5 or (body.crc64 is not None and crc64 == str(body.crc64)):
+        return body
+    if not body.size:
+        return _NOT_CAPTURED if may_have else EMPTY_BODY
+    return Body(
+        end=BodyEnd.RE_ENCODED,
+        size=body.size,
+        sample=body.sample,
+        sample_is_whole=body.sample_is_whole,
+    )
 
 
 def read_heads(
