@@ -176,6 +176,9 @@ class Streaming:
             return "body_size_limit is set"
         for addon in addons():
             acts = _acts(addon.__class__, hook)
+            if acts is not None and hook in getattr(addon, "__dict__", ()):
+                # Somebody has put a hook of his own in the place of mitmproxy's.
+                return f"{_name(addon)} has another {hook} hook"
             if acts is _never or (acts is None and not has_hook(addon, hook)):
                 continue
             try:

@@ -282,3 +282,16 @@ def test_who_is_the_cause_is_logged_once(proxy: Proxy, caplog: pytest.LogCapture
         "the script other.py has a request hook",
         "the script other.py has a response hook",
     ]
+
+
+@pytest.mark.parametrize("hook", ["request", "response"])
+@pytest.mark.parametrize("name", ["save", "proxyauth", "readfilestdin", "dumper"])
+def test_a_hook_put_in_the_place_of_mitmproxys_own(proxy: Proxy, hook: Hook, name: str) -> None:
+    theirs: Any = proxy.addons.get(name)
+    if theirs is None:
+        pytest.skip("mitmdump has no such addon")
+    assert proxy.streams(hook)
+    setattr(theirs, hook, lambda _flow: None)
+    assert not proxy.streams(hook)
+    delattr(theirs, hook)
+    assert proxy.streams(hook)
