@@ -19,7 +19,7 @@ import msgspec
 from mitmproxy import ctx
 
 from cos_inspect.proxy.log_guard import AS_IS
-from cos_inspect.proxy.setup import setup
+from cos_inspect.proxy.setup import advice_by_device, setup
 from cos_inspect.report import pages
 from cos_inspect.report.folder import read_below
 from cos_inspect.report.page_changes import changes_since
@@ -124,7 +124,9 @@ def _handlers() -> list[tuple[str, type]]:
             if self.is_foreign():
                 return
             self.set_header("Content-Type", "text/javascript; charset=utf-8")
-            self.write(pages.call("setupFacts", msgspec.json.encode(setup())))
+            folder, _ = self.settings[_SETTING]()
+            advice = await asyncio.to_thread(advice_by_device, folder)
+            self.write(pages.call("setupFacts", msgspec.json.encode(setup(advice))))
 
     class Start(Base):  # type: ignore[no-untyped-call]
         def get(self) -> None:

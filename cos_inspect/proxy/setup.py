@@ -4,6 +4,7 @@ scan, and a few steps for each kind of client. The page ``/cos/setup`` of mitmwe
 
 import ipaddress
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from mitmproxy import ctx, version
 from mitmproxy.net import local_ip
 
 from cos_inspect.cos.tables import rows
+from cos_inspect.model.devices import DeviceSummary, advice_of
+from cos_inspect.report.folder import read_below
 
 CA_PAGE = "http://mitm.it"
 """Where mitmproxy offers its CA to whoever comes through the proxy."""
@@ -50,9 +53,29 @@ class Setup(msgspec.Struct, frozen=True):
     remarks: list[str]
     """What stands in the way at present, or limits what can be seen."""
     mitmproxy: str
+    advice: dict[str, list[str]] = {}
+    """What keeps a device from being seen, and what to do, by its address."""
 
 
-def setup() -> Setup:
+class _Known(msgspec.Struct):
+    """Of ``summary.json``."""
+
+    devices: list[DeviceSummary] = []
+
+
+def advice_by_device(directory: Path | None) -> dict[str, list[str]]:
+    """For each device of the report directory's summary, by address. Reads a file."""
+    content = None if directory is None else read_below(directory, "summary.json")
+    if content is None:
+        return {}
+    try:
+        devices = msgspec.json.decode(content, type=_Known).devices
+    except msgspec.DecodeError:
+        return {}
+    return {device.address: list(advice_of(device)) for device in devices}
+
+
+def setup(advice: dict[str, list[str]] | None = None) -> Setup:
     """What holds at this moment: modes and options may change while the proxy runs."""
     servers = _servers()
     network = _network_address()
@@ -70,6 +93,7 @@ def setup() -> Setup:
         clients=_clients(shown),
         remarks=list(_remarks(proxies, wireguard, network)),
         mitmproxy=version.VERSION,
+        advice=advice or {},
     )
 
 

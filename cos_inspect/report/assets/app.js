@@ -253,7 +253,7 @@
       ["verdict:error,warning", "either of them"],
       ["op:Put  key:photos/*  rule:etag", "a part of the value, or a pattern"],
       ["op:=PutObject", "exactly this"],
-      ["status:>=400  status:4xx  status:none", "numbers; also n, size, sent, received, ms, position, try"],
+      ["status:>=400  status:4xx  status:none", "numbers; also n, run, size, sent, received, ms, position, try"],
       ["size:>1m  ms:>2s", "with k, m, g for bytes and s for seconds"],
       ["after:2026-11-22T10:00  before:…", "time, UTC"],
       ["worst:=crc64-mismatch healed:no", "flows whose worst finding it is, without failed tries that a later one repaired"],

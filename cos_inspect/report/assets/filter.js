@@ -32,6 +32,7 @@
   };
   const NUMBER = {
     n: (row) => row.n,
+    run: (row) => row.run,
     status: (row) => row.status,
     size,
     sent: (row) => row.sent,

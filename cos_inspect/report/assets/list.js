@@ -1,7 +1,7 @@
 "use strict";
 // The list of flows. Only the rows in sight are elements, so that length costs nothing.
 (() => {
-  const { el, wire, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
+  const { el, svg, wire, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
   const OVERSCAN = 12;
   const MOST_PRINTED = 2000;
 
@@ -15,10 +15,31 @@
     ["key", "Key and finding", (row) => row.key || ""],
     ["size", "Size", (row) => Math.max(row.sent || 0, row.received || 0)],
     ["ms", "Took", (row) => row.ms || 0],
+    ["fall", "Waterfall", (row) => row.at ?? 0],
     ["client", "Client", (row) => row.client || ""],
   ];
 
-  const line = (row, index) =>
+  // Where the flow lies between the first and the last one of the list.
+  const bar = (row, span) => {
+    if (row.at === null || !span) return null;
+    const drawing = svg("svg", { viewBox: "0 0 1000 10", preserveAspectRatio: "none", class: "fall-bar", "aria-hidden": "true" });
+    const begin = ((row.at - span.from) / span.length) * 1000;
+    const width = Math.max(8, ((row.ms || 0) / span.length) * 1000);
+    drawing.append(svg("rect", { class: `bar ${row.healed ? "notice" : row.verdict}`, x: Math.min(begin, 1000 - Math.min(width, 1000)), y: 1, width: Math.min(width, 1000), height: 8 }));
+    return drawing;
+  };
+  const spanOf = (rows) => {
+    let from = Infinity;
+    let to = -Infinity;
+    for (const row of rows) {
+      if (row.at === null) continue;
+      from = Math.min(from, row.at);
+      to = Math.max(to, row.at + (row.ms || 0));
+    }
+    return Number.isFinite(from) ? { from, length: Math.max(1, to - from) } : null;
+  };
+
+  const line = (row, index, span) =>
     el(
       "tr",
       { class: `row ${row.healed ? "healed" : row.verdict}`, "aria-rowindex": index + 2, "data-index": index, "data-number": row.n, onclick: (event) => {
@@ -34,6 +55,7 @@
         row.rules.length ? el("span", { class: "why" }, row.healed ? "healed: " : "", row.rules.join(", ")) : null),
       el("td", { class: "size" }, bytes(Math.max(row.sent || 0, row.received || 0))),
       el("td", { class: "ms" }, duration(row.ms)),
+      el("td", { class: "fall" }, bar(row, span)),
       el("td", { class: "client" }, row.client ? wire(row.client) : "unknown"),
     );
 
@@ -43,6 +65,7 @@
     let order = { name: "n", down: false };
     let drawn = [-1, -1];
     let lines = new Map();
+    let span = null;
     let printing = false;
     const head = el("tr", { "aria-rowindex": 1 });
     const body = el("tbody");
@@ -73,7 +96,11 @@
       lines = new Map();
       const shown = rows.slice(first, last).map((row, i) => {
         const kept = before.get(row.n);
-        const known = kept && kept.row === row && kept.at === first + i ? kept : { row, at: first + i, element: line(row, first + i) };
+        const known = kept && kept.row === row && kept.at === first + i ? kept : { row, at: first + i, span, element: line(row, first + i, span) };
+        if (known.span !== span) {
+          known.span = span;
+          known.element.querySelector(".fall").replaceChildren(bar(row, span) || "");
+        }
         lines.set(row.n, known);
         return known.element;
       });
@@ -166,6 +193,8 @@
       element,
       show(wanted) {
         rows = [...wanted];
+        const now = spanOf(rows);
+        if (!now || !span || now.from !== span.from || now.length !== span.length) span = now;
         if (order.name !== "n" || order.down) sort();
         grid.setAttribute("aria-rowcount", rows.length + 1);
         empty.hidden = rows.length > 0;

@@ -1,7 +1,7 @@
 "use strict";
 // What is wrong, in one look; then time, counts, transfers and the list.
 (() => {
-  const { el, wire, visible, icon, badge, time, count, flowLink, section, unseen } = cosInspect.dom;
+  const { el, wire, visible, icon, badge, time, count, duration, speed, flowLink, section, table, unseen } = cosInspect.dom;
   const { VERDICTS, MANY } = cosInspect.words;
   const { term, address } = cosInspect.filter;
   const store = cosInspect.store;
@@ -9,6 +9,7 @@
   const EACH = 3;
   const MOST_FACETS = 6;
   const MOST_UNFOLDED = 200;
+  const MOST_MEASURED = 30;
   const unfolded = new Set();
 
   const tally = (rows, get) => {
@@ -147,6 +148,42 @@
       facet("Hosts", "host", rows, (row) => row.host),
       facet("Clients", "client", rows, (row) => row.client || "unknown")));
 
+  const percent = (part) => (part ? `${(part * 100).toFixed(part < 0.1 ? 1 : 0)} %` : "0");
+  const spread = (values, show) => (values && values.count ? [values.p50, values.p95, values.p99].map(show).join(" · ") : "");
+  const measured = (one) =>
+    el("tr", null,
+      el("td", null, wire(one.operation)), el("td", null, wire(one.host)), el("td", { class: "number" }, one.count.toLocaleString("en")),
+      el("td", { class: `number ${one.errors ? "bad" : ""}` }, percent(one.error_rate)),
+      el("td", { class: "number" }, spread(one.wait_ms, duration)), el("td", { class: "number" }, spread(one.total_ms, duration)),
+      el("td", { class: "number" }, spread(one.throughput && { ...one.throughput, p50: one.throughput.p50, p95: one.throughput.p5, p99: one.throughput.min }, speed)));
+  // Of all runs into this directory.
+  const statistics = () => {
+    const all = [...(store.summary.statistics || [])].sort((a, b) => b.count - a.count);
+    if (!all.length) return null;
+    const place = el("div", null, table("Times and speed", ["Operation", "Host", "Flows", "Failed", "Wait: p50 · p95 · p99", "Total: p50 · p95 · p99", "Speed of bodies: p50 · p5 · least"],
+      all.slice(0, MOST_MEASURED).map(measured), "measured"));
+    return section("statistics", "Times and speed", place,
+      all.length > MOST_MEASURED ? el("p", { class: "meta" }, `The ${MOST_MEASURED} with the most flows of ${all.length}; all stand in summary.json.`) : null);
+  };
+  const runOf = (run) => {
+    const wrong = ["error", "warning"].filter((verdict) => run.verdict?.[verdict]).map((verdict) => `${run.verdict[verdict]} ${MANY[verdict]}`);
+    const begin = run.started ? time(Date.parse(run.started), true).slice(0, 19) : "at an unknown time";
+    return el("li", null, el("a", { href: address(`run:${run.id}`) }, `${run.name}, ${begin}`), " ", el("span", { class: "muted" }, [count(run.flows, "flow"), ...wrong].join(", ")));
+  };
+  const runs = () => {
+    const all = [...(store.summary.runs || [])].reverse();
+    if (all.length < 2) return null;
+    return el("details", { class: "panel runs" }, el("summary", null, `${all.length} runs wrote into this directory; this is all of them together`),
+      el("ul", null, all.slice(0, 200).map(runOf)));
+  };
+  const elsewhere = (rows) => {
+    const hosts = Object.entries(store.summary.other_hosts || {}).sort((a, b) => b[1] - a[1]);
+    if (rows.length || !hosts.length) return null;
+    return section("elsewhere", "Who was asked instead",
+      el("ul", null, hosts.slice(0, 20).map(([host, number]) => el("li", null, wire(host), " ", el("span", { class: "muted" }, count(number, "flow"))))),
+      el("p", null, "A bucket behind a name of your own is known by ", el("code", null, "--set cos_hosts=NAME"), "."));
+  };
+
   const timeLine = (rows, text) => {
     const drawing = cosInspect.charts.timeLine(rows, (from, to) => {
       const kept = text.split(/\s+/).filter((word) => word && !/^(after|before):/.test(word));
@@ -197,10 +234,13 @@
       el("div", { class: "heading" }, el("h1", { tabindex: -1 }, headline(rows)), el("p", { class: "meta" }, span(rows))),
       store.problems.map((problem) => el("p", { class: "problem", role: "alert" }, badge("warning"), " ", problem)),
       tiles(rows, "", beside()),
+      runs(),
+      elsewhere(rows),
       wrong(rows),
       cosInspect.transfers.retries(),
       timeLine(rows, ""),
       rows.length ? facets(rows) : null,
+      statistics(),
       cosInspect.transfers.overview(6),
       cosInspect.transfers.connections(),
       cosInspect.transfers.readBack(),

@@ -37,13 +37,13 @@
     if (Math.abs(off) < 2) return [icon("ok"), " right"];
     return [icon(Math.abs(off) >= 900 ? "error" : Math.abs(off) > 300 ? "warning" : "ok"), ` ${Math.abs(off).toLocaleString("en")} s ${off > 0 ? "ahead" : "behind"}`];
   };
-  const adviceOf = (device) => (known.advice || {})[device.address] || (device.suspected || []).map((each) => each.why);
+  const adviceOf = (device) => known.advice[device.address] || [];
   const line = (device) =>
     el("tr", { "data-address": device.address },
-      el("td", null, wire(device.address)),
+      el("td", { class: "state" }, wire(device.address)),
       el("td", null, device.client ? wire([device.client, device.version].filter(Boolean).join(" ")) : el("span", { class: "muted" }, "unknown")),
       el("td", { class: "state" }, tls(device)),
-      el("td", null, el("a", { href: "#filter=" }, count(device.flows, "COS flow")), device.others ? el("span", { class: "muted" }, `, ${device.others.toLocaleString("en")} other`) : ""),
+      el("td", { class: "state" }, count(device.flows, "COS flow"), device.others ? el("span", { class: "muted" }, `, ${device.others.toLocaleString("en")} other`) : ""),
       el("td", null, device.last_seen ? `${time(Date.parse(device.last_seen)).slice(0, 8)} UTC` : ""),
       el("td", { class: "state" }, clock(device)),
       el("td", { class: "advice" }, adviceOf(device).map((text) => el("p", null, wire(text)))));
