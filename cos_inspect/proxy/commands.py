@@ -22,6 +22,7 @@ from cos_inspect.proxy.recheck import Recheck
 from cos_inspect.proxy.resign import ResignError, resign
 from cos_inspect.report.compare import compare, proposed
 from cos_inspect.report.comparison_text import comparison_text
+from cos_inspect.report.curl import curl_script
 from cos_inspect.report.terminal import moved_bytes, place_of, size_text, table
 
 _TITLES: tuple[str, ...] = ("verdict", "operation", "status", "size", "object", "findings")
@@ -109,6 +110,17 @@ class Commands:
         if renewed:
             ctx.master.addons.trigger(UpdateHook(renewed))
         return said
+
+    @command.command("cos.curl")  # type: ignore[untyped-decorator]
+    def curl(self, flow: flow.Flow) -> str:
+        """The request as a shell script for curl that signs when it runs, without secrets."""
+        script = curl_script(self._report_of(flow))
+        if script is None:
+            raise exceptions.CommandError(
+                "curl cannot repeat this so: a form is signed in its fields, and a name that is no"
+                " UTF-8 fits into no script"
+            )
+        return script
 
     @command.command("cos.recheck")  # type: ignore[untyped-decorator]
     def recheck(self, flows: Sequence[flow.Flow]) -> Sequence[str]:

@@ -29,6 +29,7 @@ from cos_inspect.model.summary import (
     Summary,
     TransferSummary,
 )
+from cos_inspect.report.curl import curl_script
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.pages import PagesWriter
 from tests.end_to_end.browser import Browser, chromium, missing
@@ -450,11 +451,12 @@ def test_what_is_copied(browser: Browser, tmp_path: Path) -> None:
     assert ticket == "request id: NmEx"
     assert json.loads(whole)["flow_id"] == signed_report().flow_id
     assert browser.wait_for("document.getElementById('said').innerText").endswith("copied")
-    assert curl.splitlines() == [
-        "curl --globoff --include \\",
+    assert curl == curl_script(signed_report())
+    assert curl.splitlines()[-6:] == [
         "  --request 'PUT' \\",
+        '  --header "Authorization: $authorization" \\',
+        '  ${COS_TOKEN:+--header "x-cos-security-token: $COS_TOKEN"} \\',
         "  --header 'x-cos-meta-a: it'\\''s $(rm) `x`' \\",
-        '  --header "Authorization: $AUTHORIZATION" \\',
         "  --data-binary @BODY \\",
         "  'https://example.com/a%20b/it'\\''s.txt?x=1'",
     ]

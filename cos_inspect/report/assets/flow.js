@@ -8,7 +8,7 @@
   const take = (report) =>
     el("div", { class: "take", role: "group", "aria-label": "Copy" },
       report.ticket ? button("Copy ticket line", report.ticket, "Ticket line") : null,
-      button("Copy curl", () => curl(report), "curl command"),
+      curl(report) ? button("Copy curl", () => curl(report), "curl script") : null,
       report.ids.request_id ? button("Copy request id", report.ids.request_id, "Request id") : null,
       cosInspect.live.isLive
         ? el("a", { class: "copy", href: `../#/flows/${encodeURIComponent(report.flow_id)}/${report.response ? "response" : "request"}` }, "Open in mitmweb") : null,
