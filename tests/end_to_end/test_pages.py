@@ -2,6 +2,8 @@
 
 import functools
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -33,7 +35,7 @@ from cos_inspect.report.curl import curl_script
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.pages import PagesWriter
 from tests.end_to_end.browser import Browser, chromium, missing
-from tests.end_to_end.harness import BUCKET, Inspected, cos_client
+from tests.end_to_end.harness import BUCKET, SECRET_KEY, Inspected, cos_client
 from tests.origin.damage import Damage, key
 from tests.origin.effects import drop_headers, wrong_etag
 from tests.origin.server import Origin
@@ -837,3 +839,37 @@ def test_printing_has_every_row_and_no_empty_page(browser: Browser, tmp_path: Pa
     assert blank == 0
     assert 5 < pages < 20
     browser.wait_for("document.querySelectorAll('.flows tr.row').length < 100")
+
+
+def test_a_selection_is_exported_to_be_read_again(browser: Browser, tmp_path: Path) -> None:
+    with Origin() as origin, Inspected(origin, tmp_path, "--set=cos_report_format=html") as proxy:
+        origin.damage(Damage(wrong_etag(), when=key("broken.txt")))
+        client = cos_client(proxy, VerifySSL=proxy.ca_pem)
+        client.put_object(BUCKET, b"x" * 300, "fine.txt", Metadata={"x-cos-meta-a": "b"})
+        client.put_object(BUCKET, b"y" * 300, "broken.txt")
+        client.get_object(BUCKET, "fine.txt")
+        proxy.stop()
+        page = proxy.report_dir / "index.html"
+        open_page(browser, page, "#filter=fine.txt")
+        assert browser.text(".heading button") == "Save 2 flows as HAR"
+        har = browser.run(
+            "return cosInspect.exported.har("
+            "cosInspect.store.all().filter(row => row.key === 'fine.txt'))"
+        )
+        browser.run("document.querySelector('.heading button').click()")
+        browser.wait_for("document.getElementById('said').innerText.includes('saved')")
+    assert SECRET_KEY not in json.dumps(har)
+    saved = tmp_path / "sent.har"
+    saved.write_text(json.dumps(har))
+    command = ["analyze", str(saved), "--format=jsonl", f"--report-dir={tmp_path / 'again'}"]
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("cos-inspect")), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "again" / "flows.jsonl").read_text().splitlines()
+    again = [json.loads(line) for line in lines]
+    assert [report["cos"]["operation"] for report in again] == ["PutObject", "GetObject"]
+    assert [finding["rule"] for report in again for finding in report["findings"]] == []
