@@ -124,7 +124,10 @@ def _is_revisable(held: _Held) -> bool:
         or seen.copy_place
         or seen.listed is not None
         or (seen.span is not None and seen.total is None)
-        or any(check.check == "range-crc64" for check in held.report.checks)
+        or any(
+            check.check == "range-crc64" or check.reason == "unseen-parts"
+            for check in held.report.checks
+        )
     )
 
 
@@ -424,11 +427,11 @@ class Session:
 
     def _revision(self, held: _Held, history: History | None) -> Revision:
         seen = held.seen
-        if history is None:
+        if history is None and seen.is_dated:
             tracked = self._histories.get(history_name(seen))
             history = tracked.history if tracked is not None else None
         revision = revision_of(history, seen) if history is not None else Revision()
-        if seen.operation == "PutObjectCopy" and seen.succeeded:
+        if seen.operation == "PutObjectCopy" and seen.succeeded and seen.is_dated:
             source = self._histories.get(source_name(seen) or "")
             if source is not None:
                 add_copy(revision, seen, judge_copy(copy_of(seen), source.history.content))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -112,7 +113,7 @@ class Lists:
         own.transfers.sort(key=_worst_first)
         own.retries.sort(key=lambda each: (each[1].succeeded, each[0], each[1].id))
         own.read_backs.sort(
-            key=lambda each: (each.same, each.bucket or "", each.key or "", each.write)
+            key=lambda each: (each.same, each.bucket or "", each.key or "", each.write, each.reads)
         )
         self._left_out += max(0, len(own.transfers) - most)
         self._retries_left_out += max(0, len(own.retries) - most)
@@ -123,7 +124,7 @@ class Lists:
         any more."""
         self._bound()
         own = self._listing
-        own.transfers.sort(key=lambda each: (each[0], each[1].kind, each[1].id))
+        own.transfers.sort(key=lambda each: (each[0], *_name_of(each[1])))
         own.retries.sort(key=lambda each: (each[0], each[1].id))
         return SessionSummary(
             transfers=without_long_tables([transfer for _, transfer in own.transfers]),
@@ -136,9 +137,15 @@ class Lists:
         )
 
 
-def _worst_first(listed: tuple[float, TransferSummary]) -> tuple[int, float, str, str]:
+def _worst_first(listed: tuple[float, TransferSummary]) -> tuple[Any, ...]:
     started, transfer = listed
-    return -VERDICT_RANKS[transfer.verdict], started, transfer.kind, transfer.id
+    return -VERDICT_RANKS[transfer.verdict], started, *_name_of(transfer)
+
+
+def _name_of(transfer: TransferSummary) -> tuple[str, ...]:
+    """No other one has the same: an upload id may be met with several objects."""
+    place = transfer.bucket or "", transfer.key or ""
+    return transfer.kind, transfer.id, *place, *transfer.flows[:1]
 
 
 def list_history(

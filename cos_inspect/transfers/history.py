@@ -198,7 +198,10 @@ class History(msgspec.Struct, kw_only=True):
         if not judge:
             return set()
         is_part = seen.operation in ("UploadPart", "UploadPartCopy")
-        touched = upload.due() if is_part and upload.completes else set()
+        touched: set[str] = set()
+        if is_part and upload.completes:
+            part = upload.parts.get(seen.part_number or 0, {}).get(seen.flow_id)
+            touched = upload.due(part)
         if seen.stored_parts:
             touched |= upload.completes.keys()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":

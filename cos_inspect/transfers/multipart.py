@@ -11,6 +11,8 @@ from cos_inspect.transfers.account import Fact, keep
 from cos_inspect.transfers.limits import Effort, Limits
 from cos_inspect.transfers.observation import EtagForm, Observation, SseMode, plain_etag
 
+SMALLEST_PART = 1024 * 1024
+"""Bytes; COS documents, page 436/7742."""
 PART_ERRORS = frozenset({"InvalidPart"})
 """What COS answers where a listed part is missing, or has another ETag."""
 GONE = ("NoSuchUpload", "PathConflict")
@@ -100,6 +102,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         self._begun: tuple[SseMode, EtagForm] | None = None
         self._effort = Effort()
         self._put_off: set[str] = set()
+        self._listed_etags: dict[str, dict[int, str]] = {}
 
     def add(self, seen: Observation, limits: Limits) -> bool:
         """Takes one exchange in; False when it is too much."""
@@ -131,6 +134,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         keep(tries, part)
 
     def _add_complete(self, complete: CompleteTry) -> None:
+        self._listed_etags.pop(complete.flow_id, None)
         self.facts += complete.flow_id not in self.completes
         keep(self.completes, complete)
         self.done |= complete.succeeded
@@ -180,18 +184,33 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         seen = len(self.parts.keys() | self.listed.keys()) if self.listed else len(self.parts)
         return complete.listed is not None and seen >= len(complete.listed)
 
-    def due(self) -> set[str]:
-        """Completes of which something else may be said now that one more part was seen;
-        where they list many parts, only now and then."""
+    def due(self, part: PartTry | None = None) -> set[str]:
+        """Completes of which something else may be said now that one more part was seen, which
+        is ``part`` where nothing else changed; where they list many parts, only now and then."""
         found = set()
         for complete in self.completes.values():
-            if not self.has_parts_of(complete) and complete.error_code not in PART_ERRORS:
+            is_whole = self.has_parts_of(complete) or complete.error_code in PART_ERRORS
+            if not is_whole and part is not None and not self._matters_alone(complete, part):
                 continue
             if self._effort.allows(1 + len(complete.listed or ()), self.facts):
                 found.add(complete.flow_id)
             else:
                 self._put_off.add(complete.flow_id)
         return found
+
+    def _matters_alone(self, complete: CompleteTry, part: PartTry) -> bool:
+        """Whether one part says something of a Complete while others are not seen yet: it has
+        another ETag than is listed, breaks a rule for parts, or was sent more than once."""
+        listed = self._listed_etags.get(complete.flow_id)
+        if listed is None:
+            pairs = complete.listed or ()
+            listed = {number: plain_etag(etag) for number, etag in pairs}
+            self._listed_etags[complete.flow_id] = listed
+        if part.number not in listed:
+            return False
+        is_small = part.size is not None and part.size < SMALLEST_PART
+        differs = not part.stored or part.etag != listed[part.number]
+        return is_small or differs or len(self.parts.get(part.number, ())) > 1
 
     def settle(self) -> set[str]:
         """The Completes that ``due`` put off."""

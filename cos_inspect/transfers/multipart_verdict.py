@@ -20,13 +20,12 @@ from cos_inspect.transfers.account import (
     compared,
     skipped,
 )
-from cos_inspect.transfers.multipart import CompleteTry, PartTry, Upload
+from cos_inspect.transfers.multipart import SMALLEST_PART, CompleteTry, PartTry, Upload
 from cos_inspect.transfers.objects import Content
 from cos_inspect.transfers.observation import plain_etag
 from cos_inspect.transfers.stored_parts import joined, stored_part
 from cos_inspect.transfers.unheard import is_aborted, refutation_of, unheard_complete
 
-SMALLEST_PART = 1024 * 1024
 LARGEST_PART = 5 * 1024**3
 LAST_NUMBER = 10_000
 """COS documents, pages 436/7742 and 436/14518."""

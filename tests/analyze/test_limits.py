@@ -78,7 +78,7 @@ ROOMS = {
     ),
 }
 NAMES = {
-    "cos_inspect.transfers.multipart_verdict.SMALLEST_PART": "as COS documents it",
+    "cos_inspect.transfers.multipart.SMALLEST_PART": "as COS documents it",
     "cos_inspect.transfers.multipart_verdict.LARGEST_PART": "as COS documents it",
     "cos_inspect.transfers.multipart_verdict.LAST_NUMBER": "as COS documents it",
     "cos_inspect.transfers.part_list.MAX_PARTS": "as COS documents it",

@@ -12,6 +12,7 @@ from cos_inspect.transfers.objects import copy_of
 from cos_inspect.transfers.observation import Observation
 from tests.transfers.build import (
     HOST,
+    MIB,
     OTHER_HOST,
     append,
     crc64,
@@ -40,12 +41,29 @@ def history(*flows: Exchange, judge: bool = True, limits: Limits = UNBOUNDED) ->
 
 
 def test_a_complete_is_touched_when_all_of_its_parts_are_there() -> None:
-    flows = [seen(flow) for flow in upload_of(CHUNKS)]
+    flows = [seen(flow) for flow in upload_of([bytes([fill]) * MIB for fill in range(3)])]
     made = History.of(flows[0])
     assert made.add(flows[3]) == {flows[3].flow_id}
     assert made.add(flows[0]) == {flows[0].flow_id}
     assert made.add(flows[1]) == {flows[1].flow_id}
     assert made.add(flows[2]) == {flows[2].flow_id, flows[3].flow_id}
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        part("late", 1, b"y" * MIB, 1.0),
+        part("late", 1, b"a small one", 1.0),
+        part("late", 1, bytes(MIB), 1.0, status=503),
+    ],
+    ids=["another ETag", "too small", "not stored"],
+)
+def test_a_complete_is_touched_by_a_part_that_is_not_as_listed(late: Exchange) -> None:
+    """Also where others were not seen."""
+    done = [seen(flow) for flow in upload_of([bytes(MIB), b"x" * MIB, b"end"])][-1]
+    made = History.of(done)
+    made.add(done)
+    assert made.add(seen(late)) == {"late", done.flow_id}
 
 
 def test_a_late_write_touches_the_reads_that_it_may_change() -> None:
