@@ -143,7 +143,9 @@ def _of_upload(
         trouble = part_trouble(upload, complete)
         if trouble is not None:
             revision.details = dict.fromkeys((ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id), trouble)
-    words = words_of_open(upload, history.content).get(seen.flow_id)
+    words = None
+    if complete is not None and complete.unanswered:
+        words = words_of_open(upload, history.content)
     words = words or why_gone(upload, seen.flow_id, seen.started)
     if words is not None:
         revision.details |= dict.fromkeys(_FAILURES, words)

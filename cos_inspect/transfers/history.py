@@ -210,7 +210,7 @@ class History(msgspec.Struct, kw_only=True):
             # Of those that came too late it is known now why the upload is gone.
             touched |= {flow for flow in _flows_of(upload) if flow in upload.gone_flows}
         now = self._said(upload)
-        return touched if was == now else touched | _told_by(was) | _told_by(now)
+        return touched if was == now else touched | _told_by(was, upload) | _told_by(now, upload)
 
     def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         if self.log is None:
@@ -247,11 +247,14 @@ class History(msgspec.Struct, kw_only=True):
             return set()
         content = self.content
         before = content.facts
+        open_ones = [upload for upload in self.uploads.values() if judge and upload.is_open]
+        said = [self._said(upload) for upload in open_ones]
         self._count(before, content.add(sight, limits))
         touched: set[str] = set()
-        if judge:
-            for upload in self.uploads.values():
-                touched |= self._told(upload)
+        for upload, was in zip(open_ones, said, strict=True):
+            now = self._said(upload)
+            if was != now:
+                touched |= _told_by(was, upload) | _told_by(now, upload)
         if judge and sight.kind == "read" and "%" in (self.key or ""):
             touched |= {each.flow_id for each in content.sights.values() if each.is_write}
         if not sight.is_write:
@@ -345,11 +348,11 @@ class History(msgspec.Struct, kw_only=True):
     def _said(self, upload: Upload) -> "_Said":
         """What is said of Completes of which nobody heard how they ended."""
         if not upload.is_open:
-            return None, {}
+            return None, None
         return unheard_complete(upload, self.content), words_of_open(upload, self.content)
 
     def _told(self, upload: Upload) -> set[str]:
-        return _told_by(self._said(upload))
+        return _told_by(self._said(upload), upload)
 
     def _shown_id(self, upload_id: str) -> str:
         if len(upload_id) <= _LONGEST_ID:
@@ -381,15 +384,16 @@ def _said_of(place: Place) -> tuple[object, ...]:
     return place.attempt, place.is_last, place.chain.id, place.is_corrected, place.is_healed
 
 
-_Said = tuple[Unheard | None, dict[str, str]]
+_Said = tuple[Unheard | None, str | None]
 
 
-def _told_by(said: _Said | None) -> set[str]:
+def _told_by(said: _Said | None, upload: Upload) -> set[str]:
     """The flows of which something else is said where a Complete may have worked unheard."""
     if said is None:
         return set()
     unheard, words = said
-    return words.keys() | (set() if unheard is None else {*unheard.lost, *unheard.gone})
+    found = set() if unheard is None else {*unheard.lost, *unheard.gone}
+    return found if words is None else found | {each.flow_id for each in upload.unanswered}
 
 
 def _flows_of(upload: Upload) -> set[str]:

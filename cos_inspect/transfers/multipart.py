@@ -3,6 +3,8 @@
 The state is a set of facts by flow id, so that it is the same in whatever order they come.
 """
 
+import bisect
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -78,6 +80,10 @@ class Step(Fact, frozen=True, kw_only=True, omit_defaults=True):
     etag_form: EtagForm = "md5"
 
 
+def _begin(complete: CompleteTry) -> tuple[float, str]:
+    return complete.begin
+
+
 class Upload(msgspec.Struct, kw_only=True, dict=True):
     """All that was seen of one upload id."""
 
@@ -95,6 +101,8 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     """A Complete succeeded."""
     is_open: bool = False
     """Of some Complete it is open whether COS did it."""
+    is_aborted: bool = False
+    """An Abort succeeded."""
     is_gone: bool = False
     """COS said that it does not know the upload, or that another write is in its way."""
 
@@ -103,6 +111,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         self._effort = Effort()
         self._put_off: set[str] = set()
         self._listed_etags: dict[str, dict[int, str]] = {}
+        self._unanswered: list[CompleteTry] | None = None
 
     def add(self, seen: Observation, limits: Limits) -> bool:
         """Takes one exchange in; False when it is too much."""
@@ -135,6 +144,11 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
 
     def _add_complete(self, complete: CompleteTry) -> None:
         self._listed_etags.pop(complete.flow_id, None)
+        if self._unanswered is not None:
+            if complete.flow_id in self.completes:
+                self._unanswered = None
+            elif complete.unanswered:
+                bisect.insort(self._unanswered, complete, key=_begin)
         self.facts += complete.flow_id not in self.completes
         keep(self.completes, complete)
         self.done |= complete.succeeded
@@ -145,7 +159,16 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         self.facts += step.flow_id not in self.steps
         keep(self.steps, step)
         self.is_gone |= step.error_code in GONE
+        self.is_aborted |= step.operation == "AbortMultipartUpload" and step.succeeded
         self._begun = None
+
+    @property
+    def unanswered(self) -> Sequence[CompleteTry]:
+        """The Completes without an answer, by their beginning."""
+        if self._unanswered is None:
+            found = (each for each in self.completes.values() if each.unanswered)
+            self._unanswered = sorted(found, key=_begin)
+        return self._unanswered
 
     @property
     def encryption(self) -> tuple[SseMode, EtagForm]:

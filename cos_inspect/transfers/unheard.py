@@ -1,6 +1,7 @@
 """A CompleteMultipartUpload of which no answer says how it ended: what came of it, as later
 answers and reads of the object tell."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -62,7 +63,7 @@ def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
     the object."""
     if not (upload.is_gone or content.any_read):
         return None
-    lost = _lost(upload)
+    lost = open_completes(upload)
     if not lost:
         return None
     gone = [
@@ -84,7 +85,7 @@ def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
 
 def refutation_of(upload: Upload, content: Content) -> Refutation | None:
     """The last read after all open Completes, where no read shows what the parts make."""
-    lost = _lost(upload)
+    lost = open_completes(upload)
     if not lost or not content.any_read or _proof(upload, lost, content) is not None:
         return None
     over = max(each.ended for each in lost)
@@ -100,20 +101,18 @@ def refutation_of(upload: Upload, content: Content) -> Refutation | None:
     return None if made is None or made.differs(last) is not True else Refutation("other", last)
 
 
-def words_of_open(upload: Upload, content: Content) -> dict[str, str]:
-    """What is to be said beside the failures of Completes of which it is open whether COS did
-    them, by flow; empty where that is known."""
-    lost = _lost(upload)
-    if not lost:
-        return {}
+def words_of_open(upload: Upload, content: Content) -> str | None:
+    """What is to be said beside the failure of each Complete of which it is open whether COS did
+    it (``open_completes``); None where that is known."""
+    if not open_completes(upload):
+        return None
     unheard = unheard_complete(upload, content)
     if unheard is not None and unheard.proof is not None:
-        return {}
+        return None
     refuted = refutation_of(upload, content)
-    words = _OPEN
-    if refuted is not None:
-        words = _REFUTED[refuted.why].format(method="HEAD" if refuted.sight.head else "GET")
-    return {each.flow_id: words for each in lost}
+    if refuted is None:
+        return _OPEN
+    return _REFUTED[refuted.why].format(method="HEAD" if refuted.sight.head else "GET")
 
 
 def why_gone(upload: Upload, flow_id: str, started: float) -> str | None:
@@ -137,23 +136,17 @@ def _ends(each: CompleteTry | Step) -> bool:
 
 
 def is_aborted(upload: Upload) -> bool:
-    return any(
-        step.operation == "AbortMultipartUpload" and step.succeeded
-        for step in upload.steps.values()
-    )
+    return upload.is_aborted
 
 
-def _lost(upload: Upload) -> list[CompleteTry]:
+def open_completes(upload: Upload) -> Sequence[CompleteTry]:
     """The Completes that are open, by their beginning; none where the end is known."""
     if upload.done or not upload.is_open or is_aborted(upload):
-        return []
-    return sorted(
-        (each for each in upload.completes.values() if each.unanswered),
-        key=lambda each: each.begin,
-    )
+        return ()
+    return upload.unanswered
 
 
-def _reads(upload: Upload, lost: list[CompleteTry], content: Content) -> list[Sight]:
+def _reads(upload: Upload, lost: Sequence[CompleteTry], content: Content) -> list[Sight]:
     """Those after the first open Complete that tell of it: not a cache's, and nobody else wrote
     or deleted the object meanwhile."""
     since = lost[0].started
@@ -181,7 +174,7 @@ class _Made(msgspec.Struct, frozen=True):
     crc64: int | None
 
     @classmethod
-    def of(cls, upload: Upload, lost: list[CompleteTry]) -> "_Made | None":
+    def of(cls, upload: Upload, lost: Sequence[CompleteTry]) -> "_Made | None":
         listed = next((each.listed for each in lost if each.listed is not None), None)
         if listed is None:
             return None
@@ -211,7 +204,7 @@ class _Made(msgspec.Struct, frozen=True):
         return None
 
 
-def _proof(upload: Upload, lost: list[CompleteTry], content: Content) -> Sight | None:
+def _proof(upload: Upload, lost: Sequence[CompleteTry], content: Content) -> Sight | None:
     """The first read after the Complete that shows what the parts make."""
     made = _Made.of(upload, lost)
     if made is None:
@@ -224,6 +217,6 @@ def _proof(upload: Upload, lost: list[CompleteTry], content: Content) -> Sight |
     return min(shown, key=lambda sight: sight.begin, default=None)
 
 
-def _is_older(sight: Sight, lost: list[CompleteTry]) -> bool:
+def _is_older(sight: Sight, lost: Sequence[CompleteTry]) -> bool:
     """Whether the object was made before the first open Complete began; by COS's clock alone."""
     return sight.age is not None and sight.age > sight.ended - lost[0].started + _SLACK
