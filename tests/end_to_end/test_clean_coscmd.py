@@ -60,7 +60,8 @@ DOWNLOAD = {
 }
 
 
-def _coscmd(proxy: Inspected, folder: Path, *arguments: str) -> None:
+def coscmd(proxy: Inspected, folder: Path, *arguments: str) -> None:
+    """Runs it in a folder that has its ``cos.conf``."""
     script = "import sys; from coscmd.cos_cmd import _main; sys.exit(_main())"
     done = subprocess.run(
         [
@@ -97,12 +98,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Report]]:
     (folder / "large.bin").write_bytes(LARGE)
     (folder / "cos.conf").write_text(CONFIGURATION)
     with one_proxy(folder) as (origin, proxy):
-        _coscmd(proxy, folder, "upload", "small.bin", "coscmd/照片 +.bin")
-        _coscmd(proxy, folder, "upload", "large.bin", "coscmd/large.bin")
-        _coscmd(proxy, folder, "download", "coscmd/照片 +.bin", "back.bin")
+        coscmd(proxy, folder, "upload", "small.bin", "coscmd/照片 +.bin")
+        coscmd(proxy, folder, "upload", "large.bin", "coscmd/large.bin")
+        coscmd(proxy, folder, "download", "coscmd/照片 +.bin", "back.bin")
         assert (folder / "back.bin").read_bytes() == SMALL
-        _coscmd(proxy, folder, "list", "coscmd/")
-        _coscmd(proxy, folder, "delete", "-f", "coscmd/照片 +.bin")
+        coscmd(proxy, folder, "list", "coscmd/")
+        coscmd(proxy, folder, "delete", "-f", "coscmd/照片 +.bin")
         proxy.stop()
         assert "Traceback" not in proxy.output
         assert {r["ids"]["request_id"] for r in proxy.reports} == {

@@ -30,7 +30,7 @@ from tests.origin.message import Record
 NODE = Path(__file__).with_name("node")
 
 
-def _missing() -> str | None:
+def missing() -> str | None:
     if os.environ.get("CI") == "true":
         return None
     if shutil.which("node") is None:
@@ -42,7 +42,7 @@ def _missing() -> str | None:
 
 pytestmark = [
     pytest.mark.end_to_end,
-    pytest.mark.skipif(_missing() is not None, reason=_missing() or "nothing is missing"),
+    pytest.mark.skipif(missing() is not None, reason=missing() or "nothing is missing"),
 ]
 
 
@@ -56,7 +56,8 @@ class Seen:
         return self.records[report["ids"]["request_id"]]
 
 
-def _run(proxy: Inspected, folder: Path) -> dict[str, Any]:
+def run_session(proxy: Inspected, folder: Path) -> dict[str, Any]:
+    """What ``session.js`` said of its calls."""
     done = subprocess.run(
         ["node", "session.js"],
         cwd=NODE,
@@ -85,7 +86,7 @@ def _run(proxy: Inspected, folder: Path) -> dict[str, Any]:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("node")
     with one_proxy(folder) as (origin, proxy):
-        said = _run(proxy, folder)
+        said = run_session(proxy, folder)
         proxy.stop()
         said["output"] = proxy.output
         yield Seen(proxy.reports, list(origin.requests), said)

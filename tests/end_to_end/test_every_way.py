@@ -2,6 +2,7 @@
 it, and ``analyze`` of the HAR that mitmproxy wrote of it. They say the same, field by field."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import time
@@ -25,6 +26,9 @@ from tests.end_to_end.harness import (
 )
 from tests.end_to_end.lab import ADDON_ARGUMENT, Lab, found, mitmdump
 from tests.end_to_end.stories import FIRST, LAST, Uploading
+from tests.end_to_end.test_clean_coscmd import CONFIGURATION, SMALL, coscmd
+from tests.end_to_end.test_clean_node import missing as node_is_missing
+from tests.end_to_end.test_clean_node import run_session
 from tests.end_to_end.test_live_and_later import analyze, without
 from tests.end_to_end.test_signatures import expect_signed, free_port, sdk, upload
 from tests.end_to_end.web import Web
@@ -198,6 +202,19 @@ def joined(lab: Lab) -> None:
         lab.send("GET", name)
 
 
+def other_clients(lab: Lab, folder: Path) -> None:
+    """Those that are installed."""
+    if importlib.util.find_spec("coscmd") is not None:
+        (folder / "small.bin").write_bytes(SMALL)
+        (folder / "cos.conf").write_text(CONFIGURATION)
+        coscmd(lab, folder, "upload", "small.bin", "coscmd/照片 +.bin")
+        coscmd(lab, folder, "download", "coscmd/照片 +.bin", "small-back.bin")
+        coscmd(lab, folder, "list", "coscmd/")
+        coscmd(lab, folder, "delete", "-f", "coscmd/照片 +.bin")
+    if node_is_missing() is None:
+        run_session(lab, folder)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("ways")
@@ -221,6 +238,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         bodies(lab)
         control_answers(lab)
         joined(lab)
+        other_clients(lab, folder)
         lab.send("PUT", "mapped", data=TEXT)
         origin.authorise = Verifier({SECRET_ID: SECRET_KEY})
         expect_signed(lab, "expect")
@@ -256,17 +274,30 @@ def _by_flow(reports: list[Report]) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
+def _summary(folder: Path) -> dict[str, Any]:
+    return _but_for_the_run(json.loads((folder / "summary.json").read_text()))
+
+
+def _but_for_the_run(summary: dict[str, Any]) -> dict[str, Any]:
+    """Without what made it, and when."""
+    own = ("name", "started", "ended")
+    runs = [
+        {name: value for name, value in each.items() if name not in own} for each in summary["runs"]
+    ]
+    return summary | {"runs": runs}
+
+
 def test_the_flow_file_says_what_live_said(run: Run) -> None:
     folder = analyze(run.mitm)
     assert _by_flow(read_reports(folder)) == _by_flow(run.live)
-    assert json.loads((folder / "summary.json").read_text()) == run.summary
+    assert _summary(folder) == _but_for_the_run(run.summary)
 
 
 def test_mitmdump_reading_it_says_what_live_said(run: Run, tmp_path: Path) -> None:
     done = mitmdump("-nr", str(run.mitm), ADDON_ARGUMENT, f"--set=cos_report_dir={tmp_path}")
     assert done.returncode == 0, done.stdout
     assert _by_flow(read_reports(tmp_path)) == _by_flow(run.live)
-    assert json.loads((tmp_path / "summary.json").read_text()) == run.summary
+    assert _summary(tmp_path) == _but_for_the_run(run.summary)
 
 
 def test_mitmweb_loading_it_says_what_live_said(run: Run, tmp_path: Path) -> None:
@@ -310,6 +341,70 @@ def test_the_har_says_what_live_said_of_what_it_holds(run: Run) -> None:
         ]
         if differs:
             wrong.append((name, found(live), found(hars[name]), differs))
+    assert not wrong, "\n".join(map(repr, wrong))
+
+
+@pytest.mark.parametrize("keeps_host", [False, True], ids=["Host rewritten", "Host kept"])
+def test_the_har_of_a_reverse_proxy_says_what_live_said(keeps_host: bool, tmp_path: Path) -> None:
+    har, port = tmp_path / "saved.har", free_port()
+    with (
+        Origin() as origin,
+        Lab(
+            origin,
+            tmp_path,
+            f"--mode=reverse:https://{HOST}@{port}",
+            f"--set=keep_host_header={str(keeps_host).lower()}",
+            f"--set=hardump={har}",
+        ) as lab,
+    ):
+
+        def send(method: str, name: str, data: bytes = b"", **headers: str) -> None:
+            if keeps_host:
+                headers |= {"Host": HOST}
+            url = f"http://127.0.0.1:{port}/{name}"
+            with contextlib.suppress(requests.RequestException):
+                requests.request(method, url, data=data, headers=headers, timeout=30)
+
+        for name, effects in {
+            "fine": (),
+            "flipped": (flip_body(1),),
+            "crc": (wrong_crc(),),
+            "chunked": (chunked(),),
+            "denied": (error("AccessDenied"),),
+            "cut": (truncate(3),),
+        }.items():
+            for kind, body in (("txt", TEXT), ("bin", BINARY), ("big", BIG)):
+                origin.put_object(BUCKET, f"{name}.{kind}", body)
+                if effects:
+                    lab.damage(f"{name}.{kind}", *effects)
+                send("GET", f"{name}.{kind}")
+                send("HEAD", f"{name}.{kind}")
+        lab.damage("up", flip_upload(1))
+        send("PUT", "up", BINARY)
+        send("PUT", "stored", BIG)
+        for first, last in ((0, 399), (400, len(BINARY) - 1)):
+            send("GET", "fine.bin", Range=f"bytes={first}-{last}")
+        if not keeps_host:
+            source = tmp_path / "parts.bin"
+            source.write_bytes(BIG + TEXT)
+            client = sdk(lab, Domain=f"localhost:{port}", Scheme="http", Proxies=None)
+            client.upload_file(BUCKET, "parts.bin", str(source), PartSize=1, MAXThread=1)
+        lab.stop()
+        assert not origin.faults
+        live = lab.reports
+    told = {finding["rule"] for report in live for finding in report["findings"]}
+    assert told >= {"crc64-mismatch", "error-response", "body-truncated", "etag-mismatch"}
+    hars = _by_request(read_reports(analyze(har)))
+    assert hars.keys() == _by_request(live).keys()
+    wrong = []
+    for asked, report in _by_request(live).items():
+        differs = [
+            each
+            for each in _differences(report, hars[asked])
+            if not str(each).startswith(("('broke_off", "('request.changes"))
+        ]
+        if differs:
+            wrong.append((asked, found(report), found(hars[asked]), differs))
     assert not wrong, "\n".join(map(repr, wrong))
 
 
