@@ -34,6 +34,8 @@ CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0"
         ("cos-sdk-c/5.0.18", "cos-sdk-c", "5.0.18", None),
         ("coscmd-v1.8.6.21", "coscmd", "1.8.6.21", None),
         ("coscli-v1.0.6", "coscli", "1.0.6", None),
+        ("tencentyun-cosfs-v5-1.0.24", "cosfs", "1.0.24", None),
+        ("tencentyun-cosfs-v5-my_app-1.0.24", "cosfs", "1.0.24", None),
         ("Boto3/1.44.5 md/Botocore#1.44.5 os/linux#6.1", "boto3", "1.44.5", "Linux"),
         ("Boto3/1.17.0 Python/3.8.0 Darwin/20 Botocore/1.20.0", "boto3", "1.17.0", "macOS"),
         ("Botocore/1.34.0", "botocore", "1.34.0", None),
