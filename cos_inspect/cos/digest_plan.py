@@ -52,9 +52,8 @@ def covers_whole_object(content_range: str | None) -> bool:
 def is_appendable(headers: Headers) -> bool:
     """Whether an answer describes an object made by AppendObject, whose ETag is an id of
     its own (COS documents, page 436/7741)."""
-    return (
-        headers.get("x-cos-object-type") == "appendable" or "x-cos-next-append-position" in headers
-    )
+    kind = (headers.get("x-cos-object-type") or "").strip().lower()
+    return kind == "appendable" or "x-cos-next-append-position" in headers
 
 
 def plan_request(operation: Operation, headers: Headers, *, framed: bool) -> DigestPlan:

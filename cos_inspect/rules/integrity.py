@@ -97,6 +97,10 @@ _WHOLE = (
     " The CRC-64 agrees with the body, so the bytes are whole, and the ETag is something else than"
     " their MD5: "
 )
+_UNTOLD = (
+    " No CRC-64 came that could tell damage from an ETag that is no MD5: an object made by"
+    " AppendObject, or encrypted by KMS whose headers got lost."
+)
 _NO_MD5: dict[Side, str] = {
     "request": "that of an encryption by KMS whose headers got lost, or of a gateway that makes"
     " ETags of its own.",
@@ -111,7 +115,9 @@ def etag_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding
     for check in _mismatches(checks, "etag"):
         crc64 = _other_digest(checks, "crc64", check.body)
         whole = crc64 == "match"
-        hint = " The CRC-64 does not agree with the body either." if crc64 == "mismatch" else ""
+        hint = _UNTOLD if check.body == "response" else ""
+        if crc64 == "mismatch":
+            hint = " The CRC-64 does not agree with the body either."
         yield ETAG_MISMATCH.finding(
             f"COS answered ETag {check.expected}, the {check.body} body has MD5"
             f" {check.actual}.{_WHOLE + _NO_MD5[check.body] if whole else hint}",

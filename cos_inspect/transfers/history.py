@@ -145,9 +145,14 @@ class History(msgspec.Struct, kw_only=True):
         return self.uploads.get(seen.upload_id) if seen.upload_id else None
 
     def was_appended(self, seen: Observation) -> bool:
-        """Whether the object that was read was made by an append that was seen."""
-        log = self.log
-        return log is not None and seen.etag is not None and log.appended_as(seen.etag, seen.ended)
+        """Whether the object that was read was made by an append that was seen, or another
+        answer said that it was appended."""
+        if seen.etag is None:
+            return False
+        head, log = self.heads.get(seen.etag), self.log
+        if head is not None and head.appendable:
+            return True
+        return log is not None and log.appended_as(seen.etag, seen.ended)
 
     def reading_of(self, seen: Observation) -> Reading | None:
         """The reading that has the answer for a piece."""
@@ -278,10 +283,15 @@ class History(msgspec.Struct, kw_only=True):
         known = self.heads.get(etag)
         if known is None and len(self.heads) >= limits.versions:
             return set()
-        head = self.heads[etag] = better_head(known, Head(sight.ended, sight.size, sight.crc64))
-        if not judge or (known and (known.total, known.crc64) == (head.total, head.crc64)):
+        told = Head(sight.ended, sight.size, sight.crc64, sight.appendable)
+        head = self.heads[etag] = better_head(known, told)
+        if not judge:
             return set()
         touched: set[str] = set()
+        if head.appendable and not (known and known.appendable):
+            touched = {each.flow_id for each in self.content.sights.values() if each.etag == etag}
+        if known and (known.total, known.crc64) == (head.total, head.crc64):
+            return touched
         for reading in self.readings.values():
             touched |= reading.learn(etag, self.heads)
         return touched

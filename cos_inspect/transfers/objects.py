@@ -34,6 +34,7 @@ class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """It came through a CDN, which may tell of the past."""
     encrypted: bool = False
     """The ETag is no MD5 of the bytes, or need not be one."""
+    appendable: bool = False
     age: float | None = None
     """Seconds since the object was made when the read was answered, by COS's own clock."""
 
@@ -263,6 +264,7 @@ def sight_of(seen: Observation) -> Sight | None:
         cached=seen.through_cdn,
         encrypted=seen.etag_form != "md5",
         age=seen.age,
+        appendable=seen.appendable,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.copy_source import copy_source_of
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.digest_plan import is_appendable
 from cos_inspect.cos.header_values import (
     announced_length,
     read_content_range,
@@ -373,7 +374,7 @@ def _read_answer(cos: CosExchange, facts: dict[str, object], headers: Headers) -
     made, now = http_date(headers.get("last-modified")), http_date(headers.get("date"))
     if made is not None and now is not None and not cos.through_cdn:
         facts["age"] = now - made
-    facts["appendable"] = (headers.get("x-cos-object-type") or "").lower() == "appendable"
+    facts["appendable"] = is_appendable(headers)
     reads_bytes = cos.operation.downloads_object and cos.request.method != "HEAD"
     coded = cos.through_cdn and "content-encoding" in headers
     if reads_bytes and body.end in (BodyEnd.COMPLETE, BodyEnd.CUT) and not coded:

@@ -23,6 +23,8 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     when: float
     total: int | None = None
     crc64: int | None = None
+    appendable: bool = False
+    """It was made by AppendObject, one of the answers said."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,7 +326,11 @@ def total_of(version: Version, heads: Heads) -> int | None:
 def better_head(known: Head | None, head: Head) -> Head:
     """Of two answers that told of one version the newest with a CRC-64; the bytes of one ETag
     do not change."""
-    return head if known is None else max(known, head, key=_rank)
+    if known is None:
+        return head
+    better = max(known, head, key=_rank)
+    appendable = known.appendable or head.appendable
+    return msgspec.structs.replace(better, appendable=appendable)
 
 
 def _rank(head: Head) -> tuple[bool, float, int, int]:

@@ -497,7 +497,14 @@ def appended(number: int, *, bad: bool, at: float) -> Story:
         each.request.path = each.request.path.replace(f"/log{number}", f"/{key}")
     answered = {"ETag": f'"{md5(second)}"', CRC: crc_of(whole)}
     read = get(f"{key}-other" if bad else key, whole, at + 20, "read", answered=answered)
-    return Story([*flows, read], {(read.id, "etag-mismatch")} if bad else set())
+    # Of another object a HEAD alone tells that it was appended to.
+    etag = {"ETag": f'"{md5(second)}"'}
+    kind = {"x-cos-object-type": "normal" if bad else "appendable"}
+    length = {"Content-Length": str(len(whole))}
+    told = flow(f"{key}-head", "HEAD", f"/{key}-told", at + 21, answered=etag | kind | length)
+    later = get(f"{key}-told", whole, at + 20, answered=etag)
+    wrong = {(read.id, "etag-mismatch"), (later.id, "etag-mismatch")}
+    return Story([*flows, read, later, told], wrong if bad else set())
 
 
 def slow(number: int, *, bad: bool, at: float) -> Story:

@@ -491,6 +491,20 @@ def test_the_etag_of_what_was_seen_to_be_appended_is_no_md5(late: bool) -> None:
     assert run.reports["g"].verdict == "warning"
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_the_etag_of_what_another_answer_called_appendable_is_no_md5(late: bool) -> None:
+    etag, kind = {"ETag": f'"{"9a" * 16}"'}, {"x-cos-object-type": "Appendable"}
+    told = exchange("h", "HEAD", "/a", 0.0, answered=etag | kind | {"Content-Length": "3"})
+    read = get("g", b"one", 1.0, answered=etag)
+    run = Run([read, told] if late else [told, read])
+    assert run.rules() == {}
+    assert run.check("g", "etag").reason == "append"
+    other = get("g", b"one", 1.0, answered={"ETag": f'"{"8b" * 16}"'})
+    run = Run([other, told] if late else [told, other])
+    assert run.rules() == {"g": ["etag-mismatch"]}
+    assert run.reports["g"].verdict == "error"
+
+
 def test_append_md5_counts_for_the_transfer() -> None:
     answered = {"x-cos-next-append-position": "3", "x-cos-content-sha1": md5(b"two")}
     run = Run([append("a1", b"one", 0, 0.0, answered=answered)])
