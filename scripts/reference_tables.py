@@ -78,6 +78,28 @@ def reference() -> str:
                 ((code(row["reason"]), row["meaning"]) for row in rows("skips")),
             ),
         ),
+        "Mistakes in hosts and signatures": (
+            "The values of `mistake` in the evidence of `endpoint-mistake`, and of"
+            " `signature-mismatch` where the key is at hand.",
+            table(
+                ("mistake", "of", "meaning", "fix"),
+                (
+                    *(
+                        (code(row["mistake"]), "host", row["meaning"], row["fix"])
+                        for row in rows("host_mistakes")
+                    ),
+                    *(
+                        (
+                            code(row["name"]),
+                            "signature",
+                            f"The client signed {row['said']}.",
+                            row["fix"],
+                        )
+                        for row in rows("signature_mistakes")
+                    ),
+                ),
+            ),
+        ),
         "Options": (
             "Given as `--set name=value`, or in mitmproxy's `config.yaml`.",
             table(("option", "default", "meaning"), option_rows()),

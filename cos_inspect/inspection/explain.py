@@ -80,6 +80,7 @@ def known_names() -> list[str]:
                 *(row["name"] for row in rows("parameters") if not row["name"].endswith("*")),
                 *(row["code"] for row in rows("regions")),
                 *(row["name"] for row in rows("signature_mistakes")),
+                *(row["mistake"] for row in rows("host_mistakes")),
                 *DIFFERENCES,
                 *(row["http_status"] for row in rows("statuses")),
             ]
@@ -257,5 +258,6 @@ _EXPLAINERS: tuple[Explainer, ...] = (
     protocol.region,
     protocol.client,
     protocol.host,
+    protocol.host_mistake,
     _id,
 )

@@ -197,6 +197,17 @@ def host(name: str) -> Iterator[str]:
     )
 
 
+def host_mistake(name: str) -> Iterator[str]:
+    lower = name.lower()
+    for row in rows("host_mistakes"):
+        if row["mistake"] == lower:
+            yield block(
+                f"{row['mistake']}: what is wrong with a host (endpoint-mistake)",
+                ("meaning", row["meaning"]),
+                ("fix", row["fix"]),
+            )
+
+
 def client(name: str) -> Iterator[str]:
     """A program, by its name or by a User-Agent."""
     lower = name.lower()

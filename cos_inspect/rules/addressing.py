@@ -1,5 +1,6 @@
 """Rules about S3 clients and hosts: framing that COS does not take off, and wrong endpoints."""
 
+import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -109,15 +110,16 @@ ENDPOINT_MISTAKE = Rule(
     severity=Severity.WARNING,
     title="The request went to the wrong host",
     when="the error, or of a request that failed the host alone, fits a wrong host: bucket without"
-    " APPID, a region that does not exist (undefined, empty, an old code), cos. missing or twice,"
-    " path style, the bucket in host and path (a notice where an upload worked so), a CDN or"
-    " website host for a write",
+    " APPID or with two, a region that does not exist (undefined, empty, an old code), cos. missing"
+    " or twice, path style, the bucket in host and path (a notice where an upload worked so), a CDN"
+    " or website host for a write",
     cause="The endpoint, the region or the bucket's name in the client's settings is not the"
     " bucket's own, or was never filled in.",
     fix="Use <bucket>-<APPID>.cos.<region>.myqcloud.com, with the bucket in the host.",
     example="NoSuchBucket for examplebucket.cos.ap-guangzhou.myqcloud.com",
 )
 
+_APPID_TWICE = re.compile(r"([a-z0-9][a-z0-9-]*-([0-9]{5,12}))-\2")
 _NO_SUCH_PLACE = frozenset(("InvalidURI", "NoSuchBucket", "InvalidBucketName"))
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 _REDIRECTS = frozenset((301, 302, 307, 308))
@@ -184,6 +186,15 @@ def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         (endpoint.kind in _PLACES and endpoint.appid is None) or _never_set(endpoint.bucket)
     ):
         yield _without_appid(cos)
+    elif code in _NO_SUCH_PLACE and (once := _APPID_TWICE.fullmatch(endpoint.bucket or "")):
+        yield ENDPOINT_MISTAKE.finding(
+            f"The APPID stands twice at the end of the bucket {endpoint.bucket}.",
+            fix=f"Give the bucket as {once[1]}; some clients add the APPID by themselves.",
+            mistake="appid-twice",
+            host=host,
+            bucket=endpoint.bucket,
+            right=once[1],
+        )
     elif (
         endpoint.kind in ("website", "cdn")
         and cos.request.method not in _READS

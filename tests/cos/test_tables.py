@@ -18,6 +18,7 @@ KEYS = {
     "client_setup": ("client", "order"),
     "clients": ("pattern",),
     "connections": ("failed",),
+    "host_mistakes": ("mistake",),
     "host_templates": ("template",),
     "hosts": ("form",),
     "marks": ("role", "header"),

@@ -1,14 +1,19 @@
 """Leave to do things: keys on devices, forms, browsers, hosts, S3 clients."""
 
 import base64
+import inspect
 import json
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 
+from cos_inspect.cos.misspelt_host import HostMistake
+from cos_inspect.cos.tables import rows
 from cos_inspect.inspection.first_look import first_look
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Finding
+from cos_inspect.rules import addressing
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.cos.signed_requests import SECRET_ID, WINDOW
 from tests.rules.exchanges import CRC64, ETAG, HOST, REQUEST_ID, TRACE_ID, exchange
@@ -277,6 +282,10 @@ BARE = "examplebucket.cos.ap-beijing.myqcloud.com"
         (failing("NoSuchBucket", 404, BARE), "no-appid"),
         (failing("InvalidURI", 400, "cos.ap-beijing.myqcloud.com", target="/"), "no-bucket"),
         (
+            failing("NoSuchBucket", 404, HOST.replace("-1250000000", "-1250000000-1250000000")),
+            "appid-twice",
+        ),
+        (
             failing(
                 "PathStyleDomainForbidden",
                 403,
@@ -349,3 +358,17 @@ def test_endpoint_mistake(one: Exchange, mistake: str) -> None:
 )
 def test_no_endpoint_mistake(one: Exchange) -> None:
     assert "endpoint-mistake" not in group(one)
+
+
+def test_a_bucket_whose_name_ends_in_its_appid_may_be_right() -> None:
+    twice = HOST.replace("-1250000000", "-1250000000-1250000000")
+    assert not group(failing("AccessDenied", 403, twice)).get("endpoint-mistake")
+    other = HOST.replace("-1250000000", "-1250000001-1250000000")
+    assert not group(failing("NoSuchBucket", 404, other)).get("endpoint-mistake")
+
+
+def test_every_mistake_in_a_host_is_told() -> None:
+    source = inspect.getsource(addressing)
+    values = {*get_args(HostMistake), *re.findall(r'mistake="([a-z-]+)"', source)}
+    values |= {"no-appid", "no-bucket", "website-write", "cdn-write"}
+    assert values == {row["mistake"] for row in rows("host_mistakes")}
