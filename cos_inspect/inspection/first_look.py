@@ -147,13 +147,18 @@ def _secrets_beside(cos: CosExchange, keys: Mapping[str, str]) -> tuple[str, ...
 def revise(alone: FlowReport, revision: Revision) -> FlowReport:
     """The report that an exchange alone gives, with what a second look says of it."""
     checks, findings = revised(alone.checks, alone.findings, revision)
-    return msgspec.structs.replace(
+    report = msgspec.structs.replace(
         alone,
         checks=checks,
         findings=findings,
         transfer=revision.transfer,
         verdict=verdict_of(findings),
     )
+    if findings == alone.findings:
+        return report
+    # One that has none, since the proxy ended it, is none the wiser.
+    told = ticket_line(report) if alone.ticket is not None or revision.findings else None
+    return msgspec.structs.replace(report, ticket=told)
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

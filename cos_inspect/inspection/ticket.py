@@ -2,16 +2,18 @@
 
 from urllib.parse import quote
 
-from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.flow_report import FlowReport, Severity
 
 
 def ticket_line(report: FlowReport) -> str | None:
-    """One line, ready to copy; None for a flow that did not fail.
+    """One line, ready to copy; None for a flow that did not fail. A body that was damaged under
+    a status of success is a failure.
 
-    It holds names, ids and codes: no URL, no header, no message, so no secret.
+    It holds names, ids, codes and digests: no URL, no header, no message, so no secret.
     """
     response = report.response
-    if response is not None and response.status < 400 and report.error is None:
+    damage = _damage(report)
+    if response is not None and response.status < 400 and report.error is None and not damage:
         return None
     cos, ids = report.cos, report.ids
     client = cos.client
@@ -25,9 +27,27 @@ def ticket_line(report: FlowReport) -> str | None:
         ("key", cos.key),
         ("status", str(response.status) if response else "no response"),
         ("code", report.error.code if report.error else None),
+        ("damage", damage),
         ("client", client.title if client else None),
     )
     return "; ".join(f"{name}: {_one_line(value)}" for name, value in parts if value)
+
+
+def _damage(report: FlowReport) -> str | None:
+    """The rules that say so, and the digests that differ."""
+    rules = [
+        finding.rule
+        for finding in report.findings
+        if finding.group == "integrity" and finding.severity is Severity.ERROR
+    ]
+    if not rules:
+        return None
+    digests = [
+        f"{check.check} of the {check.body} is {check.actual}, not {check.expected}"
+        for check in report.checks
+        if check.status == "mismatch" and check.check != "signature"
+    ]
+    return ", ".join(dict.fromkeys([*rules, *digests]))
 
 
 def _one_line(text: str) -> str:

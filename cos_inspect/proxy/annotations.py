@@ -12,6 +12,7 @@ from cos_inspect.model.exchange import Body
 from cos_inspect.model.flow_report import BodyReport, Finding, FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.recording.left_on_flow import METADATA_KEY, METADATA_VERSION, saved_data
+from cos_inspect.report.verified import verified
 
 MARKERS: dict[Verdict, str] = {
     "ok": ":green_circle:",
@@ -44,7 +45,8 @@ def comment_of(report: FlowReport, page: str | None = None) -> str:
     on a line of its own, the worst first."""
     about = f"COS {report.verdict}: {report.cos.operation}"
     causes = _causes(report)
-    first = f"{', '.join(causes)} ({about})" if causes else about
+    first = f"{', '.join(causes)} ({about})" if causes else f"{about} {verified(report.checks)}"
+    first = first.rstrip()
     if report.is_healed:
         first = f"{first}, healed by a later try"
     lines = [escaped(first)] if page is None else [escaped(first), page]

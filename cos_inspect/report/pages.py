@@ -18,6 +18,7 @@ from cos_inspect.model.flow_report import FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import encoded as encode
 from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.verified import verified
 
 ROWS_PER_FILE = 2000
 FLOWS_PER_FILE = 100
@@ -68,6 +69,8 @@ class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
     attempt: int | None = None
     healed: bool = False
     """A later try of the same request came through."""
+    verified: str = ""
+    """What was checked of it, and what was not, in short."""
 
 
 class PagesWriter:
@@ -179,6 +182,7 @@ def row_of(report: FlowReport) -> Row:
         position=transfer.position if transfer else None,
         attempt=transfer.attempt if transfer else None,
         healed=report.is_healed,
+        verified=verified(report.checks),
     )
 
 

@@ -13,6 +13,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
 from cos_inspect.report.by_proxy import by_proxy
+from cos_inspect.report.verified import verified
 
 _LAST_PARENTHESIS = re.compile(r"\(([^()]{1,200})\)\.?$")
 _COLOURS = {"ok": "32", "notice": "36", "warning": "33;1", "error": "31;1"}
@@ -74,6 +75,7 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
     place = one_line(place_of(report))
     start = f"{clock} COS {verdict:7} "
     rest = f"{operation:{_OPERATION}} {status:>3} {size:>10} "
+    about = one_line(_about(report))
     if width is not None:
         width = max(width, _NARROWEST)
         room = width - cell_len(start + rest)
@@ -85,6 +87,11 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
     if colour:
         start = f"{_paint(_DIM, f'{clock} COS')} {_paint(_COLOURS[verdict], f'{verdict:7}')} "
     lines = [f"{start}{rest}{place}"]
+    if about:
+        if width is None or cell_len(f"{lines[0]}  {about}") <= width:
+            lines[0] += f"  {about}"
+        else:
+            lines += _wrapped(about, width, 4, 6)
     for line in _by_proxy(report):
         lines += _wrapped(one_line(line), width, 4, 6)
     for finding in report.findings:
@@ -95,6 +102,22 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
             first = f"    {_paint(_COLOURS[severity], severity)}{first[4 + len(severity) :]}"
         lines += [first, *later]
     return "\n".join(lines)
+
+
+def _about(report: FlowReport) -> str:
+    """What was verified of a flow that is fine; the number, code and request id of one that is
+    not."""
+    if report.verdict == "ok":
+        return verified(report.checks)
+    if report.verdict == "notice":
+        return f"#{report.sequence}" if report.sequence else ""
+    code = report.error.code if report.error else None
+    parts = (
+        f"#{report.sequence}" if report.sequence else None,
+        code,
+        f"request id {report.ids.request_id}" if report.ids.request_id else None,
+    )
+    return " ".join(part for part in parts if part)
 
 
 class StoryLines:
