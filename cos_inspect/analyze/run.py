@@ -6,7 +6,7 @@ transfers is joined; then all reports are written in the order of the inputs.
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from cos_inspect.analyze.joining import (
     partitions,
 )
 from cos_inspect.analyze.judging import TransfersJudged
+from cos_inspect.analyze.lines import Lines
 from cos_inspect.analyze.progress import ReadingProgress, on_terminal
 from cos_inspect.analyze.reading import ShardRead
 from cos_inspect.analyze.shards import (
@@ -52,9 +53,11 @@ from cos_inspect.model.summary import (
 from cos_inspect.report import junit
 from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.github import Groups
 from cos_inspect.report.junit_spool import SuiteSpool
+from cos_inspect.report.nothing_seen import nothing_seen
 from cos_inspect.report.pages import PagesWriter
-from cos_inspect.report.terminal import closing_lines, one_line
+from cos_inspect.report.terminal import closing_lines
 from cos_inspect.rules.registry import CHECKS_OF_RULES
 from cos_inspect.settings.analysis_settings import Settings
 
@@ -82,6 +85,12 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Flows without a report."""
     hosts: dict[str, int] = {}
     """Who was asked in flows that are no COS traffic."""
+    groups: Groups = msgspec.field(default_factory=Groups)
+    """For GitHub: what was found and is not known before."""
+    failing_rules: Counter[str] = msgspec.field(default_factory=Counter)
+    """Of the findings that fail."""
+    said_once: Counter[str] = msgspec.field(default_factory=Counter)
+    """For how many flows a rule speaks that is said once for many."""
 
     @property
     def flows(self) -> int:
@@ -206,7 +215,7 @@ class _Writing:
     def __init__(self, settings: Settings, joined: _Joined, errors: list[str], say: Say) -> None:
         self._settings = settings
         self._joined = joined
-        self._say = say
+        self._lines = Lines(settings.shown, say)
         path = settings.report_dir
         self._directory = None if path is None else ReportDirectory(path)
         self._pages: PagesWriter | None = None
@@ -247,6 +256,8 @@ class _Writing:
         for written in workers.write(_chunks(reads, first, self._joined, run, writes=writes)):
             self._add(written)
         self._judge_transfers(self._joined.judged)
+        self._lines.add_transfers(outcome.session.transfers)
+        self._lines.close(reports_of(self._settings) if writes else None)
         try:
             self._finish()
         except OSError as error:
@@ -277,12 +288,16 @@ class _Writing:
         outcome.rules.update(written.rules)
         outcome.found.update(written.found)
         outcome.failing += written.failing
+        outcome.failing_rules.update(written.failing_rules)
         outcome.known += written.known
         outcome.errors += written.faults
         if written.error is not None and written.error not in outcome.errors:
             outcome.errors.append(written.error)
-        for line in written.lines:
-            self._say(line)
+        self._lines.add(written.lines)
+        if written.groups is not None:
+            outcome.groups.merge(written.groups)
+        for (rule, _), count in written.said_once.items():
+            outcome.said_once[rule] += count
         outcome.lost.merge(written.lost)
         if self._directory is None:
             return
@@ -327,11 +342,25 @@ class _Writing:
 
     def _judge_transfers(self, judged: TransfersJudged) -> None:
         """Findings that stand on a flow as well were counted there."""
-        outcome = self.outcome
+        settings, outcome = self._settings, self.outcome
         outcome.found.update(judged.found)
         outcome.known += judged.known
-        if self._settings.fail_on:
+        if settings.fail_on:
             outcome.failing += judged.failing
+        for transfer in outcome.session.transfers:
+            new = [
+                finding
+                for finding in transfer.findings
+                if not settings.baseline.knows(entry_of_transfer(transfer, finding))
+            ]
+            outcome.groups.add_transfer(
+                transfer, [finding for finding in new if finding.rule not in outcome.rules]
+            )
+            if settings.fail_on:
+                least = settings.fail_on.rank
+                outcome.failing_rules.update(
+                    finding.rule for finding in new if finding.severity.rank >= least
+                )
 
     def _finish(self) -> None:
         directory, session = self._directory, self.outcome.session
@@ -410,20 +439,37 @@ def _known(*moments: float | None) -> list[float]:
     return [moment for moment in moments if moment is not None]
 
 
-def _seen_instead(hosts: Mapping[str, int]) -> str:
-    """What a capture holds that has no COS traffic, and what to do about it."""
-    first = sorted(hosts.items(), key=lambda item: (-item[1], item[0]))[:5]
-    named = ", ".join(f"{count} to {one_line(host)}" for host, count in first)
-    more = f", and {len(hosts) - 5} more hosts" if len(hosts) > 5 else ""
-    return (
-        f"seen       {named}{more}\n    hint       if one of these is a custom or CDN domain of a"
-        f" bucket, name it: --hosts {one_line(first[0][0])}"
-    )
-
-
-def closing_text(outcome: Outcome, settings: Settings) -> str:
-    """What was found, in a few lines: the same as at the end of live traffic."""
+def reports_of(settings: Settings) -> str | None:
+    """What to open."""
     directory = settings.report_dir
+    if directory is not None and "html" in settings.formats:
+        directory /= "index.html"
+    return None if directory is None else str(directory)
+
+
+def why_not(outcome: Outcome, settings: Settings, *, require_cos: bool) -> str | None:
+    """Why the exit status is to be 1, in one line; None where it is not."""
+    if outcome.failing or (settings.fail_on is not None and outcome.lost.count):
+        option = f"--fail-on {settings.fail_on}"
+        findings = f"{outcome.failing} {'finding' if outcome.failing == 1 else 'findings'}"
+        rules = ", ".join(name for name, _ in outcome.failing_rules.most_common(8))
+        said = f"{findings} ({rules})" if outcome.failing else ""
+        lost = f"{outcome.lost.count} lost reports" if outcome.lost.count else ""
+        return f"{option}: {', '.join(part for part in (said, lost) if part)}"
+    if require_cos and not outcome.flows:
+        return f"--require-cos: none of {outcome.others} flows is COS traffic"
+    return None
+
+
+def closing_text(outcome: Outcome, settings: Settings, *, require_cos: bool = False) -> str:
+    """What was found, in a few lines: the same as at the end of live traffic."""
+    nothing = (
+        ()
+        if outcome.flows
+        else nothing_seen(
+            outcome.hosts, option="--hosts '{}'", came=bool(outcome.others or outcome.lost.count)
+        )
+    )
     text = closing_lines(
         verdicts=outcome.verdicts,
         rules=outcome.rules,
@@ -431,13 +477,17 @@ def closing_text(outcome: Outcome, settings: Settings) -> str:
         left_out=outcome.session.left_out,
         others=outcome.others,
         lost=outcome.lost,
-        reports=None if directory is None else str(directory),
+        reports=reports_of(settings),
+        wrong_transfers=SessionCounts.of(outcome.session).went_wrong,
+        said_once=outcome.said_once,
+        nothing=nothing,
     )
-    if not outcome.flows and outcome.hosts:
-        text += f"\n    {_seen_instead(outcome.hosts)}"
     if settings.baseline:
         text += f"\n    baseline   {outcome.known} known findings"
         gone = settings.baseline.not_seen(outcome.found)
         if gone:
             text += f", {len(gone)} entries were not seen"
+    why = why_not(outcome, settings, require_cos=require_cos)
+    if why is not None:
+        text += f"\n    exit 1     {why}"
     return text

@@ -15,12 +15,14 @@ from cos_inspect.captures.captured_flow import UNINSPECTED, Remarks
 from cos_inspect.inspection.first_look import revise
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.second_look import Revision, add_pending, said_once_name, say_once
-from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.model.summary import Lost, SummaryDelta
 from cos_inspect.report.baseline import BaselineEntry, entry_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.flow_files import write_flow_files
+from cos_inspect.report.formats import GITHUB
+from cos_inspect.report.github import Groups
 from cos_inspect.report.junit import flow_suite
 from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
@@ -69,7 +71,7 @@ class Written(msgspec.Struct, kw_only=True):
     verdicts: Counter[str]
     rules: Counter[str]
     """Flows by rule; both also of reports that could not be written."""
-    lines: list[str]
+    lines: list[tuple[Verdict, str]]
     encoded: list[bytes]
     """Reports as JSON, for files that hold many."""
     suites: list[bytes]
@@ -78,6 +80,9 @@ class Written(msgspec.Struct, kw_only=True):
     found: Counter[BaselineEntry]
     failing: int
     """Findings as bad as ``fail_on``, and not known before."""
+    failing_rules: Counter[str]
+    said_once: dict[tuple[str, str], int]
+    """By rule and flow, for how many flows it speaks."""
     known: int
     lost: Lost
     """Reports that could not be made or written."""
@@ -85,6 +90,8 @@ class Written(msgspec.Struct, kw_only=True):
     """When the first of its flows began, and the last one ended, as far as it is known; in
     seconds since the epoch."""
     last: float | None = None
+    groups: Groups | None = None
+    """For GitHub: what was found and is not known before."""
     error: str | None = None
     faults: list[str] = []
     """A line for each that could not be made."""
@@ -108,9 +115,12 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         healed_suites=[],
         found=Counter(),
         failing=0,
+        failing_rules=Counter(),
+        said_once={},
         known=0,
         lost=Lost(),
         faults=[],
+        groups=Groups() if GITHUB in settings.formats else None,
     )
     remarks: dict[str, Remarks] = {}
     lines = StoryLines(width=settings.width)
@@ -130,8 +140,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 about = remarks.setdefault(capture, Remarks(capture))
                 about.lose(what, begin, reason=UNINSPECTED)
                 continue
-            if not settings.quiet:
-                lines.add(report, line)
+            lines.add(report, line)
             _judge(report, settings, written)
             _note_time(report, written)
             written.verdicts[report.verdict] += 1
@@ -148,7 +157,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 written.encoded.append(content)
             if suite is not None:
                 (written.healed_suites if report.is_healed else written.suites).append(suite)
-    written.lines += lines.all()
+    written.lines += lines.by_verdict()
     for about in remarks.values():
         written.faults += about.faults
         for reason, count in about.lost.items():
@@ -213,6 +222,11 @@ def _note_time(report: FlowReport, written: Written) -> None:
 
 
 def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
+    if written.groups is not None and report.findings and not report.is_healed:
+        new = [
+            each for each in report.findings if not settings.baseline.knows(entry_of(report, each))
+        ]
+        written.groups.add_flow(report, new)
     for finding in report.findings:
         found = entry_of(report, finding)
         if settings.keeps_findings:
@@ -221,6 +235,10 @@ def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
             written.known += 1
         elif settings.fail_on is not None and finding.severity.rank >= settings.fail_on.rank:
             written.failing += 1
+            written.failing_rules[finding.rule] += 1
+        if finding.rule in SAID_ONCE:
+            name = finding.rule, report.flow_id
+            written.said_once[name] = int(finding.evidence.get("flows", 1))
 
 
 def _suite(report: FlowReport, settings: Settings) -> bytes:

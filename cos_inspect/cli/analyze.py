@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,10 +17,13 @@ from cos_inspect.report.baseline import (
     write_baseline,
 )
 from cos_inspect.report.directory import refusal_of
-from cos_inspect.report.formats import FORMATS
+from cos_inspect.report.formats import FORMATS, GITHUB
 from cos_inspect.rules.registry import RULE_IDS
 from cos_inspect.settings.analysis_settings import Settings
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
+
+if TYPE_CHECKING:
+    from cos_inspect.analyze.run import Outcome
 
 _LARGE = 32 * 1024 * 1024
 """Inputs below this are not worth starting processes for."""
@@ -57,9 +61,10 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
 @click.option(
     "--format",
     "formats",
-    type=click.Choice(FORMATS),
+    type=click.Choice((*FORMATS, GITHUB)),
     multiple=True,
-    help="Format of the reports; may be repeated. Without it: json.",
+    help="Format of the reports; may be repeated. Without it: json and html. github is beside"
+    " them: annotations, and the summary of the step.",
 )
 @click.option(
     "--hosts",
@@ -110,7 +115,11 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
     metavar="NUMBER",
     help="How many processes work side by side. Without it: one each processor for large inputs.",
 )
-@click.option("--quiet", is_flag=True, help="No line per flow and no progress bar.")
+@click.option(
+    "--label", metavar="NAME", help="What summary.json and the pages call this run; else analyze."
+)
+@click.option("--all", "all_flows", is_flag=True, help="Print every flow, not only problems.")
+@click.option("--quiet", is_flag=True, help="Print errors and the summary alone; no progress bar.")
 def analyze(
     files: tuple[str, ...],
     report_dir: Path | None,
@@ -125,6 +134,8 @@ def analyze(
     new_baseline: Path | None,
     require_cos: bool,
     jobs: int | None,
+    label: str | None,
+    all_flows: bool,
     quiet: bool,
 ) -> None:
     """Reports on saved captures: FILE may be a flow file of mitmproxy, a HAR (either may be
@@ -140,9 +151,10 @@ def analyze(
         _complain(str(error))
         raise click.exceptions.Exit(2) from None
     terminal = sys.stdout.isatty()
+    added = [each for each in dict.fromkeys(formats) if each == GITHUB]
     settings = Settings(
         report_dir=report_dir,
-        formats=formats or ("json",),
+        formats=(*([each for each in formats if each != GITHUB] or ("json", "html")), *added),
         hosts=tuple(hosts),
         ignore=frozenset(ignore),
         redact=redact,
@@ -150,7 +162,9 @@ def analyze(
         baseline=known,
         keeps_findings=baseline is not None or new_baseline is not None,
         jobs=jobs or _processes(files),
+        label=label,
         quiet=quiet,
+        all_flows=all_flows,
         keys=keys,
         width=shutil.get_terminal_size().columns if terminal else None,
         colour=terminal and "NO_COLOR" not in os.environ,
@@ -173,7 +187,7 @@ def _run(
 ) -> int:
     # The reader of flow files brings in mitmproxy, which takes long to start.
     from cos_inspect.analyze.run import analyze as analyze_files  # noqa: PLC0415
-    from cos_inspect.analyze.run import closing_text  # noqa: PLC0415
+    from cos_inspect.analyze.run import closing_text, why_not  # noqa: PLC0415
 
     try:
         outcome = analyze_files(files, settings, click.echo, _complain)
@@ -183,7 +197,10 @@ def _run(
         return 2
     for line in outcome.errors:
         _complain(line)
-    click.echo(closing_text(outcome, settings))
+    closing = closing_text(outcome, settings, require_cos=require_cos)
+    click.echo(closing)
+    if GITHUB in settings.formats:
+        _tell_github(outcome, settings, closing)
     if new_baseline is not None:
         try:
             write_baseline(new_baseline, outcome.found)
@@ -193,8 +210,24 @@ def _run(
     if outcome.errors:
         return 2
     # An error may be among the reports that are lost.
-    failing = outcome.failing or (settings.fail_on is not None and outcome.lost.count)
-    return 1 if failing or (require_cos and not outcome.flows) else 0
+    return 0 if why_not(outcome, settings, require_cos=require_cos) is None else 1
+
+
+def _tell_github(outcome: "Outcome", settings: Settings, closing: str) -> None:
+    from cos_inspect.report.github import annotations, step_summary  # noqa: PLC0415
+
+    groups = outcome.groups.worst_first()
+    for line in annotations(groups, outcome.lost):
+        click.echo(line)
+    given = os.environ.get("GITHUB_STEP_SUMMARY")
+    if given is None and settings.report_dir is None:
+        return
+    path = Path(given) if given else (settings.report_dir or Path()) / "step-summary.md"
+    try:
+        with path.open("a" if given else "w", encoding="utf-8") as file:
+            file.write(step_summary(closing, groups))
+    except OSError as error:
+        _complain(f"{path}: {error.strerror or error}")
 
 
 def _complain(line: str) -> None:

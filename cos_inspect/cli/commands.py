@@ -7,6 +7,7 @@ import click
 
 from cos_inspect import __version__
 from cos_inspect.cli.analyze import analyze
+from cos_inspect.cli.doctor import doctor
 from cos_inspect.cli.explain import explain
 from cos_inspect.cli.flows import compare, show
 from cos_inspect.model.schema import schema as report_schema
@@ -23,6 +24,7 @@ main.add_command(analyze)
 main.add_command(show)
 main.add_command(compare)
 main.add_command(explain)
+main.add_command(doctor)
 
 
 @main.command()

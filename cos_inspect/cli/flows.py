@@ -10,7 +10,7 @@ from cos_inspect.report.compare import compare as comparison_of
 from cos_inspect.report.comparison_text import comparison_text
 from cos_inspect.report.saved_flows import NotFoundError, find_flow, flow_to_compare
 
-_directory = click.option(
+report_directory = click.option(
     "--report-dir",
     default="cos-reports",
     show_default=True,
@@ -22,7 +22,7 @@ _directory = click.option(
 
 @click.command()
 @click.argument("flow")
-@_directory
+@report_directory
 def show(flow: str, report_dir: Path) -> None:
     """Print one FLOW, named by its number or the beginning of its flow id: findings, checks,
     ids, and the line for a ticket."""
@@ -35,7 +35,7 @@ def show(flow: str, report_dir: Path) -> None:
 @click.command()
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="[B]", required=False)
-@_directory
+@report_directory
 def compare(first: str, second: str | None, report_dir: Path) -> None:
     """Compare two flows, named by their numbers or the beginnings of their flow ids: what
     differs, and which difference matters. Without B, A is compared with the nearest flow of

@@ -5,6 +5,7 @@ Knows nothing of mitmproxy.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -13,17 +14,23 @@ from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.session import Inspected, Revised, Session
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.model.summary import (
     ConnectionFailureSummary,
     Lost,
+    RetryChain,
+    SessionCounts,
+    SummaryDelta,
     TransferSummary,
     count_host,
+    verdicts_of,
 )
-from cos_inspect.report.terminal import closing_lines
+from cos_inspect.report.terminal import closing_lines, why_failed
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.report.writer_thread import LIVE
-from cos_inspect.rules.registry import CHECKS_OF_RULES
+from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
+
+_MOST_SAID_ONCE = 10_000
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +61,19 @@ class Desk:
         """What the summary calls the run."""
         self.transfers: list[TransferSummary] = []
         """What sessions that are over have seen."""
+        self.retries: list[RetryChain] = []
+        """The same of chains of retries."""
+        self.wrong_transfers: Counter[str] = Counter()
+        """Those of sessions that are over, by verdict."""
+        self._connections = SummaryDelta()
+        self._severities: dict[str, Severity] = {}
+        """The highest that each rule had."""
+        self._said_once: dict[tuple[str, str], int] = {}
+        """By rule and flow, for how many flows it speaks."""
         self._left_out = 0
         """What their lists do not hold."""
+        self._numbers: list[tuple[str, int]] = []
+        """Of writers that are done."""
         self._lost = Lost()
         """Without what the writers below have lost."""
         self._writer: ReportWriter | None = None
@@ -124,6 +142,8 @@ class Desk:
         for revised in found:
             _take_away(self.verdicts, (revised.verdict_before,))
             _take_away(self.rules, revised.rules_before)
+            for rule in SAID_ONCE & revised.rules_before:
+                self._said_once.pop((rule, revised.report.flow_id), None)
             self._count(revised.report)
             if self._writer is not None:
                 self._writer.revise(revised.report)
@@ -164,7 +184,22 @@ class Desk:
                 lost.merge(writer.lost)
         return lost
 
+    @property
+    def connections(self) -> list[ConnectionFailureSummary]:
+        """Those that failed and were not taken back."""
+        return [each for each in self._connections.connections if each.count > 0]
+
+    def new_numbers(self) -> list[tuple[str, int]]:
+        """Numbers of reports since the last call, by ``name_of``; the latest ones."""
+        found: list[tuple[str, int]] = []
+        for writer in (*self._retired, self._writer):
+            if writer is not None:
+                found += writer.new_numbers()
+        found, self._numbers = [*self._numbers, *found], []
+        return found
+
     def report_connection(self, trouble: ConnectionFailureSummary) -> None:
+        self._connections.add_connection(trouble)
         writer = self._open_writer()
         if writer is not None:
             writer.submit_connection(trouble)
@@ -182,6 +217,8 @@ class Desk:
         told = self.session.close()
         self.transfers += told.transfers
         self._left_out += told.left_out
+        self.retries += told.retries
+        self.wrong_transfers.update(SessionCounts.of(told).went_wrong)
         if self._writer is not None:
             self._writer.submit_session(told, is_over=True)
         return revised
@@ -193,14 +230,50 @@ class Desk:
             # Each one waits for the one before.
             writer = self._retired.pop(0)
             writer.close()
+            self._numbers += writer.new_numbers()
             self._lost.merge(writer.lost)
 
-    def summary_text(self, *, over: bool) -> str:
-        """What was seen, in a few lines; ``over``: the session is told already."""
-        transfers, left_out = self.transfers, self._left_out
+    def why_failed(self, fail_on: str) -> str | None:
+        """What was as bad as ``fail_on``, in one line; None where nothing was."""
+        if fail_on == "never":
+            return None
+        least = Severity(fail_on)
+        bad = [each.value for each in Severity if each.rank >= least.rank]
+        troubles = verdicts_of(self.connections)
+        flows = sum(self.verdicts[verdict] for verdict in bad)
+        transfers = sum(self.wrong_transfers[verdict] for verdict in bad)
+        connections = sum(troubles.get(verdict, 0) for verdict in bad)
+        lost = self.lost.count
+        if not (flows or transfers or connections or lost):
+            return None
+        rules = [rule for rule in self.rules if self._severities[rule].rank >= least.rank]
+        found = [each.findings for each in self.transfers]
+        found += [each.findings for each in self.connections]
+        rules += [
+            each.rule for each in chain.from_iterable(found) if each.severity.rank >= least.rank
+        ]
+        return why_failed(
+            f"cos_fail_on={fail_on}",
+            flows=flows,
+            rules=rules,
+            transfers=transfers,
+            connections=connections,
+            lost=lost,
+        )
+
+    def summary_text(
+        self, *, over: bool, nothing: Iterable[str] = (), failed: str | None = None
+    ) -> str:
+        """What was seen, in a few lines; ``over``: the session is told already; ``nothing``: what
+        to say where nothing was seen; ``failed``: why the run fails."""
+        transfers, left_out, wrong = self.transfers, self._left_out, self.wrong_transfers
         if not over:
             so_far = self.session.summary()
             transfers, left_out = [*transfers, *so_far.transfers], left_out + so_far.left_out
+            wrong = wrong + Counter(SessionCounts.of(so_far).went_wrong)
+        said_once: Counter[str] = Counter()
+        for (rule, _), flows in self._said_once.items():
+            said_once[rule] += flows
         directory = self._settings.report_dir
         if directory is not None and "html" in self._settings.formats:
             directory /= "index.html"
@@ -212,12 +285,25 @@ class Desk:
             others=self.others,
             lost=self.lost,
             reports=None if directory is None else str(directory),
+            wrong_transfers=wrong,
+            connections=self.connections,
+            said_once=said_once,
+            nothing=nothing,
+            failed=failed,
         )
 
     def _count(self, report: FlowReport) -> None:
         self.verdicts[report.verdict] += 1
         if report.findings:
             self.rules.update({finding.rule for finding in report.findings})
+        for finding in report.findings:
+            known = self._severities.get(finding.rule)
+            if known is None or finding.severity.rank > known.rank:
+                self._severities[finding.rule] = finding.severity
+            if finding.rule in SAID_ONCE:
+                name = finding.rule, report.flow_id
+                if name in self._said_once or len(self._said_once) < _MOST_SAID_ONCE:
+                    self._said_once[name] = int(finding.evidence.get("flows", 1))
 
     def _open_writer(self) -> ReportWriter | None:
         if self._writer is None and self._settings.report_dir is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import collections
-import itertools
 import logging
 import time
 import weakref
@@ -19,13 +18,13 @@ from cos_inspect.inspection.session import Inspected, Revised
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.summary import ConnectionFailureSummary
+from cos_inspect.model.summary import ConnectionFailureSummary, SessionSummary
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.desk import Desk, DeskSettings
+from cos_inspect.proxy.flow_lines import FlowLines
 from cos_inspect.proxy.received import to_leave
-from cos_inspect.proxy.terminal_log import FlowMessage
 from cos_inspect.recording.recorded_flow import FlowRead
-from cos_inspect.report.terminal import level_of
+from cos_inspect.report.nothing_seen import nothing_seen
 from cos_inspect.report.writer_thread import LIVE
 
 logger = logging.getLogger(__name__)
@@ -48,6 +47,7 @@ class FlowReporter:
         self._settings = options.Settings()
         self._desk = Desk(_desk_settings(self._settings))
         self._untold: list[FlowReport] = []
+        self._lines = FlowLines(self._desk.new_numbers)
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
         self._renewal: asyncio.TimerHandle | None = None
@@ -58,6 +58,7 @@ class FlowReporter:
     def use(self, settings: options.Settings) -> None:
         """Goes on with other settings."""
         before, self._settings = self._settings, settings
+        self._lines.problems_only = settings.show == "problems"
         self._desk.run_name = _TOOLS.get(type(ctx.master).__name__, LIVE)
         if before != settings:
             self._show_again(self._desk.use(_desk_settings(settings)))
@@ -150,9 +151,8 @@ class FlowReporter:
     def tell(self) -> None:
         """Logs the flows that were reported since the last call."""
         untold, self._untold = self._untold, []
-        for level, reports in itertools.groupby(untold, level_of):
-            if logger.isEnabledFor(level):
-                logger.log(level, FlowMessage(tuple(reports)))
+        if untold:
+            self._lines.add(untold, numbered=self._settings.report_dir is not None)
 
     def report_of(self, flow_id: str) -> FlowReport | None:
         """What was reported of a flow last, unless that is long ago."""
@@ -213,15 +213,27 @@ class FlowReporter:
         self._show_again(desk.end_session())
         # Only then it is known what could not be written.
         desk.close()
-        if desk.verdicts or desk.others or desk.lost.count:
-            logger.info(desk.summary_text(over=True))
+        self._lines.close()
+        self._lines.tell_stories(
+            SessionSummary(transfers=desk.transfers, retries=desk.retries), over=True
+        )
+        nothing = (
+            ()
+            if desk.verdicts
+            else nothing_seen(
+                desk.other_hosts,
+                option="--set cos_hosts='{}'",
+                came=bool(desk.others or desk.connections or desk.lost.count),
+                proxy=_proxy_address(),
+            )
+        )
+        failed = desk.why_failed(self._settings.fail_on)
+        logger.info("%s", desk.summary_text(over=True, nothing=nothing, failed=failed))
 
     def reaches(self, fail_on: str) -> bool:
         """A finding of this severity or a higher one was made, or one may have been: a
         report is lost."""
-        return options.reaches(self._desk.verdicts, fail_on) or (
-            fail_on != "never" and self._desk.lost.count > 0
-        )
+        return self._desk.why_failed(fail_on) is not None
 
     def _show_again(self, found: Iterable[Revised]) -> None:
         """Puts later knowledge in the place of what earlier flows show."""
@@ -251,10 +263,24 @@ class FlowReporter:
         began = time.perf_counter()
         try:
             self._show_again(self._desk.renew())
+            if self._lines.problems_only:
+                self._lines.tell_stories(self._desk.session.summary(), over=False)
         except Exception:
             logger.exception("the COS transfers cannot be summed up")
         took = time.perf_counter() - began
         self._renewal_seconds = max(_RENEWAL_SECONDS, took * _RENEWAL_RARITY)
+
+
+def _proxy_address() -> str | None:
+    """Where clients find this proxy; None where saved traffic is read."""
+    if getattr(ctx.options, "rfile", None):
+        return None
+    addon = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+    for server in getattr(addon, "servers", ()):
+        for host, port, *_ in server.listen_addrs:
+            shown = "this machine's address" if host in ("", "0.0.0.0", "::") else host
+            return f"{shown}, port {port}"
+    return "the address and port that this proxy listens on"
 
 
 def _desk_settings(settings: options.Settings) -> DeskSettings:

@@ -16,7 +16,7 @@ from mitmproxy.utils import human
 from cos_inspect.report.directory import refusal_of
 from cos_inspect.report.formats import FORMATS
 from cos_inspect.rules.registry import RULE_IDS
-from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES
+from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES, SHOWN
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
 
 OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)
@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     annotate: bool = True
     ignore: frozenset[str] = frozenset()
     fail_on: str = "never"
+    show: str = "all"
     keys: Keys = Keys()
 
     @property
@@ -74,6 +75,7 @@ def settings_of(options: Options) -> Settings:
         annotate=_flag("cos_annotate", options.cos_annotate),
         ignore=_rules(options.cos_ignore),
         fail_on=_one_of("cos_fail_on", options.cos_fail_on, SEVERITIES),
+        show=_one_of("cos_show", options.cos_show, SHOWN),
         keys=_keys(options.cos_credentials),
     )
 

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import escaped
-from cos_inspect.model.summary import Lost, TransferSummary
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.folder import RefusedError, pieces
 
@@ -72,12 +72,17 @@ def transfer_suite(
     fails_from: Severity = Severity.ERROR,
     is_known: IsKnown | None = None,
 ) -> bytes:
-    """The ``<testsuite>`` of what several flows say together."""
+    """The ``<testsuite>`` of what several flows say together. One that failed as a whole, as its
+    state says, fails also without a finding of its own."""
+    findings = transfer.findings
+    is_told = any(finding.severity.value == transfer.verdict for finding in findings)
+    if transfer.verdict != "ok" and not is_told:
+        findings = [*findings, _of_state(transfer, Severity(transfer.verdict))]
     return _suite(
         f"{transfer.kind} {transfer.bucket}/{transfer.key} {transfer.id}",
         f"cos.{transfer.kind}",
         transfer.checks,
-        transfer.findings,
+        findings,
         started=None,
         seconds=(transfer.duration_ms or 0.0) / 1000,
         properties=(("state", transfer.state), ("verdict", transfer.verdict)),
@@ -97,6 +102,24 @@ def left_out_suite(transfers: int, failing: int) -> bytes:
         f'  <testsuite name="transfers that are not listed" tests="1" failures="{bool(failing):d}"'
         f' errors="0" skipped="0" time="0.000">\n    {case}\n  </testsuite>\n'
     ).encode()
+
+
+def connection_suite(
+    trouble: ConnectionFailureSummary, *, fails_from: Severity = Severity.ERROR
+) -> bytes:
+    """The ``<testsuite>`` of connections of one client to one host that came to nothing."""
+    return _suite(
+        f"connection {trouble.client or 'unknown'} to {trouble.host or 'unknown host'}",
+        "cos.connection",
+        [],
+        trouble.findings,
+        started=None,
+        seconds=0.0,
+        properties=(("failed", trouble.failed), ("count", str(trouble.count))),
+        rule_checks=NO_CHECKS,
+        fails_from=fails_from,
+        is_known=None,
+    )
 
 
 def lost_suite(lost: Lost) -> bytes:
@@ -199,6 +222,17 @@ def _suite(
         f' time="{seconds:.3f}"{stamp}>\n'
         f"    <properties>{listed}</properties>\n{body}  </testsuite>\n"
     ).encode()
+
+
+def _of_state(transfer: TransferSummary, severity: Severity) -> Finding:
+    return Finding(
+        rule="state",
+        group="transfer",
+        severity=severity,
+        title=f"The transfer ended as {transfer.state}",
+        detail=f"{transfer.kind} {transfer.bucket}/{transfer.key}: {transfer.state}",
+        fix="Its flows say what went wrong.",
+    )
 
 
 def _take(left: list[Finding], check: Check, rule_checks: RuleChecks) -> Finding | None:

@@ -6,17 +6,18 @@ be written.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import IO
 
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.summary import Lost, TransferSummary
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
 from cos_inspect.report.folder import pieces, write_all
 from cos_inspect.report.junit import (
     RuleChecks,
+    connection_suite,
     flow_suite,
     left_out_suite,
     lost_suite,
@@ -71,6 +72,13 @@ class SuiteSpool:
         """A suite of transfers that are not listed, where there are any."""
         if transfers:
             self.add(left_out_suite(transfers, failing))
+
+    def add_connections(self, connections: Iterable[ConnectionFailureSummary]) -> int:
+        """A suite for each of which something was found; how many these are."""
+        found = [each for each in connections if each.count > 0 and each.findings]
+        for each in found:
+            self.add(connection_suite(each))
+        return len(found)
 
     def content(self) -> Iterator[bytes]:
         """All of them, in pieces of any size."""

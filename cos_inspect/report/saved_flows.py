@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.summary import Summary
 from cos_inspect.report.compare import proposed
 from cos_inspect.report.directory import operation_in_name
 
@@ -55,6 +56,18 @@ def read_flow(path: Path) -> FlowReport:
         raise NotFoundError(f"{path}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotFoundError(f"{path}: is no flow report: {error}") from error
+
+
+def read_summary(directory: Path) -> Summary:
+    """:raises NotFoundError: there is none, or it cannot be read."""
+    path = directory / "summary.json"
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(_LARGEST), type=Summary)
+    except OSError as error:
+        raise NotFoundError(f"{path}: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotFoundError(f"{path}: is no summary: {error}") from error
 
 
 def flow_to_compare(directory: Path, report: FlowReport) -> FlowReport | None:

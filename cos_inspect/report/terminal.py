@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.model.flow_report import FlowReport, Verdict
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
 from cos_inspect.report.by_proxy import by_proxy
 from cos_inspect.report.verified import verified
 
@@ -23,6 +23,8 @@ _OPERATION = 23
 _NARROWEST_PLACE = 16
 _NARROWEST = 32
 """Columns; a smaller window is taken to be this wide."""
+_MOST_RULES = 8
+_NONE: Mapping[str, int] = {}
 _SEVERITIES = ("error", "warning", "notice", "ok")
 
 
@@ -88,7 +90,8 @@ def flow_line(report: FlowReport, *, width: int | None = None, colour: bool = Fa
         start = f"{_paint(_DIM, f'{clock} COS')} {_paint(_COLOURS[verdict], f'{verdict:7}')} "
     lines = [f"{start}{rest}{place}"]
     if about:
-        if width is None or cell_len(f"{lines[0]}  {about}") <= width:
+        plain = f"{clock} COS {verdict:7} {rest}{place}".rpartition("\n")[2]
+        if width is None or cell_len(f"{plain}  {about}") <= width:
             lines[0] += f"  {about}"
         else:
             lines += _wrapped(about, width, 4, 6)
@@ -126,7 +129,7 @@ class StoryLines:
 
     def __init__(self, *, width: int | None = None) -> None:
         self._width = width
-        self._lines: list[str] = []
+        self._lines: list[tuple[Verdict, str]] = []
         self._healed: dict[str, str] = {}
 
     def add(self, report: FlowReport, line: str) -> None:
@@ -136,11 +139,16 @@ class StoryLines:
             return
         earlier = report.transfer.earlier_tries if report.transfer else ()
         below = [self._healed.pop(flow) for flow in earlier if flow in self._healed]
-        self._lines.append("\n".join((line, *below)))
+        self._lines.append((report.verdict, "\n".join((line, *below))))
 
     def all(self) -> list[str]:
         """Those whose last try is not among them come at the end."""
-        return [*self._lines, *self._healed.values()]
+        return [line for _, line in self.by_verdict()]
+
+    def by_verdict(self) -> list[tuple[Verdict, str]]:
+        """The same, each with the verdict of its flow; a healed try is a notice."""
+        healed: list[tuple[Verdict, str]] = [("notice", line) for line in self._healed.values()]
+        return [*self._lines, *healed]
 
 
 def _try_line(report: FlowReport, width: int | None) -> str:
@@ -153,6 +161,38 @@ def _try_line(report: FlowReport, width: int | None) -> str:
         f"before it, try {attempt} at {clock}, flow {report.sequence}: {status}. {said}".rstrip()
     )
     return "\n".join(_wrapped(text, max(width, _NARROWEST) if width else None, 4, 6))
+
+
+def transfer_line(transfer: TransferSummary) -> str:
+    """A transfer that is over: verdict, kind, state, parts, size, time, place; then a line per
+    finding."""
+    facts = [f"{transfer.parts} parts" if transfer.parts else "", size_text(transfer.size)]
+    if transfer.duration_ms is not None:
+        facts.append(f"{transfer.duration_ms / 1000:.1f} s")
+    if transfer.bytes_sent_twice:
+        facts.append(f"{size_text(transfer.bytes_sent_twice)} sent twice")
+    place = f"{transfer.bucket}/{transfer.key}" if transfer.key is not None else transfer.bucket
+    told = one_line(verified(transfer.checks))
+    line = (
+        f"COS {transfer.verdict:7} {transfer.kind} {transfer.state}:"
+        f" {one_line(place or transfer.id)}, {', '.join(fact for fact in facts if fact)}"
+    )
+    lines = [f"{line}  {told}" if told else line]
+    for finding in transfer.findings:
+        text = f"{finding.severity.value}: {finding.rule}: {finding.detail}"
+        lines += _wrapped(one_line(text), None, 4, 6)
+    return "\n".join(lines)
+
+
+def retry_line(chain: RetryChain) -> str:
+    """A request that came through, or did not, after more than one try."""
+    place = f"{chain.bucket}/{chain.key}" if chain.key is not None else chain.bucket
+    how = "came through" if chain.succeeded else "failed each time"
+    return one_line(
+        f"COS {'notice' if chain.succeeded else 'error':7} {chain.operation} {how} after"
+        f" {len(chain.flows)} tries: {place or ''}, {chain.time_lost_ms / 1000:.1f} s lost"
+        f" ({', '.join(chain.causes)})"
+    )
 
 
 def _by_proxy(report: FlowReport) -> Iterator[str]:
@@ -171,16 +211,27 @@ def closing_lines(
     others: int = 0,
     lost: Lost | None = None,
     reports: str | None = None,
+    wrong_transfers: Mapping[str, int] = _NONE,
+    connections: Iterable[ConnectionFailureSummary] = (),
+    said_once: Mapping[str, int] = _NONE,
+    nothing: Iterable[str] = (),
+    failed: str | None = None,
 ) -> str:
     """What a run has seen: ``verdicts`` of flows, flows by rule, transfers (and how many more
     there were), ``others`` that were not COS, flows without a report, and where the reports
-    lie."""
+    lie. ``wrong_transfers``: those that went wrong, by verdict; ``said_once``: how many flows
+    a rule speaks of that is said once for many; ``nothing``: what to say where nothing was
+    seen; ``failed``: why the exit status is 1."""
     total = sum(verdicts.values())
     counted = [f"{verdicts[name]} {name}" for name in _SEVERITIES if verdicts.get(name)]
     line = f"COS summary: {total} COS flows among {total + others}"
-    lines = [f"{line}: {', '.join(counted)}" if counted else line]
+    line = f"{line}: {', '.join(counted)}" if counted else line
+    troubles = [each for each in connections if each.count > 0 and each.findings]
+    also = ", ".join(_also(wrong_transfers, troubles, lost))
+    lines = [f"{line}; also wrong: {also}" if also else line]
+    lines += nothing
     if rules:
-        lines.append(f"rules      {_counts(rules)}")
+        lines.append(f"rules      {_counts(rules, said_once)}")
     states: dict[str, dict[str, int]] = {}
     for transfer in transfers:
         of_kind = states.setdefault(transfer.kind, {})
@@ -189,18 +240,75 @@ def closing_lines(
         lines.append(f"{'' if number else 'transfers':9}  {kind}: {_counts(of_kind)}")
     if left_out:
         lines.append(f"left out   {left_out} more transfers; those above are the worst")
+    if troubles:
+        by_rule: dict[str, int] = {}
+        for each in troubles:
+            for finding in each.findings[:1]:
+                by_rule[finding.rule] = by_rule.get(finding.rule, 0) + each.count
+        hosts = sorted({one_line(each.host) for each in troubles if each.host})
+        more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
+        lines.append(f"connected  not: {_counts(by_rule)}: {', '.join(hosts[:3])}{more}")
     if lost is not None and lost.count:
         what = "report" if lost.count == 1 else "reports"
         lines.append(f"lost       {lost.count} {what}: {one_line(_counts(lost.reasons))}")
     if reports is not None:
         lines.append(f"reports    {one_line(reports)}")
+    if failed is not None:
+        lines.append(f"exit 1     {failed}")
     return "\n    ".join(lines)
 
 
-def _counts(numbers: Mapping[str, int]) -> str:
+def _also(
+    transfers: Mapping[str, int], troubles: Sequence[ConnectionFailureSummary], lost: Lost | None
+) -> Iterator[str]:
+    """What went wrong and is no flow."""
+    number = sum(transfers.get(verdict, 0) for verdict in ("error", "warning"))
+    if number:
+        yield _counted(number, "transfer")
+    number = sum(each.count for each in troubles)
+    if number:
+        yield _counted(number, "connection")
+    if lost is not None and lost.count:
+        yield _counted(lost.count, "lost report")
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
+def why_failed(
+    option: str,
+    *,
+    flows: int = 0,
+    rules: Iterable[str] = (),
+    transfers: int = 0,
+    connections: int = 0,
+    lost: int = 0,
+) -> str:
+    """Why a run fails, in one line: what was as bad as ``option`` says, and the rules."""
+    parts = [
+        _counted(number, name)
+        for number, name in (
+            (flows, "flow"),
+            (transfers, "transfer"),
+            (connections, "connection"),
+            (lost, "lost report"),
+        )
+        if number
+    ]
+    named = list(dict.fromkeys(rules))
+    shown = ", ".join(named[:_MOST_RULES]) + (", …" if len(named) > _MOST_RULES else "")
+    return f"{option}: {', '.join(parts)}" + (f" ({shown})" if shown else "")
+
+
+def _counts(numbers: Mapping[str, int], of_flows: Mapping[str, int] = _NONE) -> str:
     """Names with their numbers, the greatest first."""
     ordered = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{number} {name}" for name, number in ordered)
+    return ", ".join(
+        f"{number} {name}"
+        + (f" (said once for {of_flows[name]} flows)" if of_flows.get(name, 0) > number else "")
+        for name, number in ordered
+    )
 
 
 def trouble_line(trouble: ConnectionFailureSummary, sentence: str) -> str:

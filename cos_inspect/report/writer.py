@@ -100,6 +100,7 @@ class ReportWriter:
         """For the summary: adds to what is known of its host, client and failure."""
         with self._writing.lock:
             self._writing.met.add_connection(trouble)
+            self._writing.failures.add_connection(trouble)
 
     def submit_devices(self, devices: DeviceTally) -> None:
         """For the summary: what came to be known of who is connected."""
@@ -117,6 +118,13 @@ class ReportWriter:
         """Counts flows that have no report, and why: a few plain words that stand in the
         summary as they are. Any thread may call it."""
         self._writing.lose(reason, count)
+
+    def new_numbers(self) -> list[tuple[str, int]]:
+        """Numbers that reports got since the last call, by ``name_of``; the latest ones."""
+        numbers, found = self._writing.numbers, []
+        while numbers:
+            found.append(numbers.popleft())
+        return found
 
     @property
     def lost(self) -> Lost:

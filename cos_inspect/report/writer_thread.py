@@ -98,9 +98,13 @@ class Writing:
         self.over: deque[SessionSummary] = deque(maxlen=_MOST_SESSIONS)
         self.met = SummaryDelta()
         """Connections, devices and hosts, which no report tells of."""
+        self.numbers: deque[tuple[str, int]] = deque(maxlen=_MOST_WAITING)
+        """Of reports, by ``name_of``, since somebody took them."""
+        self.failures = SummaryDelta()
+        """All connections of the run that failed; for JUnit."""
         self.others = 0
         self.lock = threading.Lock()
-        """For ``met`` and what is lost; held for moments only."""
+        """For ``met``, ``failures`` and what is lost; held for moments only."""
         self.closing = threading.Event()
         self.ended = threading.Event()
         """Nothing more will be written."""
@@ -265,6 +269,7 @@ class Writing:
             numbers = self._directory.take_sequences(len(new))
             for each, number in zip(new, numbers, strict=True):
                 each.sequence = number
+                self.numbers.append((name_of(each.report), number))
         for each in batch:
             if not each.is_new:
                 before = self._written.get(name_of(each.report))
@@ -361,12 +366,16 @@ class Writing:
         self._take_sessions(self._tally)
         suites = SuiteSpool()
         lost = self.lost()
-        if not spool.flows and not self._transfers and not lost.count:
+        with self.lock:
+            connections = list(self.failures.connections)
+        is_wrong = any(each.count > 0 and each.findings for each in connections)
+        if not spool.flows and not self._transfers and not lost.count and not is_wrong:
             return
         try:
             # Under the lock they are copied only.
             spool.put_suites(suites, self._transfers, self._sign)
             suites.add_left_out(self._left_out.total(), self._left_out["error"])
+            suites.add_connections(connections)
             suites.add_lost(lost)
             with self._directory.exclusively():
                 add_suites(self._directory, suites.content())

@@ -6,6 +6,7 @@ addon without a word when a typed option gets a value it cannot read.
 
 from collections.abc import Sequence
 
+SHOWN = ("all", "problems")
 SEVERITIES = ("never", "notice", "warning", "error")
 
 OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
@@ -60,6 +61,13 @@ OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
         "never",
         "never, notice, warning or error: exit status 1 when a finding of that severity or"
         " a higher one was made.",
+    ),
+    (
+        "cos_show",
+        str,
+        "all",
+        "all or problems: what the log says of flows; with problems of what is not ok alone, and"
+        " of transfers and retries as they end.",
     ),
 )
 """Name, type, default and meaning."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -25,11 +26,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the summary calls the run."""
     jobs: int = 1
     quiet: bool = False
+    """Of flows errors alone are told."""
+    all_flows: bool = False
+    """Every flow is told."""
     keys: Mapping[str, str] = {}
     """SecretKeys by SecretId, to recompute signatures with."""
     width: int | None = None
     """Columns of the terminal; None: lines are as long as they are."""
     colour: bool = False
+
+    @property
+    def shown(self) -> Literal["all", "problems", "errors"]:
+        """Which flows are told."""
+        return "errors" if self.quiet else "all" if self.all_flows else "problems"
 
     @property
     def fails_from(self) -> Severity:

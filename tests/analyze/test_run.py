@@ -80,26 +80,110 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_reports_are_in_the_order_of_the_inputs(two: tuple[Path, Path], tmp_path: Path) -> None:
-    run = Run(tmp_path, *two)
+    run = Run(tmp_path, *two, "--all")
     assert [report["verdict"] for report in run.reports] == ["ok", "error", "ok", "ok"]
     assert [report["sequence"] for report in run.reports] == [1, 2, 3, 4]
     assert run.summary["counts"]["flows"] == 4
     assert run.summary["others"] == 1
     lines = run.result.stdout.splitlines()
     assert lines[0].startswith("02:00:00Z COS ok ")
-    assert lines[0].endswith(" examplebucket-1250000000/a b/c.bin")
+    assert lines[0].endswith(" examplebucket-1250000000/a b/c.bin  ✓ CRC-64 ✓ ETag ✓ length")
     assert lines[-3:] == [
         "COS summary: 4 COS flows among 5: 1 error, 3 ok",
         "    rules      1 crc64-mismatch, 1 etag-mismatch",
-        f"    reports    {run.folder}",
+        f"    reports    {run.folder / 'index.html'}",
     ]
     assert "    error: crc64-mismatch: " in run.result.stdout
     assert not run.result.stderr
 
 
-def test_quiet_says_the_sum_alone(two: tuple[Path, Path], tmp_path: Path) -> None:
-    run = Run(tmp_path, *two, "--quiet")
-    assert run.result.stdout.startswith("COS summary: ")
+def test_problems_are_told_and_the_rest_is_counted(two: tuple[Path, Path], tmp_path: Path) -> None:
+    flow, detail, *_ = Run(tmp_path, *two).result.stdout.splitlines()
+    assert " COS error   GetObject " in flow
+    assert f"#2 request id {REQUEST_ID}" in flow
+    assert detail.startswith("    error: crc64-mismatch")
+
+
+def test_quiet_hides_no_error(tmp_path: Path) -> None:
+    notice = good()
+    del notice["response"]["headers"][:]
+    notice["response"]["headers"] += [
+        field for field in answer_headers(BODY) if "crc64" not in field["name"]
+    ]
+    capture = tmp_path / "one.har"
+    capture.write_bytes(har([good(), notice, bad()]))
+    lines = Run(tmp_path, capture, "--quiet").result.stdout.splitlines()
+    (line,) = [line for line in lines if "Z COS " in line]
+    assert "Z COS error" in line
+
+
+def test_the_number_of_lines_is_bounded(tmp_path: Path) -> None:
+    capture = tmp_path / "many.har"
+    capture.write_bytes(har([bad(number) for number in range(60)]))
+    for switches in ((), ("--quiet",)):
+        lines = Run(tmp_path, capture, *switches).result.stdout.splitlines()
+        assert sum("Z COS error" in line for line in lines) == 40
+        assert any(
+            line.startswith("… and 20 errors more: ") and line.endswith("index.html has them all")
+            for line in lines
+        )
+    lines = Run(tmp_path, capture, "--all").result.stdout.splitlines()
+    assert sum("Z COS error" in line for line in lines) == 60
+
+
+def test_pages_are_written_without_being_asked_for(two: tuple[Path, Path], tmp_path: Path) -> None:
+    run = Run(tmp_path, *two)
+    assert (run.folder / "index.html").exists()
+    assert run.result.stdout.rstrip().endswith("index.html")
+
+
+def test_runs_into_one_directory_are_told_apart(two: tuple[Path, Path], tmp_path: Path) -> None:
+    Run(tmp_path, two[0])
+    run = Run(tmp_path, *two, "--label", "nightly")
+    first, second = run.summary["runs"]
+    assert (first["id"], first["name"], first["flows"], first["others"]) == (1, "analyze", 2, 1)
+    assert (second["id"], second["name"], second["flows"]) == (2, "nightly", 4)
+    assert second["verdict"] == {"ok": 3, "error": 1}
+    assert second["started"] <= second["ended"]
+    assert [report["run"] for report in run.reports] == [1, 1, 2, 2, 2, 2]
+    assert run.summary["other_hosts"] == {"www.example.com": 2}
+    rows = (run.folder / "data" / "rows-0001.js").read_text()
+    assert rows.count('"run":1') == 2
+    assert rows.count('"run":2') == 4
+
+
+def test_github_has_annotations_and_a_summary(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = tmp_path / "step.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step))
+    run = Run(tmp_path, *two, "--format", "github")
+    told = [line for line in run.result.stdout.splitlines() if line.startswith("::")]
+    assert len(told) == 2
+    assert told[0].startswith("::error title=crc64-mismatch%3A ")
+    assert "| error | `crc64-mismatch` | 1 |" in step.read_text()
+    assert (run.folder / "index.html").exists()
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY")
+    run = Run(tmp_path, *two, "--format", "github", "--format", "junit")
+    assert "crc64-mismatch" in (run.folder / "step-summary.md").read_text()
+    assert (run.folder / "junit.xml").exists()
+
+
+def test_why_it_fails_is_the_last_line(two: tuple[Path, Path], tmp_path: Path) -> None:
+    run = Run(tmp_path, *two, "--fail-on=error", status=1)
+    last = run.result.stdout.splitlines()[-1]
+    assert last.startswith("    exit 1     --fail-on error: 2 findings (")
+    assert "crc64-mismatch" in last
+
+
+def test_without_cos_traffic_it_says_what_was_seen(tmp_path: Path) -> None:
+    capture = tmp_path / "one.har"
+    capture.write_bytes(har([other(), other()]))
+    run = Run(tmp_path, capture, "--require-cos", status=1)
+    lines = run.result.stdout.splitlines()
+    assert "    seen       2 to www.example.com" in lines
+    assert any("--hosts 'www.example.com'" in line for line in lines)
+    assert lines[-1] == "    exit 1     --require-cos: none of 2 flows is COS traffic"
 
 
 def test_a_second_run_goes_on_counting(two: tuple[Path, Path], tmp_path: Path) -> None:

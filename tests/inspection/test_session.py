@@ -1018,3 +1018,20 @@ def test_an_object_that_is_read_under_its_odd_name_is_meant_so() -> None:
     assert "key-escaped-twice" in Run([write, missed]).rules()["w"]
     for order in ([write, read], [read, write]):
         assert "w" not in Run(order).rules()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "InvalidPart"), (403, "AccessDenied"), (404, "NoSuchUpload"), (200, "InternalError")],
+)
+def test_an_upload_whose_complete_was_refused_is_not_ok_while_the_proxy_runs(
+    status: int, code: str
+) -> None:
+    parts = [part(f"p{number}", number, data, number) for number, data in enumerate(CHUNKS, 1)]
+    run = Run([initiate("i", 0.0), *parts])
+    (before,) = run.session.summary().transfers
+    assert (before.state, before.verdict) == ("open", "ok")
+    run.session.inspect(complete("c", LISTED, None, 9.0, **failure(status, code)))
+    (transfer,) = run.session.summary().transfers
+    assert transfer.verdict == "error"
+    assert transfer.state in ("refused", "unanswered")

@@ -63,3 +63,10 @@ def test_it_stands_in_the_written_report() -> None:
     found = first_look(exchange(status=404, answer=ERROR))
     assert found is not None
     assert msgspec.json.decode(msgspec.json.encode(found.report))["ticket"] == found.report.ticket
+
+
+def test_damage_under_a_status_of_success_has_one() -> None:
+    line = ticket(answer=b"damaged", answer_headers=(("x-cos-hash-crc64ecma", "1"),))
+    assert line is not None
+    assert "status: 200" in line
+    assert "damage: crc64-mismatch" in line

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
-from cos_inspect.model.summary import Lost, TransferSummary
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit import (
     add_suites,
+    connection_suite,
     flow_suite,
     left_out_suite,
     lost_suite,
@@ -176,3 +177,38 @@ def test_transfers_that_are_not_listed_have_a_suite_together(failing: int, failu
         if failing
         else []
     )
+
+
+def test_a_transfer_that_failed_as_a_whole_fails_without_a_finding_of_its_own() -> None:
+    transfer = TransferSummary(
+        kind="multipart-upload",
+        id="u",
+        bucket="b",
+        key="k",
+        state="refused",
+        size=None,
+        parts=1,
+        duration_ms=None,
+        verdict="error",
+        findings=[],
+        flows=[],
+    )
+    suite = ElementTree.fromstring(transfer_suite(transfer))
+    assert suite.get("failures") == "1"
+    fine = msgspec.structs.replace(transfer, state="completed", verdict="ok")
+    assert ElementTree.fromstring(transfer_suite(fine)).get("tests") == "0"
+
+
+def test_connections_that_failed_have_a_suite() -> None:
+    trouble = ConnectionFailureSummary(
+        host="h",
+        client="10.0.0.5",
+        failed="client-refused-certificate",
+        count=3,
+        findings=[finding("tls-untrusted")],
+    )
+    suite = ElementTree.fromstring(connection_suite(trouble))
+    assert suite.get("failures") == "1"
+    assert suite.get("name") == "connection 10.0.0.5 to h"
+    (count,) = [each for each in suite.iter("property") if each.get("name") == "count"]
+    assert count.get("value") == "3"

@@ -7,9 +7,25 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from cos_inspect.model.flow_report import BrokeOffReport, Finding, FlowReport, TransferReport
-from cos_inspect.model.summary import Lost, TransferSummary
-from cos_inspect.report.terminal import StoryLines, closing_lines, flow_line, size_text, table
+from cos_inspect.model.flow_report import (
+    BrokeOffReport,
+    Check,
+    ErrorReport,
+    Finding,
+    FlowReport,
+    TransferReport,
+)
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
+from cos_inspect.report.terminal import (
+    StoryLines,
+    closing_lines,
+    flow_line,
+    retry_line,
+    size_text,
+    table,
+    transfer_line,
+    why_failed,
+)
 from tests.report.build import finding, flow_report
 
 CHINESE = "年度报告/二〇二六年/腾讯云对象存储的使用情况总结与展望（最终版）.pdf"
@@ -112,6 +128,16 @@ def test_colours_change_nothing_but_colours() -> None:
         assert plain == flow_line(report, width=width)
 
 
+def failed_connection(count: int) -> ConnectionFailureSummary:
+    return ConnectionFailureSummary(
+        host="h",
+        client="10.0.0.5",
+        failed="client-refused-certificate",
+        count=count,
+        findings=[finding("tls-untrusted")],
+    )
+
+
 def test_closing_lines_count_everything() -> None:
     transfers = [_transfer("a", "completed"), _transfer("b", "completed"), _transfer("c", "open")]
     text = closing_lines(
@@ -121,14 +147,56 @@ def test_closing_lines_count_everything() -> None:
         others=2,
         lost=Lost(count=3, reasons={"disk full": 2, "not inspected": 1}),
         reports="cos-reports",
+        wrong_transfers={"error": 1, "notice": 5},
+        connections=[failed_connection(2), failed_connection(0)],
+        said_once={"crc64-missing": 40, "etag-mismatch": 1},
+        failed=why_failed("cos_fail_on=error", flows=1, rules=["a", "b", "a"], connections=2),
     )
     assert text.splitlines() == [
-        "COS summary: 4 COS flows among 6: 1 error, 3 ok",
-        "    rules      2 crc64-missing, 1 etag-mismatch",
+        "COS summary: 4 COS flows among 6: 1 error, 3 ok;"
+        " also wrong: 1 transfer, 2 connections, 3 lost reports",
+        "    rules      2 crc64-missing (said once for 40 flows), 1 etag-mismatch",
         "    transfers  multipart-upload: 2 completed, 1 open",
+        "    connected  not: 2 tls-untrusted: h",
         "    lost       3 reports: 2 disk full, 1 not inspected",
         "    reports    cos-reports",
+        "    exit 1     cos_fail_on=error: 1 flow, 2 connections (a, b)",
     ]
+
+
+def test_a_flow_that_is_fine_says_what_was_verified() -> None:
+    checks = [Check(check="crc64", body="request", status="match")]
+    report = msgspec.structs.replace(flow_report(), checks=checks)
+    assert flow_line(report).endswith("/a.txt  ✓ CRC-64")
+    assert flow_line(report, width=100, colour=True).splitlines()[1:] == ["    ✓ CRC-64"]
+
+
+def test_a_flow_that_failed_says_how_to_find_it() -> None:
+    error = ErrorReport(
+        code="NoSuchKey",
+        message=None,
+        resource=None,
+        request_id=None,
+        trace_id=None,
+        meaning=None,
+        cause=None,
+        fix=None,
+    )
+    report = flow_report(status=404, findings=[finding("error-response")], sequence=12)
+    ids = msgspec.structs.replace(report.ids, request_id="NjQ")
+    report = msgspec.structs.replace(report, error=error, ids=ids)
+    assert flow_line(report).splitlines()[0].endswith("  #12 NoSuchKey request id NjQ")
+
+
+def test_a_transfer_has_a_line_of_its_own() -> None:
+    refused = msgspec.structs.replace(_transfer("a", "refused"), findings=[finding("x")])
+    assert transfer_line(refused).splitlines()[1:] == ["    error: x: d"]
+    assert "multipart-upload refused" in transfer_line(refused)
+
+
+def test_a_chain_of_tries_has_a_line() -> None:
+    chain = RetryChain(flows=["a", "b"], causes=["503"], succeeded=True, operation="PutObject")
+    assert retry_line(chain).startswith("COS notice  PutObject came through after 2 tries")
 
 
 def test_a_table_is_aligned_by_columns_of_the_terminal() -> None:
