@@ -139,8 +139,12 @@ class Redactor:
         held = list(filter(None, texts.collect(struct)))
         self._read_all(set(held))
         found = texts.collect_named(struct)
-        if not self._own and not found and not self._knows_of("\n".join(held)):
-            return struct
+        if not self._own and not found:
+            # Mostly nothing is known, so that even to join the texts would be too much.
+            if not self._known and not self._others:
+                return struct
+            if not self._knows_of("\n".join(held)):
+                return struct
         named = {(name, text): self.value(kind_of(canonical(name)), text) for name, text in found}
         changes = self._own
         if self._knows_of("\n".join([changes.get(text, text) for text in held])):
