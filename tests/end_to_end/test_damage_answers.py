@@ -220,6 +220,8 @@ def test_portal_is_described(lab: Lab) -> None:
         "server": "carrier",
         "status": 302,
         "location": "http://portal.example/login",
+        "looks_like": "login",
+        "page_title": None,
     }
     assert report["response"]["body"]["size"] == len(PORTAL)
 
