@@ -1,10 +1,21 @@
 # To be sourced, under `set -euo pipefail`. Finds a Python, makes .venv in the
 # checkout where it is missing or stale, and puts it first on PATH.
-# Sets `root` (the checkout), `python` (that of .venv), and `atheris` (what pip is to be
-# asked for, by those who want it).
+# With MITMPROXY=12.2.3 the environment is .venv-12.2.3, with the versions of
+# constraints-12.2.3.txt in place of those of constraints.txt.
+# Sets `root` (the checkout), `venv`, `python` (that of the environment), and `atheris`
+# (what pip is to be asked for, by those who want it).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-python=$root/.venv/bin/python
+venv=$root/.venv${MITMPROXY:+-$MITMPROXY}
+python=$venv/bin/python
+constraints=("$root/scripts/constraints.txt")
+if [[ -n ${MITMPROXY:-} ]]; then
+  constraints=("$root/scripts/constraints-$MITMPROXY.txt" "${constraints[@]}")
+  if [[ ! -f ${constraints[0]} ]]; then
+    echo "mitmproxy $MITMPROXY has no $(basename "${constraints[0]}") in scripts" >&2
+    exit 2
+  fi
+fi
 # Not among the packages of .venv: there are wheels for some machines alone.
 # shellcheck disable=SC2034
 atheris=atheris==3.1.0
@@ -36,21 +47,25 @@ _find_python() {
 }
 
 _wanted_stamp() {
-  "$1" - "$root" <<'PY'
+  "$1" - "$root" "$root/pyproject.toml" "${constraints[@]}" <<'PY'
 import hashlib, pathlib, sys
 
-root = pathlib.Path(sys.argv[1])
-parts = [sys.version, str(root)]
-parts += [(root / name).read_text("utf-8") for name in ("pyproject.toml", "scripts/constraints.txt")]
+parts = [sys.version, sys.argv[1]]
+parts += [pathlib.Path(name).read_text("utf-8") for name in sys.argv[2:]]
 print(hashlib.sha256("\0".join(parts).encode()).hexdigest())
 PY
 }
 
-# Whether .venv is whole and up to date; asked of its own Python, so that a
+# A package's first line counts: pip refuses two versions of one.
+_merged_constraints() {
+  awk -F == '{ name = tolower($1); gsub(/[-_.]+/, "-", name) } !seen[name]++' "${constraints[@]}"
+}
+
+# Whether the environment is whole and up to date; asked of its own Python, so that a
 # good one needs no search.
 _is_fresh() {
-  [[ -x $python && -f $root/.venv/stamp ]] && _fits "$python" &&
-    [[ $(_wanted_stamp "$python") == "$(<"$root/.venv/stamp")" ]] &&
+  [[ -x $python && -f $venv/stamp ]] && _fits "$python" &&
+    [[ $(_wanted_stamp "$python") == "$(<"$venv/stamp")" ]] &&
     { [[ -z ${PYTHON:-} ]] || _same_version "$PYTHON"; }
 }
 
@@ -63,22 +78,23 @@ _make_venv() {
   local base log
   base=$(_find_python) || return 1
   log=$(mktemp)
-  echo "making .venv with $("$base" --version) ..." >&2
-  if "$base" -m venv --clear "$root/.venv" >"$log" 2>&1 &&
+  echo "making $(basename "$venv") with $("$base" --version) ..." >&2
+  if "$base" -m venv --clear "$venv" >"$log" 2>&1 &&
+    _merged_constraints >"$venv/constraints.txt" &&
     "$python" -m pip --disable-pip-version-check install --quiet \
-      -c "$root/scripts/constraints.txt" -e "$root[test]" >>"$log" 2>&1; then
-    _wanted_stamp "$python" >"$root/.venv/stamp"
+      -c "$venv/constraints.txt" -e "$root[test]" >>"$log" 2>&1; then
+    _wanted_stamp "$python" >"$venv/stamp"
     rm -f "$log"
   else
     cat "$log" >&2
     rm -f "$log"
-    echo "making .venv failed" >&2
+    echo "making $(basename "$venv") failed" >&2
     return 1
   fi
 }
 
 # Every run holds a shared lock on the checkout until it ends, and who makes
-# .venv an exclusive one, so that none is rebuilt while another run uses it.
+# an environment an exclusive one, so that none is rebuilt while another run uses it.
 # Start children with `9<&-`, so that none keeps the lock, and do not `exec` them.
 _lock() {
   command -v flock >/dev/null || return 0
@@ -95,5 +111,5 @@ if ! _is_fresh; then
   _is_fresh || _make_venv || exit 1
   _lock --shared
 fi
-PATH=$root/.venv/bin:$PATH
+PATH=$venv/bin:$PATH
 export PATH

@@ -1,8 +1,8 @@
 """What the proxy made of a client's request before it went to the server, and who did it.
 
 mitmproxy does not say who changes a message. What each of its options can change was read in
-its source (12.2); what none of those that are set can have done was a script, or a person at a
-breakpoint.
+its source (12.2 and 12.3); what none of those that are set can have done was a script, or a
+person at a breakpoint.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 mitmproxy forwards a streamed request before its ``request`` hook, and a streamed
 answer before its ``response`` hook. Whoever answers, changes or holds messages
 there would come too late, so for them bodies are kept whole. What each of
-mitmproxy's own addons does in these hooks was read in its source (12.2); one
+mitmproxy's own addons does in these hooks was read in its source (12.2 and 12.3); one
 that is not known here is taken to act.
 """
 

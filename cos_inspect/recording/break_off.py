@@ -1,8 +1,8 @@
 """Who ended an exchange early, by the words of whoever recorded it.
 
-mitmproxy (12.2, ``proxy/layers/http``) and browsers have words of their own; some of mitmproxy's
-are the same for either side (``stream reset by client`` is said of servers as well), so that a
-live proxy has to look at the connections besides.
+mitmproxy (12.2 and 12.3, ``proxy/layers/http``) and browsers have words of their own; some of
+mitmproxy's are the same for either side (``stream reset by client`` is said of servers as well),
+so that a live proxy has to look at the connections besides.
 """
 
 import re
