@@ -18,6 +18,8 @@ _LONGEST_NUMBER = 20
 
 
 class BadArgument(msgspec.Struct, frozen=True):
+    """One parameter or header of a request that COS cannot have accepted."""
+
     name: str
     place: Literal["query", "header"]
     value: str | None

@@ -12,6 +12,8 @@ from cos_inspect.cos.tables import rows
 
 
 class CiPath(msgspec.Struct, frozen=True):
+    """What a path of CI says of the operation: a row of ``ci_paths.tsv``."""
+
     noun: str
     """What the verb of an operation's name is put before: ``Jobs``."""
     answer: str
@@ -41,6 +43,7 @@ def is_ci_path(path: str) -> bool:
 
 
 def path_segments(path: str) -> tuple[str, ...]:
+    """The segments of a path as sent, percent escapes kept; slashes around it do not count."""
     return tuple(path.strip("/").split("/"))
 
 

@@ -15,6 +15,8 @@ _LONGEST_PLATFORM = 40
 
 
 class Client(msgspec.Struct, frozen=True):
+    """The program that sent a request, by its User-Agent."""
+
     name: str
     """As in the client table; for an unknown program the product it names first."""
     version: str | None

@@ -23,6 +23,8 @@ HEADERS = ("x-cos-copy-source", "x-amz-copy-source")
 
 
 class CopySource(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of a copy's source header, taken apart."""
+
     header: str = "x-cos-copy-source"
     value: str
     host: str | None

@@ -81,14 +81,17 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def request(self) -> Request:
+        """The request as it was recorded."""
         return self.exchange.request
 
     @property
     def response(self) -> Response | None:
+        """The answer as it was recorded; None where none came."""
         return self.exchange.response
 
     @property
     def status(self) -> int | None:
+        """The answer's HTTP status; None where none came."""
         response = self.exchange.response
         return response.status if response else None
 

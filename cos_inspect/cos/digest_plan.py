@@ -27,6 +27,8 @@ _DOCUMENT = re.compile(r"[^;]*[/+](?:xml|json)\s*(?:;|\Z)", re.IGNORECASE)
 
 
 class DigestPlan(msgspec.Struct, frozen=True):
+    """Which digests of a body some check will use, and what is kept of it."""
+
     md5: bool = False
     crc64: bool = False
     sample: int = 0
@@ -34,6 +36,7 @@ class DigestPlan(msgspec.Struct, frozen=True):
 
     @property
     def reads_body(self) -> bool:
+        """Whether anything has to look at the body's bytes."""
         return self.md5 or self.crc64 or self.sample > 0
 
 
@@ -84,6 +87,7 @@ def _answers_md5(operation: Operation) -> bool:
 
 
 def plan_response(operation: Operation, method: str, status: int, headers: Headers) -> DigestPlan:
+    """For an answer's body, once its status and headers are known."""
     if status >= 400:
         return DigestPlan(sample=XML_SAMPLE)
     if method == "HEAD" or status in (204, 304):

@@ -53,6 +53,8 @@ _MACROS = {
 
 
 class Endpoint(msgspec.Struct, frozen=True):
+    """What a host and a path say of the service, the bucket, the region and the object."""
+
     kind: EndpointKind
     bucket: str | None
     """The full name, ``<name>-<appid>``; as sent where the APPID was left out, and

@@ -14,6 +14,8 @@ from cos_inspect.cos.tables import rows
 
 
 class ErrorExplanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a code or a status means, from ``errors.tsv``."""
+
     code: str
     """The code that is explained, as the table spells it; empty for a bare status."""
     status: str

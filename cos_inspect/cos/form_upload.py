@@ -133,6 +133,7 @@ class FormUploadDecoder:
 
     @property
     def file_name(self) -> str | None:
+        """The filename of the part ``file``; None before that part, and where it has none."""
         return self._file.filename if self._file else None
 
     @property

@@ -62,6 +62,8 @@ def read_md5(value: str | None) -> str | None:
 
 
 class Etag(NamedTuple):
+    """An ETag, told apart by its form."""
+
     kind: Literal["md5", "parts", "other"]
     """32 digits; those of a multipart upload (``…-N``); 40 digits, or marked by a cache."""
     text: str
@@ -86,6 +88,8 @@ def read_etag(value: str | None) -> Etag | None:
 
 
 class ContentRange(NamedTuple):
+    """The bytes that a 206 holds: offsets from 0, both ends included (RFC 9110, 14.4)."""
+
     first: int
     last: int
     total: int | None

@@ -49,6 +49,8 @@ _ACCELERATE = "accelerate"
 
 
 class MisspeltHost(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that is none of COS, and nearly one: what is wrong, and what is meant."""
+
     mistake: HostMistake
     bucket: str | None
     """None of a host in path style, and of the service."""

@@ -14,6 +14,8 @@ _FIELDS = frozenset(("Key", "ETag", "Size", "LastModified"))
 
 
 class ListedObject(NamedTuple):
+    """One ``Contents`` of a listing."""
+
     key: str
     etag: str
     """As told."""

@@ -23,6 +23,8 @@ _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Operation(msgspec.Struct, frozen=True):
+    """What a request asks COS to do, and what follows from that for its bodies."""
+
     name: str
     """As Tencent names the action, or ``Unknown``."""
     level: Level

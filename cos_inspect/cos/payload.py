@@ -11,11 +11,14 @@ from cos_inspect.model.exchange import Headers, Payload, PayloadKind
 class Digests(Protocol):
     """What is asked of whoever computes the digests of the payload."""
 
-    def feed(self, chunk: bytes | memoryview) -> None: ...
+    def feed(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes of the payload."""
 
-    def md5_hex(self) -> str | None: ...
+    def md5_hex(self) -> str | None:
+        """32 lower-case hex digits; None where no MD5 was taken."""
 
-    def crc64_value(self) -> int | None: ...
+    def crc64_value(self) -> int | None:
+        """CRC-64/XZ (ECMA-182, reflected) as a number; None where none was taken."""
 
 
 class PayloadReader(Protocol):

@@ -31,6 +31,8 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """A form's policy, and which of its conditions the form does not meet."""
+
     expiration: float | None
     """Seconds since the epoch."""
     conditions: int

@@ -44,6 +44,7 @@ class Window(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
+        """As it is signed: ``begin;end``, seconds since the epoch."""
         return f"{self.start};{self.end}"
 
 
@@ -83,6 +84,7 @@ class HttpString(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
+        """Its four lines, as they are hashed."""
         return http_text(self.method, self.path, self.parameters, self.headers)
 
 
@@ -92,10 +94,12 @@ def http_text(
     parameters: tuple[tuple[str, str], ...],
     headers: tuple[tuple[str, str], ...],
 ) -> str:
+    """HttpString, from parts that are encoded and sorted already."""
     return f"{method}\n{path}\n{joined(parameters)}\n{joined(headers)}\n"
 
 
 def joined(pairs: tuple[tuple[str, str], ...]) -> str:
+    """``name=value`` pairs with ``&`` between them, in the order given."""
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
@@ -105,6 +109,7 @@ def encode(text: str, safe: str = _SAFE) -> str:
 
 
 def sha1_hex(text: str) -> str:
+    """40 lower-case hex digits, of a text as UTF-8."""
     return hashlib.sha1(_bytes(text), usedforsecurity=False).hexdigest()
 
 
@@ -114,6 +119,7 @@ def sign_key(secret_key: str, key_time: str) -> str:
 
 
 def string_to_sign(sign_time: str, http_string: str) -> str:
+    """StringToSign of an HttpString; ``sign_time`` is the text of q-sign-time."""
     return f"sha1\n{sign_time}\n{sha1_hex(http_string)}\n"
 
 

@@ -107,5 +107,6 @@ def _normalised(path: str) -> Iterator[str]:
 
 
 def lower_hex(text: str) -> str:
+    """The same text with its percent escapes in lower case: ``%2F`` becomes ``%2f``."""
     pieces = text.split("%")
     return "%".join([pieces[0], *(piece[:2].lower() + piece[2:] for piece in pieces[1:])])

@@ -44,6 +44,8 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class Mistake(msgspec.Struct, frozen=True):
+    """One way to sign wrongly that programs are known for."""
+
     name: str
     said: str
     """Reads after ``the client signed``."""
@@ -53,6 +55,8 @@ class Mistake(msgspec.Struct, frozen=True):
 
 
 class Recomputed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request's signature made anew with the SecretKey, and held against what was sent."""
+
     value: str
     """The signature that the request should have."""
     same: bool

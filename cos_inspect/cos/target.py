@@ -14,6 +14,7 @@ class Query(msgspec.Struct, frozen=True):
     """The first value of each name; names are case-sensitive. Not to be changed."""
 
     def get(self, name: str) -> str | None:
+        """The first value of a parameter, percent-decoded; None where it was not sent."""
         return self.first.get(name)
 
     def __contains__(self, name: object) -> bool:

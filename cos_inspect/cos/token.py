@@ -29,6 +29,7 @@ def wanted_token_name(scheme: str, family: str) -> str:
 
 
 def looks_permanent(secret_id: str | None) -> bool:
+    """Whether a SecretId has the form of a permanent one; a sign, not a proof."""
     return secret_id is not None and secret_id.startswith("AKID") and not looks_temporary(secret_id)
 
 

@@ -106,13 +106,17 @@ def root_name(body: bytes | None) -> str | None:
 class Walk(Protocol):
     """What a document is told to; it may refuse one by a ValueError."""
 
-    def start(self, tag: str, attributes: dict[str, str], /) -> None: ...
+    def start(self, tag: str, attributes: dict[str, str], /) -> None:
+        """An element begins; namespaces stand in the tag."""
 
-    def data(self, data: str, /) -> None: ...
+    def data(self, data: str, /) -> None:
+        """Text, perhaps a part of it."""
 
-    def end(self, tag: str, /) -> None: ...
+    def end(self, tag: str, /) -> None:
+        """An element ends."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """The document is over."""
 
 
 def _parse(body: bytes, walk: Walk) -> None:

@@ -47,6 +47,7 @@ _CONTEXTS = {
 
 
 def error_code(name: str) -> Iterator[str]:
+    """A block for each row of the table that has this code, in any case; nothing for others."""
     explanations = explanations_of(name)
     if not explanations:
         return
@@ -74,6 +75,7 @@ def error_code(name: str) -> Iterator[str]:
 
 
 def status(name: str) -> Iterator[str]:
+    """What a bare HTTP status means; nothing for what is none."""
     if len(name) == 3 and name.isascii() and name.isdigit():
         found = explain_status(int(name))
         if found is not None:
@@ -96,6 +98,7 @@ def _codes_of(status: str) -> list[str]:
 
 
 def header(name: str) -> Iterator[str]:
+    """A header by its name, in any case; nothing for one that the table does not have."""
     lower = name.lower()
     fact = describe(lower, "request")
     if fact is UNKNOWN:
@@ -127,6 +130,7 @@ def _operations_of(header: str) -> list[str]:
 
 
 def encryption(name: str) -> Iterator[str]:
+    """A mode of server-side encryption, by any of its names."""
     lower = name.lower()
     for row in rows("sse"):
         if lower in (row["mode"].lower(), *row["names"].lower().split()):
@@ -159,6 +163,7 @@ def parameter(name: str) -> Iterator[str]:
 
 
 def region(name: str) -> Iterator[str]:
+    """A region by its code, old ones too."""
     lower = name.lower()
     for row in rows("regions"):
         if row["code"] == lower:
@@ -173,6 +178,7 @@ def region(name: str) -> Iterator[str]:
 
 
 def host(name: str) -> Iterator[str]:
+    """What a host is: an endpoint of COS, or a known service that is none."""
     lower = name.lower()
     if "." not in lower:
         return

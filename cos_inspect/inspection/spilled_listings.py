@@ -42,6 +42,7 @@ class SpilledListings:
         return self._held.get(name)
 
     def items(self) -> Iterator[tuple[str, Listing]]:
+        """What is held, by the names of the histories."""
         return iter(self._held.items())
 
     def counted(self) -> ListsState:

@@ -46,7 +46,8 @@ _RETRY_SECONDS = 10.0
 class ByteSink(Protocol):
     """What meets the bytes."""
 
-    def feed(self, data: memoryview) -> None: ...
+    def feed(self, data: memoryview) -> None:
+        """Take the next bytes; they are overwritten afterwards."""
 
     @property
     def is_slow(self) -> bool:
@@ -99,6 +100,7 @@ class Lane:
         return sum(size for _, size in self.jobs)
 
     def put(self, data: bytes) -> None:
+        """The next bytes of the body, on the event loop. They are copied; never raises."""
         if self.fault is not None:
             return
         if self.is_taken_over:

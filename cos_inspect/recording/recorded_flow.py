@@ -51,7 +51,8 @@ _CLIENT_OF_HAR = "127.0.0.1:0"
 class LargeBody(Protocol):
     """A body that lies where it can be read in pieces."""
 
-    def chunks(self) -> Iterator[bytes]: ...
+    def chunks(self) -> Iterator[bytes]:
+        """The body from its first byte, in pieces of any size."""
 
 
 class Heads(NamedTuple):

@@ -50,6 +50,7 @@ class BodyMeter:
         return self._payload is not None
 
     def feed(self, data: Bytes) -> None:
+        """Take the next bytes of the body, in order."""
         if self._wanted:
             self._feed_to_marks(data)
         else:
@@ -127,6 +128,8 @@ class Tap:
         """Bytes that passed."""
 
     def __call__(self, data: bytes) -> Chunks:
+        """As mitmproxy calls ``stream``, with the next bytes and at the end with none. Gives them
+        back as they are, or what ``inner`` makes of them, whatever becomes of the measuring."""
         self.called = True
         if not data:
             self.ended = True
@@ -163,6 +166,7 @@ class Tap:
 
     @property
     def marks(self) -> list[tuple[int, int]]:
+        """Offsets that were asked for, with the CRC-64 of all before each."""
         self._settle()
         return [] if self._meter is None else self._meter.marks
 

@@ -32,6 +32,8 @@ class BaselineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class BaselineFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What lies on disk: the findings that are known."""
+
     schema: Literal["cos-inspect/baseline/1"] = "cos-inspect/baseline/1"
     findings: list[BaselineEntry] = []
 
@@ -50,6 +52,7 @@ class Baseline:
         return bool(self._known)
 
     def knows(self, found: BaselineEntry) -> bool:
+        """Whether an entry fits what was found; what an entry leaves out fits anything."""
         return any(entry in self._known for entry in _entries_for(found))
 
     def not_seen(self, found: Iterable[BaselineEntry]) -> list[BaselineEntry]:
@@ -67,6 +70,7 @@ def _entries_for(found: BaselineEntry) -> Iterator[BaselineEntry]:
 
 
 def entry_of(report: FlowReport, finding: Finding) -> BaselineEntry:
+    """The entry that would make a finding of this report a known one."""
     cos = report.cos
     return BaselineEntry(
         rule=finding.rule,
@@ -77,6 +81,7 @@ def entry_of(report: FlowReport, finding: Finding) -> BaselineEntry:
 
 
 def entry_of_transfer(transfer: TransferSummary, finding: Finding) -> BaselineEntry:
+    """The same for a finding about a whole transfer; its kind stands for the operation."""
     return BaselineEntry(
         rule=finding.rule, operation=transfer.kind, bucket=transfer.bucket, key=transfer.key
     )

@@ -23,6 +23,8 @@ _LONGEST = 120
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in which two flows differ."""
+
     kind: str
     """A row of the table."""
     name: str
@@ -35,6 +37,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two flows side by side."""
+
     headline: str
     """One line that names the difference that matters most, or says that there is none."""
     differences: list[Difference]

@@ -116,11 +116,16 @@ class Folder:
         return (status.st_dev, status.st_ino) == self._identity
 
     def close(self) -> None:
+        """Lets the folder go; a second time does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def names(self) -> list[str]:
+        """What lies in it, in no order.
+
+        :raises OSError: it cannot be listed.
+        """
         return os.listdir(self.path if self._descriptor is None else self._descriptor)  # noqa: PTH208
 
     def status(self, name: str) -> os.stat_result:
@@ -220,6 +225,10 @@ def read_below(path: Path, name: str) -> bytes | None:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
+    """Writes until nothing is left: one call may take less than all.
+
+    :raises OSError: some of it could not be written.
+    """
     view = memoryview(content)[os.write(descriptor, content) :]
     while view:
         view = view[os.write(descriptor, view) :]

@@ -61,6 +61,10 @@ class SuiteSpool:
         self._healed = _Unnamed()
 
     def add(self, suite: bytes, *, is_healed: bool = False) -> None:
+        """One suite as XML; ``is_healed``: of a failed try after which another one came through.
+
+        :raises OSError: it could not be written, and nothing of it was.
+        """
         (self._healed if is_healed else self._file).add(suite)
 
     def add_lost(self, lost: Lost) -> None:
@@ -86,6 +90,7 @@ class SuiteSpool:
         yield from self._healed.read(0)
 
     def close(self) -> None:
+        """Gives the files back."""
         self._file.close()
         self._healed.close()
 
@@ -104,6 +109,7 @@ class JunitSpool:
 
     @property
     def flows(self) -> int:
+        """How many flows have a report."""
         return len(self._places)
 
     def put_suites(
@@ -121,4 +127,5 @@ class JunitSpool:
             sign()
 
     def close(self) -> None:
+        """Gives the file back."""
         self._file.close()

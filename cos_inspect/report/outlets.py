@@ -44,6 +44,7 @@ class Pending(msgspec.Struct, gc=False):
     """It cannot be put into some format, however often that is tried."""
 
     def revise(self, report: FlowReport) -> None:
+        """Another report in its place, which no format has yet."""
         self.report = report
         self.written.clear()
 

@@ -141,6 +141,7 @@ def _index(names: list[str]) -> bytes:
 
 
 def row_of(report: FlowReport) -> Row:
+    """A flow's line in the list of the pages."""
     cos, request, response = report.cos, report.request, report.response
     rest = request.url.partition("://")[2]
     address, _, query = rest.partition("?")

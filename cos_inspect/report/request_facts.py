@@ -27,6 +27,8 @@ class Signing(NamedTuple):
 
 
 class RequestFacts(NamedTuple):
+    """What two requests are compared by, read from a report."""
+
     report: FlowReport
     signing: Signing
     scheme: str

@@ -35,6 +35,7 @@ class SequenceFile:
         self._identity = (status.st_dev, status.st_ino)
 
     def close(self) -> None:
+        """Lets the file go; a second time does nothing."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
@@ -60,6 +61,7 @@ class SequenceFile:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def release(self) -> None:
+        """Gives the lock back."""
         _unlock(self._descriptor)
 
     def _is_current(self) -> bool:
@@ -76,6 +78,10 @@ class SequenceFile:
         return int(found[0]) if found else None
 
     def write(self, number: int) -> None:
+        """Puts another number in place; the lock has to be held.
+
+        :raises OSError: it could not be written.
+        """
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         content = b"%0*d\n" % (_WIDTH, number)
         if os.write(self._descriptor, content) != len(content):

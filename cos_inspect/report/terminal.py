@@ -35,6 +35,7 @@ def level_of(report: FlowReport) -> int:
 
 
 def size_text(size: int | None) -> str:
+    """Bytes in words: ``16 B``, ``3.0 MiB``; ``?`` where they are not known."""
     if size is None:
         return "?"
     if size < 1024:
@@ -59,6 +60,7 @@ def moved_bytes(report: FlowReport) -> int | None:
 
 
 def place_of(report: FlowReport) -> str:
+    """Bucket and key, or the host and path where no bucket is known."""
     cos = report.cos
     if cos.bucket is None:
         return report.request.url.partition("://")[2].partition("?")[0]

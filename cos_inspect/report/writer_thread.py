@@ -142,6 +142,7 @@ class Writing:
         self._is_given_up = False
 
     def lose(self, reason: str, count: int = 1) -> None:
+        """Counts reports that are lost, and why; from any thread."""
         with self.lock:
             self._lost.add(reason, count)
 
@@ -159,6 +160,7 @@ class Writing:
         logger.error("%d COS reports are not written to %s: %s", count, self._path, reason)
 
     def run(self) -> None:
+        """The thread's work: writes what waits, until ``closing`` is set and nothing is left."""
         is_closing = False
         try:
             self._take_over()

@@ -68,10 +68,12 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def skipped(reason: Reason, expected: int | str | None = None) -> Comparison:
+    """A comparison that was not made, because of ``reason``."""
     return Comparison(None if expected is None else str(expected), None, reason=reason)
 
 
 def compared(expected: int | str, actual: int | str) -> Comparison:
+    """A comparison that was made, with its outcome."""
     return Comparison(str(expected), str(actual), expected == actual)
 
 

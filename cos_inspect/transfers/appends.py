@@ -45,6 +45,8 @@ class LengthTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AppendVerdict(msgspec.Struct, frozen=True):
+    """What is said of one append that succeeded."""
+
     crc64: Comparison
     next_position: tuple[int, int] | None = None
     """What COS told and what follows from position and size, where they differ."""
@@ -210,6 +212,7 @@ def judge_append(log: Log, flow_id: str) -> AppendVerdict | None:
 
 
 def account_of(log: Log) -> Account:
+    """The sum of all appends to one key."""
     every = sorted(log.appends.values(), key=lambda append: append.begin)
     stored = [append for append in every if append.stored]
     end = log.end

@@ -142,6 +142,7 @@ class History(msgspec.Struct, kw_only=True):
         )
 
     def upload_of(self, seen: Observation) -> Upload | None:
+        """The multipart upload that an exchange names; None where none was seen."""
         return self.uploads.get(seen.upload_id) if seen.upload_id else None
 
     def was_appended(self, seen: Observation) -> bool:
@@ -385,6 +386,10 @@ def source_name(seen: Observation) -> str | None:
 
 
 def object_name(place: str, key: str) -> str:
+    """One text for an object, under which its history is kept.
+
+    :param place: the bucket, or the host where no bucket is known.
+    """
     return f"{place}\0{key}"
 
 

@@ -52,6 +52,8 @@ class CompleteVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
+    """What a Complete says of the parts that it lists, against those that were sent: each ETag,
+    and the CRC-64 of all parts joined in order."""
     listed = complete.listed
     refused = not complete.succeeded
     if listed is None:
@@ -240,6 +242,11 @@ def state_of(upload: Upload, content: Content, *, over: bool) -> UploadState:
 
 
 def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
+    """The sum of an upload.
+
+    :param content: what is known of the object that it makes.
+    :param over: no exchange can follow, so that what is open stays so.
+    """
     done = [complete for complete in upload.completes.values() if complete.succeeded]
     complete = min(done, key=lambda each: (each.ended, each.flow_id)) if done else None
     wanted: dict[int, str] = {}

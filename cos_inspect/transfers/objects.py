@@ -68,6 +68,7 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
 
     @property
     def facts(self) -> int:
+        """How many sights and copies are held; bounds of memory count them."""
         return len(self.sights) + len(self.copies)
 
     def add(self, sight: Sight, limits: Limits) -> int:
@@ -93,6 +94,7 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
 
     @property
     def writes(self) -> "_Writes":
+        """What changed the object; made anew after each sight."""
         if self._writes is None:
             self._writes = _Writes([sight for sight in self.sights.values() if sight.is_write])
         return self._writes
@@ -144,6 +146,8 @@ def _last_two(two: _Two, new: Sight) -> _Two:
 
 
 class ReadAfterWrite(msgspec.Struct, frozen=True, kw_only=True):
+    """A download held against the write before it."""
+
     flow_id: str
     write: str
     """The flow that wrote what was to be expected."""
@@ -168,6 +172,8 @@ def read_after_write(content: Content, flow_id: str) -> ReadAfterWrite | None:
 
 
 class CopyVerdict(msgspec.Struct, frozen=True):
+    """What is said of a copy against its source."""
+
     crc64: Comparison
     etag: Comparison
     source: str | None
@@ -305,6 +311,7 @@ def sight_of_listing(listing: Listing) -> Sight:
 
 
 def copy_of(seen: Observation) -> Copy:
+    """The copy that an exchange of such an operation made."""
     return Copy(
         flow_id=seen.flow_id,
         started=seen.started,

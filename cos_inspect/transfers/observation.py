@@ -194,6 +194,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
 
     @property
     def seconds(self) -> float:
+        """From the request's first byte to the exchange's end."""
         return max(0.0, self.ended - self.started)
 
     @property
@@ -347,6 +348,7 @@ def writes_object(operation: str) -> bool:
 
 
 def belongs_to_upload(operation: str) -> bool:
+    """Whether an operation is one of the steps of a multipart upload."""
     return operation in _MULTIPART
 
 

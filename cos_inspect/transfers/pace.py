@@ -21,6 +21,8 @@ PaceReason = Literal["traffic-limit", "server-wait", "client-stall", "network", 
 
 
 class Slowness(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an exchange was slow, and the figures it is told by."""
+
     reason: PaceReason
     side: Literal["request", "response"] | None
     """The body that was slow; None when only the first byte was late."""

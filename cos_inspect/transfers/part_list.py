@@ -16,6 +16,8 @@ StoredPart = tuple[int, str, int | None]
 
 
 class PartList(NamedTuple):
+    """The parts that the body of a CompleteMultipartUpload lists."""
+
     parts: tuple[tuple[int, str], ...]
     """Number and ETag (as sent) in the order listed."""
     no_numbers: tuple[str, ...] = ()

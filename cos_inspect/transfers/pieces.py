@@ -76,6 +76,7 @@ class Front:
         self.first: Piece | None = None
 
     def add(self, piece: Piece) -> None:
+        """Takes one more piece. What it costs does not grow with the pieces before it."""
         self.pieces += 1 + len(piece.marks)
         for edge in (piece.first, piece.end):
             at = bisect.bisect_left(self.edges, edge)

@@ -63,11 +63,13 @@ class Version(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
         )
 
     def add(self, piece: Piece) -> None:
+        """Takes one more piece of the object, or the same again with more known of it."""
         self.pieces[piece.flow_id] = piece
         self._times = None
 
     @property
     def times(self) -> "_Times":
+        """When its pieces came; made anew after each."""
         if self._times is None:
             self._times = _Times(self.pieces.values())
         return self._times
@@ -338,6 +340,7 @@ def _rank(head: Head) -> tuple[bool, float, int, int]:
 
 
 def version_name(seen: Observation) -> str:
+    """What tells one version of an object from another: ETag, CRC-64 and version id as answered."""
     return f"{seen.etag or ''}\n{seen.header_crc64}\n{seen.version_id or ''}"
 
 
@@ -377,6 +380,7 @@ def accounts_of(reading: Reading, heads: Heads) -> Iterator[tuple[str, Account]]
 
 
 def transfer_id(reading: Reading, name: str) -> str:
+    """The id of a ranged download in reports; the same in every run."""
     return f"{reading.id}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 

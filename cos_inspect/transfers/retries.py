@@ -109,6 +109,7 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def is_last(self) -> bool:
+        """Whether no other try followed."""
         return self.attempt == len(self.chain.flows)
 
     @property
@@ -138,6 +139,7 @@ class Tries(msgspec.Struct, kw_only=True, dict=True):
 
     @property
     def facts(self) -> int:
+        """How many tries are held; bounds of memory count them."""
         return len(self.tries)
 
     def add(self, one: Try, limits: Limits) -> int:
@@ -178,6 +180,7 @@ def _may_be_retried(one: Try) -> bool:
 
 
 def try_of(seen: Observation) -> Try:
+    """What counts of an exchange where it may be a retry, or be retried."""
     cause, refused = _cause(seen)
     whole = (seen.announced or 0) <= (seen.sent_size or 0)
     return Try(
