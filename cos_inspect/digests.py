@@ -120,6 +120,7 @@ class Digester:
         self._crc64: int | None = 0 if crc64 else None
 
     def feed(self, chunk: Bytes) -> None:
+        """Take the next bytes."""
         self.size += len(chunk)
         if self._md5 is not None:
             self._md5.update(chunk)

@@ -61,9 +61,11 @@ class Counted(msgspec.Struct, frozen=True):
     """Who was asked in these."""
 
     def is_dropped(self, shard: int, index: int) -> bool:
+        """Whether a report does not count, as another capture has the flow as well or better."""
         return _bit(self.dropped.get(shard), index)
 
     def is_not_first(self, shard: int, index: int) -> bool:
+        """Whether an earlier flow opened the connection that this one came on."""
         return _bit(self.not_first.get(shard), index)
 
     def kept(self, read: ShardRead) -> Iterator[int]:
@@ -73,6 +75,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 def count_flows(reads: Sequence[ShardRead]) -> Counted:
+    """Finds the flows that several captures hold, so that each counts once."""
     dropped = {read.number: bytearray(-(-len(read.offsets) // 8)) for read in reads}
     not_first = {number: bytearray(len(bits)) for number, bits in dropped.items()}
     others = 0
@@ -178,6 +181,7 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def partitions(reads: Sequence[ShardRead], folder: str) -> list[Partition]:
+    """The observations of all shards, by the partitions that can be joined apart."""
     found: dict[int, list[str]] = {}
     for read in reads:
         for number, path in read.observations.items():
@@ -409,6 +413,7 @@ def read_revisions(paths: Iterable[str]) -> dict[int, Revision]:
 
 
 def merge_lists(joined: Iterable[Joined]) -> Lists:
+    """The lists of all partitions as one."""
     lists = Lists()
     for each in joined:
         lists.merge(each.lists)

@@ -56,4 +56,5 @@ class ReadingProgress:
 
 
 def on_terminal() -> bool:
+    """Whether somebody sees what is written to standard error."""
     return sys.stderr.isatty()

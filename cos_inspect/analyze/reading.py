@@ -154,6 +154,7 @@ class ShardReader:
         )
 
     def read(self, progress: Progress | None = None) -> ShardRead:
+        """Reads all parts of the shard, once."""
         for part in self._shard.parts:
             self._read_part(part, progress)
         return self._close()

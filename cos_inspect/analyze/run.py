@@ -70,6 +70,8 @@ Say = Callable[[str], None]
 
 
 class Outcome(msgspec.Struct, kw_only=True):
+    """What an analysis found, for the exit status and the last lines."""
+
     verdicts: Counter[str]
     rules: Counter[str]
     """Flows by rule."""
@@ -94,6 +96,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     @property
     def flows(self) -> int:
+        """Flows with a report."""
         return sum(self.verdicts.values())
 
 

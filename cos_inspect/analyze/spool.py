@@ -35,10 +35,12 @@ class SpoolWriter:
         self._at += 4 + len(data)
 
     def close(self) -> None:
+        """Writes what is left, and closes the file."""
         self._file.close()
 
 
 def read_at[R](file: BufferedReader, offset: int, decoder: msgspec.msgpack.Decoder[R]) -> R:
+    """The record that begins at ``offset``."""
     file.seek(offset)
     return decoder.decode(file.read(int.from_bytes(file.read(4), "little")))
 
@@ -60,6 +62,7 @@ class PartitionsWriter:
         self._written: set[int] = set()
 
     def add(self, name: str, record: object) -> None:
+        """Puts a record into the partition of what bears this name."""
         number = partition_of(name, len(self._buffers))
         data = packed(record)
         buffer = self._buffers[number]
@@ -88,6 +91,7 @@ class PartitionsWriter:
 
 
 def partition_of(name: str, count: int) -> int:
+    """Which of ``count`` partitions has what bears a name; the same in every process."""
     return hash_of(name) % count if count > 1 else 0
 
 

@@ -148,6 +148,7 @@ class Workers:
             return alone.submit(task, *call).result()
 
     def write(self, chunks: Iterator[Chunk]) -> Iterator[Written]:
+        """Writes the reports of all chunks; what came of each, in their order."""
         settings = self._settings
         if self._pool is None:
             for chunk in chunks:
@@ -168,6 +169,7 @@ class Workers:
 
 
 def processors() -> int:
+    """How many this process may use; at least 1."""
     if sys.version_info >= (3, 13):
         import os  # noqa: PLC0415
 

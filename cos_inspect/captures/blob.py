@@ -22,6 +22,10 @@ class Blob:
         self.length = length
 
     def chunks(self) -> Iterator[bytes]:
+        """Its bytes, read anew each time.
+
+        :raises OSError: the file cannot be read any more.
+        """
         at, end = self._offset, self._offset + self.length
         while at < end:
             size = min(_CHUNK, end - at)

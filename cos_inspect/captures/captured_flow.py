@@ -64,6 +64,7 @@ class Remarks:
         return self._faults.told(f"{self.file}: and {{}} more without a report")
 
     def note(self, line: str) -> None:
+        """Adds a line to ``notes``."""
         self._notes.add(line)
 
     def lose(

@@ -55,6 +55,7 @@ def har_request_body(
     *,
     discarded: bool,
 ) -> Body:
+    """The request's body as a HAR's ``postData`` has it, with the digests that checks will use."""
     posted = next(
         (held for name in ("postData", "_content") if isinstance(held := request.get(name), dict)),
         {},
@@ -85,6 +86,7 @@ def har_response_body(
     cut: bool,
     discarded: bool,
 ) -> Body:
+    """The answer's body as a HAR's ``content`` has it."""
     plan = plan_response(operation, method, status, headers)
     if method == "HEAD" or status in (204, 304) or status < 200:
         return body_of_content(b"", plan)

@@ -45,6 +45,8 @@ class OddEntryError(ValueError):
 
 
 class RawEntry(msgspec.Struct, frozen=True):
+    """One entry of a HAR as JSON text, before it is read."""
+
     offset: int
     data: bytes
     """Empty where it is too large."""

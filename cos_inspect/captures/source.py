@@ -105,6 +105,7 @@ class Stream:
         return self._second.read(size)
 
     def close(self) -> None:
+        """Closes the input."""
         if self._second is not None:
             self._second.close()
         self._file.close()

@@ -69,6 +69,7 @@ class FlowBytes:
 
     @property
     def offset(self) -> int:
+        """Bytes of the input before what is read next."""
         return self._base + self._at
 
     def flows(self) -> Iterator[tuple[int, bytes | State | BadFlowError]]:

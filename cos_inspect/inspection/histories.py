@@ -105,6 +105,7 @@ class Histories:
         return self.get(history_name(seen)) or Tracked(History.of(seen))
 
     def get(self, name: str) -> Tracked | None:
+        """The history of this name; None where nothing is known of it."""
         return self._tracked.get(name)
 
     def put(self, tracked: Tracked) -> None:
@@ -213,6 +214,7 @@ class Histories:
         return not self.forgotten
 
     def close(self) -> None:
+        """Gives the files back; what lies in them is gone."""
         self._tracked.close()
         self._waiting.close()
 

@@ -46,6 +46,7 @@ class PutOff:
         """Exchanges that are no longer known."""
 
     def add(self, name: str, waiting: Waiting) -> None:
+        """Keeps one more that waits for the history of this name."""
         self._held.setdefault(name, []).append(waiting)
         self._count += 1
         if self._count > self._most:
@@ -71,6 +72,7 @@ class PutOff:
         self.close()
 
     def close(self) -> None:
+        """Gives the file back; what lies in it is gone."""
         if self._file is not None:
             self._file.close()
             self._file = None

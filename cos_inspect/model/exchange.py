@@ -192,6 +192,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def complete(self) -> bool:
+        """Whether all of it was met, or nobody looked at it."""
         return self.end in (BodyEnd.COMPLETE, BodyEnd.NOT_INSPECTED)
 
     @property
@@ -246,6 +247,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def url(self) -> str:
+        """The absolute URL as it was asked for; the scheme's own port is left out."""
         default = {"http": 80, "https": 443}.get(self.scheme)
         port = "" if self.port == default else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}{self.target}"
@@ -262,6 +264,8 @@ class Resigned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An answer as it was recorded, with what is known of its body."""
+
     status: int
     reason: str
     http_version: str
@@ -340,6 +344,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One request and what came of it, as recorded by the proxy or read from a capture."""
+
     flow_id: str
     request: Request
     response: Response | None
@@ -359,6 +365,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def broken_by_client(self) -> bool:
+        """Whether the client ended it early."""
         return self.broke_off is not None and self.broke_off.by == "client"
 
     @property

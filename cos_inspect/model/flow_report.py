@@ -19,12 +19,15 @@ is masked where it holds a secret."""
 
 
 class Severity(StrEnum):
+    """How bad a finding is."""
+
     NOTICE = "notice"
     WARNING = "warning"
     ERROR = "error"
 
     @property
     def rank(self) -> int:
+        """From 1; higher is worse."""
         return _RANK[self]
 
 
@@ -127,6 +130,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One header line, in the order sent, and what is to be said of it."""
+
     name: str
     value: str
     category: Category
@@ -136,6 +141,8 @@ class HeaderReport(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class PayloadReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The object's bytes inside a framed body; size in bytes, digests of what came."""
+
     kind: Literal["aws-chunked", "form-file"]
     size: int
     md5: Unmasked | None
@@ -145,6 +152,8 @@ class PayloadReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class BodyReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A body as it passed; size in bytes, digests as ETag and x-cos-hash-crc64ecma write them."""
+
     size: int | None
     md5: Unmasked | None
     crc64ecma: Unmasked | None
@@ -188,6 +197,8 @@ class RequestReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The answer."""
+
     status: int
     reason: str
     http_version: str
@@ -200,6 +211,8 @@ class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ConnectionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How the client came, and where the proxy went for it."""
+
     client: str | None
     """Address and port, as far as they are known."""
     server: str | None
@@ -238,6 +251,8 @@ class TimingReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ClientReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The program that sent the request, by its User-Agent."""
+
     name: str
     version: str | None
     platform: str | None
@@ -263,12 +278,16 @@ class CosReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IdsReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The ids by which support finds a request; ``request_id_time`` is ISO 8601 in UTC."""
+
     request_id: str | None
     request_id_time: Unmasked | None
     trace_id: str | None
 
 
 class EncryptionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How the object is encrypted at rest, by the headers of both sides."""
+
     mode: SseMode
     algorithm: str | None = None
     kms_key_id: str | None = None
@@ -276,6 +295,8 @@ class EncryptionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ErrorReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An error body of COS, and what its code means."""
+
     code: str | None
     message: str | None
     resource: str | None
@@ -304,6 +325,8 @@ class TransferReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """All that is told of one flow: what ``flows/*.json`` holds."""
+
     schema: Literal["cos-inspect/flow/1"] = "cos-inspect/flow/1"
     flow_id: Unmasked
     sequence: int = 0

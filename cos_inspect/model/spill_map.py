@@ -87,6 +87,7 @@ class SpillMap[V]:
         return key in self._held
 
     def in_memory(self) -> Iterator[tuple[str, V]]:
+        """What is held in memory, the least recently used first."""
         return iter(self._held.items())
 
     def marked(self) -> Iterator[tuple[str, V]]:
@@ -104,6 +105,7 @@ class SpillMap[V]:
         self.close()
 
     def close(self) -> None:
+        """Gives the file back; what lies in it is gone."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -34,6 +34,8 @@ MOST_NAMED = 500_000
 
 
 class Counts(msgspec.Struct, kw_only=True):
+    """How many flows, by several properties."""
+
     flows: int = 0
     """Of COS, each once."""
     verdict: dict[str, int] = msgspec.field(default_factory=dict)
@@ -147,6 +149,8 @@ class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
+    """One request and its retries."""
+
     id: str = ""
     operation: Unmasked | None = None
     """What was tried."""
@@ -211,6 +215,7 @@ class SessionCounts(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, session: SessionSummary) -> "SessionCounts":
+        """The counts of one session."""
         wrong = {name: count for name, count in session.verdicts.items() if name != "ok"}
         return cls(session.left_out, session.retries_left_out, session.forgotten, wrong)
 
@@ -267,11 +272,13 @@ class Lost(msgspec.Struct, kw_only=True):
     """How many of them for each reason, in a few plain words such as ``disk full``."""
 
     def add(self, reason: str, count: int = 1) -> None:
+        """Counts ``count`` more of one reason."""
         if count:
             self.count += count
             _count(self.reasons, reason, count)
 
     def merge(self, other: "Lost") -> None:
+        """Counts all that another has."""
         for reason, count in other.reasons.items():
             self.add(reason, count)
 
@@ -284,6 +291,8 @@ class Lost(msgspec.Struct, kw_only=True):
 
 
 class Summary(msgspec.Struct, kw_only=True):
+    """What ``summary.json`` holds."""
+
     schema: Literal["cos-inspect/summary/1"] = "cos-inspect/summary/1"
     counts: Counts = msgspec.field(default_factory=Counts)
     """Of all flows, transfers and connections, also of those that are not listed."""
@@ -373,6 +382,7 @@ class SummaryDelta:
             _count(self.counts.rule, rule)
 
     def add(self, report: FlowReport) -> None:
+        """Counts a report."""
         counts = self.counts
         counts.flows += 1
         _count(counts.verdict, report.verdict)

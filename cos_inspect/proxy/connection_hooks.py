@@ -8,6 +8,8 @@ from cos_inspect.proxy.connection_tracker import ConnectionTracker
 
 
 class ConnectionHooks:
+    """Those hooks, to be inherited by the addon."""
+
     def __init__(self, watch: ConnectionTracker) -> None:
         self._connection_tracker = watch
 

@@ -8,6 +8,7 @@ missing, as after streaming: there the comment tells.
 
 import dataclasses
 import logging
+from typing import override
 
 from mitmproxy import contentviews, http
 from mitmproxy.contentviews import Contentview, Metadata, SyntaxHighlight
@@ -39,20 +40,24 @@ class CosContentview(Contentview):
         self._again = again
 
     @property
+    @override
     def name(self) -> str:
         return "COS"
 
     @property
+    @override
     def syntax_highlight(self) -> SyntaxHighlight:
         return "yaml"
 
-    def render_priority(self, data: bytes, metadata: Metadata) -> float:  # noqa: ARG002
+    @override
+    def render_priority(self, data: bytes, metadata: Metadata) -> float:
         flow = metadata.flow
         if not isinstance(flow, http.HTTPFlow) or metadata.http_message is None:
             return _BELOW_ALL
         found = annotations.saved(flow).get("verdict") in ("warning", "error")
         return _ABOVE_ALL if found else _BELOW_ALL
 
+    @override
     def prettify(self, data: bytes, metadata: Metadata) -> str:
         try:
             text = f"{self._summary(metadata)}\n\n{self._body(data, metadata)}"

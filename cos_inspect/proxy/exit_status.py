@@ -19,6 +19,10 @@ class ExitStatus:
         self._is_failure = is_failure
 
     def done(self) -> None:
+        """mitmproxy's hook, when it ends.
+
+        :raises FailOnReached: with exit status 1, when the run is a failure.
+        """
         if self._is_failure():
             raise FailOnReached(1)
 

@@ -203,6 +203,7 @@ class FlowReporter:
         self._desk.lose(reason, count)
 
     def report_connection(self, trouble: ConnectionFailureSummary) -> None:
+        """Puts a connection that failed into the summary."""
         self._desk.report_connection(trouble)
 
     def close(self) -> None:

@@ -64,6 +64,7 @@ class LivePages:
         return f"{self._address}#flow={flow_id}" if folder is not None and has_pages else None
 
     def running(self) -> None:
+        """mitmproxy's hook, when it has started: gives mitmweb the pages; other tools have none."""
         application = getattr(ctx.master, "app", None)
         if application is None:
             return

@@ -33,6 +33,7 @@ class Recent:
         return True
 
     def discard(self, identity: str) -> None:
+        """Forgets one, where it was known."""
         self._ids.pop(identity, None)
 
 

@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def declare(loader: Loader) -> None:
+    """Declares the options with mitmproxy."""
     for name, kind, default, text in OPTIONS:
         loader.add_option(name, kind, default, text)
 

@@ -149,6 +149,7 @@ class Streaming:
         return True
 
     def done(self) -> None:
+        """mitmproxy's hook, when it ends or the script is loaded anew."""
         if self._is_behind:
             self._is_behind = False
             addons: Any = ctx.master.addons

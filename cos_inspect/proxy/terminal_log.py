@@ -7,7 +7,7 @@ have them as well; only mitmdump's own handler is given another formatter.
 import logging
 import os
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, override
 
 from mitmproxy import ctx, log
 
@@ -31,6 +31,7 @@ class FlowMessage:
         return self._text
 
     def lines(self, width: int | None, *, colour: bool) -> str:
+        """The lines of all its flows, laid out for ``width`` columns; None: nothing is cut."""
         return "\n".join(
             [flow_line(report, width=width, colour=colour) for report in self._reports]
         )
@@ -45,6 +46,7 @@ class FlowFormatter(logging.Formatter):
         self._file = file
         self._colour = colour
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         message = record.msg
         if not isinstance(message, FlowMessage):
@@ -62,6 +64,7 @@ class TerminalLog:
         self._replaced: tuple[logging.Handler, logging.Formatter] | None = None
 
     def load(self) -> None:
+        """mitmproxy's hook, when the script is loaded: puts the formatter in place."""
         handler = _handler()
         if handler is None or handler.formatter is None:
             return
@@ -72,6 +75,7 @@ class TerminalLog:
         handler.setFormatter(FlowFormatter(before, handler.file, colour=colour))
 
     def done(self) -> None:
+        """mitmproxy's hook, when the script goes: puts the formatter of before back."""
         if self._replaced is not None:
             handler, formatter = self._replaced
             handler.setFormatter(formatter)

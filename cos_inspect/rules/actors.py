@@ -166,10 +166,12 @@ def left_words(cos: CosExchange) -> str:
 
 
 def seconds_text(seconds: float) -> str:
+    """A duration in words: ``2.4 s``, from ten seconds on without a fraction."""
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def broke_off_evidence(cos: CosExchange) -> dict[str, Any]:
+    """Who ended it, and when, for a finding's evidence; milliseconds."""
     who = cos.exchange.broke_off
     after, waited = wait_of(cos)
     return {

@@ -15,6 +15,8 @@ _FAILURES = frozenset((400, 403, 404, 405))
 
 
 class BucketTwice(msgspec.Struct, frozen=True):
+    """A bucket that stands in the host and in the path of one request."""
+
     bucket: str
     key: str
     """Shortened."""

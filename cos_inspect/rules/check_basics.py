@@ -11,10 +11,12 @@ _LONGEST_SHOWN = 200
 
 
 def skipped(check: CheckName, body: Side, reason: SkipReason, expected: str | None = None) -> Check:
+    """A check that was not made, because of ``reason``."""
     return Check(check=check, body=body, status="skipped", expected=expected, reason=reason)
 
 
 def compared(check: CheckName, body: Side, expected: str, actual: str, *, same: bool) -> Check:
+    """A check that was made. ``expected`` is what COS says, ``actual`` what the body is."""
     return Check(
         check=check,
         body=body,
@@ -54,11 +56,13 @@ def absence(body: Body, headers: Headers) -> SkipReason | None:
 
 
 def same_etag(etag: str, md5: str) -> bool:
+    """Whether an ETag as sent is this MD5 (32 lower-case hex digits)."""
     read = read_etag(etag)
     return read is not None and read.text == md5
 
 
 def same_crc(header: str, crc64: int) -> bool:
+    """Whether x-cos-hash-crc64ecma as sent is this CRC-64."""
     return read_crc64(header) == crc64
 
 

@@ -24,6 +24,8 @@ _LONGEST_EXTENSION = 6
 
 
 class Hint(msgspec.Struct, frozen=True):
+    """What one request shows about its error, beyond the code."""
+
     detail: str
     """A sentence or two."""
     fix: str | None = None

@@ -32,10 +32,12 @@ class Preconditions(NamedTuple):
     change: bool
 
     def include(self, occasion: Precondition) -> bool:
+        """Whether a rule with this precondition can find something."""
         return occasion is Precondition.ANY or bool(getattr(self, occasion.value))
 
 
 def preconditions_of(cos: CosExchange, checks: Sequence[Check]) -> Preconditions:
+    """What one exchange and its checks give."""
     response = cos.response
     return Preconditions(
         response is None

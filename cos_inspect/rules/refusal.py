@@ -66,6 +66,7 @@ def accepted(cos: CosExchange) -> bool:
 
 
 def mismatched(cos: CosExchange) -> bool:
+    """Whether COS answered SignatureDoesNotMatch to a signature of its own scheme."""
     return cos.failed and cos.signed.scheme == "cos" and code_of(cos) == "SignatureDoesNotMatch"
 
 
@@ -83,6 +84,8 @@ def _server_clock(cos: CosExchange) -> tuple[str, float] | None:
 
 
 class Clocks(msgspec.Struct, frozen=True):
+    """A signature's window, and the clocks that it can be held against; seconds since the epoch."""
+
     start: int
     end: int
     sent: float | None
@@ -99,6 +102,7 @@ class Clocks(msgspec.Struct, frozen=True):
 
 
 def clocks_of(cos: CosExchange) -> Clocks | None:
+    """None where COS did not refuse, or nothing tells the time."""
     if cos.response is not None and not refused(cos):
         return None
     signature = cos.signature
@@ -143,6 +147,7 @@ def whole_hours(cos: CosExchange, offset: float) -> int | None:
 
 
 def zone_words(hours: int | None) -> str:
+    """A sentence to be added, with a blank before it; empty for None."""
     if hours is None:
         return ""
     return (
@@ -152,11 +157,13 @@ def zone_words(hours: int | None) -> str:
 
 
 def is_early(clocks: Clocks) -> bool:
+    """Whether the window had not begun when the answer came."""
     ahead = clocks.start - clocks.latest
     return ahead > (1 if clocks.about_time else _AHEAD)
 
 
 def over_policy(cos: CosExchange) -> bool:
+    """Whether a form's policy is what was signed."""
     signature = cos.signature
     return signature is not None and signature.over_policy
 
@@ -189,6 +196,8 @@ def proved_by_key(cos: CosExchange) -> bool:
 
 
 def missing_of(cos: CosExchange) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Headers and parameters that the signature lists and the request does not have, but for what
+    the proxy took away; None where there are none."""
     signature = cos.signature
     if signature is None or signature.over_policy:
         return None
@@ -219,9 +228,11 @@ _PLACES = {
 
 
 def place_of(cos: CosExchange) -> str:
+    """Where the signature stands, in words that follow a verb."""
     return _PLACES[cos.signed.place]
 
 
 def listed(names: Sequence[str]) -> str:
+    """Names as they are listed in a sentence: ``a, b and c``; twelve at most."""
     shown = [name[:60] for name in names[:12]]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

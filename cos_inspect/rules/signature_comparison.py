@@ -37,6 +37,8 @@ class SignedContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(cos: CosExchange, signature: Signature) -> SignedContent | None:
+    """What the wire gives as signed content, and whether COS hashed the same; None where the
+    signature has no time, or the form no policy."""
     window = signature.sign_time
     if window is None:
         return None
@@ -86,12 +88,14 @@ def _printable(text: str) -> str:
 
 
 def strings_of(content: SignedContent | None) -> dict[str, Any]:
+    """Both strings for a finding's evidence; empty for None."""
     if content is None:
         return {}
     return {"http_string": content.http_string, "string_to_sign": content.string_to_sign}
 
 
 def difference_words(difference: Difference) -> str:
+    """Sentences that say where COS and the wire differ, and who may have changed it."""
     where = difference.line if difference.name is None else f"{difference.line} ({difference.name})"
     words = f"The first difference is in the {where}: {WORDS[difference.cause]}."
     if difference.server_part or difference.wire_part:

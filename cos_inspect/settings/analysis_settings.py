@@ -42,4 +42,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fails_from(self) -> Severity:
+        """The severity from which a finding fails a test of JUnit."""
         return self.fail_on or Severity.ERROR
