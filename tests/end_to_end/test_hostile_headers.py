@@ -169,6 +169,6 @@ def test_the_next_request_does_not_wait(
         server.fields[f"/{key}"] = answered
         allowed = max(allowed, worst_without(plain, key, sent) + ALLOWED * slowness())
         took.append(worst_with_addon(lab, key, sent))
-        if took[-1] <= allowed:
+        if min(took) <= allowed:
             return
     raise AssertionError(f"{min(took):.3f} s, plain mitmdump and a bit: {allowed:.3f} s")
