@@ -1,6 +1,8 @@
 """HTTP/2 on both sides."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,17 @@ from tests.origin.gateway import Gateway
 from tests.origin.server import Origin
 
 pytestmark = pytest.mark.end_to_end
+
+
+def judge_output(output: str) -> None:
+    """Nothing raised. Python 3.12.1 cannot tell: where mitmproxy, ending, cancels the task of a
+    connection, a callback of its ``asyncio.streams`` raises (CPython issue 113538, mended in
+    3.12.2)."""
+    raised = output.partition("Traceback")[2]
+    is_faulty = sys.version_info[:3] == (3, 12, 1) and "/asyncio/streams.py" in raised
+    if is_faulty and "/cos_inspect/" not in raised and os.environ.get("CI") != "true":
+        pytest.skip("asyncio of Python 3.12.1 raises when a connection is cancelled")
+    assert "Traceback" not in output
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def test_http2(origin: Origin, gateway: Gateway, tmp_path: Path) -> None:
     for report in lab.reports:
         assert report["request"]["http_version"] == "HTTP/2.0"
         assert report["response"]["http_version"] == "HTTP/2.0"
-    assert "Traceback" not in lab.output
+    judge_output(lab.output)
 
 
 def test_many_streams_of_one_connection(origin: Origin, gateway: Gateway, tmp_path: Path) -> None:
