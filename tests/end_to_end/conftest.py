@@ -8,6 +8,16 @@ import pytest
 from tests.end_to_end.harness import Inspected
 from tests.origin.server import Origin
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage is that of the unit tests: what is measured here would be slower, and what
+    really runs is in processes of its own."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("no_cover")
+
 
 @pytest.fixture
 def origin() -> Iterator[Origin]:
