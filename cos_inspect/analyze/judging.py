@@ -20,6 +20,7 @@ class TransfersJudged(msgspec.Struct):
     """All of them, where they are to be kept."""
 
     def add(self, transfers: Iterable[TransferSummary], settings: Settings) -> None:
+        """Judges the findings of transfers against the baseline and ``fail_on``."""
         for transfer in transfers:
             for finding in transfer.findings:
                 entry = entry_of_transfer(transfer, finding)
@@ -31,6 +32,7 @@ class TransfersJudged(msgspec.Struct):
                     self.failing += 1
 
     def merge(self, other: "TransfersJudged") -> None:
+        """Counts all that another one has."""
         self.failing += other.failing
         self.known += other.known
         self.found.update(other.found)

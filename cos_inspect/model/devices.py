@@ -93,6 +93,7 @@ class DeviceTally:
         return bool(self._devices)
 
     def add_flow(self, report: FlowReport) -> None:
+        """Counts a flow for the device that it came from."""
         connection = report.connection
         address = address_of(connection.client if connection else None)
         if connection is None or address is None:
@@ -122,14 +123,17 @@ class DeviceTally:
         self._seen(address).others += 1
 
     def add_resolved(self, address: str, moment: str) -> None:
+        """Counts a name of COS that was resolved for a device; ``moment`` is ISO 8601 in UTC."""
         self.note(address, moment)
         self._seen(address).resolved += 1
 
     def add_refused_other(self, address: str, host: str) -> None:
+        """Notes a host that is no COS, to which a device refused the proxy's certificate."""
         seen = self._seen(address)
         seen.refused_others = _latest([*seen.refused_others, host])
 
     def suspect(self, address: str, what: str, why: str) -> None:
+        """Notes that something of a device may go past the proxy, and what speaks for it."""
         self._seen(address).suspect(what, why)
 
     def doubt(self, address: str, host: str | None) -> None:
@@ -146,10 +150,12 @@ class DeviceTally:
         return seen
 
     def merge(self, other: "DeviceTally") -> None:
+        """Adds all that another one knows."""
         for address, seen in other.items():
             self._seen(address).merge(seen)
 
     def items(self) -> "ItemsView[str, _Seen]":
+        """Devices by their addresses."""
         return self._devices.items()
 
     def added_to(self, before: Iterable[DeviceSummary], run: int | None) -> list[DeviceSummary]:

@@ -34,6 +34,7 @@ class Distribution(msgspec.Struct, kw_only=True):
     """How many values are in each bucket. Bucket ``n`` has those up to ``1.05**n``."""
 
     def add(self, value: float) -> None:
+        """Counts one value."""
         self.count += 1
         self.min = value if self.min is None else min(self.min, value)
         self.max = value if self.max is None else max(self.max, value)
@@ -85,6 +86,7 @@ class StatisticsRow(msgspec.Struct, kw_only=True):
     """Bytes per second of bodies of 64 KiB and more."""
 
     def merge(self, other: "StatisticsRow") -> None:
+        """Adds the flows of another one; what is computed of them is left to ``settle``."""
         self.count += other.count
         self.errors += other.errors
         self.body_bytes += other.body_bytes
@@ -93,6 +95,7 @@ class StatisticsRow(msgspec.Struct, kw_only=True):
         self.throughput.merge(other.throughput)
 
     def settle(self) -> None:
+        """Computes rates and percentiles of what was counted."""
         self.error_rate = round(self.errors / self.count, 6) if self.count else 0.0
         for each in (self.wait_ms, self.total_ms, self.throughput):
             each.settle()
@@ -138,6 +141,7 @@ class Statistics:
                 row.throughput.add(round(size / took * 1000, 1))
 
     def merge(self, rows: Iterable[StatisticsRow]) -> None:
+        """Adds rows, as another one has them."""
         for row in rows:
             self._row(row.operation, row.host).merge(row)
 

@@ -3,6 +3,22 @@
 Certificates that a client refuses, hosts that the proxy cannot reach: mitmproxy
 tells of them by hooks that carry connections. What belongs together is kept by
 the client connection's id until that connection ends.
+
+====================== ==================== ===============================================
+hook                   after                what holds then
+====================== ==================== ===============================================
+http_connect           client_connected     a tunnel is asked for, with the client's User-Agent
+http_connect_error     http_connect         the proxy, or the one behind it, refused it
+server_connect_error   client_connected     no connection to the server; mitmproxy's words for
+                                            it stand in its ``error``
+tls_clienthello        client_connected     the name that the client wants (SNI)
+tls_established_client tls_clienthello      the client trusts the certificate, as far as TLS
+                                            1.3 tells; a request may follow, or none
+tls_failed_client      tls_clienthello      it does not, or broke off
+tls_failed_server      client_connected     the server's certificate or protocol does not do
+requestheaders         client_connected     the client uses the connection
+client_disconnected    any of them          what never came to a request is judged
+====================== ==================== ===============================================
 """
 
 import asyncio

@@ -46,6 +46,7 @@ class DeviceTracker:
             self._report(tally)
 
     def went_by_address(self, client: connection.Client) -> None:
+        """Suspects HTTPDNS of the device."""
         address = _address(client)
         if address is not None:
             self._suspect(

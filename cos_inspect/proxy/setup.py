@@ -31,6 +31,8 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class ProxyAddress(msgspec.Struct, frozen=True):
+    """Where the proxy listens in one of its modes."""
+
     mode: str
     host: str
     port: int
@@ -39,11 +41,15 @@ class ProxyAddress(msgspec.Struct, frozen=True):
 
 
 class ClientSteps(msgspec.Struct, frozen=True):
+    """What is to be done on one kind of client, step by step."""
+
     client: str
     steps: list[str]
 
 
 class Setup(msgspec.Struct, frozen=True):
+    """How clients get to this proxy: what the page that says so is made of."""
+
     proxies: list[ProxyAddress]
     codes: list[Code]
     wireguard: str | None

@@ -40,6 +40,7 @@ class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_write(self) -> bool:
+        """Whether the object was changed by it."""
         return self.kind not in ("read", "absent")
 
 
