@@ -28,6 +28,8 @@ _ARGUMENTS = (
     "--no-default-browser-check",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
+_OF_MITMWEB = re.compile(r"http://[^/]+/src/css/vendor\.less - Failed to load resource")
+"""mitmweb 12.3.1 asks for a style sheet of its own that it does not bring."""
 AXE = Path(__file__).with_name("node") / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -85,7 +87,8 @@ class Browser:
 
     def console(self) -> list[str]:
         """What was written to the console since the last call; also refused resources."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+        lines = [entry["message"] for entry in self.driver.get_log("browser")]
+        return [line for line in lines if not _OF_MITMWEB.match(line)]
 
     def size(self, width: int, height: int) -> None:
         self._devtools(
