@@ -1,0 +1,19 @@
+from cos_inspect.proxy.memory import _REMEMBERED, Recent
+
+
+def test_an_id_is_new_once() -> None:
+    recent = Recent()
+    assert recent.add("a")
+    assert not recent.add("a")
+    recent.discard("a")
+    recent.discard("b")
+    assert recent.add("a")
+
+
+def test_the_oldest_is_forgotten() -> None:
+    recent = Recent()
+    for number in range(_REMEMBERED + 1):
+        assert recent.add(str(number))
+    assert not recent.add(str(_REMEMBERED))
+    assert not recent.add("1")
+    assert recent.add("0")
