@@ -172,6 +172,7 @@ class _Chars:
 
 
 def decode(text: str) -> Decoded:
+    """A text with its escapes taken off, as often as they are nested, up to ``DEEPEST`` times."""
     data = encoded(text)
     chars = None if len(data) == len(text) else _Chars(text, data)
     stages: list[_Stage] = []

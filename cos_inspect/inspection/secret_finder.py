@@ -70,6 +70,8 @@ class Suspicion(IntEnum):
 
 
 class Findings(msgspec.Struct):
+    """What was found in one text."""
+
     secrets: list[Secret]
     ids: list[bytes]
     """Values that are no secrets: SecretIds."""

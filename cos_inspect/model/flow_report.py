@@ -114,6 +114,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a rule found. Its texts are for people; ``evidence`` has the same as plain data."""
+
     rule: Unmasked
     """Its id, as under Rules."""
     group: Group
@@ -267,6 +269,8 @@ class ClientReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CosReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was asked of COS, and of what."""
+
     operation: Unmasked
     level: Level
     bucket: Unmasked | None

@@ -97,6 +97,8 @@ class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TransferSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One transfer that several flows belong to, and how it ended; sizes in bytes."""
+
     kind: Unmasked
     """``multipart-upload``, ``ranged-download`` or ``append``."""
     id: str

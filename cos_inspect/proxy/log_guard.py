@@ -37,10 +37,12 @@ class LogGuard(logging.Filter):
             logger.addFilter(self)
 
     def uninstall(self) -> None:
+        """Takes it off all loggers."""
         for logger in _loggers():
             logger.removeFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Masks the record as it passes; always True."""
         if not self.is_on or getattr(record, _AS_IS, False):
             return True
         redactor = getattr(record, _REDACTOR, None)

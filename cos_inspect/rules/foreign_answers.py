@@ -16,6 +16,8 @@ _LONGEST_TITLE = 120
 
 
 class ForeignAnswer(msgspec.Struct, frozen=True):
+    """Who answered in the place of COS, as far as the answer shows."""
+
     kind: str
     """A key of ``_WORDS``."""
     words: str
