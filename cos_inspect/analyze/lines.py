@@ -27,6 +27,7 @@ class Lines:
         self._number = 0
 
     def add(self, lines: Iterable[tuple[Verdict, str]]) -> None:
+        """Takes the lines of flows, each with the flow's verdict."""
         for verdict, line in lines:
             if self._shown == "all":
                 self._say(line)

@@ -26,6 +26,8 @@ _TRUST = {
 
 
 class Found(msgspec.Struct, frozen=True):
+    """One thing that was looked at: what it is, whether it is fine, and what can be done."""
+
     what: str
     is_fine: bool
     said: str

@@ -204,6 +204,7 @@ def host(name: str) -> Iterator[str]:
 
 
 def host_mistake(name: str) -> Iterator[str]:
+    """A mistake in a host, by the name that findings have for it; nothing for others."""
     lower = name.lower()
     for row in rows("host_mistakes"):
         if row["mistake"] == lower:

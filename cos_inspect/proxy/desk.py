@@ -199,6 +199,7 @@ class Desk:
         return found
 
     def report_connection(self, trouble: ConnectionFailureSummary) -> None:
+        """Counts a connection that failed, and hands it to the writer, where there is one."""
         self._connections.add_connection(trouble)
         writer = self._open_writer()
         if writer is not None:

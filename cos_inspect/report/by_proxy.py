@@ -12,6 +12,8 @@ _TWO_LENGTHS = "message with both transfer-encoding and content-length headers"
 
 
 class ByProxy(NamedTuple):
+    """What the proxy did itself in an exchange, and by what."""
+
     did: Literal["answered", "ended"]
     by: str
     """The option of mitmproxy, or who else."""

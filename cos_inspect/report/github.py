@@ -39,6 +39,7 @@ class Groups:
         self._groups: dict[tuple[Severity, str], Group] = {}
 
     def add(self, finding: Finding, where: str, count: int = 1) -> None:
+        """Counts a finding that was made ``count`` times; ``where`` names its first place."""
         name = finding.severity, finding.rule
         group = self._groups.get(name)
         if group is None:
@@ -48,19 +49,23 @@ class Groups:
         group.count += count
 
     def add_flow(self, report: FlowReport, findings: Iterable[Finding]) -> None:
+        """Counts the findings of a flow."""
         for finding in findings:
             self.add(finding, f"flow {report.sequence}, {report.cos.operation} {place_of(report)}")
 
     def add_transfer(self, transfer: TransferSummary, findings: Iterable[Finding]) -> None:
+        """Counts the findings of a whole transfer."""
         for finding in findings:
             name = f"{transfer.bucket}/{transfer.key}" if transfer.key else transfer.id
             self.add(finding, f"{transfer.kind} {name}")
 
     def add_connection(self, trouble: ConnectionFailureSummary) -> None:
+        """Counts the findings of connections that failed alike."""
         for finding in trouble.findings:
             self.add(finding, f"{trouble.client} to {trouble.host}", trouble.count)
 
     def merge(self, other: "Groups") -> None:
+        """Counts all that another one has."""
         for name, group in other.by_name().items():
             known = self._groups.get(name)
             if known is None:
@@ -69,9 +74,11 @@ class Groups:
                 known.count += group.count
 
     def by_name(self) -> Mapping[tuple[Severity, str], Group]:
+        """Groups by severity and rule. Not to be changed."""
         return self._groups
 
     def worst_first(self) -> list[Group]:
+        """The most severe first, of those the most frequent."""
         return sorted(
             self._groups.values(), key=lambda each: (-each.severity.rank, -each.count, each.rule)
         )

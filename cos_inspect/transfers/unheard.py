@@ -136,6 +136,7 @@ def _ends(each: CompleteTry | Step) -> bool:
 
 
 def is_aborted(upload: Upload) -> bool:
+    """Whether an Abort of the upload came through."""
     return upload.is_aborted
 
 
