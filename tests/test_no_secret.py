@@ -87,10 +87,11 @@ def _shown(flow: http.HTTPFlow, other: http.HTTPFlow) -> dict[str, str]:
     outputs["report"] = call("cos.report", flow)
     outputs["table"] = "\n".join(call("cos.summary", [flow]))
     outputs["comparison"] = "\n".join(call("cos.compare", [flow, other]))
-    try:
-        outputs["ticket"] = call("cos.ticket", flow)
-    except exceptions.CommandError as error:
-        outputs["ticket"] = str(error)
+    for command in ("ticket", "curl"):
+        try:
+            outputs[command] = call(f"cos.{command}", flow)
+        except exceptions.CommandError as error:
+            outputs[command] = str(error)
     outputs["comment"] = flow.comment
     outputs["metadata"] = repr(flow.metadata)
     return outputs
