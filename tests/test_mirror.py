@@ -32,7 +32,6 @@ UNMIRRORED = frozenset(
         "proxy/recheck.py",
         "proxy/startup.py",
         "report/flow_files.py",
-        "report/junit_spool.py",
         "report/outlets.py",
         "report/writer_thread.py",
         "rules/addressing.py",

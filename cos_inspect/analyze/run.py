@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,12 +34,11 @@ from cos_inspect.analyze.shards import (
     step_of,
 )
 from cos_inspect.analyze.workers import Workers
-from cos_inspect.analyze.writing import Chunk, Shown, Written
+from cos_inspect.analyze.writing import Chunk, Shown, Written, format_settings
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
 from cos_inspect.model.exchange import utc_text
-from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import (
     Lost,
@@ -47,18 +47,15 @@ from cos_inspect.model.summary import (
     SessionSummary,
     Summary,
     SummaryDelta,
-    TransferSummary,
     count_host,
 )
-from cos_inspect.report import junit
 from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.formats import formats_named
 from cos_inspect.report.github import Groups
-from cos_inspect.report.junit_spool import SuiteSpool
 from cos_inspect.report.nothing_seen import nothing_seen
-from cos_inspect.report.pages import PagesWriter
+from cos_inspect.report.report_format import FormatWriter, RunEnd
 from cos_inspect.report.terminal import closing_lines
-from cos_inspect.rules.registry import CHECKS_OF_RULES
 from cos_inspect.settings.analysis_settings import Settings
 
 _PER_CHUNK = 500
@@ -221,9 +218,13 @@ class _Writing:
         self._lines = Lines(settings.shown, say)
         path = settings.report_dir
         self._directory = None if path is None else ReportDirectory(path)
-        self._pages: PagesWriter | None = None
-        self._suites = SuiteSpool() if "junit" in settings.formats else None
-        self._kept_suites = 0
+        self._writers: dict[str, FormatWriter[Any]] = {}
+        """Of formats that hold many reports in one file, by name."""
+        if self._directory is not None:
+            for each in formats_named(settings.formats):
+                if not each.is_by_flow:
+                    writer = each.writer(self._directory, format_settings(settings))
+                    self._writers[each.name] = writer
         self._run: RunSummary | None = None
         self._first: float | None = None
         self._last: float | None = None
@@ -278,8 +279,6 @@ class _Writing:
         if self._directory is None:
             return 1
         with self._directory.exclusively():
-            if "html" in self._settings.formats:
-                self._pages = PagesWriter(self._directory)
             self._run = self._directory.begin_run(self._settings.label or _NAME, None)
             return self._directory.take_sequences(count).start
 
@@ -305,7 +304,7 @@ class _Writing:
         if self._directory is None:
             return
         try:
-            self._write_together(self._directory, written)
+            self._add_to_formats(self._directory, written)
         except OSError as error:
             self._give_up(error, written.tally.counts.flows)
             return
@@ -326,22 +325,17 @@ class _Writing:
                     del self._untold[0]
         return summary
 
-    def _write_together(self, directory: ReportDirectory, written: Written) -> None:
-        """Files that hold many reports."""
-        if self._suites is not None:
-            for suite in written.suites:
-                self._suites.add(suite)
-            for suite in written.healed_suites:
-                self._suites.add(suite, is_healed=True)
-            self._kept_suites += len(written.suites) + len(written.healed_suites)
+    def _add_to_formats(self, directory: ReportDirectory, written: Written) -> None:
+        """What cannot be put into one format is put into the others; OSError then."""
+        failure: OSError | None = None
         with directory.exclusively():
-            if "jsonl" in self._settings.formats:
-                directory.append("flows.jsonl", written.encoded)
-            if self._pages is not None:
-                decoder = msgspec.json.Decoder(FlowReport)
-                for encoded in written.encoded:
-                    self._pages.add(decoder.decode(encoded), encoded)
-                self._pages.flush()
+            for name, rendered in written.rendered.items():
+                try:
+                    self._writers[name].add(rendered)
+                except OSError as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
 
     def _judge_transfers(self, judged: TransfersJudged) -> None:
         """Findings that stand on a flow as well were counted there."""
@@ -365,17 +359,29 @@ class _Writing:
                     finding.rule for finding in new if finding.severity.rank >= least
                 )
 
+    def _end(self) -> RunEnd:
+        session = self.outcome.session
+        listed = TransfersJudged()
+        listed.add(session.transfers, self._settings)
+        return RunEnd(
+            transfers=session.transfers,
+            left_out=session.left_out,
+            left_out_failing=self._joined.judged.failing - listed.failing,
+            lost=self.outcome.lost,
+        )
+
     def _finish(self) -> None:
         directory, session = self._directory, self.outcome.session
         if directory is None:
             return
-        if self._suites is not None:
+        for writer in self._writers.values():
             try:
-                self._write_suites(directory, self._suites, session.transfers)
+                with directory.exclusively():
+                    writer.finish(self._end())
             except OSError as error:
-                self._give_up(error, self._kept_suites)
+                self._give_up(error, writer.held)
             finally:
-                self._suites.close()
+                writer.close()
         tally = SummaryDelta()
         tally.others = self.outcome.others
         for host, count in sorted(self.outcome.hosts.items(), key=lambda item: (-item[1], item[0])):
@@ -389,31 +395,10 @@ class _Writing:
         tally.lost = self.outcome.lost
         self._untold.append(tally)
         summary = self._renew_summary()
-        if self._pages is not None and summary is not None:
+        if self._writers and summary is not None:
             with directory.exclusively():
-                self._pages.renew_summary(summary)
-
-    def _write_suites(
-        self, directory: ReportDirectory, suites: SuiteSpool, transfers: Sequence[TransferSummary]
-    ) -> None:
-        baseline = self._settings.baseline
-        for transfer in transfers:
-            suite = junit.transfer_suite(
-                transfer,
-                rule_checks=CHECKS_OF_RULES,
-                fails_from=self._settings.fails_from,
-                is_known=lambda finding, of=transfer: baseline.knows(  # type: ignore[misc]
-                    entry_of_transfer(of, finding)
-                ),
-            )
-            suites.add(suite)
-        listed = TransfersJudged()
-        listed.add(transfers, self._settings)
-        failing = self._joined.judged.failing - listed.failing
-        suites.add_left_out(self.outcome.session.left_out, failing)
-        suites.add_lost(self.outcome.lost)
-        with directory.exclusively():
-            junit.add_suites(directory, suites.content())
+                for writer in self._writers.values():
+                    writer.renew_summary(summary)
 
 
 def _chunks(

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,10 +21,9 @@ from cos_inspect.model.plain_text import encoded
 from cos_inspect.model.summary import Lost, SummaryDelta
 from cos_inspect.report.baseline import BaselineEntry, entry_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
-from cos_inspect.report.flow_files import write_flow_files
-from cos_inspect.report.formats import GITHUB
+from cos_inspect.report.formats import GITHUB, formats_named
 from cos_inspect.report.github import Groups
-from cos_inspect.report.junit import flow_suite
+from cos_inspect.report.report_format import FormatInput, FormatSettings, Rendered
 from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
 from cos_inspect.rules.rule import Pending
@@ -72,11 +72,8 @@ class Written(msgspec.Struct, kw_only=True):
     rules: Counter[str]
     """Flows by rule; both also of reports that could not be written."""
     lines: list[tuple[Verdict, str]]
-    encoded: list[bytes]
-    """Reports as JSON, for files that hold many."""
-    suites: list[bytes]
-    healed_suites: list[bytes]
-    """Of failed tries after which another one came through."""
+    rendered: dict[str, list[Rendered[Any]]]
+    """Reports in formats that hold many in one file, by the name of the format."""
     found: Counter[BaselineEntry]
     failing: int
     """Findings as bad as ``fail_on``, and not known before."""
@@ -101,8 +98,11 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
     """A report that cannot be written is told in ``error``; the others are tried."""
     path = settings.report_dir if chunk.writes else None
     directory = None if path is None else ReportDirectory(path)
-    formats = frozenset(settings.formats if directory else ())
-    together = bool(formats & {"jsonl", "html"})
+    formats = formats_named(settings.formats) if directory is not None else []
+    said = format_settings(settings)
+    own_files = [
+        (each, each.writer(directory, said)) for each in formats if directory and each.is_by_flow
+    ]
     looks = _SecondLooks(chunk, settings)
     written = Written(
         first_sequence=chunk.first_sequence,
@@ -110,9 +110,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         verdicts=Counter(),
         rules=Counter(),
         lines=[],
-        encoded=[],
-        suites=[],
-        healed_suites=[],
+        rendered={each.name: [] for each in formats if not each.is_by_flow},
         found=Counter(),
         failing=0,
         failing_rules=Counter(),
@@ -131,9 +129,11 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
                 report = msgspec.structs.replace(
                     report, sequence=chunk.first_sequence + number, run=chunk.run
                 )
-                content = encoded(report)
                 line = flow_line(report, width=settings.width, colour=settings.colour)
-                suite = _suite(report, settings) if "junit" in formats else None
+                given = FormatInput(report, encoded(report), said)
+                rendered = {
+                    each.name: Rendered(report.sequence, each.render(given)) for each in formats
+                }
             except (ValueError, LookupError, TypeError, ArithmeticError) as error:
                 what = f"a flow whose report cannot be made ({fault_text(error)})"
                 capture, begin = chunk.places[number]
@@ -147,16 +147,15 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
             written.rules.update({finding.rule for finding in report.findings})
             if directory is not None:
                 try:
-                    write_flow_files(directory, report, content, formats)
+                    for each, writer in own_files:
+                        writer.add([rendered[each.name]])
                 except OSError as error:
                     written.error = f"reports cannot be written: {line_of(error, directory.path)}"
                     written.lost.add(reason_of(error))
                     continue
             written.tally.add(report)
-            if together:
-                written.encoded.append(content)
-            if suite is not None:
-                (written.healed_suites if report.is_healed else written.suites).append(suite)
+            for name, together in written.rendered.items():
+                together.append(rendered[name])
     written.lines += lines.by_verdict()
     for about in remarks.values():
         written.faults += about.faults
@@ -241,10 +240,7 @@ def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
             written.said_once[name] = int(finding.evidence.get("flows", 1))
 
 
-def _suite(report: FlowReport, settings: Settings) -> bytes:
-    return flow_suite(
-        report,
-        rule_checks=CHECKS_OF_RULES,
-        fails_from=settings.fails_from,
-        is_known=lambda finding: settings.baseline.knows(entry_of(report, finding)),
+def format_settings(settings: Settings) -> FormatSettings:
+    return FormatSettings(
+        rule_checks=CHECKS_OF_RULES, fails_from=settings.fails_from, baseline=settings.baseline
     )

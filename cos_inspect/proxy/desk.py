@@ -25,6 +25,7 @@ from cos_inspect.model.summary import (
     count_host,
     verdicts_of,
 )
+from cos_inspect.report.report_format import FormatSettings
 from cos_inspect.report.terminal import closing_lines, why_failed
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.report.writer_thread import LIVE
@@ -311,7 +312,7 @@ class Desk:
             self._writer = ReportWriter(
                 self._settings.report_dir,
                 self._settings.formats,
-                CHECKS_OF_RULES,
+                FormatSettings(rule_checks=CHECKS_OF_RULES),
                 run_name=self.run_name,
             )
         return self._writer

@@ -249,9 +249,8 @@ class ReportDirectory:
             return False
         return True
 
-    def write_flow(self, report: FlowReport, suffix: str, content: bytes) -> str:
-        """The new file's path."""
-        name = f"{flow_file_stem(report)}{suffix}"
+    def write_flow(self, name: str, content: bytes) -> str:
+        """Writes or replaces the file of one flow; its path."""
         folder = self._folder(_FLOWS)
         folder.replace(name, (content,))
         return f"{folder.path}/{name}"

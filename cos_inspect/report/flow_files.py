@@ -1,22 +1,31 @@
-"""The files of one flow alone."""
+"""Formats in which each flow has a file of its own, and the plainest of them: JSON."""
 
-from collections.abc import Container
+from collections.abc import Sequence
 
 import msgspec
 
-from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.markdown import to_markdown
+from cos_inspect.report.directory import flow_file_stem
+from cos_inspect.report.report_format import FormatInput, FormatWriter, Rendered, ReportFormat
 
 
-def write_flow_files(
-    directory: ReportDirectory, report: FlowReport, encoded: bytes, formats: Container[str]
-) -> None:
-    """``encoded`` is the report as JSON; it has its number. OSError when a file cannot be
-    written."""
-    if "json" in formats:
-        readable = msgspec.json.format(encoded, indent=2)
-        directory.write_flow(report, ".json", readable + b"\n")
-    if "markdown" in formats:
-        text = to_markdown(report)
-        directory.write_flow(report, ".md", text.encode("utf-8", "replace"))
+class FlowFile(msgspec.Struct, frozen=True, gc=False):
+    """A file in the folder of flows."""
+
+    name: str
+    content: bytes
+
+
+class FlowFilesWriter(FormatWriter[FlowFile]):
+    """Writes each file at once; a revised one takes the place of the one before."""
+
+    def add(self, reports: Sequence[Rendered[FlowFile]]) -> None:
+        for each in reports:
+            self.directory.write_flow(each.content.name, each.content.content)
+
+
+def _render(given: FormatInput) -> FlowFile:
+    readable = msgspec.json.format(given.json, indent=2)
+    return FlowFile(f"{flow_file_stem(given.report)}.json", readable + b"\n")
+
+
+JSON = ReportFormat(name="json", render=_render, writer=FlowFilesWriter, is_by_flow=True)

@@ -1,5 +1,29 @@
-"""The formats of reports, as options and switches name them."""
+"""The formats of reports."""
 
-FORMATS = ("json", "jsonl", "html", "markdown", "junit")
+from collections.abc import Collection
+
+from cos_inspect.report.flow_files import JSON
+from cos_inspect.report.json_lines import JSONL
+from cos_inspect.report.junit_file import JUNIT
+from cos_inspect.report.markdown import MARKDOWN
+from cos_inspect.report.pages import HTML
+from cos_inspect.report.report_format import AnyFormat
+
+REPORT_FORMATS: tuple[AnyFormat, ...] = (
+    JSON,
+    JSONL,
+    HTML,
+    MARKDOWN,
+    JUNIT,
+)
+
+FORMATS = tuple(each.name for each in REPORT_FORMATS)
+"""As options and switches name them."""
+
 GITHUB = "github"
 """Of ``analyze`` alone: annotations on standard output, and the summary of the step."""
+
+
+def formats_named(names: Collection[str]) -> list[AnyFormat]:
+    """Those of the table that are asked for, in its order."""
+    return [each for each in REPORT_FORMATS if each.name in names]

@@ -2,42 +2,25 @@
 
 A finding that a check made stands in the check's test case. Findings below the
 severity that counts, and known ones, do not fail: they are told as output or
-as skipped. The file can be added to, and is whole after each addition.
+as skipped.
 """
 
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
+from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
-from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.folder import RefusedError, pieces
+from cos_inspect.report.baseline import entry_of, entry_of_transfer
+from cos_inspect.report.report_format import NO_SETTINGS, FormatSettings
 
-NAME = "junit.xml"
-
-_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="cos-inspect">\n'
-_TAIL = b"</testsuites>\n"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-RuleChecks = Mapping[str, Sequence[CheckName]]
-"""The checks whose mismatch a rule tells, by rule."""
-
-NO_CHECKS: RuleChecks = {}
-IsKnown = Callable[[Finding], bool]
 
 
-def flow_suite(
-    report: FlowReport,
-    *,
-    rule_checks: RuleChecks = NO_CHECKS,
-    fails_from: Severity = Severity.ERROR,
-    is_known: IsKnown | None = None,
-) -> bytes:
+def flow_suite(report: FlowReport, settings: FormatSettings = NO_SETTINGS) -> bytes:
     """The ``<testsuite>`` of one flow. A finding stands in the test case of its check, as
-    ``rule_checks`` says, else in one of its own."""
+    ``settings`` say, else in one of its own."""
     cos = report.cos
     place = cos.bucket or report.request.url.partition("://")[2].partition("/")[0]
     name = f"{report.sequence:06d} {cos.operation} {place}"
@@ -59,19 +42,12 @@ def flow_suite(
             ("verdict", report.verdict),
             *((("healed", "by a later try"),) if report.is_healed else ()),
         ),
-        rule_checks=rule_checks,
-        fails_from=fails_from,
-        is_known=is_known,
+        settings=settings,
+        is_known=lambda finding: settings.baseline.knows(entry_of(report, finding)),
     )
 
 
-def transfer_suite(
-    transfer: TransferSummary,
-    *,
-    rule_checks: RuleChecks = NO_CHECKS,
-    fails_from: Severity = Severity.ERROR,
-    is_known: IsKnown | None = None,
-) -> bytes:
+def transfer_suite(transfer: TransferSummary, settings: FormatSettings = NO_SETTINGS) -> bytes:
     """The ``<testsuite>`` of what several flows say together. One that failed as a whole, as its
     state says, fails also without a finding of its own."""
     findings = transfer.findings
@@ -86,9 +62,8 @@ def transfer_suite(
         started=None,
         seconds=(transfer.duration_ms or 0.0) / 1000,
         properties=(("state", transfer.state), ("verdict", transfer.verdict)),
-        rule_checks=rule_checks,
-        fails_from=fails_from,
-        is_known=is_known,
+        settings=settings,
+        is_known=lambda finding: settings.baseline.knows(entry_of_transfer(transfer, finding)),
     )
 
 
@@ -105,7 +80,7 @@ def left_out_suite(transfers: int, failing: int) -> bytes:
 
 
 def connection_suite(
-    trouble: ConnectionFailureSummary, *, fails_from: Severity = Severity.ERROR
+    trouble: ConnectionFailureSummary, settings: FormatSettings = NO_SETTINGS
 ) -> bytes:
     """The ``<testsuite>`` of connections of one client to one host that came to nothing."""
     return _suite(
@@ -116,9 +91,8 @@ def connection_suite(
         started=None,
         seconds=0.0,
         properties=(("failed", trouble.failed), ("count", str(trouble.count))),
-        rule_checks=NO_CHECKS,
-        fails_from=fails_from,
-        is_known=None,
+        settings=settings,
+        is_known=lambda _: False,
     )
 
 
@@ -136,33 +110,6 @@ def lost_suite(lost: Lost) -> bytes:
     ).encode()
 
 
-def add_suites(directory: ReportDirectory, suites: Iterable[bytes]) -> None:
-    """Adds to the file, or begins it; readers see it as it was before, or whole. To be called
-    while holding the directory's lock. OSError when it cannot be written, or is not ours."""
-    descriptor = directory.open_to_read(NAME)
-    try:
-        directory.write(NAME, chain(_so_far(descriptor, directory), suites, (_TAIL,)))
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _so_far(descriptor: int | None, directory: ReportDirectory) -> Iterator[bytes]:
-    """What the file holds without its end."""
-    size = 0 if descriptor is None else os.fstat(descriptor).st_size
-    if descriptor is None or not size:
-        yield _HEAD
-        return
-    left = size - len(_TAIL)
-    if left >= len(_HEAD):
-        os.lseek(descriptor, left, os.SEEK_SET)
-    if left < len(_HEAD) or os.read(descriptor, len(_TAIL)) != _TAIL:
-        why = "is not a file of cos-inspect, or was cut; move it away"
-        raise RefusedError(directory.path / NAME, "not a file of cos-inspect", why)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    yield from pieces(descriptor, left)
-
-
 def _suite(
     name: str,
     class_name: str,
@@ -172,20 +119,19 @@ def _suite(
     started: str | None,
     seconds: float,
     properties: Sequence[tuple[str, str]],
-    rule_checks: RuleChecks,
-    fails_from: Severity,
-    is_known: IsKnown | None,
+    settings: FormatSettings,
+    is_known: Callable[[Finding], bool],
 ) -> bytes:
     cases: list[str] = []
     counts = {"failure": 0, "skipped": 0}
     left = list(findings)
 
     def outcome(finding: Finding) -> str:
-        if is_known is not None and is_known(finding):
+        if is_known(finding):
             counts["skipped"] += 1
             return f"<skipped message={_attribute(f'known: {finding.rule}')}/>"
         text = f"{escaped(finding.detail)}\n{escaped(finding.fix)}"
-        if finding.severity.rank < fails_from.rank:
+        if finding.severity.rank < settings.fails_from.rank:
             return f"<system-out>{_text(f'{finding.severity.value}: {text}')}</system-out>"
         counts["failure"] += 1
         return (
@@ -199,7 +145,7 @@ def _suite(
             counts["skipped"] += 1
             inner = f"<skipped message={_attribute(check.reason or '')}/>"
         elif check.status == "mismatch":
-            found = _take(left, check, rule_checks)
+            found = _take(left, check, settings)
             if found is None:
                 inner = (
                     f"<system-out>{_text(f'{check.expected} is not {check.actual}')}</system-out>"
@@ -235,11 +181,11 @@ def _of_state(transfer: TransferSummary, severity: Severity) -> Finding:
     )
 
 
-def _take(left: list[Finding], check: Check, rule_checks: RuleChecks) -> Finding | None:
+def _take(left: list[Finding], check: Check, settings: FormatSettings) -> Finding | None:
     """The finding that says what this check found, taken out of the list."""
     for finding in left:
         side = finding.evidence.get("body", check.body)
-        if check.check in rule_checks.get(finding.rule, ()) and side == check.body:
+        if check.check in settings.rule_checks.get(finding.rule, ()) and side == check.body:
             left.remove(finding)
             return finding
     return None

@@ -19,6 +19,9 @@ from cos_inspect.model.flow_report import (
 )
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.report.by_proxy import by_proxy
+from cos_inspect.report.directory import flow_file_stem
+from cos_inspect.report.flow_files import FlowFile, FlowFilesWriter
+from cos_inspect.report.report_format import FormatInput, ReportFormat
 
 _SIGNS = {"ok": "✅", "notice": "🔵", "warning": "⚠️", "error": "❌"}
 _STATUS = {"match": "match", "mismatch": "**mismatch**", "skipped": "skipped"}
@@ -243,3 +246,11 @@ def _visible(value: str, most: int) -> str:
 def _fence(value: str, least: int) -> str:
     longest = max((len(run) for run in _FENCES.findall(value)), default=0)
     return "`" * max(least, longest + 1)
+
+
+def _render(given: FormatInput) -> FlowFile:
+    content = to_markdown(given.report).encode("utf-8", "replace")
+    return FlowFile(f"{flow_file_stem(given.report)}.md", content)
+
+
+MARKDOWN = ReportFormat(name="markdown", render=_render, writer=FlowFilesWriter, is_by_flow=True)

@@ -5,21 +5,25 @@ tried again there alone, with the number that it has.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
 
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.flow_files import write_flow_files
-from cos_inspect.report.junit import RuleChecks
-from cos_inspect.report.junit_spool import JunitSpool
-from cos_inspect.report.pages import PagesWriter
+from cos_inspect.report.report_format import (
+    AnyFormat,
+    FormatInput,
+    FormatSettings,
+    FormatWriter,
+    Rendered,
+)
 
 logger = logging.getLogger(__name__)
-
-_OWN_FILES = frozenset({"json", "markdown"})
 
 
 class Pending(msgspec.Struct, gc=False):
@@ -37,16 +41,23 @@ class Pending(msgspec.Struct, gc=False):
     sequence: int = 0
     """0: it has no number yet."""
     written: set[str] = msgspec.field(default_factory=set)
-    """Formats that have it."""
+    """Formats that have it as it is now."""
+    had: set[str] = msgspec.field(default_factory=set)
+    """Formats that have it, or had it before it was revised."""
+    faulty: set[str] = msgspec.field(default_factory=set)
+    """Formats that it cannot be put into, however often that is tried."""
     failure: OSError | None = None
     """Of the last try."""
-    is_faulty: bool = False
-    """It cannot be put into some format, however often that is tried."""
 
     def revise(self, report: FlowReport) -> None:
         """Another report in its place, which no format has yet."""
         self.report = report
         self.written.clear()
+        self.faulty.clear()
+
+    def is_revision_in(self, name: str) -> bool:
+        """Whether a format has a report of this number already."""
+        return not self.is_new or name in self.had
 
 
 class Outlets:
@@ -56,86 +67,82 @@ class Outlets:
     def __init__(
         self,
         directory: ReportDirectory,
-        formats: Iterable[str],
-        rule_checks: RuleChecks,
+        formats: Sequence[AnyFormat],
+        settings: FormatSettings,
         sign: Callable[[], None],
     ) -> None:
         """``sign`` is called after each report."""
-        self._directory = directory
-        self._formats = frozenset(formats)
+        self._settings = settings
         self._sign = sign
         self.run: int | None = None
         """The number of the run that the reports belong to."""
-        self.pages = PagesWriter(directory) if "html" in self._formats else None
-        self.spool = JunitSpool(rule_checks) if "junit" in self._formats else None
+        self._formats = [(each, each.writer(directory, settings)) for each in formats]
+        self._told: set[tuple[str, type[Exception]]] = set()
+        """Faults that the log knows."""
+
+    @property
+    def writers(self) -> list[FormatWriter[Any]]:
+        return [writer for _, writer in self._formats]
 
     def write(self, batch: Sequence[Pending]) -> None:
         """Takes reports that have their numbers."""
-        content: dict[int, bytes] = {}
+        rendered: dict[str, list[tuple[Pending, Rendered[Any]]]] = {}
         for each in batch:
             each.failure = None
-            try:
-                each.report = msgspec.structs.replace(
-                    each.report, sequence=each.sequence, run=self.run
-                )
-                content[id(each)] = encoded(each.report)
-                if self._formats & _OWN_FILES:
-                    self._write_own_files(each, content[id(each)])
-                if self.spool is not None and "junit" not in each.written:
-                    self.spool.add(each.report, content[id(each)])
-                    each.written.add("junit")
-            except OSError as error:
-                each.failure = error
-            except Exception:
-                logger.exception("flow %s: its report cannot be written", each.report.flow_id)
-                each.is_faulty = True
+            each.report = msgspec.structs.replace(each.report, sequence=each.sequence, run=self.run)
+            given: FormatInput | None = None
+            for format_, writer in self._formats:
+                name = format_.name
+                if name in each.written or name in each.faulty:
+                    continue
+                try:
+                    if given is None:
+                        given = FormatInput(each.report, encoded(each.report), self._settings)
+                    content = format_.render(given)
+                except Exception as error:
+                    self._fault(name, [each], error)
+                    continue
+                one = each, Rendered(each.sequence, content)
+                if format_.is_by_flow:
+                    self._put(name, writer, [one])
+                else:
+                    rendered.setdefault(name, []).append(one)
             self._sign()
-        if "jsonl" in self._formats:
-            self._add_lines(batch, content)
-        if self.pages is not None:
-            self._add_to_pages(self.pages, batch, content)
+        for format_, writer in self._formats:
+            name = format_.name
+            for _, part in groupby(rendered.get(name, []), partial(_is_revision, name)):
+                self._put(name, writer, list(part))
 
-    def _write_own_files(self, each: Pending, content: bytes) -> None:
-        if "files" not in each.written:
-            write_flow_files(self._directory, each.report, content, self._formats)
-            each.written.add("files")
-
-    def _add_lines(self, batch: Sequence[Pending], content: dict[int, bytes]) -> None:
-        left = _left(batch, content, "jsonl")
-        if left:
-            try:
-                self._directory.append("flows.jsonl", [content[id(each)] for each in left])
-            except OSError as error:
-                _fail(left, error)
-            else:
-                _note(left, "jsonl")
-
-    def _add_to_pages(
-        self, pages: PagesWriter, batch: Sequence[Pending], content: dict[int, bytes]
+    def _put(
+        self, name: str, writer: FormatWriter[Any], reports: list[tuple[Pending, Rendered[Any]]]
     ) -> None:
-        left = _left(batch, content, "html")
-        if left:
-            for each in left:
-                pages.add(each.report, content[id(each)])
-            try:
-                # A line that is there twice does no harm: of a number the last one counts.
-                pages.flush()
-            except OSError as error:
-                _fail(left, error)
-            else:
-                _note(left, "html")
+        """Reports that are all new to a format, or all revised."""
+        waiting = [each for each, _ in reports]
+        take = writer.revise if waiting[0].is_revision_in(name) else writer.add
+        try:
+            take([one for _, one in reports])
+        except OSError as error:
+            for each in waiting:
+                each.failure = error
+        except Exception as error:
+            self._fault(name, waiting, error)
+        else:
+            for each in waiting:
+                each.written.add(name)
+                each.had.add(name)
+
+    def _fault(self, name: str, reports: Sequence[Pending], error: Exception) -> None:
+        for each in reports:
+            each.faulty.add(name)
+        if (name, type(error)) not in self._told:
+            self._told.add((name, type(error)))
+            flow = reports[0].report.flow_id
+            logger.error("flow %s: its report cannot be written as %s", flow, name, exc_info=error)
+
+    def close(self) -> None:
+        for writer in self.writers:
+            writer.close()
 
 
-def _left(batch: Sequence[Pending], content: dict[int, bytes], name: str) -> list[Pending]:
-    """Those that a format does not have yet, whatever became of them in another one."""
-    return [each for each in batch if id(each) in content and name not in each.written]
-
-
-def _fail(reports: Iterable[Pending], error: OSError) -> None:
-    for each in reports:
-        each.failure = error
-
-
-def _note(reports: Iterable[Pending], name: str) -> None:
-    for each in reports:
-        each.written.add(name)
+def _is_revision(name: str, one: tuple[Pending, Rendered[Any]]) -> bool:
+    return one[0].is_revision_in(name)

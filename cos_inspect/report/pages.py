@@ -8,7 +8,7 @@ line of a number wins, so that a report can be revised by appending it again.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -18,6 +18,14 @@ from cos_inspect.model.flow_report import FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import encoded as encode
 from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.report_format import (
+    NO_SETTINGS,
+    FormatInput,
+    FormatSettings,
+    FormatWriter,
+    Rendered,
+    ReportFormat,
+)
 from cos_inspect.report.verified import verified
 
 ROWS_PER_FILE = 2000
@@ -73,58 +81,61 @@ class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What was checked of it, and what was not, in short."""
 
 
-class PagesWriter:
-    """Adds flows to the pages of a report directory. All its methods are to be called while
-    holding the directory's lock; OSError when something cannot be written."""
+class PageLines(msgspec.Struct, frozen=True, gc=False):
+    """The lines of one flow."""
 
-    def __init__(self, directory: ReportDirectory) -> None:
-        self._directory = directory
-        self._lines: dict[str, list[bytes]] = {}
+    report: bytes
+    """Its whole report."""
+    row: bytes
+    """Its row in the list."""
+
+
+class PagesWriter(FormatWriter[PageLines]):
+    """Adds flows to the pages of a report directory. A line that is there twice does no harm: of
+    a number the last one counts."""
+
+    def __init__(self, directory: ReportDirectory, settings: FormatSettings = NO_SETTINGS) -> None:
+        super().__init__(directory, settings)
         self._prepared = False
 
-    def add(self, report: FlowReport, encoded: bytes) -> None:
-        """Takes a numbered report and its JSON; ``flush`` writes it."""
-        number = report.sequence
-        flows = f"data/flows-{(number - 1) // FLOWS_PER_FILE + 1:04d}.js"
-        rows = f"data/rows-{(number - 1) // ROWS_PER_FILE + 1:04d}.js"
-        self._lines.setdefault(flows, []).append(
-            b"cosInspect.flow(%d,%b)" % (number, _text(encoded))
-        )
-        row = encode(row_of(report))
-        self._lines.setdefault(rows, []).append(b"cosInspect.row(%b)" % _text(row))
-
-    def flush(self) -> None:
-        """Writes what was added. Whole reports first: no row is seen without its report."""
-        if not self._lines:
+    def add(self, reports: Sequence[Rendered[PageLines]]) -> None:
+        """Whole reports are written first: no row is seen without its report."""
+        if not reports:
             return
-        lines, self._lines = self._lines, {}
+        lines: dict[str, list[bytes]] = {}
+        for each in reports:
+            before = each.sequence - 1
+            flows = f"data/flows-{before // FLOWS_PER_FILE + 1:04d}.js"
+            rows = f"data/rows-{before // ROWS_PER_FILE + 1:04d}.js"
+            lines.setdefault(flows, []).append(each.content.report)
+            lines.setdefault(rows, []).append(each.content.row)
         self._prepare()
         new = False
         for name in sorted(lines):
-            is_new = self._directory.append(name, lines[name])
+            is_new = self.directory.append(name, lines[name])
             new = new or (is_new and name.startswith("data/rows-"))
         if new:
             self._write_index()
 
     def renew_summary(self, summary: Summary) -> None:
-        """Replaces what the pages know of transfers, retries and connections."""
+        """For what the pages show of transfers, retries and connections."""
         self._prepare()
-        self._directory.write("data/summary.js", call("summary", encode(summary)))
+        self.directory.write("data/summary.js", call("summary", encode(summary)))
 
     def _prepare(self) -> None:
         """Puts the static files in place: once, and again where the directory went missing."""
-        if self._prepared and self._directory.exists("index.html"):
+        if self._prepared and self.directory.exists("index.html"):
             return
         for name, content in _static_files():
-            self._directory.write(name, content)
+            self.directory.write(name, content)
         self._write_index()
-        if not self._directory.exists("data/summary.js"):
-            self._directory.write("data/summary.js", call("summary", b"{}"))
+        if not self.directory.exists("data/summary.js"):
+            self.directory.write("data/summary.js", call("summary", b"{}"))
         self._prepared = True
 
     def _write_index(self) -> None:
-        names = sorted(name for name in self._directory.names("data") if _ROWS.match(name))
-        self._directory.write("data/index.js", _index(names))
+        names = sorted(name for name in self.directory.names("data") if _ROWS.match(name))
+        self.directory.write("data/index.js", _index(names))
 
 
 def empty(name: str) -> bytes | None:
@@ -215,3 +226,13 @@ def _read_static_files() -> Iterator[tuple[str, bytes]]:
             yield f"assets/{source.name}", source.read_bytes()
         elif source.name == "index.html":
             yield source.name, source.read_bytes()
+
+
+def _render(given: FormatInput) -> PageLines:
+    return PageLines(
+        report=b"cosInspect.flow(%d,%b)" % (given.report.sequence, _text(given.json)),
+        row=b"cosInspect.row(%b)" % _text(encode(row_of(given.report))),
+    )
+
+
+HTML = ReportFormat(name="html", render=_render, writer=PagesWriter)

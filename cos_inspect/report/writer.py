@@ -14,7 +14,7 @@ from pathlib import Path
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
-from cos_inspect.report.junit import NO_CHECKS, RuleChecks
+from cos_inspect.report.report_format import NO_SETTINGS, FormatSettings
 from cos_inspect.report.writer_thread import LIVE, Writing
 
 logger = logging.getLogger(__name__)
@@ -37,17 +37,16 @@ class ReportWriter:
         self,
         path: Path,
         formats: Sequence[str],
-        rule_checks: RuleChecks = NO_CHECKS,
+        settings: FormatSettings = NO_SETTINGS,
         *,
         before: Writing | None = None,
         run_name: str = LIVE,
     ) -> None:
-        """``rule_checks``: which checks a rule's findings belong to, for JUnit; ``run_name``:
-        what the summary calls the run."""
+        """``run_name``: what the summary calls the run."""
         self.path = path
-        self._rule_checks = rule_checks
+        self._settings = settings
         self._run_name = run_name
-        self._writing = Writing(path, formats, rule_checks, before, run_name)
+        self._writing = Writing(path, formats, settings, before, run_name)
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
         self._is_full = False
@@ -141,7 +140,7 @@ class ReportWriter:
         self.retire()
         before = self._writing if self._thread is not None else None
         return ReportWriter(
-            self.path, formats, self._rule_checks, before=before, run_name=self._run_name
+            self.path, formats, self._settings, before=before, run_name=self._run_name
         )
 
     def close(self) -> None:

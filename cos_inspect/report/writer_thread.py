@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,9 +24,9 @@ from cos_inspect.model.summary import (
     count_host,
 )
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
-from cos_inspect.report.junit import RuleChecks, add_suites
-from cos_inspect.report.junit_spool import SuiteSpool
+from cos_inspect.report.formats import formats_named
 from cos_inspect.report.outlets import Outlets, Pending
+from cos_inspect.report.report_format import FormatSettings, FormatWriter, RunEnd
 from cos_inspect.report.waiting import Waiting, name_of
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Writing:
         self,
         path: Path,
         formats: Sequence[str],
-        rule_checks: RuleChecks,
+        settings: FormatSettings,
         before: "Writing | None" = None,
         run_name: str = LIVE,
     ) -> None:
@@ -112,11 +113,11 @@ class Writing:
         """Grows while the disk answers."""
         self._path = path
         self._directory = ReportDirectory(path)
-        self._outlets = Outlets(self._directory, formats, rule_checks, self._sign)
+        self._outlets = Outlets(self._directory, formats_named(formats), settings, self._sign)
         self._written = _new_written()
         """Flows on disk, which may be revised."""
         self._transfers: list[TransferSummary] = []
-        """Of sessions that are over; for JUnit."""
+        """Of sessions that are over; for formats that are finished with them."""
         self._left_out: Counter[str] = Counter()
         """Those that are not listed, by verdict."""
         self._sessions: list[SessionSummary] = []
@@ -133,7 +134,7 @@ class Writing:
         """That are written."""
         self._tally = SummaryDelta()
         self._whole: Summary | None = None
-        """The summary on disk, where the pages do not have it yet."""
+        """The summary on disk, where not all formats have it yet."""
         self._lost = Lost()
         self._lost_told = Lost()
         self._others_told = 0
@@ -172,6 +173,7 @@ class Writing:
         finally:
             if not self._is_given_up:
                 self._lose_waiting()
+            self._outlets.close()
             self._directory.close()
             self.ended.set()
 
@@ -205,7 +207,7 @@ class Writing:
         is_reached = self._write_waiting(all_of_it=is_closing)
         if is_closing:
             self._lose_waiting()
-            self._write_suites()
+            self._finish_formats()
         if is_closing or time.monotonic() - self._summary_at >= _SUMMARY_SECONDS:
             is_reached = self._renew_summary(is_over=is_closing) and is_reached
             self._summary_at = time.monotonic()
@@ -242,9 +244,9 @@ class Writing:
                 each.is_late = True
                 self._trouble.note(each.failure, self._lost.count)
                 continue
-            if each.is_faulty:
+            if each.faulty:
                 self.lose(FAULT)
-            elif each.sequence:
+            if each.sequence and (each.written or not each.faulty):
                 self._count(each)
             self.waiting.settle(each)
             settled += 1
@@ -306,7 +308,7 @@ class Writing:
             logger.error("%d COS reports were not written to %s and are lost", count, self._path)
 
     def _renew_summary(self, *, is_over: bool = False) -> bool:
-        """Whether summary and pages say all that is known."""
+        """Whether the summary, also that of the formats, says all that is known."""
         tally = self._tally
         self._take_sessions(tally)
         with self.lock:
@@ -324,7 +326,6 @@ class Writing:
         is_ending = is_over and self._run is not None
         if not tally and self._whole is None and not is_ending:
             return True
-        pages = self._outlets.pages
         try:
             with self._directory.exclusively():
                 if tally or is_ending:
@@ -337,8 +338,9 @@ class Writing:
                     self._tally, self._sessions, self._latest = SummaryDelta(unlisted), [], None
                     self._others_told, self._lost_told = others, lost
                     self._counts_told = counts
-                if pages is not None and self._whole is not None:
-                    pages.renew_summary(self._whole)
+                if self._whole is not None:
+                    for writer in self._outlets.writers:
+                        writer.renew_summary(self._whole)
                 self._whole = None
         except OSError as error:
             self._trouble.note(error, lost.count)
@@ -360,40 +362,50 @@ class Writing:
             self._current = SessionCounts.of(self._latest)
         tally.sessions = [*self._sessions, *([self._latest] if self._latest else ())]
 
-    def _write_suites(self) -> None:
-        """``junit.xml`` takes suites that nothing will change any more."""
-        spool = self._outlets.spool
-        if spool is None:
-            return
+    def _finish_formats(self) -> None:
+        """Nothing will change any more."""
         self._take_sessions(self._tally)
-        suites = SuiteSpool()
         lost = self.lost()
         with self.lock:
-            connections = list(self.failures.connections)
-        is_wrong = any(each.count > 0 and each.findings for each in connections)
-        if not spool.flows and not self._transfers and not lost.count and not is_wrong:
+            connections = [
+                each for each in self.failures.connections if each.count > 0 and each.findings
+            ]
+        if not (self._flows or self._transfers or lost.count or connections):
             return
+        end = RunEnd(
+            transfers=self._transfers,
+            left_out=self._left_out.total(),
+            left_out_failing=self._left_out["error"],
+            connections=connections,
+            lost=lost,
+            sign=self._sign,
+        )
+        writers = self._outlets.writers
         try:
-            # Under the lock they are copied only.
-            spool.put_suites(suites, self._transfers, self._sign)
-            suites.add_left_out(self._left_out.total(), self._left_out["error"])
-            suites.add_connections(connections)
-            suites.add_lost(lost)
             with self._directory.exclusively():
-                add_suites(self._directory, suites.content())
+                while writers:
+                    self._finish_one(writers.pop(0), end)
         except OSError as error:
-            self._trouble.note(error, lost.count)
-            # Others are counted already.
-            self.lose(reason_of(error), self._flows)
+            self._not_finished(writers, error)
+
+    def _finish_one(self, writer: FormatWriter[Any], end: RunEnd) -> None:
+        try:
+            writer.finish(end)
         except _GivenUpError:
             raise
         except Exception as error:
             # The summary is still to be written, and says so.
-            self._trouble.note_fault(error, lost.count)
-            self.lose(FAULT, self._flows)
-        finally:
-            suites.close()
-            spool.close()
+            self._not_finished([writer], error)
+
+    def _not_finished(self, writers: Sequence[FormatWriter[Any]], error: Exception) -> None:
+        """What these have held back is lost. What was not written before is counted already."""
+        held = sum(min(writer.held, self._flows) for writer in writers)
+        if isinstance(error, OSError):
+            self._trouble.note(error, self.lost().count)
+        else:
+            self._trouble.note_fault(error, self.lost().count)
+        if held:
+            self.lose(reason_of(error) if isinstance(error, OSError) else FAULT, held)
 
 
 class _Trouble:

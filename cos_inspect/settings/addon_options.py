@@ -6,6 +6,8 @@ addon without a word when a typed option gets a value it cannot read.
 
 from collections.abc import Sequence
 
+from cos_inspect.report.formats import FORMATS
+
 SHOWN = ("all", "problems")
 SEVERITIES = ("never", "notice", "warning", "error")
 
@@ -20,7 +22,7 @@ OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
         "cos_report_format",
         Sequence[str],
         ["json", "html"],
-        "Formats of the reports, any of: json, jsonl, html, markdown, junit.",
+        f"Formats of the reports, any of: {', '.join(FORMATS)}.",
     ),
     (
         "cos_hosts",

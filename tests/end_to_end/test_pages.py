@@ -33,13 +33,13 @@ from cos_inspect.model.summary import (
 )
 from cos_inspect.report.curl import curl_script
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.pages import PagesWriter
+from cos_inspect.report.pages import HTML, PagesWriter
 from tests.end_to_end.browser import Browser, chromium, missing
 from tests.end_to_end.harness import BUCKET, SECRET_KEY, Inspected, cos_client
 from tests.origin.damage import Damage, key
 from tests.origin.effects import drop_headers, wrong_etag
 from tests.origin.server import Origin
-from tests.report.build import finding, flow_report
+from tests.report.build import finding, flow_report, put
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -70,9 +70,7 @@ def write(path: Path, reports: list[FlowReport], summary: Summary | None = None)
     directory = ReportDirectory(path)
     with directory.exclusively():
         pages = PagesWriter(directory)
-        for report in reports:
-            pages.add(report, msgspec.json.encode(report))
-        pages.flush()
+        put(HTML, pages, *reports)
         pages.renew_summary(summary or Summary())
     return path / "index.html"
 

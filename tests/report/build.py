@@ -18,6 +18,7 @@ from cos_inspect.model.flow_report import (
     TimingReport,
     TransferReport,
 )
+from cos_inspect.report.report_format import FormatInput, FormatWriter, Rendered, ReportFormat
 
 
 def finding(
@@ -92,3 +93,20 @@ def healed_try(sequence: int = 1) -> FlowReport:
     report = flow_report(sequence=sequence, status=503, findings=[finding("error-response")])
     place = TransferReport(kind="retry", id="r", position=1, attempt=1, healed=True)
     return msgspec.structs.replace(report, transfer=place)
+
+
+def put[Content](
+    format_: ReportFormat[Content],
+    writer: FormatWriter[Content],
+    *reports: FlowReport,
+    is_new: bool = True,
+) -> None:
+    """Puts reports into a format, as both writers of reports do."""
+    rendered = [
+        Rendered(
+            report.sequence,
+            format_.render(FormatInput(report, msgspec.json.encode(report), writer.settings)),
+        )
+        for report in reports
+    ]
+    (writer.add if is_new else writer.revise)(rendered)

@@ -20,8 +20,8 @@ from cos_inspect.report.directory import (
     refusal_of,
 )
 from cos_inspect.report.folder import RefusedError
-from cos_inspect.report.pages import PagesWriter
-from tests.report.build import flow_report
+from cos_inspect.report.pages import HTML, PagesWriter
+from tests.report.build import flow_report, put
 
 
 def test_a_file_name_holds_nothing_of_the_key() -> None:
@@ -45,14 +45,14 @@ def test_numbers_go_on_in_a_second_run(tmp_path: Path) -> None:
 def test_numbers_go_on_when_only_the_files_are_left(tmp_path: Path) -> None:
     directory = ReportDirectory(tmp_path)
     with directory.exclusively():
-        directory.write_flow(flow_report(sequence=41), ".json", b"{}")
+        directory.write_flow("000041_a.json", b"{}")
         assert list(directory.take_sequences(1)) == [42]
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     directory = ReportDirectory(tmp_path / "r")
     with directory.exclusively():
-        path = Path(directory.write_flow(flow_report(sequence=1), ".json", b"{}"))
+        path = Path(directory.write_flow("000001_a.json", b"{}"))
         directory.append("flows.jsonl", [b"{}"])
         tally = SummaryDelta()
         tally.add(flow_report(sequence=1))
@@ -66,10 +66,8 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 def test_no_temporary_file_is_left(tmp_path: Path) -> None:
     directory = ReportDirectory(tmp_path)
     with directory.exclusively():
-        directory.write_flow(flow_report(sequence=1), ".json", b"{}")
-    assert [path.name for path in (tmp_path / "flows").iterdir()] == [
-        "000001_PutObject_200_3f2a9c1b.json"
-    ]
+        directory.write_flow("000001_a.json", b"{}")
+    assert [path.name for path in (tmp_path / "flows").iterdir()] == ["000001_a.json"]
 
 
 def test_a_directory_that_went_away_is_made_again(tmp_path: Path) -> None:
@@ -80,7 +78,7 @@ def test_a_directory_that_went_away_is_made_again(tmp_path: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "r").rmdir()
     with directory.exclusively():
-        assert Path(directory.write_flow(flow_report(sequence=1), ".json", b"{}")).exists()
+        assert Path(directory.write_flow("000001_a.json", b"{}")).exists()
 
 
 def test_a_broken_summary_is_begun_anew(tmp_path: Path) -> None:
@@ -99,7 +97,7 @@ def _write_fifty(path: str, name: str) -> None:
         with directory.exclusively():
             (sequence,) = directory.take_sequences(1)
             report = flow_report(sequence=sequence, flow_id=name * 8)
-            directory.write_flow(report, ".json", name.encode())
+            directory.write_flow(f"{flow_file_stem(report)}.json", name.encode())
             tally = SummaryDelta()
             tally.add(report)
             directory.add_to_summary(tally)
@@ -129,15 +127,14 @@ def test_an_unreadable_number_follows_from_the_files(
     encoded = msgspec.json.encode(report)
     with directory.exclusively():
         if form == "json":
-            directory.write_flow(report, ".json", encoded)
+            directory.write_flow(f"{flow_file_stem(report)}.json", encoded)
         elif form == "jsonl":
             earlier = msgspec.structs.replace(report, sequence=17)
             directory.append("flows.jsonl", [encoded, *[msgspec.json.encode(earlier)] * 3000])
         else:
             pages = PagesWriter(directory)
             for number in (1, 2304):
-                pages.add(msgspec.structs.replace(report, sequence=number), encoded)
-            pages.flush()
+                put(HTML, pages, msgspec.structs.replace(report, sequence=number))
     (tmp_path / ".sequence").write_text(content)
     for used in (directory, ReportDirectory(tmp_path)):
         with used.exclusively():
@@ -202,11 +199,10 @@ def _write_all_of_it(directory: ReportDirectory) -> None:
         (number,) = directory.take_sequences(1)
         report = flow_report(sequence=number)
         encoded = msgspec.json.encode(report)
-        directory.write_flow(report, ".json", encoded)
+        directory.write_flow(f"{flow_file_stem(report)}.json", encoded)
         directory.append("flows.jsonl", [encoded])
         pages = PagesWriter(directory)
-        pages.add(report, encoded)
-        pages.flush()
+        put(HTML, pages, report)
         tally = SummaryDelta()
         tally.add(report)
         pages.renew_summary(directory.add_to_summary(tally))

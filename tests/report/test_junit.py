@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import get_args
 from xml.etree import ElementTree
 
@@ -7,18 +6,17 @@ import pytest
 
 from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
-from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.baseline import Baseline, BaselineEntry
 from cos_inspect.report.junit import (
-    add_suites,
     connection_suite,
     flow_suite,
     left_out_suite,
     lost_suite,
     transfer_suite,
 )
-from cos_inspect.report.junit_spool import JunitSpool, SuiteSpool
+from cos_inspect.report.report_format import FormatSettings
 from cos_inspect.rules.registry import CHECKS_OF_RULES
-from tests.report.build import finding, flow_report, healed_try
+from tests.report.build import finding, flow_report
 
 MATCH = Check(check="crc64", body="request", status="match", expected="1", actual="1")
 SKIPPED = Check(check="etag", body="request", status="skipped", reason="sse-kms")
@@ -26,7 +24,8 @@ MISMATCH = Check(check="etag", body="request", status="mismatch", expected="a", 
 
 
 def suite_of(report: FlowReport, **more: object) -> ElementTree.Element:
-    return ElementTree.fromstring(flow_suite(report, rule_checks=CHECKS_OF_RULES, **more))  # type: ignore[arg-type]
+    settings = FormatSettings(rule_checks=CHECKS_OF_RULES, **more)  # type: ignore[arg-type]
+    return ElementTree.fromstring(flow_suite(report, settings))
 
 
 def with_checks(report: FlowReport, *checks: Check) -> FlowReport:
@@ -90,7 +89,7 @@ def test_what_is_less_severe_is_told_as_output(fails_from: Severity, failures: i
 
 def test_known_findings_do_not_fail() -> None:
     report = with_checks(flow_report(findings=[finding()]), MISMATCH)
-    suite = suite_of(report, is_known=lambda found: found.rule == "etag-mismatch")
+    suite = suite_of(report, baseline=Baseline([BaselineEntry(rule="etag-mismatch")]))
     (skipped,) = suite.iter("skipped")
     assert skipped.get("message") == "known: etag-mismatch"
     assert suite.get("failures") == "0"
@@ -122,25 +121,11 @@ def test_transfers() -> None:
         findings=[finding("multipart-abandoned", Severity.NOTICE)],
         flows=[],
     )
-    suite = ElementTree.fromstring(transfer_suite(transfer, fails_from=Severity.NOTICE))
+    suite = ElementTree.fromstring(
+        transfer_suite(transfer, FormatSettings(fails_from=Severity.NOTICE))
+    )
     assert suite.get("name") == "multipart-upload b/k 1"
     assert (suite.get("failures"), suite.get("time")) == ("1", "1.500")
-
-
-def test_the_file_is_whole_after_each_addition(tmp_path: Path) -> None:
-    path = tmp_path / "junit.xml"
-    for count in range(1, 4):
-        add_suites(ReportDirectory(tmp_path), [flow_suite(flow_report(sequence=count))])
-        assert len(ElementTree.parse(path).getroot()) == count
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "junit.xml"
-    path.write_text("<testsuites>" + " " * 100 + "</testsuites>")
-    with pytest.raises(OSError, match="not a file of cos-inspect"):
-        add_suites(ReportDirectory(tmp_path), [])
-    assert path.read_text().startswith("<testsuites> ")
 
 
 def test_lost_reports_are_errors() -> None:
@@ -150,22 +135,6 @@ def test_lost_reports_are_errors() -> None:
         "1 report lost: a<b",
         "2 reports lost: disk full",
     ]
-
-
-def test_healed_tries_come_last() -> None:
-    spool = JunitSpool(CHECKS_OF_RULES)
-    healed, last = healed_try(1), flow_report(sequence=2, flow_id="2")
-    into = SuiteSpool()
-    for report in (healed, last):
-        spool.add(report, msgspec.json.encode(report))
-    spool.put_suites(into, [], lambda: None)
-    written = ElementTree.fromstring(b"<all>" + b"".join(into.content()) + b"</all>")
-    into.close()
-    spool.close()
-    names = [suite.get("name") or "" for suite in written]
-    assert [name[:6] for name in names] == ["000002", "000001"]
-    assert names[1].endswith("(a later try came through)")
-    assert written[1].get("failures") == "1"
 
 
 @pytest.mark.parametrize(("failing", "failures"), [(0, "0"), (2, "1")])

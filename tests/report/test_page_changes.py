@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,8 +12,8 @@ from cos_inspect.model.summary import Summary
 from cos_inspect.report import page_changes, pages
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.page_changes import changes_since
-from cos_inspect.report.pages import PagesWriter
-from tests.report.build import flow_report
+from cos_inspect.report.pages import HTML, PagesWriter
+from tests.report.build import flow_report, put
 
 
 class _Reader:
@@ -58,8 +57,7 @@ def _add(path: Path, keys: dict[int, str], summary: Summary | None = None) -> No
         writer = PagesWriter(directory)
         for number, key in keys.items():
             report = flow_report(sequence=number, key=key)
-            writer.add(report, msgspec.json.encode(report))
-        writer.flush()
+            put(HTML, writer, report)
         if summary is not None:
             writer.renew_summary(summary)
 

@@ -13,9 +13,9 @@ import cos_inspect
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.report.pages import FLOWS_PER_FILE, ROWS_PER_FILE, PagesWriter, row_of
+from cos_inspect.report.pages import FLOWS_PER_FILE, HTML, ROWS_PER_FILE, PagesWriter, row_of
 from cos_inspect.report.writer import ReportWriter
-from tests.report.build import finding, flow_report, healed_try
+from tests.report.build import finding, flow_report, healed_try, put
 
 ASSETS = Path(cos_inspect.__file__).parent / "report" / "assets"
 _CALL = re.compile(r"cosInspect\.(index|summary|row|flow)\((?:(\d+),)?'((?:[^'\\\n<]|\\.)*)'\)")
@@ -36,9 +36,7 @@ def calls(path: Path) -> list[tuple[str, int | None, Any]]:
 
 
 def add(pages: PagesWriter, *reports: FlowReport) -> None:
-    for report in reports:
-        pages.add(report, msgspec.json.encode(report))
-    pages.flush()
+    put(HTML, pages, *reports)
 
 
 @pytest.fixture

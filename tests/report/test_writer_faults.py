@@ -18,10 +18,9 @@ import defusedxml.ElementTree
 import msgspec
 import pytest
 
-from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Lost
-from cos_inspect.report import outlets, writer, writer_thread
-from cos_inspect.report.flow_files import write_flow_files
+from cos_inspect.report import flow_files, formats, outlets, writer, writer_thread
+from cos_inspect.report.report_format import FormatInput
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import finding, flow_report
 from tests.report.faulty_disk import FULL, Disk
@@ -176,14 +175,15 @@ def test_one_file_that_cannot_be_written_keeps_nothing_else_back(tmp_path: Path)
 def test_a_report_that_cannot_be_put_into_a_format_is_lost_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = write_flow_files
+    real = flow_files.JSON
 
-    def faulty(directory: Any, report: FlowReport, *rest: Any) -> None:
-        if report.flow_id == "00000001":
+    def faulty(given: FormatInput) -> flow_files.FlowFile:
+        if given.report.flow_id == "00000001":
             raise ValueError("a fault of ours")
-        real(directory, report, *rest)
+        return real.render(given)
 
-    monkeypatch.setattr("cos_inspect.report.outlets.write_flow_files", faulty)
+    faulty_json = msgspec.structs.replace(real, render=faulty)
+    monkeypatch.setattr(formats, "REPORT_FORMATS", (faulty_json,))
     made = ReportWriter(tmp_path, ["json"])
     submit(made, 0, 4)
     made.close()
@@ -287,7 +287,7 @@ def test_a_fault_of_junit_leaves_the_summary_whole(
     def fail(*_: object) -> bytes:
         raise KeyError("no such check")
 
-    monkeypatch.setattr("cos_inspect.report.junit_spool.flow_suite", fail)
+    monkeypatch.setattr("cos_inspect.report.junit_file.flow_suite", fail)
     made = ReportWriter(tmp_path, ["json", "junit"])
     submit(made, 0, 3)
     made.close()

@@ -1,0 +1,21 @@
+"""JSON Lines: one file, a line for each report. Of a flow that was revised the last one counts."""
+
+from collections.abc import Sequence
+
+from cos_inspect.report.report_format import FormatInput, FormatWriter, Rendered, ReportFormat
+
+NAME = "flows.jsonl"
+
+
+class JsonLinesWriter(FormatWriter[bytes]):
+    """Appends."""
+
+    def add(self, reports: Sequence[Rendered[bytes]]) -> None:
+        self.directory.append(NAME, [each.content for each in reports])
+
+
+def _render(given: FormatInput) -> bytes:
+    return given.json
+
+
+JSONL = ReportFormat(name="jsonl", render=_render, writer=JsonLinesWriter)

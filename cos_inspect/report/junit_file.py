@@ -1,0 +1,184 @@
+"""``junit.xml``: suites are kept until the end of a run, since a report may be revised.
+
+They lie in files without a name, so that nobody else can reach them. ``junit.xml`` can be
+added to, and is whole after each addition.
+"""
+
+import os
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import IO
+
+import msgspec
+
+from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.folder import RefusedError, pieces, write_all
+from cos_inspect.report.junit import (
+    connection_suite,
+    flow_suite,
+    left_out_suite,
+    lost_suite,
+    transfer_suite,
+)
+from cos_inspect.report.report_format import (
+    NO_SETTINGS,
+    FormatInput,
+    FormatSettings,
+    FormatWriter,
+    Rendered,
+    ReportFormat,
+    RunEnd,
+)
+
+NAME = "junit.xml"
+
+_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="cos-inspect">\n'
+_TAIL = b"</testsuites>\n"
+
+
+class Suite(msgspec.Struct, frozen=True, gc=False):
+    """The suite of one flow."""
+
+    xml: bytes
+    is_healed: bool
+    """A failed try after which another one came through; these stand behind all others."""
+
+
+class JunitWriter(FormatWriter[Suite]):
+    """Keeps 16 bytes of each report in memory, and some 100 of each that is revised."""
+
+    def __init__(self, directory: ReportDirectory, settings: FormatSettings = NO_SETTINGS) -> None:
+        super().__init__(directory, settings)
+        self._suites = _Suites()
+        self._numbers = array("Q")
+        """The sequence of each suite, in order."""
+        self._revised = _Suites()
+        self._revisions: dict[int, int] = {}
+        """Which one of ``_revised`` counts for a sequence."""
+
+    @property
+    def held(self) -> int:
+        return len(self._numbers)
+
+    def add(self, reports: Sequence[Rendered[Suite]]) -> None:
+        self._suites.add([each.content for each in reports])
+        self._numbers.extend(each.sequence for each in reports)
+
+    def revise(self, reports: Sequence[Rendered[Suite]]) -> None:
+        first = len(self._revised)
+        self._revised.add([each.content for each in reports])
+        for number, each in enumerate(reports, start=first):
+            self._revisions[each.sequence] = number
+
+    def finish(self, end: RunEnd) -> None:
+        made = [transfer_suite(transfer, self.settings) for transfer in end.transfers]
+        if end.left_out:
+            made.append(left_out_suite(end.left_out, end.left_out_failing))
+        made += [connection_suite(each, self.settings) for each in end.connections]
+        if end.lost.count:
+            made.append(lost_suite(end.lost))
+        _add_suites(
+            self.directory,
+            chain(
+                self._of_flows(end.sign, healed=False), made, self._of_flows(end.sign, healed=True)
+            ),
+        )
+
+    def _of_flows(self, sign: Callable[[], None], *, healed: bool) -> Iterator[bytes]:
+        """Each as it is in the end; those that another writer was given first come last."""
+        revisions = dict(self._revisions)
+        for number, sequence in enumerate(self._numbers):
+            revision = revisions.pop(sequence, None)
+            if revision is None:
+                yield from self._suites.read(number, healed=healed)
+            else:
+                yield from self._revised.read(revision, healed=healed)
+            sign()
+        for revision in revisions.values():
+            yield from self._revised.read(revision, healed=healed)
+
+    def close(self) -> None:
+        self._suites.close()
+        self._revised.close()
+
+
+class _Suites:
+    """A file that is made when it is first written to."""
+
+    def __init__(self) -> None:
+        self._places = array("Q")
+        """Where each suite ends, twice, and one more for a healed one."""
+
+    @cached_property
+    def _file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(prefix="cos-inspect-", buffering=0)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def _size(self) -> int:
+        return self._places[-1] >> 1 if self._places else 0
+
+    def add(self, suites: Sequence[Suite]) -> None:
+        """All of them or none."""
+        size = self._size
+        descriptor = self._file.fileno()
+        os.lseek(descriptor, size, os.SEEK_SET)
+        try:
+            write_all(descriptor, b"".join(each.xml for each in suites))
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+        for each in suites:
+            size += len(each.xml)
+            self._places.append(size << 1 | each.is_healed)
+
+    def read(self, number: int, *, healed: bool) -> Iterator[bytes]:
+        """A suite, in pieces, where it is healed or not, as is asked."""
+        place = self._places[number]
+        if place & 1 == healed:
+            start = self._places[number - 1] >> 1 if number else 0
+            os.lseek(self._file.fileno(), start, os.SEEK_SET)
+            yield from pieces(self._file.fileno(), (place >> 1) - start)
+
+    def close(self) -> None:
+        if "_file" in self.__dict__:
+            self._file.close()
+
+
+def _add_suites(directory: ReportDirectory, suites: Iterable[bytes]) -> None:
+    """Adds to the file, or begins it; readers see it as it was before, or whole. To be called
+    while holding the directory's lock. OSError when it cannot be written, or is not ours."""
+    descriptor = directory.open_to_read(NAME)
+    try:
+        directory.write(NAME, chain(_so_far(descriptor, directory), suites, (_TAIL,)))
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _so_far(descriptor: int | None, directory: ReportDirectory) -> Iterator[bytes]:
+    """What the file holds without its end."""
+    size = 0 if descriptor is None else os.fstat(descriptor).st_size
+    if descriptor is None or not size:
+        yield _HEAD
+        return
+    left = size - len(_TAIL)
+    if left >= len(_HEAD):
+        os.lseek(descriptor, left, os.SEEK_SET)
+    if left < len(_HEAD) or os.read(descriptor, len(_TAIL)) != _TAIL:
+        why = "is not a file of cos-inspect, or was cut; move it away"
+        raise RefusedError(directory.path / NAME, "not a file of cos-inspect", why)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    yield from pieces(descriptor, left)
+
+
+def _render(given: FormatInput) -> Suite:
+    return Suite(flow_suite(given.report, given.settings), given.report.is_healed)
+
+
+JUNIT = ReportFormat(name="junit", render=_render, writer=JunitWriter)
