@@ -27,21 +27,21 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "a finished flow is reported twice",
-        "proxy/memory.py",
+        "proxy/reload_state.py",
         "            return False\n        self._ids[identity] = None",
         "            return True\n        self._ids[identity] = None",
         "tests/proxy/test_inspector.py::test_response_and_error_of_one_flow_make_one_report",
     ),
     Mutant(
         "one report more waits than may",
-        "report/waiting.py",
+        "report/report_queue.py",
         "self._put_in - self._settled >= self._most",
         "self._put_in - self._settled > self._most",
         "tests/report/test_waiting.py::test_no_more_than_the_bound_waits",
     ),
     Mutant(
         "heavy reports wait without a bound",
-        "report/waiting.py",
+        "report/report_queue.py",
         "+ weight > self._heaviest",
         "> 2 * self._heaviest",
         "tests/report/test_waiting.py::test_nor_what_is_heavier",

@@ -13,11 +13,11 @@ import msgspec
 from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.reading import (
     OTHER,
+    ConnectionUse,
     Identity,
-    Observed,
-    OnConnection,
-    OnObject,
     ShardRead,
+    SpooledListing,
+    SpooledObservation,
     SpooledReport,
 )
 from cos_inspect.analyze.spool import records
@@ -47,7 +47,7 @@ _LARGE = 32 * 1024 * 1024
 with anything else is not held in memory."""
 
 
-class Counted(msgspec.Struct, frozen=True):
+class CountedFlows(msgspec.Struct, frozen=True):
     """Which flows count."""
 
     dropped: dict[int, bytes]
@@ -74,7 +74,7 @@ class Counted(msgspec.Struct, frozen=True):
         return (index for index in range(len(read.offsets)) if not _bit(dropped, index))
 
 
-def count_flows(reads: Sequence[ShardRead]) -> Counted:
+def count_flows(reads: Sequence[ShardRead]) -> CountedFlows:
     """Finds the flows that several captures hold, so that each counts once."""
     dropped = {read.number: bytearray(-(-len(read.offsets) // 8)) for read in reads}
     not_first = {number: bytearray(len(bits)) for number, bits in dropped.items()}
@@ -98,9 +98,9 @@ def count_flows(reads: Sequence[ShardRead]) -> Counted:
                 others += 1
                 if found.host:
                     hosts[found.host] += 1
-    connections = msgspec.msgpack.Decoder(OnConnection)
+    connections = msgspec.msgpack.Decoder(ConnectionUse)
     for paths in _by_partition(read.connections for read in reads):
-        first: dict[int, OnConnection] = {}
+        first: dict[int, ConnectionUse] = {}
         for path in paths:
             for flow in records(path, connections):
                 if _bit(dropped[flow.shard], flow.index):
@@ -112,7 +112,7 @@ def count_flows(reads: Sequence[ShardRead]) -> Counted:
                 if flow.begin < earliest.begin:
                     first[flow.name], later = flow, earliest
                 _set_bit(not_first[later.shard], later.index)
-    return Counted(
+    return CountedFlows(
         {number: bytes(bits) for number, bits in dropped.items() if any(bits)},
         {number: bytes(bits) for number, bits in not_first.items() if any(bits)},
         others,
@@ -127,7 +127,7 @@ class SaidOnce(msgspec.Struct):
     count: int = 1
 
 
-def count_said_once(reads: Sequence[ShardRead], counted: Counted) -> dict[str, SaidOnce]:
+def count_said_once(reads: Sequence[ShardRead], counted: CountedFlows) -> dict[str, SaidOnce]:
     """By ``said_once_name``."""
     found: dict[str, SaidOnce] = {}
     decoder = msgspec.msgpack.Decoder(SpooledReport)
@@ -198,7 +198,7 @@ def partitions(reads: Sequence[ShardRead], folder: str) -> list[Partition]:
 
 
 def join(
-    partition: Partition, counted: Counted, settings: Settings, marks: Marks = NO_MARKS
+    partition: Partition, counted: CountedFlows, settings: Settings, marks: Marks = NO_MARKS
 ) -> Joined:
     """Second looks at the flows of one partition."""
     joining = _Joining(settings, marks)
@@ -222,10 +222,10 @@ class _Joining:
         self._notes: dict[str, dict[str, Note]] = {}
         self._echoes: dict[str, KnownSecrets] = {}
         """Secrets that the exchanges of a history repeat."""
-        self._observed: list[Observed] = []
+        self._observed: list[SpooledObservation] = []
         self._ranges: dict[str, Flow] = {}
 
-    def add(self, observed: Observed) -> None:
+    def add(self, observed: SpooledObservation) -> None:
         seen, flow = observed.seen, (observed.shard, observed.index)
         if observed.is_copy:
             name = source_name(seen) or ""
@@ -248,7 +248,7 @@ class _Joining:
             self._echoes.setdefault(name, KnownSecrets()).learn(value, shown)
         self._observed.append(observed)
 
-    def add_listed(self, listed: OnObject) -> None:
+    def add_listed(self, listed: SpooledListing) -> None:
         """After all others: what a list shows matters where nobody heard of a Complete."""
         history = self._histories.get(listed.name)
         if history is not None and history.wants_proof:
@@ -281,7 +281,7 @@ class _Joining:
         joined.lists = lists.state()
         return joined
 
-    def revisions(self, joined: Joined) -> Iterator[tuple[Observed, Revision]]:
+    def revisions(self, joined: Joined) -> Iterator[tuple[SpooledObservation, Revision]]:
         for observed in self._observed:
             seen = observed.seen
             name = (source_name(seen) or "") if observed.is_copy else history_name(seen)
@@ -319,7 +319,7 @@ _Revisions = list[tuple[int, bool, Revision]]
 
 
 def _write_revisions(
-    partition: Partition, revisions: Iterable[tuple[Observed, Revision]]
+    partition: Partition, revisions: Iterable[tuple[SpooledObservation, Revision]]
 ) -> dict[int, str]:
     by_shard: dict[int, _Revisions] = {}
     for observed, revision in revisions:
@@ -333,8 +333,8 @@ def _write_revisions(
     return paths
 
 
-def _observed(partition: Partition, counted: Counted) -> Iterator[Observed]:
-    decoder = msgspec.msgpack.Decoder(Observed)
+def _observed(partition: Partition, counted: CountedFlows) -> Iterator[SpooledObservation]:
+    decoder = msgspec.msgpack.Decoder(SpooledObservation)
     size = sum(Path(path).stat().st_size for path in partition.paths)
     matters = _Matters(partition, counted, decoder) if size > _LARGE else None
     for path in partition.paths:
@@ -345,8 +345,8 @@ def _observed(partition: Partition, counted: Counted) -> Iterator[Observed]:
                 yield observed
 
 
-def _listed(partition: Partition, counted: Counted) -> Iterator[OnObject]:
-    decoder = msgspec.msgpack.Decoder(OnObject)
+def _listed(partition: Partition, counted: CountedFlows) -> Iterator[SpooledListing]:
+    decoder = msgspec.msgpack.Decoder(SpooledListing)
     for path in partition.listings:
         for listed in records(path, decoder):
             if not counted.is_dropped(listed.shard, listed.index):
@@ -360,8 +360,8 @@ class _Matters:
     def __init__(
         self,
         partition: Partition,
-        counted: Counted,
-        decoder: "msgspec.msgpack.Decoder[Observed]",
+        counted: CountedFlows,
+        decoder: "msgspec.msgpack.Decoder[SpooledObservation]",
     ) -> None:
         self._names: set[str] = set()
         self._requests: set[str] = set()
@@ -377,13 +377,13 @@ class _Matters:
                     if not seen.succeeded:
                         self._requests.add(seen.same_request)
 
-    def is_of_use(self, observed: Observed) -> bool:
+    def is_of_use(self, observed: SpooledObservation) -> bool:
         seen = observed.seen
         name = source_name(seen) if observed.is_copy else history_name(seen)
         return name in self._names or seen.same_request in self._requests
 
 
-def _is_plain_read(observed: Observed) -> bool:
+def _is_plain_read(observed: SpooledObservation) -> bool:
     seen = observed.seen
     return (
         seen.succeeded

@@ -25,7 +25,7 @@ from cos_inspect.model.flow_report import FlowReport, TimingReport
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.rules.registry import SAID_ONCE
-from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.settings.analysis_settings import Settings
 from cos_inspect.transfers.history import history_name, object_name, source_name
 from cos_inspect.transfers.objects import Listing, listings_of
@@ -42,7 +42,7 @@ class SpooledReport(msgspec.Struct, frozen=True, array_like=True):
     """A report as the exchange alone gives it."""
 
     alone: FlowReport
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[PendingFinding, ...] = ()
     seen: Observation | None = None
     """Where the second look needs it: something is pending, or said once for many flows."""
 
@@ -59,7 +59,7 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     """Who was asked, where it is no COS traffic."""
 
 
-class OnConnection(msgspec.Struct, frozen=True, array_like=True):
+class ConnectionUse(msgspec.Struct, frozen=True, array_like=True):
     """A flow on a connection; the first one has its times."""
 
     name: int
@@ -68,7 +68,7 @@ class OnConnection(msgspec.Struct, frozen=True, array_like=True):
     index: int
 
 
-class Observed(msgspec.Struct, frozen=True, array_like=True):
+class SpooledObservation(msgspec.Struct, frozen=True, array_like=True):
     """An exchange for the history that it belongs to; or, ``is_copy``, for that of what was
     copied."""
 
@@ -80,7 +80,7 @@ class Observed(msgspec.Struct, frozen=True, array_like=True):
     is_copy: bool = False
 
 
-class OnObject(msgspec.Struct, frozen=True, array_like=True):
+class SpooledListing(msgspec.Struct, frozen=True, array_like=True):
     """What a list showed of an object."""
 
     shard: int
@@ -106,7 +106,7 @@ class ShardRead(msgspec.Struct, kw_only=True):
     connections: dict[int, str] = {}
     observations: dict[int, str] = {}
     listings: dict[int, str] = {}
-    """Files of ``OnObject``, beside the observations of the same partition."""
+    """Files of ``SpooledListing``, beside the observations of the same partition."""
     secret_ids: dict[int, int] = {}
     """What was seen of each SecretId, as flags."""
     said_once: array[int]
@@ -215,7 +215,7 @@ class ShardReader:
         if saved.connection is not None:
             self._connections.add(
                 saved.connection,
-                OnConnection(
+                ConnectionUse(
                     hash_of(saved.connection),
                     (seen.started, seen.flow_id),
                     self._shard.number,
@@ -227,15 +227,15 @@ class ShardReader:
             self._observe(seen, index, note_of(report, seen))
             for key, listing in listings_of(look.first.cos, seen):
                 name = object_name(seen.place, key)
-                self._listings.add(name, OnObject(self._shard.number, index, name, listing))
+                self._listings.add(name, SpooledListing(self._shard.number, index, name, listing))
         self._show(seen)
 
     def _observe(self, seen: Observation, index: int, note: Note | None) -> None:
         shard = self._shard.number
-        self._observations.add(history_name(seen), Observed(shard, index, seen, (), note))
+        self._observations.add(history_name(seen), SpooledObservation(shard, index, seen, (), note))
         source = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if source is not None and seen.succeeded:
-            self._observations.add(source, Observed(shard, index, seen, is_copy=True))
+            self._observations.add(source, SpooledObservation(shard, index, seen, is_copy=True))
 
     def _show(self, seen: Observation) -> None:
         if seen.secret_id is not None and (seen.with_token or seen.accepted):

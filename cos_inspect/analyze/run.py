@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from cos_inspect.analyze.joining import (
-    Counted,
+    CountedFlows,
     Joined,
     count_flows,
     count_said_once,
@@ -34,7 +34,7 @@ from cos_inspect.analyze.shards import (
     step_of,
 )
 from cos_inspect.analyze.workers import Workers
-from cos_inspect.analyze.writing import Chunk, Shown, Written, format_settings
+from cos_inspect.analyze.writing import Chunk, SharedEvidence, WrittenChunk, format_settings
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
@@ -127,13 +127,13 @@ def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -
 class _Joined(msgspec.Struct, frozen=True):
     """What all flows say together."""
 
-    counted: Counted
+    counted: CountedFlows
     session: SessionSummary
     judged: TransfersJudged
     revisions: dict[int, list[str]]
     """Files for each shard."""
     shown: str
-    """A file of ``Shown``."""
+    """A file of ``SharedEvidence``."""
 
 
 def _join(
@@ -167,7 +167,7 @@ def _join(
     judged = TransfersJudged()
     for each in joined:
         judged.merge(each.judged)
-    shown.write_bytes(packed(Shown(secret_ids, said_once)))
+    shown.write_bytes(packed(SharedEvidence(secret_ids, said_once)))
     return _Joined(counted, merge_lists(joined).summary(), judged, revisions, str(shown))
 
 
@@ -282,7 +282,7 @@ class _Writing:
             self._run = self._directory.begin_run(self._settings.label or _NAME, None)
             return self._directory.take_sequences(count).start
 
-    def _add(self, written: Written) -> None:
+    def _add(self, written: WrittenChunk) -> None:
         outcome = self.outcome
         self._first = min(_known(self._first, written.first), default=None)
         self._last = max(_known(self._last, written.last), default=None)
@@ -325,7 +325,7 @@ class _Writing:
                     del self._untold[0]
         return summary
 
-    def _add_to_formats(self, directory: ReportDirectory, written: Written) -> None:
+    def _add_to_formats(self, directory: ReportDirectory, written: WrittenChunk) -> None:
         """What cannot be put into one format is put into the others; OSError then."""
         failure: OSError | None = None
         with directory.exclusively():

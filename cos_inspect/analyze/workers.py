@@ -11,10 +11,10 @@ from multiprocessing.sharedctypes import Synchronized
 from types import TracebackType
 from typing import Self
 
-from cos_inspect.analyze.joining import Counted, Joined, Marks, Partition, join
+from cos_inspect.analyze.joining import CountedFlows, Joined, Marks, Partition, join
 from cos_inspect.analyze.reading import ShardRead, ShardReader, marks_of
 from cos_inspect.analyze.shards import Shard
-from cos_inspect.analyze.writing import Chunk, Written, write_chunk
+from cos_inspect.analyze.writing import Chunk, WrittenChunk, write_chunk
 from cos_inspect.settings.analysis_settings import Settings
 
 _TICK_SECONDS = 0.2
@@ -100,7 +100,9 @@ class Workers:
                 reads.append(ShardReader(*call).give_up(why))
         return reads
 
-    def join(self, partitions: Sequence[Partition], counted: Counted, marks: Marks) -> list[Joined]:
+    def join(
+        self, partitions: Sequence[Partition], counted: CountedFlows, marks: Marks
+    ) -> list[Joined]:
         """What the flows say together."""
         return self._map(join, [(each, counted, self._settings, marks) for each in partitions])
 
@@ -147,16 +149,16 @@ class Workers:
         with ProcessPoolExecutor(1, mp_context=context) as alone:
             return alone.submit(task, *call).result()
 
-    def write(self, chunks: Iterator[Chunk]) -> Iterator[Written]:
+    def write(self, chunks: Iterator[Chunk]) -> Iterator[WrittenChunk]:
         """Writes the reports of all chunks; what came of each, in their order."""
         settings = self._settings
         if self._pool is None:
             for chunk in chunks:
                 yield write_chunk(chunk, settings)
             return
-        waiting: deque[tuple[Future[Written] | None, Chunk]] = deque()
+        waiting: deque[tuple[Future[WrittenChunk] | None, Chunk]] = deque()
 
-        def next_one() -> Written:
+        def next_one() -> WrittenChunk:
             future, chunk = waiting.popleft()
             return self._result(future, write_chunk, (chunk, settings))
 

@@ -26,7 +26,7 @@ from cos_inspect.report.github import Groups
 from cos_inspect.report.report_format import FormatInput, FormatSettings, Rendered
 from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
-from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.settings.analysis_settings import Settings
 
 Place = tuple[str, int]
@@ -47,14 +47,14 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     revisions: list[str]
     """Files of revisions for the shard."""
     shown: str
-    """A file of ``Shown``."""
+    """A file of ``SharedEvidence``."""
     writes: bool
     """False: the reports are judged, but nothing is written."""
     run: int | None = None
     """The run of the report directory that they belong to."""
 
 
-class Shown(msgspec.Struct):
+class SharedEvidence(msgspec.Struct):
     """What all flows together show."""
 
     secret_ids: dict[int, int]
@@ -62,7 +62,7 @@ class Shown(msgspec.Struct):
     said_once: dict[str, SaidOnce]
 
 
-class Written(msgspec.Struct, kw_only=True):
+class WrittenChunk(msgspec.Struct, kw_only=True):
     """What is left to do in order, by one process."""
 
     first_sequence: int
@@ -94,7 +94,7 @@ class Written(msgspec.Struct, kw_only=True):
     """A line for each that could not be made."""
 
 
-def write_chunk(chunk: Chunk, settings: Settings) -> Written:
+def write_chunk(chunk: Chunk, settings: Settings) -> WrittenChunk:
     """A report that cannot be written is told in ``error``; the others are tried."""
     path = settings.report_dir if chunk.writes else None
     directory = None if path is None else ReportDirectory(path)
@@ -104,7 +104,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> Written:
         (each, each.writer(directory, said)) for each in formats if directory and each.is_by_flow
     ]
     looks = _SecondLooks(chunk, settings)
-    written = Written(
+    written = WrittenChunk(
         first_sequence=chunk.first_sequence,
         tally=SummaryDelta(),
         verdicts=Counter(),
@@ -196,7 +196,7 @@ class _SecondLooks:
             report = msgspec.structs.replace(report, timing=timing)
         return report
 
-    def _holds(self, pending: Pending) -> bool:
+    def _holds(self, pending: PendingFinding) -> bool:
         flag = WITH_TOKEN if pending.shown == "with-token" else ACCEPTED
         return bool(self._shown.secret_ids.get(hash_of(pending.secret_id), 0) & flag)
 
@@ -207,11 +207,11 @@ def _revisions_of(paths: tuple[str, ...]) -> dict[int, Revision]:
 
 
 @lru_cache(maxsize=1)
-def _shown(path: str) -> Shown:
-    return msgspec.msgpack.decode(Path(path).read_bytes(), type=Shown)
+def _shown(path: str) -> SharedEvidence:
+    return msgspec.msgpack.decode(Path(path).read_bytes(), type=SharedEvidence)
 
 
-def _note_time(report: FlowReport, written: Written) -> None:
+def _note_time(report: FlowReport, written: WrittenChunk) -> None:
     if report.started is None:
         return
     began = datetime.fromisoformat(report.started).timestamp()
@@ -220,7 +220,7 @@ def _note_time(report: FlowReport, written: Written) -> None:
     written.last = ended if written.last is None else max(written.last, ended)
 
 
-def _judge(report: FlowReport, settings: Settings, written: Written) -> None:
+def _judge(report: FlowReport, settings: Settings, written: WrittenChunk) -> None:
     if written.groups is not None and report.findings and not report.is_healed:
         new = [
             each for each in report.findings if not settings.baseline.knows(entry_of(report, each))

@@ -18,7 +18,7 @@ _LONGEST = 200
 _SECRET = frozenset({"x-cos-security-token", "x-amz-security-token", "q-signature", "signature"})
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
+class FailedCondition(msgspec.Struct, frozen=True, kw_only=True):
     """A condition that does not hold, or what is wrong with the policy itself."""
 
     kind: str
@@ -36,7 +36,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     expiration: float | None
     """Seconds since the epoch."""
     conditions: int
-    failed: tuple[Failed, ...]
+    failed: tuple[FailedCondition, ...]
 
 
 def evaluate_policy(
@@ -65,7 +65,7 @@ def evaluate_policy(
         return _malformed("the policy is not JSON")
     if not isinstance(document, dict):
         return _malformed("the policy is no JSON object")
-    failed: list[Failed] = []
+    failed: list[FailedCondition] = []
     expiration = _expiration(document.get("expiration"), moment, failed)
     conditions = document.get("conditions")
     if not isinstance(conditions, list) or not conditions:
@@ -77,22 +77,22 @@ def evaluate_policy(
     return Policy(expiration=expiration, conditions=len(conditions), failed=tuple(failed))
 
 
-def _wrong(words: str) -> Failed:
-    return Failed(kind="malformed", field=None, wanted="", found=None, words=words)
+def _wrong(words: str) -> FailedCondition:
+    return FailedCondition(kind="malformed", field=None, wanted="", found=None, words=words)
 
 
 def _malformed(words: str) -> Policy:
     return Policy(expiration=None, conditions=0, failed=(_wrong(words),))
 
 
-def _expiration(value: Any, moment: float | None, failed: list[Failed]) -> float | None:
+def _expiration(value: Any, moment: float | None, failed: list[FailedCondition]) -> float | None:
     expiration = iso_date(value) if isinstance(value, str) else None
     if expiration is None:
         failed.append(_wrong("the policy's expiration is missing or no ISO 8601 time with a zone"))
     elif moment is not None and expiration < moment:
         late = round(moment - expiration)
         failed.append(
-            Failed(
+            FailedCondition(
                 kind="expired",
                 field="expiration",
                 wanted=str(value),
@@ -119,7 +119,9 @@ def _fields(form: Headers, bucket: str | None, file_name: str | None) -> dict[st
     return fields
 
 
-def _judge(condition: Any, fields: dict[str, tuple[str, ...]], size: int | None) -> list[Failed]:
+def _judge(
+    condition: Any, fields: dict[str, tuple[str, ...]], size: int | None
+) -> list[FailedCondition]:
     match condition:
         case dict():
             found = []
@@ -136,7 +138,9 @@ def _judge(condition: Any, fields: dict[str, tuple[str, ...]], size: int | None)
             return [_wrong("a condition has a form that COS does not know")]
 
 
-def _text(kind: str, name: str, value: Any, fields: dict[str, tuple[str, ...]]) -> list[Failed]:
+def _text(
+    kind: str, name: str, value: Any, fields: dict[str, tuple[str, ...]]
+) -> list[FailedCondition]:
     if not isinstance(value, str | int):
         return [_wrong(f"the condition on {name[:40]} has no text to compare with")]
     wanted = str(value)
@@ -158,7 +162,7 @@ def _text(kind: str, name: str, value: Any, fields: dict[str, tuple[str, ...]]) 
     verb = "be" if kind == "eq" else "begin with"
     has = f"the form has {shown!r}" if shown is not None else "the form does not have it"
     return [
-        Failed(
+        FailedCondition(
             kind=kind,
             field=name,
             wanted=wanted,
@@ -168,7 +172,7 @@ def _text(kind: str, name: str, value: Any, fields: dict[str, tuple[str, ...]]) 
     ]
 
 
-def _range(least: Any, most: Any, size: int | None) -> list[Failed]:
+def _range(least: Any, most: Any, size: int | None) -> list[FailedCondition]:
     try:
         low, high = int(least), int(most)
     except (TypeError, ValueError, OverflowError):
@@ -176,7 +180,7 @@ def _range(least: Any, most: Any, size: int | None) -> list[Failed]:
     if size is None or low <= size <= high:
         return []
     return [
-        Failed(
+        FailedCondition(
             kind="content-length-range",
             field="file",
             wanted=f"{low}-{high}",

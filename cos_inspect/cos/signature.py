@@ -36,7 +36,7 @@ _SAFE = "-_.~"
 _MAX_POLICY = 256 * 1024
 
 
-class Window(msgspec.Struct, frozen=True):
+class TimeWindow(msgspec.Struct, frozen=True):
     """A time span in Unix seconds, both ends inside."""
 
     start: int
@@ -55,8 +55,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     over_policy: bool
     """It signs a form's policy; there are no lists then."""
     secret_id: str | None
-    sign_time: Window | None
-    key_time: Window | None
+    sign_time: TimeWindow | None
+    key_time: TimeWindow | None
     headers: tuple[str, ...]
     """Lower-case names of q-header-list, in order, repeats kept."""
     parameters: tuple[str, ...]
@@ -231,7 +231,7 @@ def _strange_company(
     return found
 
 
-def _window(fields: dict[str, str], name: str, problems: list[str]) -> Window | None:
+def _window(fields: dict[str, str], name: str, problems: list[str]) -> TimeWindow | None:
     text = fields.get(name)
     if text is None:
         return None
@@ -239,7 +239,7 @@ def _window(fields: dict[str, str], name: str, problems: list[str]) -> Window | 
     if found is None:
         problems.append(f"{name} is not start;end in Unix seconds")
         return None
-    window = Window(int(found[1]), int(found[2]))
+    window = TimeWindow(int(found[1]), int(found[2]))
     if window.start > window.end:
         problems.append(f"{name} ends before it begins")
     return window

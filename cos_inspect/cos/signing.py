@@ -15,7 +15,7 @@ import msgspec
 from cos_inspect.cos.signature import (
     FIELDS,
     Signature,
-    Window,
+    TimeWindow,
     encode,
     policy_string_to_sign,
     rebuild,
@@ -84,7 +84,7 @@ def _name(piece: str) -> str:
 def sign(
     request: Request,
     key: Key,
-    window: Window,
+    window: TimeWindow,
     *,
     place: Place = "header",
     headers: Sequence[str] = (),
@@ -146,7 +146,7 @@ class PolicyError(ValueError):
     """A form's policy that cannot be renewed; one line."""
 
 
-def sign_policy(policy: str, key: Key, window: Window, fields: Headers) -> dict[str, str]:
+def sign_policy(policy: str, key: Key, window: TimeWindow, fields: Headers) -> dict[str, str]:
     """The fields of a form that make its signature: the policy with new times, this SecretId,
     and the form's own values where it demands exact ones, and the signature over it.
 

@@ -103,7 +103,7 @@ def root_name(body: bytes | None) -> str | None:
     return match[1] if match else None
 
 
-class Walk(Protocol):
+class DocumentHandler(Protocol):
     """What a document is told to; it may refuse one by a ValueError."""
 
     def start(self, tag: str, attributes: dict[str, str], /) -> None:
@@ -119,13 +119,13 @@ class Walk(Protocol):
         """The document is over."""
 
 
-def _parse(body: bytes, walk: Walk) -> None:
+def _parse(body: bytes, walk: DocumentHandler) -> None:
     parser = DefusedXMLParser(target=walk, forbid_dtd=True)
     parser.feed(body)
     parser.close()
 
 
-def can_walk(body: bytes, walk: Walk) -> bool:
+def can_walk(body: bytes, walk: DocumentHandler) -> bool:
     """Whether a document can be read to its end; where it cannot,
     what ``walk`` was told is of no use."""
     try:

@@ -46,7 +46,7 @@ from cos_inspect.rules.checks import run_checks
 from cos_inspect.rules.clock_skew import device_clock
 from cos_inspect.rules.precondition import preconditions_of
 from cos_inspect.rules.registry import PENDING_RULES, finders
-from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.rules.transfer import of_one
 from cos_inspect.transfers.observation import Observation, observe
 
@@ -61,7 +61,7 @@ class FirstLook(msgspec.Struct, frozen=True):
     report: FlowReport
     """Free of secrets when ``redact`` was asked for."""
     seen: Observation
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[PendingFinding, ...] = ()
 
 
 def first_look(
@@ -85,7 +85,7 @@ def first_look(
     checks = run_checks(cos)
     seen = observe(cos)
     findings: list[Finding] = []
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[PendingFinding, ...] = ()
     # What the proxy answered or ended itself says nothing of COS.
     if not seen.stopped and not exchange.ended_by_proxy:
         occasions = preconditions_of(cos, checks)

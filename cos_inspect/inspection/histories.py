@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from cos_inspect.inspection.put_off import PutOff, Waiting
+from cos_inspect.inspection.postponed_exchanges import PostponedExchange, PostponedExchanges
 from cos_inspect.inspection.spilled_listings import SpilledListings, worse_of
 from cos_inspect.inspection.transfer_summary import Listing, Lists, Note
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.transfers.history import History, history_name
-from cos_inspect.transfers.limits import Effort, Limits
+from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.multipart import Step
 from cos_inspect.transfers.observation import EtagForm, Observation, belongs_to_upload
 
@@ -26,7 +26,7 @@ _MOST_NAMED = 256
 """Uploads, and requests, that an extract names."""
 
 
-class Tracked(msgspec.Struct):
+class TrackedHistory(msgspec.Struct):
     """A history, and what its flows show that counts for transfers."""
 
     history: History
@@ -53,7 +53,7 @@ class _Extract(msgspec.Struct):
     """Requests that somebody may try again."""
 
 
-class Alone(NamedTuple):
+class ProvisionalLook(NamedTuple):
     """What can be told of an exchange that waits."""
 
     history: History
@@ -73,13 +73,13 @@ class Histories:
         put_off: int,
         small: int,
         limits: Limits,
-        list_one: Callable[[Tracked, bool], Listing],
+        list_one: Callable[[TrackedHistory, bool], Listing],
     ) -> None:
         self._limits = limits
         self._list = list_one
         self._small = small
-        self._tracked: SpillMap[Tracked] = SpillMap(
-            Tracked,
+        self._tracked: SpillMap[TrackedHistory] = SpillMap(
+            TrackedHistory,
             most_weight=facts,
             most_on_disk=on_disk,
             weight=lambda tracked: 1 + tracked.history.facts,
@@ -90,25 +90,25 @@ class Histories:
         """Of histories that are not in memory."""
         self._extracts: dict[str, _Extract] = {}
         """Of those that are not small."""
-        self._waiting = PutOff(put_off, on_disk)
+        self._waiting = PostponedExchanges(put_off, on_disk)
         self._unsaid: dict[str, None] = {}
         """Histories for which something waits of which not all is said."""
-        self._effort = Effort()
+        self._effort = JudgingBudget()
         self._came = 0
         self._touched: set[str] = set()
         self._settled: set[str] = set()
         self.left_out = 0
         """Exchanges that waited, and were then more than is kept of a history."""
 
-    def of(self, seen: Observation) -> Tracked:
+    def of(self, seen: Observation) -> TrackedHistory:
         """The history of an exchange, which may be new."""
-        return self.get(history_name(seen)) or Tracked(History.of(seen))
+        return self.get(history_name(seen)) or TrackedHistory(History.of(seen))
 
-    def get(self, name: str) -> Tracked | None:
+    def get(self, name: str) -> TrackedHistory | None:
         """The history of this name; None where nothing is known of it."""
         return self._tracked.get(name)
 
-    def put(self, tracked: Tracked) -> None:
+    def put(self, tracked: TrackedHistory) -> None:
         """Keeps a history; to be called as well when it has changed."""
         self._tracked.put(tracked.history.name, tracked)
 
@@ -119,7 +119,7 @@ class Histories:
         note: Note | None,
         *,
         is_fine: bool,
-    ) -> Alone | None:
+    ) -> ProvisionalLook | None:
         """Lets an exchange wait; None where the whole history is to be asked. ``is_fine``: the
         exchange alone shows nothing wrong."""
         self._came += 1
@@ -135,14 +135,14 @@ class Histories:
             if self._effort.allows(extract.facts, self._came) or urgent:
                 return None
             self._unsaid[name] = None
-        self._waiting.add(name, Waiting(seen, tuple(marks), note, is_told))
+        self._waiting.add(name, PostponedExchange(seen, tuple(marks), note, is_told))
         alone = History.of(seen)
         if is_told:
             known = extract.open[seen.upload_id or ""]
             known.room -= 1
             alone.expect_upload(seen, known.begun)
         alone.add(seen)
-        return Alone(alone, is_told)
+        return ProvisionalLook(alone, is_told)
 
     def take_touched(self) -> set[str]:
         """Flows of which something else is to be said since their histories were read."""
@@ -191,7 +191,7 @@ class Histories:
                 lists.add(self._list(tracked, True))
             for name in self._waiting.names():
                 waiting = self._waiting.take(name)
-                tracked = self._tracked.get(name) or Tracked(History.of(waiting[0].seen))
+                tracked = self._tracked.get(name) or TrackedHistory(History.of(waiting[0].seen))
                 self._catch_up(tracked, waiting)
                 if name not in told:
                     told.add(name)
@@ -218,7 +218,7 @@ class Histories:
         self._tracked.close()
         self._waiting.close()
 
-    def _spilled(self, name: str, tracked: Tracked) -> bool:
+    def _spilled(self, name: str, tracked: TrackedHistory) -> bool:
         history = tracked.history
         self._settled |= history.settle()
         if history.facts > self._small:
@@ -231,13 +231,13 @@ class Histories:
         self._listings.put(name, listing if before is None else worse_of(before, listing))
         return bool(listing)
 
-    def _returned(self, name: str, tracked: Tracked) -> None:
+    def _returned(self, name: str, tracked: TrackedHistory) -> None:
         self._extracts.pop(name, None)
         self._unsaid.pop(name, None)
         self._listings.take_back(name, lambda: self._list(tracked, False))
         self._touched |= self._catch_up(tracked, self._waiting.take(name))
 
-    def _catch_up(self, tracked: Tracked, waiting: Sequence[Waiting]) -> set[str]:
+    def _catch_up(self, tracked: TrackedHistory, waiting: Sequence[PostponedExchange]) -> set[str]:
         """Takes in what waited; the flows of which something else is to be said."""
         history = tracked.history
         left_out = history.left_out

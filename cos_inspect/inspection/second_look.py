@@ -12,7 +12,7 @@ from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
 from cos_inspect.rules.meant import KEY_ESCAPED_TWICE
-from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.rules.tracing import NOT_FROM_COS
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
@@ -108,7 +108,7 @@ def add_copy(revision: Revision, seen: Observation, verdict: CopyVerdict) -> Non
     revision.findings.extend(rules.copy_mismatch(verdict))
 
 
-def add_pending(revision: Revision, pending: Pending) -> None:
+def add_pending(revision: Revision, pending: PendingFinding) -> None:
     """A finding that holds now, since another flow has shown what it waited for."""
     revision.findings.append(pending.finding)
     revision.mutes.extend(pending.mutes)

@@ -13,7 +13,7 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.inspection.first_look import FirstLook, first_look, revise
-from cos_inspect.inspection.histories import Histories, Tracked
+from cos_inspect.inspection.histories import Histories, TrackedHistory
 from cos_inspect.inspection.redaction import Echo, KnownSecrets, masked_lists
 from cos_inspect.inspection.second_look import (
     Revision,
@@ -30,7 +30,7 @@ from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.rules.registry import SAID_ONCE
-from cos_inspect.rules.rule import Pending
+from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.transfers.history import History, history_name, object_name, source_name
 from cos_inspect.transfers.limits import LIVE, Limits
 from cos_inspect.transfers.objects import copy_of, judge_copy, listings_of
@@ -61,7 +61,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Flows that wait for what another one shows of one SecretId."""
 
 
-class Revised(msgspec.Struct, frozen=True):
+class RevisedReport(msgspec.Struct, frozen=True):
     """A report that takes the place of an earlier one of the same flow."""
 
     report: FlowReport
@@ -69,12 +69,12 @@ class Revised(msgspec.Struct, frozen=True):
     rules_before: frozenset[str]
 
 
-class Inspected(msgspec.Struct, frozen=True):
+class InspectionResult(msgspec.Struct, frozen=True):
     """What one more exchange brought."""
 
     cos: CosExchange
     report: FlowReport
-    revised: list[Revised]
+    revised: list[RevisedReport]
     """Of earlier flows."""
 
 
@@ -84,7 +84,7 @@ class _Held(msgspec.Struct):
     alone: FlowReport
     """As the exchange alone gives it."""
     seen: Observation
-    pending: tuple[Pending, ...]
+    pending: tuple[PendingFinding, ...]
     shown: FlowReport | None = None
     """As it was reported last; None: as alone."""
     waits: bool = False
@@ -101,7 +101,7 @@ class _SecretId(msgspec.Struct):
     waiting: list[str] = []
     """Flows of which something else is said once one of these is seen."""
 
-    def has_shown(self, pending: Pending) -> bool:
+    def has_shown(self, pending: PendingFinding) -> bool:
         return self.with_token if pending.shown == "with-token" else self.accepted
 
 
@@ -194,7 +194,7 @@ class Session:
         *,
         recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
-    ) -> Inspected | None:
+    ) -> InspectionResult | None:
         """Reads one finished exchange; None when it is not COS traffic.
 
         ``recognised`` is what the request's head said, where it was read before.
@@ -225,7 +225,7 @@ class Session:
         self._revise(held, alone.history if alone is not None else None)
         self._held.put(seen.flow_id, held)
         revised = self._revise_all(touched) if touched else []
-        return Inspected(look.cos, held.report, revised)
+        return InspectionResult(look.cos, held.report, revised)
 
     def learn(
         self,
@@ -233,7 +233,7 @@ class Session:
         *,
         recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
-    ) -> list[Revised]:
+    ) -> list[RevisedReport]:
         """Takes in what became of an exchange that was inspected as a stopped one: its report
         stays, those of others may change."""
         look = self._look(exchange, recognised)
@@ -259,18 +259,18 @@ class Session:
         self._histories.put(tracked)
         return found
 
-    def renew(self) -> list[Revised]:
+    def renew(self) -> list[RevisedReport]:
         """Reports that must be replaced, of which that can wait for a moment."""
-        found: list[Revised] = []
+        found: list[RevisedReport] = []
         for touched in self._histories.read_waiting():
             found += self._revise_all(touched)
         touched = self._counted_anew | self._histories.take_settled()
         self._counted_anew = set()
         return found + self._revise_all(touched)
 
-    def settle(self) -> list[Revised]:
+    def settle(self) -> list[RevisedReport]:
         """At the end, before ``close``: reports that must be replaced."""
-        found: list[Revised] = []
+        found: list[RevisedReport] = []
         for touched in self._histories.read_waiting(all_of_it=True):
             found += self._revise_all(touched)
         touched = self._counted_anew | self._histories.settle()
@@ -325,7 +325,7 @@ class Session:
             self._note_wish(tracked.history)
         name = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if name is not None and seen.succeeded:
-            source = self._histories.get(name) or Tracked(
+            source = self._histories.get(name) or TrackedHistory(
                 History(name=name, bucket=None, key=seen.copy_key)
             )
             left_out = source.history.left_out
@@ -392,7 +392,7 @@ class Session:
                     known.earliest = moment
             self._said_once.put(name, known)
 
-    def _revise_all(self, flow_ids: Iterable[str]) -> list[Revised]:
+    def _revise_all(self, flow_ids: Iterable[str]) -> list[RevisedReport]:
         found = []
         for flow_id in sorted(flow_ids):
             held = self._held.get(flow_id)
@@ -404,7 +404,7 @@ class Session:
             if self._revise(held):
                 self._held.put(flow_id, held)
                 rules = frozenset(finding.rule for finding in before.findings)
-                found.append(Revised(held.report, before.verdict, rules))
+                found.append(RevisedReport(held.report, before.verdict, rules))
         return found
 
     def _revise(self, held: _Held, history: History | None = None) -> bool:
@@ -471,7 +471,7 @@ class Session:
         maps = (self._histories, self._held, self._secret_ids, self._said_once)
         return self._not_joined + sum(each.forgotten for each in maps)
 
-    def _list(self, tracked: Tracked, over: bool) -> Listing:
+    def _list(self, tracked: TrackedHistory, over: bool) -> Listing:
         return list_history(
             tracked.history,
             tracked.notes,

@@ -14,8 +14,8 @@ import msgspec
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.proxy.terminal_log import FlowMessage
+from cos_inspect.report.report_queue import name_of
 from cos_inspect.report.terminal import level_of, retry_line, transfer_line
-from cos_inspect.report.waiting import name_of
 
 logger = logging.getLogger("cos_inspect.proxy.flow_reporter")
 

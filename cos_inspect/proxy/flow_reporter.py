@@ -14,14 +14,14 @@ from mitmproxy.hooks import UpdateHook
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.inspection.first_look import FirstLook, first_look, redactor_of
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.inspection.session import Inspected, Revised
+from cos_inspect.inspection.session import InspectionResult, RevisedReport
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, SessionSummary
 from cos_inspect.proxy import annotations, options
-from cos_inspect.proxy.desk import Desk, DeskSettings
 from cos_inspect.proxy.flow_lines import FlowLines
+from cos_inspect.proxy.live_session import LiveSession, LiveSettings
 from cos_inspect.proxy.received import to_leave
 from cos_inspect.recording.recorded_flow import FlowRead
 from cos_inspect.report.nothing_seen import nothing_seen
@@ -45,9 +45,9 @@ class FlowReporter:
 
     def __init__(self) -> None:
         self._settings = options.Settings()
-        self._desk = Desk(_desk_settings(self._settings))
+        self._live_session = LiveSession(_live_settings(self._settings))
         self._untold: list[FlowReport] = []
-        self._lines = FlowLines(self._desk.new_numbers)
+        self._lines = FlowLines(self._live_session.new_numbers)
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
         self._renewal: asyncio.TimerHandle | None = None
@@ -59,13 +59,13 @@ class FlowReporter:
         """Goes on with other settings."""
         before, self._settings = self._settings, settings
         self._lines.problems_only = settings.show == "problems"
-        self._desk.run_name = _TOOLS.get(type(ctx.master).__name__, LIVE)
+        self._live_session.run_name = _TOOLS.get(type(ctx.master).__name__, LIVE)
         if before != settings:
-            self._show_again(self._desk.use(_desk_settings(settings)))
+            self._show_again(self._live_session.use(_live_settings(settings)))
 
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in an answer's body at which its running CRC-64 is wanted."""
-        return self._desk.session.boundaries(exchange)
+        return self._live_session.session.boundaries(exchange)
 
     def report(
         self,
@@ -79,7 +79,7 @@ class FlowReporter:
         the flow holds all that came; ``answer_changes``: but others may change the answer
         before it is saved."""
         exchange, marks = found.exchange, found.marks
-        inspected = self._desk.take(exchange, recognised=found.recognised, marks=marks)
+        inspected = self._live_session.take(exchange, recognised=found.recognised, marks=marks)
         if inspected is None:
             return
         received = None
@@ -102,11 +102,11 @@ class FlowReporter:
     def learn(self, found: FlowRead) -> None:
         """What became of a flow that was reported when the script was loaded anew."""
         self._show_again(
-            self._desk.learn(found.exchange, recognised=found.recognised, marks=found.marks)
+            self._live_session.learn(found.exchange, recognised=found.recognised, marks=found.marks)
         )
 
     def _show(
-        self, flow: http.HTTPFlow, inspected: Inspected, received: dict[str, Any] | None
+        self, flow: http.HTTPFlow, inspected: InspectionResult, received: dict[str, Any] | None
     ) -> None:
         report, exchange = inspected.report, inspected.cos.exchange
         annotations.leave(
@@ -188,55 +188,58 @@ class FlowReporter:
 
     def summary_text(self) -> str:
         """What the run has seen so far, in a few lines."""
-        return self._desk.summary_text(over=False)
+        return self._live_session.summary_text(over=False)
 
     def count_other(self, host: str | None = None) -> None:
         """Counts a flow that was not COS traffic, and who was asked in it."""
-        self._desk.count_other(host)
+        self._live_session.count_other(host)
 
     def note_devices(self, devices: DeviceTally) -> None:
         """What came to be known of who is connected."""
-        self._desk.note_devices(devices)
+        self._live_session.note_devices(devices)
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows of COS that have no report, and why, in a few plain words."""
-        self._desk.lose(reason, count)
+        self._live_session.lose(reason, count)
 
     def report_connection(self, trouble: ConnectionFailureSummary) -> None:
         """Puts a connection that failed into the summary."""
-        self._desk.report_connection(trouble)
+        self._live_session.report_connection(trouble)
 
     def close(self) -> None:
         """Tells what only the end can tell, and returns when all of it is on disk."""
         if self._renewal is not None:
             self._renewal.cancel()
-        desk = self._desk
-        self._show_again(desk.end_session())
+        live_session = self._live_session
+        self._show_again(live_session.end_session())
         # Only then it is known what could not be written.
-        desk.close()
+        live_session.close()
         self._lines.close()
         self._lines.tell_stories(
-            SessionSummary(transfers=desk.transfers, retries=desk.retries), over=True
+            SessionSummary(transfers=live_session.transfers, retries=live_session.retries),
+            over=True,
         )
         nothing = (
             ()
-            if desk.verdicts
+            if live_session.verdicts
             else nothing_seen(
-                desk.other_hosts,
+                live_session.other_hosts,
                 option="--set cos_hosts='{}'",
-                came=bool(desk.others or desk.connections or desk.lost.count),
+                came=bool(
+                    live_session.others or live_session.connections or live_session.lost.count
+                ),
                 proxy=_proxy_address(),
             )
         )
-        failed = desk.why_failed(self._settings.fail_on)
-        logger.info("%s", desk.summary_text(over=True, nothing=nothing, failed=failed))
+        failed = live_session.why_failed(self._settings.fail_on)
+        logger.info("%s", live_session.summary_text(over=True, nothing=nothing, failed=failed))
 
     def reaches(self, fail_on: str) -> bool:
         """A finding of this severity or a higher one was made, or one may have been: a
         report is lost."""
-        return self._desk.why_failed(fail_on) is not None
+        return self._live_session.why_failed(fail_on) is not None
 
-    def _show_again(self, found: Iterable[Revised]) -> None:
+    def _show_again(self, found: Iterable[RevisedReport]) -> None:
         """Puts later knowledge in the place of what earlier flows show."""
         flows = []
         for revised in found:
@@ -263,9 +266,9 @@ class FlowReporter:
         self._renewal = None
         began = time.perf_counter()
         try:
-            self._show_again(self._desk.renew())
+            self._show_again(self._live_session.renew())
             if self._lines.problems_only:
-                self._lines.tell_stories(self._desk.session.summary(), over=False)
+                self._lines.tell_stories(self._live_session.session.summary(), over=False)
         except Exception:
             logger.exception("the COS transfers cannot be summed up")
         took = time.perf_counter() - began
@@ -284,8 +287,8 @@ def _proxy_address() -> str | None:
     return "the address and port that this proxy listens on"
 
 
-def _desk_settings(settings: options.Settings) -> DeskSettings:
-    return DeskSettings(
+def _live_settings(settings: options.Settings) -> LiveSettings:
+    return LiveSettings(
         report_dir=settings.report_dir,
         formats=settings.formats,
         hosts=settings.hosts,

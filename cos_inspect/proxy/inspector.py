@@ -50,8 +50,8 @@ from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.guard import guarded, harmless, name_of
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.log_guard import LogGuard, about_secrets
-from cos_inspect.proxy.memory import leave, take
 from cos_inspect.proxy.recheck import Recheck
+from cos_inspect.proxy.reload_state import leave, take
 from cos_inspect.proxy.startup import REFUSAL, show_comments, spare_startup
 from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
 from cos_inspect.proxy.streaming import Streaming

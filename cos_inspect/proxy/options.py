@@ -22,7 +22,7 @@ from cos_inspect.settings.credentials import CredentialsError, read_credentials
 OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)
 
 
-class Keys(dict[str, str]):
+class SecretKeys(dict[str, str]):
     """SecretKeys by SecretId, which show themselves nowhere."""
 
     def __repr__(self) -> str:
@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ignore: frozenset[str] = frozenset()
     fail_on: str = "never"
     show: str = "all"
-    keys: Keys = Keys()
+    keys: SecretKeys = SecretKeys()
 
     @property
     def most_copied(self) -> int:
@@ -115,11 +115,11 @@ def _directory(value: str) -> Path:
     return path
 
 
-def _keys(value: str) -> Keys:
+def _keys(value: str) -> SecretKeys:
     if not value:
-        return Keys()
+        return SecretKeys()
     try:
-        return Keys(read_credentials(value))
+        return SecretKeys(read_credentials(value))
     except CredentialsError as error:
         raise _error(f"cos_credentials: {error}") from None
 

@@ -12,7 +12,7 @@ from typing import Any
 from mitmproxy import http
 
 from cos_inspect.cos.cos_exchange import recognise
-from cos_inspect.cos.signature import FIELDS, Signature, Window, read_signature
+from cos_inspect.cos.signature import FIELDS, Signature, TimeWindow, read_signature
 from cos_inspect.cos.signature_scheme import Signed, read_signed
 from cos_inspect.cos.signing import (
     TOKENS,
@@ -117,14 +117,14 @@ def _key(keys: Mapping[str, str], before: Signature | None) -> tuple[Key, str]:
     )
 
 
-def _window(before: Signature | None, now: int) -> Window:
+def _window(before: Signature | None, now: int) -> TimeWindow:
     """As long as it was, where that is usual."""
     length = _USUAL
     if before is not None and before.sign_time is not None:
         length = before.sign_time.end - before.sign_time.start
     if not _SHORTEST <= length <= _LONGEST:
         length = _USUAL
-    return Window(now - _BEFORE, now + length)
+    return TimeWindow(now - _BEFORE, now + length)
 
 
 def _sign_head(
@@ -132,7 +132,7 @@ def _sign_head(
     signed: Signed,
     before: Signature | None,
     key: Key,
-    window: Window,
+    window: TimeWindow,
     *,
     drops_token: bool,
 ) -> tuple[str, bool]:
@@ -166,7 +166,7 @@ def _sign_head(
 
 
 def _sign_form(
-    flow: http.HTTPFlow, form: Form, key: Key, window: Window, *, drops_token: bool
+    flow: http.HTTPFlow, form: Form, key: Key, window: TimeWindow, *, drops_token: bool
 ) -> tuple[str, bool]:
     policy = form.fields.get("policy")
     if policy is None:

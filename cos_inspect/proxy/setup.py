@@ -22,7 +22,7 @@ _PORTS_OF_CLIENTS = frozenset({"regular", "upstream", "socks5"})
 """Modes whose address is set in a client."""
 
 
-class Code(msgspec.Struct, frozen=True):
+class QrCode(msgspec.Struct, frozen=True):
     """A QR code; ``modules`` are its rows of ``0`` and ``1`` (dark), without the quiet zone."""
 
     title: str
@@ -51,7 +51,7 @@ class Setup(msgspec.Struct, frozen=True):
     """How clients get to this proxy: what the page that says so is made of."""
 
     proxies: list[ProxyAddress]
-    codes: list[Code]
+    codes: list[QrCode]
     wireguard: str | None
     """The configuration for the WireGuard app; it holds a private key, and is for the person at
     this page alone."""
@@ -136,9 +136,9 @@ def _network_address() -> str | None:
     return local_ip.get_local_ip() or local_ip.get_local_ip6()
 
 
-def _code(title: str, text: str) -> Code:
+def _code(title: str, text: str) -> QrCode:
     found = segno.make(text, error="m", micro=False)
-    return Code(
+    return QrCode(
         title, text, ["".join("1" if dark else "0" for dark in row) for row in found.matrix]
     )
 

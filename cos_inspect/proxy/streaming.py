@@ -98,7 +98,7 @@ _OWN: dict[Hook, dict[str, _Acts]] = {
 }
 
 
-class BehindAll:
+class LastInChain:
     """Stands at the end of the chain, for streaming is set up when all others have seen the
     headers: they may answer there, and mitmproxy crashes where a request is both answered
     and streamed; or they stream by themselves."""
@@ -125,7 +125,7 @@ class Streaming:
     ) -> None:
         self._addon = addon
         """The one that sets up streaming."""
-        self._behind = BehindAll(requestheaders, responseheaders)
+        self._behind = LastInChain(requestheaders, responseheaders)
         self._is_behind = False
         self._logged: set[str] = set()
 
@@ -141,7 +141,7 @@ class Streaming:
         if self._is_behind or self._header_hook_behind(self._addon) is None:
             return False
         addons: Any = ctx.master.addons
-        before = addons.get(BehindAll.name)
+        before = addons.get(LastInChain.name)
         if before is not None:
             addons.remove(before)
         addons.add(self._behind)
@@ -153,7 +153,7 @@ class Streaming:
         if self._is_behind:
             self._is_behind = False
             addons: Any = ctx.master.addons
-            if addons.get(BehindAll.name) is self._behind:
+            if addons.get(LastInChain.name) is self._behind:
                 addons.remove(self._behind)
 
     def may_stream(self, flow: http.HTTPFlow, hook: Hook, *, length_known: bool) -> bool:

@@ -15,7 +15,7 @@ from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
 from cos_inspect.report.report_format import NO_SETTINGS, FormatSettings
-from cos_inspect.report.writer_thread import LIVE, Writing
+from cos_inspect.report.writer_thread import LIVE, WriterThread
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ class ReportWriter:
         formats: Sequence[str],
         settings: FormatSettings = NO_SETTINGS,
         *,
-        before: Writing | None = None,
+        before: WriterThread | None = None,
         run_name: str = LIVE,
     ) -> None:
         """``run_name``: what the summary calls the run."""
         self.path = path
         self._settings = settings
         self._run_name = run_name
-        self._writing = Writing(path, formats, settings, before, run_name)
+        self._writing = WriterThread(path, formats, settings, before, run_name)
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
         self._is_full = False

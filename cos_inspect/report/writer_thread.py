@@ -24,10 +24,10 @@ from cos_inspect.model.summary import (
     count_host,
 )
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.format_writers import FormatWriters, QueuedReport
 from cos_inspect.report.formats import formats_named
-from cos_inspect.report.outlets import Outlets, Pending
 from cos_inspect.report.report_format import FormatSettings, FormatWriter, RunEnd
-from cos_inspect.report.waiting import Waiting, name_of
+from cos_inspect.report.report_queue import ReportQueue, name_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _RETRY_SECONDS = 0.5
 _SUMMARY_SECONDS = 0.5
 
 
-class Written(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class WrittenReport(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is kept of a flow that is on disk, in case that its report is revised."""
 
     sequence: int
@@ -57,25 +57,25 @@ class Written(msgspec.Struct, frozen=True, gc=False, array_like=True):
     rules: frozenset[str]
 
 
-class HandedOver(msgspec.Struct, frozen=True):
+class WriterState(msgspec.Struct, frozen=True):
     """What the next writer for the same directory has to know."""
 
-    written: SpillMap[Written]
+    written: SpillMap[WrittenReport]
     """By ``name_of`` the report."""
     closed: SessionCounts
     told: SessionCounts
     run: RunSummary | None = None
 
 
-def _new_written() -> SpillMap[Written]:
-    return SpillMap(Written, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE)
+def _new_written() -> SpillMap[WrittenReport]:
+    return SpillMap(WrittenReport, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE)
 
 
 class _GivenUpError(Exception):
     """What waits is counted as lost, so it must not be written any more."""
 
 
-class Writing:
+class WriterThread:
     """``run`` is the thread. The public attributes are for others to fill meanwhile."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Writing:
         path: Path,
         formats: Sequence[str],
         settings: FormatSettings,
-        before: "Writing | None" = None,
+        before: "WriterThread | None" = None,
         run_name: str = LIVE,
     ) -> None:
         """``run_name`` is what the summary calls the run. ``before`` wrote to the same place and
@@ -94,7 +94,7 @@ class Writing:
         self._run_started = utc_text(time.time())
         self._run: RunSummary | None = None
         """Once the summary has it."""
-        self.waiting = Waiting(_MOST_WAITING, _HEAVIEST)
+        self.waiting = ReportQueue(_MOST_WAITING, _HEAVIEST)
         self.renewal: deque[SessionSummary] = deque(maxlen=1)
         self.over: deque[SessionSummary] = deque(maxlen=_MOST_SESSIONS)
         self.met = SummaryDelta()
@@ -113,7 +113,7 @@ class Writing:
         """Grows while the disk answers."""
         self._path = path
         self._directory = ReportDirectory(path)
-        self._outlets = Outlets(self._directory, formats_named(formats), settings, self._sign)
+        self._formats = FormatWriters(self._directory, formats_named(formats), settings, self._sign)
         self._written = _new_written()
         """Flows on disk, which may be revised."""
         self._transfers: list[TransferSummary] = []
@@ -173,7 +173,7 @@ class Writing:
         finally:
             if not self._is_given_up:
                 self._lose_waiting()
-            self._outlets.close()
+            self._formats.close()
             self._directory.close()
             self.ended.set()
 
@@ -189,10 +189,10 @@ class Writing:
         self._closed, self._counts_told = handed.closed, handed.told
         self._run = handed.run
 
-    def hand_over(self) -> HandedOver:
+    def hand_over(self) -> WriterState:
         """To be called when this has ended, and once."""
         written, self._written = self._written, _new_written()
-        return HandedOver(written, self._closed, self._counts_told, self._run)
+        return WriterState(written, self._closed, self._counts_told, self._run)
 
     def _guarded_turn(self, *, is_closing: bool) -> None:
         try:
@@ -224,15 +224,15 @@ class Writing:
                 break
         return is_reached
 
-    def _write(self, batch: list[Pending]) -> tuple[bool, int]:
+    def _write(self, batch: list[QueuedReport]) -> tuple[bool, int]:
         """Whether the directory could be reached, and how many reports are off the list."""
         is_reached = True
         try:
             with self._directory.exclusively():
                 numbered = self._numbered(batch)
                 if numbered:
-                    self._outlets.run = self._begun().id
-                self._outlets.write(numbered)
+                    self._formats.run = self._begun().id
+                self._formats.write(numbered)
         except OSError as error:
             is_reached = False
             for each in batch:
@@ -263,7 +263,7 @@ class Writing:
             raise _GivenUpError
         self.signs += 1
 
-    def _numbered(self, batch: list[Pending]) -> list[Pending]:
+    def _numbered(self, batch: list[QueuedReport]) -> list[QueuedReport]:
         """Those that have a number now. A revision has that of its flow, and none when the
         flow is forgotten."""
         for each in batch:
@@ -282,10 +282,10 @@ class Writing:
                     self.lose(TOO_OLD)
         return [each for each in batch if each.sequence]
 
-    def _count(self, written: Pending) -> None:
+    def _count(self, written: QueuedReport) -> None:
         report = written.report
         rules = frozenset([finding.rule for finding in report.findings])
-        now = Written(report.sequence, report.verdict, rules)
+        now = WrittenReport(report.sequence, report.verdict, rules)
         before = None if written.is_new else self._written.get(name_of(report))
         if before is None:
             self._tally.add(report)
@@ -339,7 +339,7 @@ class Writing:
                     self._others_told, self._lost_told = others, lost
                     self._counts_told = counts
                 if self._whole is not None:
-                    for writer in self._outlets.writers:
+                    for writer in self._formats.writers:
                         writer.renew_summary(self._whole)
                 self._whole = None
         except OSError as error:
@@ -380,7 +380,7 @@ class Writing:
             lost=lost,
             sign=self._sign,
         )
-        writers = self._outlets.writers
+        writers = self._formats.writers
         try:
             with self._directory.exclusively():
                 while writers:

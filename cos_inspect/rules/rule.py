@@ -62,7 +62,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Pending(msgspec.Struct, frozen=True, kw_only=True):
+class PendingFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that holds as soon as another flow shows something of the same SecretId."""
 
     secret_id: str
@@ -73,6 +73,6 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """Rules whose findings do not hold then."""
 
 
-PendingFinder = Callable[[CosExchange, Sequence[Check]], Iterator[Pending]]
+PendingFinder = Callable[[CosExchange, Sequence[Check]], Iterator[PendingFinding]]
 Finder = Callable[[CosExchange, Sequence[Check]], Iterator[Finding]]
 """Looks at one exchange and the checks made of it. Pure: no clock, no files, no options."""

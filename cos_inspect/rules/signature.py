@@ -19,7 +19,7 @@ from cos_inspect.rules.refusal import (
     whole_hours,
     zone_words,
 )
-from cos_inspect.rules.rule import Pending, Rule
+from cos_inspect.rules.rule import PendingFinding, Rule
 
 _DAY = 24 * 3600
 
@@ -215,14 +215,14 @@ def token_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findin
         )
 
 
-def token_sent_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Pending]:
+def token_sent_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[PendingFinding]:
     """Where the request has no token: it should, if its SecretId comes with one elsewhere."""
     wanted = _wanted_token(cos)
     secret_id = cos.signed.secret_id
     if wanted is None or cos.token_names or not secret_id:
         return
     if next(token_missing(cos, checks), None) is None:
-        yield Pending(
+        yield PendingFinding(
             secret_id=secret_id,
             shown="with-token",
             finding=TOKEN_MISSING.finding(

@@ -24,7 +24,7 @@ from cos_inspect.rules.refusal import (
     proved_by_key,
     refused,
 )
-from cos_inspect.rules.rule import Pending, Rule
+from cos_inspect.rules.rule import PendingFinding, Rule
 from cos_inspect.rules.signature_comparison import (
     SignedContent,
     compare,
@@ -292,7 +292,7 @@ def _signs(text: str) -> str:
 _SPECIAL = re.compile(r"[^A-Za-z0-9\-_.~/]")
 
 
-def key_accepted_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Pending]:
+def key_accepted_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[PendingFinding]:
     """The key is right, if COS accepted it elsewhere."""
     found = next(signature_wrong_key(cos, checks), None)
     secret_id = cos.signed.secret_id
@@ -301,7 +301,7 @@ def key_accepted_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterato
     signature = cos.signature
     special = _special(cos, signature) if signature is not None else None
     part = special or "path, parameters or headers"
-    yield Pending(
+    yield PendingFinding(
         secret_id=secret_id,
         shown="accepted",
         finding=SIGNATURE_MISMATCH.finding(

@@ -15,7 +15,7 @@ from cos_inspect.transfers.account import (
     keep,
     skipped,
 )
-from cos_inspect.transfers.limits import Effort, Limits
+from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.observation import Observation
 
 
@@ -74,7 +74,7 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         """When the first append that was answered with an ETag was over."""
         self._stored: list[Append] = []
         """Those that were judged, in the order in which they began."""
-        self._effort = Effort()
+        self._effort = JudgingBudget()
         for reading in self.readings.values():
             self._index(reading)
         for append in self.appends.values():

@@ -35,7 +35,7 @@ UNBOUNDED = Limits(
 )
 
 
-class Effort:
+class JudgingBudget:
     """Spreads what is judged anew over the facts that came, so that each of them costs the
     same, in whatever order they come. What is put off is judged when all is settled."""
 

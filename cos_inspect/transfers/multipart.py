@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from cos_inspect.transfers.account import Fact, keep
-from cos_inspect.transfers.limits import Effort, Limits
+from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.observation import EtagForm, Observation, SseMode, plain_etag
 
 SMALLEST_PART = 1024 * 1024
@@ -108,7 +108,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
 
     def __post_init__(self) -> None:
         self._begun: tuple[SseMode, EtagForm] | None = None
-        self._effort = Effort()
+        self._effort = JudgingBudget()
         self._put_off: set[str] = set()
         self._listed_etags: dict[str, dict[int, str]] = {}
         self._unanswered: list[CompleteTry] | None = None

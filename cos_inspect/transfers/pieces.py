@@ -13,7 +13,7 @@ import msgspec
 
 from cos_inspect.digests import combine_crc64
 from cos_inspect.transfers.account import Comparison, Fact, compared, skipped
-from cos_inspect.transfers.limits import Effort
+from cos_inspect.transfers.limits import JudgingBudget
 from cos_inspect.transfers.observation import Observation
 
 _MOST_EDGES = 64
@@ -71,7 +71,7 @@ class Front:
         """Where pieces begin or end, rising."""
         self.pieces = 0
         self.judged = False
-        self._effort = Effort()
+        self._effort = JudgingBudget()
         self.partial = False
         self.first: Piece | None = None
 

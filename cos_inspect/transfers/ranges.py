@@ -8,7 +8,7 @@ from itertools import accumulate
 import msgspec
 
 from cos_inspect.transfers.account import Account, busy_seconds
-from cos_inspect.transfers.limits import Effort, Limits
+from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.pieces import Coverage, Front, Piece, cover, piece_of
 
@@ -129,7 +129,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         self.coverages: dict[str, Coverage] = {}
         self.changes: dict[str, Change] = {}
         """By version."""
-        self._effort = Effort()
+        self._effort = JudgingBudget()
         for name, version in self.versions.items():
             front = self.fronts[name] = Front()
             for piece in version.pieces.values():

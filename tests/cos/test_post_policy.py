@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.cos.post_policy import Failed, Policy, evaluate_policy
+from cos_inspect.cos.post_policy import FailedCondition, Policy, evaluate_policy
 from cos_inspect.model.exchange import Headers
 
 NOW = 1577957984.0
@@ -150,4 +150,4 @@ JSON = st.recursive(
 @given(JSON, JSON)
 def test_nothing_raises(conditions: Any, expiration: Any) -> None:
     for failed in evaluated(conditions, expiration=expiration).failed:
-        assert isinstance(failed, Failed)
+        assert isinstance(failed, FailedCondition)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.cos.signature import (
     Signature,
-    Window,
+    TimeWindow,
     policy_string_to_sign,
     policy_text,
     read_signature,
@@ -69,7 +69,7 @@ def test_the_vector_of_put_object() -> None:
     signature = signature_in(request)
     assert signature.problems == ()
     assert signature.secret_id == DOCUMENT_ID
-    assert signature.sign_time == signature.key_time == Window(1557989151, 1557996351)
+    assert signature.sign_time == signature.key_time == TimeWindow(1557989151, 1557996351)
     wire = rebuild(signature, request)
     assert wire.exact
     assert wire.missing_headers == ()

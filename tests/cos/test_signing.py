@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.cos.signature import Window, wire_parameters, wire_path
+from cos_inspect.cos.signature import TimeWindow, wire_parameters, wire_path
 from cos_inspect.cos.signature_scheme import Place
 from cos_inspect.cos.signing import (
     Key,
@@ -25,7 +25,7 @@ from tests.origin.message import OriginRequest
 from tests.origin.signing import Verifier
 
 NOW = 1_795_000_000
-WINDOW = Window(NOW - 60, NOW + 3600)
+WINDOW = TimeWindow(NOW - 60, NOW + 3600)
 KEY = Key(SECRET_ID, SECRET_KEY)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_inspect.inspection.histories import Histories, Tracked
+from cos_inspect.inspection.histories import Histories, TrackedHistory
 from cos_inspect.inspection.session import Bounds, Session
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.transfers.limits import Effort
+from cos_inspect.transfers.limits import JudgingBudget
 from tests.inspection.test_session import Run
 from tests.transfers.build import (
     append,
@@ -156,7 +156,7 @@ class Reads:
         self.count = self.facts = 0
         returned = Histories._returned
 
-        def counted(histories: Histories, name: str, tracked: Tracked) -> None:
+        def counted(histories: Histories, name: str, tracked: TrackedHistory) -> None:
             self.count += 1
             self.facts += tracked.history.facts
             returned(histories, name, tracked)
@@ -187,7 +187,7 @@ def test_each_part_costs_the_same_however_many_uploads_are_open(
 def test_appends_to_many_objects_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """They need all that came before: it is read now and then, and each is judged at last."""
     reads = Reads(monkeypatch)
-    monkeypatch.setattr(Effort, "FREE", 0)
+    monkeypatch.setattr(JudgingBudget, "FREE", 0)
     logs, lines = 10, 120
     flows, told = [], [b""] * logs
     for line in range(lines):
@@ -203,7 +203,7 @@ def test_appends_to_many_objects_wait_for_their_turn(monkeypatch: pytest.MonkeyP
             flows.append(msgspec.structs.replace(made, request=request))
             told[number] += piece
     run = Run(flows, Session(bounds=Bounds(facts=logs * lines // 4)))
-    assert reads.facts <= 5 * len(flows) * Effort.RATE
+    assert reads.facts <= 5 * len(flows) * JudgingBudget.RATE
     run.close()
     assert {flow: rules for flow, rules in run.rules().items() if rules != ["retried"]} == {
         "3-77": ["crc64-mismatch"],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.inspection.first_look import first_look, revise
 from cos_inspect.inspection.second_look import add_copy, revision_of
-from cos_inspect.inspection.session import Bounds, Revised, Session
+from cos_inspect.inspection.session import Bounds, RevisedReport, Session
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Check, FlowReport
 from cos_inspect.model.summary import SessionSummary
@@ -57,7 +57,7 @@ class Run:
         self.revise(self.session.settle())
         return self.session.close()
 
-    def revise(self, found: Iterable[Revised]) -> None:
+    def revise(self, found: Iterable[RevisedReport]) -> None:
         for revised in found:
             before = self.reports[revised.report.flow_id]
             assert revised.verdict_before == before.verdict

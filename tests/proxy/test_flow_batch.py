@@ -10,17 +10,17 @@ from mitmproxy import ctx, options
 from mitmproxy.test import taddons
 from mitmproxy.tools.dump import DumpMaster
 
-from cos_inspect.proxy import flow_batch as gathering
+from cos_inspect.proxy import flow_batch
 from cos_inspect.proxy.flow_batch import FlowBatch, is_looked_at
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.proxy.inspected import cos_flow
 
 
-class Desk:
+class Receiver:
     def __init__(self) -> None:
         self.got: list[list[str]] = []
         self._taken = asyncio.Event()
-        self.gathering = FlowBatch(self.take)
+        self.batch = FlowBatch(self.take)
 
     def take(self, snapshots: list[FlowSnapshot]) -> None:
         self.got.append([snapshot.flow.id for snapshot in snapshots])
@@ -38,38 +38,38 @@ class Desk:
         flow.id = name
         snapshot = FlowSnapshot(flow, ())
         snapshot.seal()
-        self.gathering.put(snapshot)
+        self.batch.put(snapshot)
 
 
 def test_flows_are_handed_on_together_and_in_order() -> None:
     async def run() -> list[list[str]]:
-        desk = Desk()
+        receiver = Receiver()
         for name in "abc":
-            desk.put(name)
-        assert desk.got == []
-        await desk.has(1)
-        desk.put("d")
-        desk.gathering.flush()
-        desk.gathering.flush()
-        desk.put("e")
-        await desk.has(3)
-        return desk.got
+            receiver.put(name)
+        assert receiver.got == []
+        await receiver.has(1)
+        receiver.put("d")
+        receiver.batch.flush()
+        receiver.batch.flush()
+        receiver.put("e")
+        await receiver.has(3)
+        return receiver.got
 
     assert asyncio.run(run()) == [["a", "b", "c"], ["d"], ["e"]]
 
 
-@pytest.mark.parametrize("size", [1, gathering._MOST_BYTES])
+@pytest.mark.parametrize("size", [1, flow_batch._MOST_BYTES])
 def test_many_flows_or_large_ones_do_not_wait(size: int) -> None:
     async def run() -> list[list[str]]:
-        desk = Desk()
-        names = [str(number) for number in range(gathering._MOST_FLOWS if size == 1 else 2)]
+        receiver = Receiver()
+        names = [str(number) for number in range(flow_batch._MOST_FLOWS if size == 1 else 2)]
         for name in names:
-            desk.put(name, size)
-        assert desk.got == []
+            receiver.put(name, size)
+        assert receiver.got == []
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert desk.got == [names]
-        return desk.got
+        assert receiver.got == [names]
+        return receiver.got
 
     assert asyncio.run(run())
 

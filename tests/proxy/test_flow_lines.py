@@ -10,7 +10,7 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import RetryChain, SessionSummary, TransferSummary
 from cos_inspect.proxy import flow_lines
 from cos_inspect.proxy.flow_lines import FlowLines
-from cos_inspect.report.waiting import name_of
+from cos_inspect.report.report_queue import name_of
 from tests.report.build import finding, flow_report
 
 GOOD = flow_report(flow_id="good")

@@ -3,7 +3,7 @@
 import msgspec
 from mitmproxy import http
 
-from cos_inspect.inspection.session import Revised
+from cos_inspect.inspection.session import RevisedReport
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.options import Settings
@@ -14,10 +14,10 @@ from tests.report.build import finding, flow_report
 def test_a_revised_report_is_counted_once() -> None:
     reporting = FlowReporter()
     first = flow_report(findings=[finding()])
-    reporting._desk._count(first)
+    reporting._live_session._count(first)
     assert reporting.summary_text().splitlines()[1] == "    rules      1 etag-mismatch"
     better = msgspec.structs.replace(first, verdict="ok", findings=[])
-    reporting._desk.revise([Revised(better, "error", frozenset({"etag-mismatch"}))])
+    reporting._live_session.revise([RevisedReport(better, "error", frozenset({"etag-mismatch"}))])
     assert reporting.summary_text().startswith("COS summary: 1 COS flows among 1: 1 ok\n")
     assert "rules" not in reporting.summary_text()
 

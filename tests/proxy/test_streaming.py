@@ -17,7 +17,7 @@ from mitmproxy.tools.web.master import WebMaster
 
 from cos_inspect.proxy import streaming
 from cos_inspect.proxy.inspector import CosInspect
-from cos_inspect.proxy.streaming import BehindAll, Hook
+from cos_inspect.proxy.streaming import Hook, LastInChain
 from cos_inspect.recording.stream_tap import Tap
 from tests.proxy.inspected import HOST
 
@@ -268,7 +268,7 @@ class TestHeaders:
         proxy.load(_script(requestheaders=_hook))
         assert proxy.streams("request")
         proxy.ours.done()
-        assert proxy.addons.get(BehindAll.name) is None
+        assert proxy.addons.get(LastInChain.name) is None
 
 
 def test_who_is_the_cause_is_logged_once(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from cos_inspect.model.summary import Lost
-from cos_inspect.report import flow_files, formats, outlets, writer, writer_thread
+from cos_inspect.report import flow_files, format_writers, formats, writer, writer_thread
 from cos_inspect.report.report_format import FormatInput
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import finding, flow_report
@@ -197,16 +197,16 @@ def test_a_report_that_cannot_be_put_into_a_format_is_lost_alone(
 def test_a_fault_of_the_writer_itself_is_told_once_and_outlived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = outlets.Outlets.write
+    real = format_writers.FormatWriters.write
     calls: list[int] = []
 
-    def faulty(self: outlets.Outlets, batch: Any) -> None:
+    def faulty(self: format_writers.FormatWriters, batch: Any) -> None:
         calls.append(1)
         if len(calls) < 5:
             raise ValueError("a fault of ours")
         real(self, batch)
 
-    monkeypatch.setattr(outlets.Outlets, "write", faulty)
+    monkeypatch.setattr(format_writers.FormatWriters, "write", faulty)
     made = ReportWriter(tmp_path, ["json"])
     submit(made, 0, 4)
     wait_for(lambda: len(calls) >= 5)

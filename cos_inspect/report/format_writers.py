@@ -26,7 +26,7 @@ from cos_inspect.report.report_format import (
 logger = logging.getLogger(__name__)
 
 
-class Pending(msgspec.Struct, gc=False):
+class QueuedReport(msgspec.Struct, gc=False):
     """A report on its way to the disk."""
 
     report: FlowReport
@@ -60,7 +60,7 @@ class Pending(msgspec.Struct, gc=False):
         return not self.is_new or name in self.had
 
 
-class Outlets:
+class FormatWriters:
     """All formats of one report directory. To be called while holding its lock; what cannot
     be written is noted on each report, and nothing is raised for it."""
 
@@ -84,9 +84,9 @@ class Outlets:
     def writers(self) -> list[FormatWriter[Any]]:
         return [writer for _, writer in self._formats]
 
-    def write(self, batch: Sequence[Pending]) -> None:
+    def write(self, batch: Sequence[QueuedReport]) -> None:
         """Takes reports that have their numbers."""
-        rendered: dict[str, list[tuple[Pending, Rendered[Any]]]] = {}
+        rendered: dict[str, list[tuple[QueuedReport, Rendered[Any]]]] = {}
         for each in batch:
             each.failure = None
             each.report = msgspec.structs.replace(each.report, sequence=each.sequence, run=self.run)
@@ -114,7 +114,10 @@ class Outlets:
                 self._put(name, writer, list(part))
 
     def _put(
-        self, name: str, writer: FormatWriter[Any], reports: list[tuple[Pending, Rendered[Any]]]
+        self,
+        name: str,
+        writer: FormatWriter[Any],
+        reports: list[tuple[QueuedReport, Rendered[Any]]],
     ) -> None:
         """Reports that are all new to a format, or all revised."""
         waiting = [each for each, _ in reports]
@@ -131,7 +134,7 @@ class Outlets:
                 each.written.add(name)
                 each.had.add(name)
 
-    def _fault(self, name: str, reports: Sequence[Pending], error: Exception) -> None:
+    def _fault(self, name: str, reports: Sequence[QueuedReport], error: Exception) -> None:
         for each in reports:
             each.faulty.add(name)
         if (name, type(error)) not in self._told:
@@ -144,5 +147,5 @@ class Outlets:
             writer.close()
 
 
-def _is_revision(name: str, one: tuple[Pending, Rendered[Any]]) -> bool:
+def _is_revision(name: str, one: tuple[QueuedReport, Rendered[Any]]) -> bool:
     return one[0].is_revision_in(name)

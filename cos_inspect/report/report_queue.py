@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.report.outlets import Pending
+from cos_inspect.report.format_writers import QueuedReport
 
 _MOST_AT_ONCE = 1000
 _ROUGHLY = 4096
@@ -17,14 +17,14 @@ _ROUGHLY = 4096
 _HEADER = 200
 
 
-class Waiting:
+class ReportQueue:
     """``most`` reports, which take about ``heaviest`` bytes."""
 
     def __init__(self, most: int, heaviest: int) -> None:
         self._most = most
         self._heaviest = heaviest
-        self._inbox: deque[Pending] = deque()
-        self._gathered: OrderedDict[int, Pending] = OrderedDict()
+        self._inbox: deque[QueuedReport] = deque()
+        self._gathered: OrderedDict[int, QueuedReport] = OrderedDict()
         self._newest: dict[str, int] = {}
         """Of each flow, the last of its reports in ``_gathered``."""
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Waiting:
             return False
         self._put_in += 1
         self._put_in_weight += weight
-        self._inbox.append(Pending(report, is_new, weight=weight, number=self._put_in))
+        self._inbox.append(QueuedReport(report, is_new, weight=weight, number=self._put_in))
         return True
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Waiting:
                     self._gather_one(self._inbox.popleft())
             left -= _MOST_AT_ONCE
 
-    def _gather_one(self, pending: Pending) -> None:
+    def _gather_one(self, pending: QueuedReport) -> None:
         name = name_of(pending.report)
         waiting = self._gathered.get(self._newest.get(name, 0))
         if waiting is not None and not pending.is_new:
@@ -78,7 +78,7 @@ class Waiting:
         self._gathered[pending.number] = pending
         self._newest[name] = pending.number
 
-    def batches(self, size: int) -> Iterator[list[Pending]]:
+    def batches(self, size: int) -> Iterator[list[QueuedReport]]:
         """Each report that is gathered now, once; those that stay are last in the next turn."""
         left = len(self._gathered)
         while left > 0:
@@ -94,7 +94,7 @@ class Waiting:
         """Whether nothing is gathered."""
         return not self._gathered
 
-    def settle(self, pending: Pending) -> None:
+    def settle(self, pending: QueuedReport) -> None:
         """It is written, or given up."""
         with self._lock:
             del self._gathered[pending.number]
@@ -103,7 +103,7 @@ class Waiting:
             del self._newest[name]
         self._count(pending)
 
-    def _count(self, pending: Pending) -> None:
+    def _count(self, pending: QueuedReport) -> None:
         self._settled += 1
         self._settled_weight += pending.weight
 

@@ -1,15 +1,15 @@
 """What waits for a history: in order, from memory and from the file."""
 
-from cos_inspect.inspection.put_off import PutOff, Waiting
+from cos_inspect.inspection.postponed_exchanges import PostponedExchange, PostponedExchanges
 from tests.transfers.build import part, seen
 
 
-def _waiting(name: str) -> Waiting:
-    return Waiting(seen(part(name, 1, b"x", 0.0)), ((1, 2),), None, True)
+def _waiting(name: str) -> PostponedExchange:
+    return PostponedExchange(seen(part(name, 1, b"x", 0.0)), ((1, 2),), None, True)
 
 
 def test_all_of_a_name_comes_back_once_in_order() -> None:
-    held = PutOff(most=3, most_on_disk=100)
+    held = PostponedExchanges(most=3, most_on_disk=100)
     for number in range(10):
         held.add(f"{number % 2}", _waiting(f"f{number}"))
     assert [each.seen.flow_id for each in held.take("0")] == ["f0", "f2", "f4", "f6", "f8"]
@@ -19,7 +19,7 @@ def test_all_of_a_name_comes_back_once_in_order() -> None:
 
 
 def test_names_are_those_that_wait() -> None:
-    held = PutOff(most=2, most_on_disk=100)
+    held = PostponedExchanges(most=2, most_on_disk=100)
     for number in range(5):
         held.add(f"n{number}", _waiting("f"))
     found = []
@@ -30,7 +30,7 @@ def test_names_are_those_that_wait() -> None:
 
 
 def test_what_the_file_has_no_room_for_is_counted() -> None:
-    held = PutOff(most=1, most_on_disk=2)
+    held = PostponedExchanges(most=1, most_on_disk=2)
     for number in range(10):
         held.add(f"n{number}", _waiting(f"f{number}"))
     kept = sum(len(held.take(name)) for name in held.names())

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
-from cos_inspect.inspection.session import Inspected, Revised, Session
+from cos_inspect.inspection.session import InspectionResult, RevisedReport, Session
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Severity
@@ -34,7 +34,7 @@ from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
 _MOST_SAID_ONCE = 10_000
 
 
-class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
+class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``report_dir`` None: no files. The other names are those of the options."""
 
     report_dir: Path | None = None
@@ -45,10 +45,10 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[str, str] = {}
 
 
-class Desk:
+class LiveSession:
     """Owns the session, the writer, and the count of verdicts."""
 
-    def __init__(self, settings: DeskSettings) -> None:
+    def __init__(self, settings: LiveSettings) -> None:
         self._settings = settings
         self.session = _new_session(settings)
         self.verdicts: Counter[str] = Counter()
@@ -81,7 +81,7 @@ class Desk:
         self._retired: list[ReportWriter] = []
         """Writers of other settings, which may not be done yet."""
 
-    def use(self, settings: DeskSettings) -> list[Revised]:
+    def use(self, settings: LiveSettings) -> list[RevisedReport]:
         """Goes on with other settings: what comes is judged by them, and what belongs together
         is joined across the change. Another directory has nothing of what was before; the
         reports that changed by that."""
@@ -111,7 +111,7 @@ class Desk:
         *,
         recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
-    ) -> Inspected | None:
+    ) -> InspectionResult | None:
         """Judges one finished exchange, counts it and has it written; None when it is not
         COS traffic."""
         inspected = self.session.inspect(exchange, recognised=recognised, marks=marks)
@@ -131,14 +131,14 @@ class Desk:
         *,
         recognised: Recognised | None = None,
         marks: Sequence[tuple[int, int]] = (),
-    ) -> list[Revised]:
+    ) -> list[RevisedReport]:
         """Takes in what became of a flow that has its report; the reports of others that
         changed by it."""
         revised = self.session.learn(exchange, recognised=recognised, marks=marks)
         self.revise(revised)
         return revised
 
-    def revise(self, found: Iterable[Revised]) -> None:
+    def revise(self, found: Iterable[RevisedReport]) -> None:
         """Puts later knowledge in the place of what was said of earlier flows."""
         for revised in found:
             _take_away(self.verdicts, (revised.verdict_before,))
@@ -149,7 +149,7 @@ class Desk:
             if self._writer is not None:
                 self._writer.revise(revised.report)
 
-    def renew(self) -> list[Revised]:
+    def renew(self) -> list[RevisedReport]:
         """Says what could wait for a moment, and renews the transfers in the summary; takes
         time that grows with them. The reports that changed by it."""
         revised = self.session.renew()
@@ -212,7 +212,7 @@ class Desk:
         if writer is not None:
             writer.submit_devices(devices)
 
-    def end_session(self) -> list[Revised]:
+    def end_session(self) -> list[RevisedReport]:
         """Tells what only the end can tell; the reports that changed by it."""
         revised = self.session.settle()
         self.revise(revised)
@@ -325,7 +325,7 @@ class Desk:
             self._writer = None
 
 
-def _new_session(settings: DeskSettings) -> Session:
+def _new_session(settings: LiveSettings) -> Session:
     return Session(
         hosts=settings.hosts,
         ignore=settings.ignore,

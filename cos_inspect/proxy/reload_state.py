@@ -17,7 +17,7 @@ _REMEMBERED = 4096
 """Finished flows and server connections that are remembered by id."""
 
 
-class Recent:
+class RecentIds:
     """The last ids seen, bounded."""
 
     def __init__(self) -> None:
@@ -37,15 +37,15 @@ class Recent:
         self._ids.pop(identity, None)
 
 
-class Memory:
+class ReloadState:
     """What one instance of the addon leaves to the next one."""
 
     def __init__(self) -> None:
         self.reporting = FlowReporter()
         self.devices = DeviceTracker(self.reporting.note_devices)
         self.connection_watch = ConnectionTracker(self.reporting.report_connection, self.devices)
-        self.finished = Recent()
-        self.connections = Recent()
+        self.finished = RecentIds()
+        self.connections = RecentIds()
         self.stopped: dict[str, FlowSnapshot | None] = {}
         """Flows that were under way when the script was loaded anew, as many as the proxy had at
         a time. They were reported then; what becomes of them counts for others. None: that is
@@ -60,10 +60,10 @@ class Memory:
         self.reporting.close()
 
 
-_LEFT: weakref.WeakKeyDictionary[Master, Memory] = weakref.WeakKeyDictionary()
+_LEFT: weakref.WeakKeyDictionary[Master, ReloadState] = weakref.WeakKeyDictionary()
 
 
-def leave(memory: Memory) -> Callable[[], None]:
+def leave(memory: ReloadState) -> Callable[[], None]:
     """To be called where an instance ends and the proxy may go on: the next one takes the
     memory at once. What it gives closes the memory where nobody took it."""
     master = ctx.master
@@ -77,8 +77,8 @@ def leave(memory: Memory) -> Callable[[], None]:
     return close_unless_taken
 
 
-def take() -> Memory:
+def take() -> ReloadState:
     """What the instance before has left, or a new one."""
     master = getattr(ctx, "master", None)
     left = _LEFT.pop(master, None) if master is not None else None
-    return left or Memory()
+    return left or ReloadState()

@@ -1,8 +1,8 @@
-from cos_inspect.proxy.memory import _REMEMBERED, Recent
+from cos_inspect.proxy.reload_state import _REMEMBERED, RecentIds
 
 
 def test_an_id_is_new_once() -> None:
-    recent = Recent()
+    recent = RecentIds()
     assert recent.add("a")
     assert not recent.add("a")
     recent.discard("a")
@@ -11,7 +11,7 @@ def test_an_id_is_new_once() -> None:
 
 
 def test_the_oldest_is_forgotten() -> None:
-    recent = Recent()
+    recent = RecentIds()
     for number in range(_REMEMBERED + 1):
         assert recent.add(str(number))
     assert not recent.add(str(_REMEMBERED))

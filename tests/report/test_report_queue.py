@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.report.outlets import Pending
-from cos_inspect.report.waiting import Waiting
+from cos_inspect.report.format_writers import QueuedReport
+from cos_inspect.report.report_queue import ReportQueue
 from tests.report.build import flow_report
 
 FLOWS = st.sampled_from(["a", "b", "c", "d"])
@@ -24,10 +24,10 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting = Waiting(1000, 1 << 30)
+        self.waiting = ReportQueue(1000, 1 << 30)
         self.version = 0
         self.new: Counter[str] = Counter()
-        self.settled: list[Pending] = []
+        self.settled: list[QueuedReport] = []
         self.latest: dict[str, int] = {}
 
     @rule(flow_id=FLOWS)
@@ -92,7 +92,7 @@ TestMachine.settings = settings(max_examples=60, stateful_step_count=30, deadlin
 
 @given(st.integers(1, 50), st.integers(0, 80))
 def test_no_more_than_the_bound_waits(most: int, count: int) -> None:
-    waiting = Waiting(most, 1 << 30)
+    waiting = ReportQueue(most, 1 << 30)
     taken = [waiting.put(report("a", number), is_new=True) for number in range(count)]
     assert sum(taken) == len(waiting) == min(most, count)
     waiting.gather()
@@ -103,7 +103,7 @@ def test_no_more_than_the_bound_waits(most: int, count: int) -> None:
 
 
 def test_nor_what_is_heavier() -> None:
-    waiting = Waiting(1000, 100_000)
+    waiting = ReportQueue(1000, 100_000)
     large = report("a", 1)
     header = msgspec.structs.replace(large.request.headers[0], value="x" * 30_000)
     large = msgspec.structs.replace(

@@ -20,7 +20,7 @@ _TABLE = (
 )
 
 
-class Waiting(msgspec.Struct, frozen=True, array_like=True):
+class PostponedExchange(msgspec.Struct, frozen=True, array_like=True):
     """One exchange, as a history takes it in."""
 
     seen: Observation
@@ -30,29 +30,29 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     """All that is to be said of it was said."""
 
 
-class PutOff:
+class PostponedExchanges:
     """By the name of the history. ``most``: exchanges in memory; ``most_on_disk``: entries of
     the file, each with one exchange or several."""
 
     def __init__(self, most: int, most_on_disk: int) -> None:
         self._most = most
         self._most_on_disk = most_on_disk
-        self._held: dict[str, list[Waiting]] = {}
+        self._held: dict[str, list[PostponedExchange]] = {}
         self._count = 0
         self._file: sqlite3.Connection | None = None
         self._on_disk = 0
-        self._decode = msgspec.msgpack.Decoder(list[Waiting]).decode
+        self._decode = msgspec.msgpack.Decoder(list[PostponedExchange]).decode
         self.forgotten = 0
         """Exchanges that are no longer known."""
 
-    def add(self, name: str, waiting: Waiting) -> None:
+    def add(self, name: str, waiting: PostponedExchange) -> None:
         """Keeps one more that waits for the history of this name."""
         self._held.setdefault(name, []).append(waiting)
         self._count += 1
         if self._count > self._most:
             self._spill()
 
-    def take(self, name: str) -> list[Waiting]:
+    def take(self, name: str) -> list[PostponedExchange]:
         """All that waits for one history, in the order in which it came."""
         found = [each for value in self._from_disk(name) for each in self._decode(value)]
         held = self._held.pop(name, [])
