@@ -6,12 +6,9 @@ who wrote the file, but for mitmproxy's timings: what an entry says is taken
 as far as it agrees with itself.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import blake2b
 from itertools import accumulate
@@ -35,7 +32,22 @@ from cos_inspect.captures.har_entries import (
     RawEntry,
     blob_of,
     decode,
-    unescaped,
+)
+from cos_inspect.captures.har_values import (
+    address_of,
+    address_of_request,
+    as_object,
+    as_text,
+    failure_of,
+    headers_of,
+    is_from_cache,
+    is_left_out,
+    method_of,
+    moment_of,
+    number_of,
+    span_of,
+    status_of,
+    version_of,
 )
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import recognise
@@ -49,21 +61,9 @@ from cos_inspect.model.exchange import (
     Timing,
     known_moment,
 )
-from cos_inspect.recording.message_heads import DEFAULT_PORTS, asked_host, parse_authority
+from cos_inspect.recording.message_heads import DEFAULT_PORTS
 
-_VERSIONS = {
-    "h2": "HTTP/2.0",
-    "http/2": "HTTP/2.0",
-    "http/2.0": "HTTP/2.0",
-    "h3": "HTTP/3",
-    "http/3": "HTTP/3",
-    "http/3.0": "HTTP/3",
-    "http/1.1": "HTTP/1.1",
-    "http/1.0": "HTTP/1.0",
-}
 _SIGNED_HEADERS = re.compile(r"(?:q-header-list|SignedHeaders)=([^&,\s]*)", re.IGNORECASE)
-_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
-_FROM_CACHE = frozenset({"memory cache", "disk cache", "memory", "disk"})
 _REFUSED_BY_CORS = "net::ERR_FAILED"
 """Chromium withheld the answer from the page, or sent nothing after a refused preflight;
 what fails on the network has codes of its own."""
@@ -128,8 +128,8 @@ class HarFile:
             self._stream.admit(number)
             self._mitmproxy = reader.creator == "mitmproxy"
             try:
-                entry = _object(decode(raw), "the entry")
-                if _from_cache(entry):
+                entry = as_object(decode(raw), "the entry")
+                if is_from_cache(entry):
                     cached += 1
                     continue
                 found = self._one(entry, raw, number)
@@ -146,7 +146,7 @@ class HarFile:
             remarks.note(f"{name}: {cached} entries came out of a cache and are not counted")
 
     def _one(self, entry: dict[str, Any], raw: RawEntry, number: int) -> CapturedFlow:
-        asked = _object(entry.get("request"), "its request")
+        asked = as_object(entry.get("request"), "its request")
         url = asked.get("url")
         if not isinstance(url, str) or ":" not in url:
             raise OddEntryError("it has no URL")
@@ -159,20 +159,20 @@ class HarFile:
         flow_id = _identity(digest, known)
         if scheme not in DEFAULT_PORTS:
             return CapturedFlow(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
-        headers, pseudo = _headers(asked.get("headers"), raw)
-        host, port, target = _asked(url, scheme, headers, pseudo.get(":authority", ""))
+        headers, pseudo = headers_of(asked.get("headers"), raw)
+        host, port, target = address_of_request(url, scheme, headers, pseudo.get(":authority", ""))
         answered = entry.get("response")
-        answer = {} if answered is None else _object(answered, "its response")
-        answer_headers, _ = _headers(answer.get("headers"), raw)
-        method = _method(asked.get("method"))
+        answer = {} if answered is None else as_object(answered, "its response")
+        answer_headers, _ = headers_of(answer.get("headers"), raw)
+        method = method_of(asked.get("method"))
         recognised = recognise(host, method, target, headers, answer_headers, self._hosts)
         if recognised is None:
             return CapturedFlow(
                 flow_id=flow_id, exchange=None, offset=raw.offset, entry=number, host=host
             )
         operation = recognised.operation
-        status = _status(answer.get("status"))
-        error = _failure(entry, answer, status)
+        status = status_of(answer.get("status"))
+        error = failure_of(entry, answer, status)
         given_up = error is not None and error.startswith(_GIVEN_UP)
         # A download that the browser handed on has no bytes here; one that it left off has some.
         left_off = (
@@ -184,8 +184,8 @@ class HarFile:
         if status is not None:
             response = Response(
                 status=status,
-                reason=_text(answer.get("statusText")),
-                http_version=_version(answer.get("httpVersion")),
+                reason=as_text(answer.get("statusText")),
+                http_version=version_of(answer.get("httpVersion")),
                 headers=answer_headers,
                 body=har_response_body(
                     raw,
@@ -195,7 +195,7 @@ class HarFile:
                     method,
                     status,
                     cut=error is not None and (left_off or not given_up),
-                    discarded=_discarded(entry, answer, "_responseBodyStatus") or given_up,
+                    discarded=is_left_out(entry, answer, "_responseBodyStatus") or given_up,
                 ),
             )
         if response is None and error is not None and error.startswith(_NEVER_SENT):
@@ -208,7 +208,7 @@ class HarFile:
                 host=host,
                 port=port,
                 target=target,
-                http_version=_version(asked.get("httpVersion")),
+                http_version=version_of(asked.get("httpVersion")),
                 headers=headers,
                 body=har_request_body(
                     raw,
@@ -216,7 +216,7 @@ class HarFile:
                     headers,
                     operation,
                     method,
-                    discarded=_discarded(entry, asked, "_requestBodyStatus"),
+                    discarded=is_left_out(entry, asked, "_requestBodyStatus"),
                 ),
                 dropped_headers=_taken_away(headers, target) if self._mitmproxy else (),
             ),
@@ -226,7 +226,7 @@ class HarFile:
             broke_off=BrokeOff(by="client")
             if given_up and (response is None or left_off)
             else None,
-            server_address=_address(entry.get("serverIPAddress")),
+            server_address=address_of(entry.get("serverIPAddress")),
         )
         marks: Marks | None = None
         if response is not None and status == 206 and response.body.complete:
@@ -245,17 +245,17 @@ class HarFile:
         ``connect`` is that of another moment and does not hold ``ssl``."""
         timings = entry.get("timings")
         spans = timings if isinstance(timings, dict) else {}
-        connect, tls = _span(spans, "connect"), _span(spans, "ssl")
+        connect, tls = span_of(spans, "connect"), span_of(spans, "ssl")
         before = 0.0
         if not self._mitmproxy:
-            before = sum(_span(spans, name) or 0.0 for name in ("blocked", "dns", "connect"))
+            before = sum(span_of(spans, name) or 0.0 for name in ("blocked", "dns", "connect"))
             if connect is not None and tls is not None:
                 connect = max(0.0, connect - tls)
-        begin = _moment(entry.get("startedDateTime"), answer)
-        phases = [_span(spans, name) for name in ("send", "wait", "receive")]
+        begin = moment_of(entry.get("startedDateTime"), answer)
+        phases = [span_of(spans, name) for name in ("send", "wait", "receive")]
         sent, first, end = accumulate(phase or 0.0 for phase in phases)
         phased = any(phase is not None for phase in phases)
-        total = (_number(entry.get("time")) or 0.0) - before
+        total = (number_of(entry.get("time")) or 0.0) - before
         if self._mitmproxy and not answered:
             # There the total ends with the request, where nobody answers.
             total = 0.0
@@ -298,171 +298,6 @@ def _identity(digest: bytes, occurrence: int) -> str:
         digest = blake2b(digest + str(occurrence).encode(), digest_size=16).digest()
     text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def _object(value: object, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise OddEntryError(f"{name} is {'missing' if value is None else 'no object'}")
-    return value
-
-
-def _text(value: object) -> str:
-    """Lone surrogates, which cannot be written, become U+FFFD."""
-    if not isinstance(value, str):
-        return ""
-    if value.isascii():
-        return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _number(value: object) -> float | None:
-    """None for what is no number, or none that a time, a size or a status has."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if -1e15 < value < 1e15 else None
-
-
-def _method(value: object) -> str:
-    if value is not None and not isinstance(value, str):
-        raise OddEntryError("its method is no text")
-    return _text(value).upper() or "GET"
-
-
-def _status(value: object) -> int | None:
-    """None where there was no answer, for which exporters write 0, -1 or nothing."""
-    number = _number(value)
-    if (number is None and value is None) or value == "":
-        return None
-    if number is None or number >= 1000 or 0 < number < 100:
-        raise OddEntryError("its status is none")
-    return int(number) if number >= 100 else None
-
-
-def _span(timings: dict[str, Any], name: str) -> float | None:
-    """Milliseconds; -1 stands for what did not happen."""
-    number = _number(timings.get(name))
-    return number if number is not None and number >= 0 else None
-
-
-def _headers(fields: object, raw: RawEntry) -> tuple[Headers, dict[str, str]]:
-    """Header fields, and the pseudo header fields of HTTP/2 by name. A list of objects or
-    of pairs, or one object."""
-    plain: list[tuple[str, str]] = []
-    pseudo: dict[str, str] = {}
-    items = list(fields.items()) if isinstance(fields, dict) else fields
-    if items is not None and not isinstance(items, list):
-        raise OddEntryError("its headers are no list")
-    for item in items or ():
-        if isinstance(item, dict):
-            name, value = item.get("name"), item.get("value")
-        elif isinstance(item, list | tuple) and len(item) == 2:
-            name, value = item
-        else:
-            continue
-        name = _text(name)
-        if not name:
-            continue
-        value = _beginning(_text(value), raw) if isinstance(value, str) else _shown(value)
-        if name.startswith(":"):
-            pseudo[name] = value
-            continue
-        # Chromium joins repeated fields by line ends.
-        plain += [(name, each) for each in value.split("\n")]
-    return Headers(plain), pseudo
-
-
-def _beginning(value: str, raw: RawEntry) -> str:
-    """The value itself, but for one that is too long to be kept."""
-    blob = blob_of(raw, value)
-    if blob is None:
-        return value
-    return next(unescaped(blob), b"").decode("utf-8", "replace")
-
-
-def _shown(value: object) -> str:
-    """Of a header whose value is no text: a number or a word, as it stands in JSON."""
-    return json.dumps(value) if isinstance(value, bool) or _number(value) is not None else ""
-
-
-def _asked(url: str, scheme: str, headers: Headers, authority: str) -> tuple[str, int, str]:
-    """Host, port and target; ``authority``: the pseudo header field of HTTP/2."""
-    url = _text(url).partition("#")[0]
-    after = url[len(scheme) + 1 :].removeprefix("//")
-    cut = min((at for at in map(after.find, "/?") if at >= 0), default=len(after))
-    target = after[cut:] or "/"
-    if not target.startswith("/"):
-        target = "/" + target
-    url_host, url_port = parse_authority(after[:cut].rpartition("@")[2])
-    if not (url_host or authority or headers.get("host")):
-        raise OddEntryError("its URL has no host")
-    port = url_port or DEFAULT_PORTS[scheme]
-    host, port = asked_host(scheme, headers, authority.encode(), url_host, port)
-    return host, port, target
-
-
-def _version(value: object) -> str:
-    text = _text(value)
-    return _VERSIONS.get(text.lower(), text)
-
-
-def _address(value: object) -> str | None:
-    return _text(value).removeprefix("[").removesuffix("]") or None
-
-
-def _moment(value: object, answer: Headers) -> float | None:
-    """Seconds since the epoch; where nothing says when, the answer's Date. None for a moment
-    that can be none."""
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-            return known_moment(
-                (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-            )
-        except (ValueError, OverflowError):
-            pass
-    number = _number(value)
-    if number is not None and number > 0:
-        return known_moment(number / 1000 if number > 1e11 else number)
-    try:
-        return known_moment(parsedate_to_datetime(answer.get("date") or "").timestamp())
-    except (ValueError, OverflowError):
-        raise OddEntryError("it does not say when it was") from None
-
-
-def _failure(entry: dict[str, Any], answer: dict[str, Any], status: int | None) -> str | None:
-    """What ended the exchange early, in the exporter's words; None where it was answered, or
-    nothing says that it failed: the recording may have ended before it did."""
-    for holder in (answer, entry):
-        for name in ("_error", "error"):
-            value = holder.get(name)
-            if isinstance(value, str) and value:
-                return _text(value)
-    if status is not None:
-        return None
-    return _text(answer.get("statusText")) or _text(answer.get("comment")) or None
-
-
-def _discarded(entry: dict[str, Any], message: dict[str, Any], name: str) -> bool:
-    """HTTP Toolkit says so when it left a body out."""
-    return any(
-        _text(holder.get(name)).startswith("discarded")
-        for holder in (entry, message)
-        if isinstance(holder.get(name), str)
-    )
-
-
-def _from_cache(entry: dict[str, Any]) -> bool:
-    """Answered by the browser itself: ``_fromCache`` (Chromium), ``_fetchType`` (Safari)."""
-    return (
-        any(_text(entry.get(name)).lower() in _FROM_CACHE for name in ("_fromCache", "_fetchType"))
-        or _text(_dict(entry.get("response")).get("_fetchType")).lower() in _FROM_CACHE
-    )
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _recognises(head: bytes) -> bool:
