@@ -1,6 +1,7 @@
 """Formats in which each flow has a file of its own, and the plainest of them: JSON."""
 
 from collections.abc import Sequence
+from typing import override
 
 import msgspec
 
@@ -18,6 +19,7 @@ class FlowFile(msgspec.Struct, frozen=True, gc=False):
 class FlowFilesWriter(FormatWriter[FlowFile]):
     """Writes each file at once; a revised one takes the place of the one before."""
 
+    @override
     def add(self, reports: Sequence[Rendered[FlowFile]]) -> None:
         for each in reports:
             self.directory.write_flow(each.content.name, each.content.content)

@@ -82,6 +82,7 @@ class FormatWriters:
 
     @property
     def writers(self) -> list[FormatWriter[Any]]:
+        """One for each format, in the order of the table."""
         return [writer for _, writer in self._formats]
 
     def write(self, batch: Sequence[QueuedReport]) -> None:
@@ -143,6 +144,7 @@ class FormatWriters:
             logger.error("flow %s: its report cannot be written as %s", flow, name, exc_info=error)
 
     def close(self) -> None:
+        """Gives back what the formats keep open."""
         for writer in self.writers:
             writer.close()
 

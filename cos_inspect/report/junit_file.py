@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import IO
+from typing import IO, override
 
 import msgspec
 
@@ -60,19 +60,23 @@ class JunitWriter(FormatWriter[Suite]):
         """Which one of ``_revised`` counts for a sequence."""
 
     @property
+    @override
     def held(self) -> int:
         return len(self._numbers)
 
+    @override
     def add(self, reports: Sequence[Rendered[Suite]]) -> None:
         self._suites.add([each.content for each in reports])
         self._numbers.extend(each.sequence for each in reports)
 
+    @override
     def revise(self, reports: Sequence[Rendered[Suite]]) -> None:
         first = len(self._revised)
         self._revised.add([each.content for each in reports])
         for number, each in enumerate(reports, start=first):
             self._revisions[each.sequence] = number
 
+    @override
     def finish(self, end: RunEnd) -> None:
         made = [transfer_suite(transfer, self.settings) for transfer in end.transfers]
         if end.left_out:
@@ -100,6 +104,7 @@ class JunitWriter(FormatWriter[Suite]):
         for revision in revisions.values():
             yield from self._revised.read(revision, healed=healed)
 
+    @override
     def close(self) -> None:
         self._suites.close()
         self._revised.close()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import override
 
 import msgspec
 
@@ -98,6 +99,7 @@ class PagesWriter(FormatWriter[PageLines]):
         super().__init__(directory, settings)
         self._prepared = False
 
+    @override
     def add(self, reports: Sequence[Rendered[PageLines]]) -> None:
         """Whole reports are written first: no row is seen without its report."""
         if not reports:
@@ -117,6 +119,7 @@ class PagesWriter(FormatWriter[PageLines]):
         if new:
             self._write_index()
 
+    @override
     def renew_summary(self, summary: Summary) -> None:
         """For what the pages show of transfers, retries and connections."""
         self._prepare()
