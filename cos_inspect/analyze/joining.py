@@ -391,6 +391,9 @@ def _is_plain_read(observed: SpooledObservation) -> bool:
         and seen.span is None
         and seen.upload_id is None
         and not observed.is_copy
+        # Another read may say why what seems wrong with one is not.
+        and observed.note is None
+        and not seen.appendable
     )
 
 
