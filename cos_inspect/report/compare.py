@@ -263,8 +263,9 @@ def _of_parameters(one: RequestFacts, other: RequestFacts) -> _Found:
         if one.query != other.query:
             yield "parameter-order", "", _query_text(one), _query_text(other)
         return
-    for name in sorted({name for name, _ in one.query + other.query}):
-        values = _values(one, name), _values(other, name)
+    texts = _values(one), _values(other)
+    for name in sorted(texts[0].keys() | texts[1].keys()):
+        values = texts[0].get(name, _NONE), texts[1].get(name, _NONE)
         if values[0] != values[1]:
             lower = name.lower()
             signed = lower in one.signing.parameters or lower in other.signing.parameters
@@ -272,9 +273,12 @@ def _of_parameters(one: RequestFacts, other: RequestFacts) -> _Found:
             yield kind, name, values[0], values[1]
 
 
-def _values(each: RequestFacts, name: str) -> str:
-    values = [value for own, value in each.query if own == name]
-    return ", ".join(value or '""' for value in values) if values else _NONE
+def _values(each: RequestFacts) -> dict[str, str]:
+    """Of each parameter all that it is given, in order."""
+    values: dict[str, list[str]] = {}
+    for name, value in each.query:
+        values.setdefault(name, []).append(value or '""')
+    return {name: ", ".join(given) for name, given in values.items()}
 
 
 def _query_text(each: RequestFacts) -> str:
@@ -334,7 +338,8 @@ def _same(one: RequestFacts, other: RequestFacts) -> Iterator[str]:
     ]
     if alike:
         yield f"Headers: {', '.join(sorted(alike))}"
-    names = [name for name, _ in one.query if _values(one, name) == _values(other, name)]
+    texts = _values(one), _values(other)
+    names = [name for name, _ in one.query if texts[0].get(name) == texts[1].get(name)]
     if names:
         yield f"Parameters: {', '.join(dict.fromkeys(sorted(names)))}"
 

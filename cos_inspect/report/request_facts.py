@@ -55,10 +55,10 @@ def facts_of(report: FlowReport) -> RequestFacts:
     scheme, _, rest = report.request.url.partition("://")
     address, mark, query = rest.partition("?")
     host, slash, path = address.partition("/")
-    headers: dict[str, str] = {}
+    lines: dict[str, list[str]] = {}
     for header in report.request.headers:
-        name = header.name.lower()
-        headers[name] = f"{headers[name]}, {header.value}" if name in headers else header.value
+        lines.setdefault(header.name.lower(), []).append(header.value)
+    headers = {name: ", ".join(values) for name, values in lines.items()}
     # HTTP/2 has it in :authority.
     headers.setdefault("host", host)
     pairs = [
