@@ -390,6 +390,7 @@ def _is_plain_read(observed: SpooledObservation) -> bool:
         and (seen.describes_object or seen.key is None)
         and seen.span is None
         and seen.upload_id is None
+        and not seen.appendable
         and not observed.is_copy
         # Another read may say why what seems wrong with one is not.
         and observed.note is None
