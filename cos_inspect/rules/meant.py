@@ -32,7 +32,6 @@ KEY_ESCAPED_TWICE = Rule(
     fix="Give SDKs the plain key; in a form upload write the field key unescaped. An object that"
     " is stored already is found under the name with the escapes.",
     example="PostObject with the field key photos/a%3Db.png",
-    joins=("object",),
 )
 
 _STORING = frozenset(

@@ -212,7 +212,8 @@ class History(msgspec.Struct, kw_only=True):
             touched |= upload.completes.keys()
         if seen.operation == "InitiateMultipartUpload" and seen.etag_form != "md5":
             touched |= _flows_of(upload)
-        if seen.operation in ("AbortMultipartUpload", "CompleteMultipartUpload") and seen.succeeded:
+        ends = seen.operation in ("AbortMultipartUpload", "CompleteMultipartUpload")
+        if upload.is_gone and ends and seen.succeeded:
             # Of those that came too late it is known now why the upload is gone.
             touched |= {flow for flow in _flows_of(upload) if flow in upload.gone_flows}
         now = self._said(upload)

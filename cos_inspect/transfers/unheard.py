@@ -117,7 +117,8 @@ def words_of_open(upload: Upload, content: Content) -> str | None:
 
 def why_gone(upload: Upload, flow_id: str, started: float) -> str | None:
     """Why a flow was told that there is no such upload, where that was seen."""
-    if flow_id not in upload.gone_flows:
+    told = upload.completes.get(flow_id) or upload.steps.get(flow_id)
+    if told is None or told.error_code != "NoSuchUpload":
         return None
     done = [
         (each.order, "completed" if isinstance(each, CompleteTry) else "aborted")
