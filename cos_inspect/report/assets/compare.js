@@ -166,9 +166,18 @@
   };
 
   const queryText = (each) => each.query.map(([name, value]) => (value ? `${name}=${value}` : name)).join("&");
+  const valuesByName = new WeakMap();
   const values = (each, name) => {
-    const own = each.query.filter(([its]) => its === name);
-    return own.length ? own.map(([, value]) => value || '""').join(", ") : NONE;
+    let grouped = valuesByName.get(each);
+    if (!grouped) {
+      grouped = new Map();
+      for (const [its, value] of each.query) {
+        if (!grouped.has(its)) grouped.set(its, []);
+        grouped.get(its).push(value || '""');
+      }
+      valuesByName.set(each, grouped);
+    }
+    return grouped.get(name)?.join(", ") ?? NONE;
   };
   const ofParameters = (one, other, found) => {
     const list = (each) => each.query.map((pair) => pair.join("="));
