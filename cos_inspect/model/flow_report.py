@@ -181,7 +181,7 @@ class ChangeReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ResignedReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How somebody had the request signed anew (``cos.resign``) before it was sent again."""
 
-    secret_id: str
+    secret_id: Unmasked
     token_removed: bool
     at: str | None
 

@@ -17,7 +17,7 @@ from cos_inspect.proxy.terminal_log import FlowMessage
 from cos_inspect.report.report_queue import name_of
 from cos_inspect.report.terminal import level_of, retry_line, transfer_line
 
-logger = logging.getLogger("cos_inspect.proxy.flow_reporter")
+logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 _MOST_SECONDS = 1.0

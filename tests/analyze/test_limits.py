@@ -203,7 +203,7 @@ def test_what_is_exempt_is_there() -> None:
         "cos_inspect.analyze.run._PER_CHUNK",
         "cos_inspect.analyze.shards._MOST_PARTITIONS",
         "cos_inspect.cos.endpoint._place",
-        "cos_inspect.transfers.limits.Effort.FREE",
+        "cos_inspect.transfers.limits.JudgingBudget.FREE",
     } <= taken
 
 

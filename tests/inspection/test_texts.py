@@ -17,7 +17,7 @@ UNMASKED = {
     FlowReport: """
         flow_id started
         cos.operation cos.bucket cos.appid cos.region
-        request.headers.0.meaning response.headers.0.meaning
+        request.headers.0.meaning response.headers.0.meaning request.resigned.secret_id
         request.body.md5 request.body.crc64ecma response.body.md5 response.body.crc64ecma
         request.body.payload.md5 request.body.payload.crc64ecma
         response.body.payload.md5 response.body.payload.crc64ecma

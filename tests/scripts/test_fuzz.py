@@ -20,7 +20,7 @@ from tests.scripts.fuzz_plants import PLANTS, VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_SEED = 8192
-GUIDED_INPUTS = 60_000
+GUIDED_INPUTS = 300_000
 GUIDED_KINDS = ("exception", "wrong accept", "round trip", "expansion")
 """What inputs alone show. Time is seen where their pieces are repeated, in both ways alike."""
 
