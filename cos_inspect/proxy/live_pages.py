@@ -154,7 +154,7 @@ def _handlers() -> list[tuple[str, type]]:
                 self.set_header("Content-Type", f"{kind}{charset}")
                 self.write(content)
             elif name == "index.html":
-                self.write(_NOT_YET.format(_why_not(folder, has_pages)))
+                self.write(_NOT_YET.format(_why_not(folder)))
             else:
                 self.set_status(404)
 
@@ -166,8 +166,7 @@ def _handlers() -> list[tuple[str, type]]:
     ]
 
 
-def _why_not(folder: Path | None, has_pages: bool) -> str:
+def _why_not(folder: Path | None) -> str:
     if folder is None:
         return "No reports are written, because cos_report_dir is empty."
-    assert not has_pages
     return "No pages are written, because cos_report_format is without html."

@@ -49,25 +49,22 @@ def find_flow(directory: Path, which: str) -> FlowReport:
 
 def read_flow(path: Path) -> FlowReport:
     """:raises NotFoundError: the file is missing, or no flow report."""
-    try:
-        with path.open("rb") as file:
-            return msgspec.json.decode(file.read(_LARGEST), type=FlowReport)
-    except OSError as error:
-        raise NotFoundError(f"{path}: {error.strerror or error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotFoundError(f"{path}: is no flow report: {error}") from error
+    return _read(path, FlowReport, "flow report")
 
 
 def read_summary(directory: Path) -> Summary:
     """:raises NotFoundError: there is none, or it cannot be read."""
-    path = directory / "summary.json"
+    return _read(directory / "summary.json", Summary, "summary")
+
+
+def _read[T](path: Path, kind: type[T], name: str) -> T:
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.read(_LARGEST), type=Summary)
+            return msgspec.json.decode(file.read(_LARGEST), type=kind)
     except OSError as error:
         raise NotFoundError(f"{path}: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotFoundError(f"{path}: is no summary: {error}") from error
+        raise NotFoundError(f"{path}: is no {name}: {error}") from error
 
 
 def flow_to_compare(directory: Path, report: FlowReport) -> FlowReport | None:

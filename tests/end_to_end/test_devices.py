@@ -1,19 +1,23 @@
 """Who is connected: four clients that behave differently give four rows, as they come."""
 
-import socket
-import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-from qcloud_cos import CosConfig, CosS3Client
-from requests.adapters import HTTPAdapter
 
 from tests.end_to_end import browser
-from tests.end_to_end.harness import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
+from tests.end_to_end.harness import BUCKET, HOST, SECRET_ID
+from tests.end_to_end.test_connected import (
+    CLEAN,
+    DISTRUSTS,
+    PINS,
+    SKEWED,
+    pin_from,
+    sdk_from,
+    session_from,
+)
 from tests.end_to_end.web import Web
 from tests.origin.server import Origin
 
@@ -22,60 +26,20 @@ pytestmark = [
     pytest.mark.skipif(browser.missing() is not None, reason=browser.missing() or "nothing"),
 ]
 
-CLEAN, DISTRUSTS, PINS, SKEWED = (f"127.0.0.{number}" for number in (11, 12, 13, 14))
-
-
-class From(HTTPAdapter):
-    """Comes from an address of its own, as a device does."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        super().__init__()
-
-    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        super().init_poolmanager(*arguments, **settings, source_address=(self.address, 0))
-
-    def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
-        return super().proxy_manager_for(proxy, **settings, source_address=(self.address, 0))
-
-
-def session(address: str) -> requests.Session:
-    made = requests.Session()
-    made.trust_env = False
-    for scheme in ("http://", "https://"):
-        made.mount(scheme, From(address))
-    return made
-
 
 def clean(web: Web) -> None:
-    config = CosConfig(
-        Region=REGION,
-        SecretId=SECRET_ID,
-        SecretKey=SECRET_KEY,
-        Proxies=web.proxies,
-        VerifySSL=web.ca_pem,
-    )
-    CosS3Client(config, session=session(CLEAN)).put_object(BUCKET, b"x", "clean.txt")
+    sdk_from(CLEAN, web).put_object(BUCKET, b"x", "clean.txt")
 
 
 def distrusts(web: Web) -> None:
     with pytest.raises(requests.exceptions.SSLError):
-        session(DISTRUSTS).get(f"https://{HOST}/a", proxies=web.proxies, timeout=30)
+        session_from(DISTRUSTS).get(f"https://{HOST}/a", proxies=web.proxies, timeout=30)
 
 
 def pins(web: Web) -> None:
     """Completes the handshake, and hangs up when it has seen the certificate."""
-    context = ssl.create_default_context(cafile=web.ca_pem)
     for _ in range(3):
-        with socket.create_connection(
-            ("127.0.0.1", web.port), timeout=30, source_address=(PINS, 0)
-        ) as connection:
-            connection.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
-            answer = b""
-            while b"\r\n\r\n" not in answer:
-                answer += connection.recv(4096)
-            with context.wrap_socket(connection, server_hostname=HOST) as wrapped:
-                wrapped.getpeercert()
+        pin_from(PINS, web)
 
 
 def skewed(web: Web) -> None:
@@ -85,7 +49,7 @@ def skewed(web: Web) -> None:
         f"q-sign-algorithm=sha1&q-ak={SECRET_ID}&q-sign-time={window}&q-key-time={window}"
         f"&q-header-list=host&q-url-param-list=&q-signature={'0' * 40}"
     )
-    session(SKEWED).put(
+    session_from(SKEWED).put(
         f"https://{HOST}/skewed.txt",
         data=b"x",
         headers={"Authorization": authorization, "User-Agent": "cos-android-sdk-5.9.51"},

@@ -82,5 +82,5 @@ def test_nothing_else_has(path: str) -> None:
 
 
 def test_a_missing_page_says_why() -> None:
-    assert "cos_report_dir" in _why_not(None, True)
-    assert "html" in _why_not(Path("x"), False)
+    assert "cos_report_dir" in _why_not(None)
+    assert "html" in _why_not(Path("x"))

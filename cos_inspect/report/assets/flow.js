@@ -5,16 +5,18 @@
   const { card, bySeverity, checks } = cosInspect.findings;
   const { button, curl } = cosInspect.copy;
 
-  const take = (report) =>
-    el("div", { class: "take", role: "group", "aria-label": "Copy" },
+  const take = (report) => {
+    const script = curl(report);
+    return el("div", { class: "take", role: "group", "aria-label": "Copy" },
       report.ticket ? button("Copy ticket line", report.ticket, "Ticket line") : null,
-      curl(report) ? button("Copy curl", () => curl(report), "curl script") : null,
+      script ? button("Copy curl", script, "curl script") : null,
       report.ids.request_id ? button("Copy request id", report.ids.request_id, "Request id") : null,
       cosInspect.live.isLive
         ? el("a", { class: "copy", href: `../#/flows/${encodeURIComponent(report.flow_id)}/${report.response ? "response" : "request"}` }, "Open in mitmweb") : null,
       cosInspect.live.isLive
         ? el("button", { type: "button", class: "copy", title: "After an edit in mitmweb, by the keys of cos_credentials", onclick: () => cosInspect.live.command("cos.resign", `@${report.flow_id}`) }, "Sign anew") : null,
       button("Copy JSON", () => JSON.stringify(report, null, 2), "JSON"));
+  };
 
   const about = (report) => {
     const { cos, ids, encryption, transfer } = report;

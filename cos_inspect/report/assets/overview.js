@@ -149,13 +149,13 @@
       facet("Clients", "client", rows, (row) => row.client || "unknown")));
 
   const percent = (part) => (part ? `${(part * 100).toFixed(part < 0.1 ? 1 : 0)} %` : "0");
-  const spread = (values, show) => (values && values.count ? [values.p50, values.p95, values.p99].map(show).join(" · ") : "");
+  const spread = (values, show, names = ["p50", "p95", "p99"]) => (values && values.count ? names.map((name) => show(values[name])).join(" · ") : "");
   const measured = (one) =>
     el("tr", null,
       el("td", null, wire(one.operation)), el("td", null, wire(one.host)), el("td", { class: "number" }, one.count.toLocaleString("en")),
       el("td", { class: `number ${one.errors ? "bad" : ""}` }, percent(one.error_rate)),
       el("td", { class: "number" }, spread(one.wait_ms, duration)), el("td", { class: "number" }, spread(one.total_ms, duration)),
-      el("td", { class: "number" }, spread(one.throughput && { ...one.throughput, p50: one.throughput.p50, p95: one.throughput.p5, p99: one.throughput.min }, speed)));
+      el("td", { class: "number" }, spread(one.throughput, speed, ["p50", "p5", "min"])));
   // Of all runs into this directory.
   const statistics = () => {
     const all = [...(store.summary.statistics || [])].sort((a, b) => b.count - a.count);
@@ -192,11 +192,10 @@
     return drawing && section("time", "Time line", drawing);
   };
 
-  const headline = (rows) => {
+  const headline = (rows, others) => {
     const broken = rows.filter((row) => row.verdict === "error" && !row.healed).length;
     const doubtful = rows.filter((row) => row.verdict === "warning" && !row.healed).length;
     const healed = rows.filter((row) => row.healed).length;
-    const others = beside();
     const flows = (number, one, many) => (number ? [`${number.toLocaleString("en")} of ${count(rows.length, "flow")} ${number === 1 ? one : many}`] : []);
     const wrong = [
       ...flows(broken, "is broken", "are broken"), ...what(others.error, "is broken", "are broken"), ...lost(),
@@ -229,11 +228,12 @@
       + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
   };
 
-  const page = (rows, list) =>
-    el("div", { class: "overview" },
-      el("div", { class: "heading" }, el("h1", { tabindex: -1 }, headline(rows)), el("p", { class: "meta" }, span(rows))),
+  const page = (rows, list) => {
+    const others = beside();
+    return el("div", { class: "overview" },
+      el("div", { class: "heading" }, el("h1", { tabindex: -1 }, headline(rows, others)), el("p", { class: "meta" }, span(rows))),
       store.problems.map((problem) => el("p", { class: "problem", role: "alert" }, badge("warning"), " ", problem)),
-      tiles(rows, "", beside()),
+      tiles(rows, "", others),
       runs(),
       elsewhere(rows),
       wrong(rows),
@@ -245,6 +245,7 @@
       cosInspect.transfers.connections(),
       cosInspect.transfers.readBack(),
       rows.length ? section("flows", "All flows", list.element) : null);
+  };
 
   // The list alone, for a filter.
   const filtered = (rows, text, problems, list) =>
