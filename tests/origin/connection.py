@@ -24,6 +24,12 @@ Outcome = Literal["whole", "answered", "ended"]
 LINGER = 0.1
 """Seconds between an early answer and the close, so that the client can read it."""
 
+SILENCE = 0.5
+"""Seconds without a byte after which nothing more of a refused body is waited for."""
+
+DISCARD = 1 << 26
+"""Bytes of a refused body that are read only to be thrown away."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -69,8 +75,7 @@ class Connection:
                 return False
         except OriginError as error:
             request = self._request(wire.Head("GET", "/", "HTTP/1.0", []))
-            await self._send(error_reply(error, request), request, Plan(), failure=True)
-            return False
+            return await self._refuse(error, request, Plan())
         request = self._request(head)
         plan = self._origin.damages.plan(request)
         for edit in plan.request_edits:
@@ -125,8 +130,7 @@ class Connection:
             length = wire.body_length(head)
         except OriginError as error:
             record.status = error.status
-            await self._send(error_reply(error, request), request, plan, failure=True)
-            return False
+            return await self._refuse(error, request, plan)
         refusal = self._refusal(request, length)
         if head.get("expect").lower() == "100-continue":
             if refusal is not None:
@@ -146,8 +150,7 @@ class Connection:
             outcome = await self._receive(length, intake, request, plan, record)
         except OriginError as error:
             record.status = error.status
-            await self._send(error_reply(error, request), request, plan, failure=True)
-            return False
+            return await self._refuse(error, request, plan)
         if outcome != "whole":
             return outcome == "answered"
         if plan.instead is not None:
@@ -227,6 +230,22 @@ class Connection:
         if not plan.keep_reading:
             await asyncio.sleep(LINGER)
         return alive and plan.keep_reading
+
+    async def _refuse(self, error: OriginError, request: OriginRequest, plan: Plan) -> bool:
+        """Refuses what cannot be read to its end, and closes. What still arrives is taken in
+        until the client has fallen silent: a close with bytes unread is a reset, which can
+        overtake the answer."""
+        reply = error_reply(error, request)
+        reply.delivery.close = True
+        await self._send(reply, request, plan, failure=True)
+        left = DISCARD
+        with contextlib.suppress(TimeoutError):
+            while left > 0:
+                piece = await asyncio.wait_for(self._reader.read(1 << 16), SILENCE)
+                if not piece:
+                    break
+                left -= len(piece)
+        return False
 
     async def _send(self, reply: Reply, request: OriginRequest, plan: Plan, failure: bool) -> bool:
         finish(reply, request, failure, self._origin.now())
