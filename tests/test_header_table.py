@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from cos_inspect.cos.header_syntax import CHECKERS
-from cos_inspect.cos.headers import Side, describe, syntax_of
+from cos_inspect.cos.headers import describe, syntax_of
 from cos_inspect.cos.tables import rows
 from cos_inspect.inspection.first_look import first_look
-from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.flow_report import FlowReport, Side
 from tests.captures_reader import read_capture
 
 TESTS = Path(__file__).parent

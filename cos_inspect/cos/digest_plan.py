@@ -34,11 +34,6 @@ class DigestPlan(msgspec.Struct, frozen=True):
     sample: int = 0
     """How many bytes of the body's beginning are worth keeping."""
 
-    @property
-    def reads_body(self) -> bool:
-        """Whether anything has to look at the body's bytes."""
-        return self.md5 or self.crc64 or self.sample > 0
-
 
 def etag_may_be_md5(etag: str | None) -> bool:
     """32 hex digits; a multipart ETag (``…-N``) and the 40 digits of the legacy API are not."""

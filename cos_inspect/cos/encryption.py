@@ -17,9 +17,8 @@ import msgspec
 
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import Headers
+from cos_inspect.model.flow_report import Side, SseMode
 
-Side = Literal["request", "response"]
-SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
 Anomaly = Literal["unknown-algorithm", "conflict", "incomplete", "contradictory"]
 EtagForm = Literal["md5", "other", "unknown"]
 """Whether an encryption leaves the ETag the MD5 of the plain bytes."""
@@ -79,13 +78,6 @@ class CustomerKey(msgspec.Struct, frozen=True, kw_only=True):
     computed_md5: str | None = None
     """Base64 of the MD5 of the decoded key; None when it is not base64."""
     sent_md5: str | None = None
-
-    @property
-    def md5_matches(self) -> bool | None:
-        """None when one of the two is missing."""
-        if self.computed_md5 is None or self.sent_md5 is None:
-            return None
-        return self.computed_md5 == self.sent_md5
 
 
 def read_encryption(headers: Headers, side: Side = "response") -> Encryption:

@@ -13,9 +13,8 @@ import msgspec
 from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, size_of, text
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
+from cos_inspect.model.flow_report import Category, Side
 
-Category = Literal["common", "sse", "object", "auth", "http", "other"]
-Side = Literal["request", "response"]
 Secrecy = Literal["", "1", "part"]
 
 _CATEGORIES: dict[str, Category] = {

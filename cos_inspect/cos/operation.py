@@ -11,10 +11,10 @@ from cos_inspect.cos.endpoint import Endpoint
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import NO_QUERY, Query, parse_query, read_query, split_target
 from cos_inspect.model.exchange import Headers
+from cos_inspect.model.flow_report import Level
 
 __all__ = ["Level", "Operation", "Query", "parse_query", "read_operation", "read_query"]
 
-Level = Literal["service", "bucket", "object", "none"]
 Content = Literal["none", "object", "made", "form", "xml", "json", "events", "other"]
 """What a body is: an object's bytes, what image or media processing made of them, a
 form upload, a document, an event stream, or something that depends on the operation."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from cos_inspect.cos.encryption import EtagForm
 from cos_inspect.inspection.postponed_exchanges import PostponedExchange, PostponedExchanges
 from cos_inspect.inspection.spilled_listings import SpilledListings, worse_of
 from cos_inspect.inspection.transfer_summary import Listing, Lists, Note
@@ -19,7 +20,7 @@ from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.transfers.history import History, history_name
 from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.multipart import Step
-from cos_inspect.transfers.observation import EtagForm, Observation, belongs_to_upload
+from cos_inspect.transfers.observation import Observation, belongs_to_upload
 
 _MOST_EXTRACTS = 100_000
 _MOST_NAMED = 256

@@ -5,13 +5,14 @@ The state is a set of facts by flow id, so that it is the same in whatever order
 
 import bisect
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
+from cos_inspect.cos.encryption import EtagForm
+from cos_inspect.model.flow_report import SseMode
 from cos_inspect.transfers.account import Fact, keep
 from cos_inspect.transfers.limits import JudgingBudget, Limits
-from cos_inspect.transfers.observation import EtagForm, Observation, SseMode, plain_etag
+from cos_inspect.transfers.observation import Observation, Unread, plain_etag
 
 SMALLEST_PART = 1024 * 1024
 """Bytes; COS documents, page 436/7742."""
@@ -55,7 +56,7 @@ class CompleteTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     no_numbers: tuple[str, ...] = ()
     """What stands in the list where numbers of parts belong."""
     crc64: int | None = None
-    crc64_unread: Literal["malformed", "not-inspected"] | None = None
+    crc64_unread: Unread | None = None
     etag: str | None = None
     etag_unread: bool = False
     callback: bool = False

@@ -14,6 +14,7 @@ from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.copy_source import copy_source_of
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.digest_plan import is_appendable
+from cos_inspect.cos.encryption import EtagForm
 from cos_inspect.cos.header_values import (
     announced_length,
     read_content_range,
@@ -24,10 +25,11 @@ from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
 from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers, Response
+from cos_inspect.model.flow_report import SseMode
 from cos_inspect.transfers.part_list import StoredPart, read_part_list, read_stored_parts
 
-SseMode = Literal["none", "SSE-COS", "SSE-KMS", "SSE-C"]
-EtagForm = Literal["md5", "other", "unknown"]
+Unread = Literal["malformed", "not-inspected"]
+"""Why an answer tells a CRC-64 that cannot be compared."""
 
 _COPY_SPAN = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 _ZONES = (".myqcloud.com", ".tencentcos.cn", ".tencentci.cn")
@@ -175,7 +177,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     copy_key: str | None = None
     copy_version: str | None = None
     copy_span: tuple[int, int] | None = None
-    crc64_unread: Literal["malformed", "not-inspected"] | None = None
+    crc64_unread: Unread | None = None
     """Why the answer tells a CRC-64 that cannot be compared."""
     etag_unread: bool = False
     """The ETag in the answer's body is none."""
@@ -226,7 +228,7 @@ def observe(cos: CosExchange) -> Observation:
     etag = _etag(headers.get("etag")) if "etag" not in headers.unread else None
     crc_text = headers.get("x-cos-hash-crc64ecma")
     body = request.body
-    unread: Literal["malformed", "not-inspected"] | None = None
+    unread: Unread | None = None
     told = read_crc64(crc_text)
     if "x-cos-hash-crc64ecma" in headers.unread:
         told, unread = None, "not-inspected"

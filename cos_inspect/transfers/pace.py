@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from cos_inspect.model.flow_report import Side
 from cos_inspect.transfers.observation import Observation
 
 LATEST_FIRST_BYTE = 3.0
@@ -24,7 +25,7 @@ class Slowness(msgspec.Struct, frozen=True, kw_only=True):
     """Why an exchange was slow, and the figures it is told by."""
 
     reason: PaceReason
-    side: Literal["request", "response"] | None
+    side: Side | None
     """The body that was slow; None when only the first byte was late."""
     wait: float | None
     """Seconds until the answer's headers."""

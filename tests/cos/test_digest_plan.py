@@ -156,13 +156,6 @@ def test_an_appendable_object_needs_no_md5() -> None:
     )
 
 
-def test_a_plan_says_whether_the_body_matters() -> None:
-    assert not DigestPlan().reads_body
-    assert DigestPlan(md5=True).reads_body
-    assert DigestPlan(crc64=True).reads_body
-    assert DigestPlan(sample=1).reads_body
-
-
 @pytest.mark.parametrize(
     ("method", "target", "status", "content_type", "is_control"),
     [

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from cos_inspect.cos.header_syntax import CHECKERS
 from cos_inspect.cos.headers import (
     UNKNOWN,
-    Side,
     annotate,
     beyond,
     describe,
@@ -14,6 +13,7 @@ from cos_inspect.cos.headers import (
 )
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import Headers
+from cos_inspect.model.flow_report import Side
 
 COMMON = {
     "content-length", "content-type", "connection", "date", "etag", "last-modified", "server",
