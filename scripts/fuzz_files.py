@@ -21,7 +21,7 @@ from mitmproxy.test import tflow
 
 from cos_inspect.captures import har_entries, source, tnetstring
 from cos_inspect.captures.blob import Blob
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.mitm import FlowFile
@@ -32,7 +32,7 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.proxy.options import Settings, settings_of
-from cos_inspect.recording.left_on_flow import METADATA_KEY, left_on_flow, saved_data
+from cos_inspect.recording.flow_metadata import METADATA_KEY, read_flow_metadata, saved_data
 from cos_inspect.report.baseline import Baseline, BaselineError, read_baseline, write_baseline
 from cos_inspect.report.markdown import to_markdown
 from cos_inspect.settings.addon_options import OPTIONS
@@ -66,7 +66,7 @@ def _file(data: bytes) -> Path:
 def _read(reader: type[FlowFile | HarFile], path: Path) -> tuple[list[CapturedFlow], list[str]]:
     """The flows of a file, and what is said of the rest."""
     stream = Stream(str(path))
-    remarks = Remarks("input")
+    remarks = InputRemarks("input")
     found: list[CapturedFlow] = []
     ended: list[str] = []
     try:
@@ -289,9 +289,9 @@ def _metadata(data: bytes) -> None:
     fields, head = flow.response.headers.fields, request_head(flow.request)
     for as_it_is in (False, True):
         data_left = saved_data(flow.metadata, flow.request.timestamp_start)
-        left = left_on_flow(data_left, head, fields, as_it_is=as_it_is)
+        left = read_flow_metadata(data_left, head, fields, as_it_is=as_it_is)
         again = {**data_left, "received": msgspec.to_builtins(left.received)}
-        found = left_on_flow(again, head, fields, as_it_is=as_it_is)
+        found = read_flow_metadata(again, head, fields, as_it_is=as_it_is)
         agree("what was left, left again", found, left)
         for offset, crc64 in left.received.crc_marks():
             demand(crc64 < 10**20, f"the CRC-64 at {offset} is {crc64}")

@@ -86,14 +86,14 @@ MUTANTS = (
         "transfers/multipart.py",
         "            self.left_out += 1\n            return False",
         "            return False",
-        "tests/inspection/test_transfer_summary.py tests/inspection/test_spilled_listings.py",
+        "tests/inspection/test_transfer_summary.py tests/inspection/test_spilled_summaries.py",
     ),
     Mutant(
         "what was left on another sending of a request counts",
-        "recording/left_on_flow.py",
+        "recording/flow_metadata.py",
         "return data if since is None or since == started else {}",
         "return data",
-        "tests/recording/test_left_on_flow.py",
+        "tests/recording/test_flow_metadata.py",
     ),
 )
 

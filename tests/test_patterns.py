@@ -68,7 +68,7 @@ BUILT: dict[tuple[str, str], _BuiltFrom] = {
         lambda: [re.compile("example.com/static")], "search", LONGEST
     ),
     # Likewise ignore_hosts and allow_hosts.
-    ("cos_inspect.proxy.unread", "_matches"): _BuiltFrom(
+    ("cos_inspect.proxy.unread_connections", "_matches"): _BuiltFrom(
         lambda: [re.compile("example.com")], "search", LONGEST
     ),
     # What a user may give as cos_hosts.

@@ -14,7 +14,7 @@ from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.reading import (
     OTHER,
     ConnectionUse,
-    Identity,
+    FlowIdentity,
     ShardRead,
     SpooledListing,
     SpooledObservation,
@@ -29,10 +29,15 @@ from cos_inspect.inspection.second_look import (
     revision_of,
     said_once_name,
 )
-from cos_inspect.inspection.transfer_summary import Lists, ListsState, Note, list_history
+from cos_inspect.inspection.transfer_summary import (
+    SummaryLists,
+    SummaryListsState,
+    TransferNote,
+    list_history,
+)
 from cos_inspect.model.plain_text import packed
 from cos_inspect.rules.registry import SAID_ONCE
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.transfers.history import History, history_name, source_name
 from cos_inspect.transfers.objects import copy_of, judge_copy
 
@@ -80,9 +85,9 @@ def count_flows(reads: Sequence[ShardRead]) -> CountedFlows:
     not_first = {number: bytearray(len(bits)) for number, bits in dropped.items()}
     others = 0
     hosts: Counter[str] = Counter()
-    decoder = msgspec.msgpack.Decoder(Identity)
+    decoder = msgspec.msgpack.Decoder(FlowIdentity)
     for paths in _by_partition(read.identities for read in reads):
-        best: dict[int, Identity] = {}
+        best: dict[int, FlowIdentity] = {}
         for path in paths:
             for found in records(path, decoder):
                 known = best.setdefault(found.name, found)
@@ -160,7 +165,7 @@ class Joined(msgspec.Struct, kw_only=True):
 
     revisions: dict[int, str] = {}
     """For each shard a file of revisions by index."""
-    lists: ListsState = msgspec.field(default_factory=ListsState)
+    lists: SummaryListsState = msgspec.field(default_factory=SummaryListsState)
     judged: TransfersJudged = msgspec.field(default_factory=TransfersJudged)
     """Of all transfers, also those that ``lists`` has no room for."""
     faults: list[str] = []
@@ -198,7 +203,7 @@ def partitions(reads: Sequence[ShardRead], folder: str) -> list[Partition]:
 
 
 def join(
-    partition: Partition, counted: CountedFlows, settings: Settings, marks: Marks = NO_MARKS
+    partition: Partition, counted: CountedFlows, settings: AnalysisSettings, marks: Marks = NO_MARKS
 ) -> Joined:
     """Second looks at the flows of one partition."""
     joining = _Joining(settings, marks)
@@ -215,11 +220,11 @@ class _Joining:
     """The histories of one partition. As with single flows, a fault of ours costs what is said
     of one object alone; each flow's own report stays."""
 
-    def __init__(self, settings: Settings, marks: Marks) -> None:
+    def __init__(self, settings: AnalysisSettings, marks: Marks) -> None:
         self._settings = settings
         self._marks = marks
         self._histories: dict[str, History] = {}
-        self._notes: dict[str, dict[str, Note]] = {}
+        self._notes: dict[str, dict[str, TransferNote]] = {}
         self._echoes: dict[str, KnownSecrets] = {}
         """Secrets that the exchanges of a history repeat."""
         self._observed: list[SpooledObservation] = []
@@ -255,7 +260,7 @@ class _Joining:
             history.add_listing(listed.listing)
 
     def joined(self) -> Joined:
-        lists = Lists()
+        lists = SummaryLists()
         joined = Joined(faults=[], overlaps={})
         for name, history in list(self._histories.items()):
             try:
@@ -336,7 +341,7 @@ def _write_revisions(
 def _observed(partition: Partition, counted: CountedFlows) -> Iterator[SpooledObservation]:
     decoder = msgspec.msgpack.Decoder(SpooledObservation)
     size = sum(Path(path).stat().st_size for path in partition.paths)
-    matters = _Matters(partition, counted, decoder) if size > _LARGE else None
+    matters = _RelevantFlows(partition, counted, decoder) if size > _LARGE else None
     for path in partition.paths:
         for observed in records(path, decoder):
             if counted.is_dropped(observed.shard, observed.index):
@@ -353,7 +358,7 @@ def _listed(partition: Partition, counted: CountedFlows) -> Iterator[SpooledList
                 yield listed
 
 
-class _Matters:
+class _RelevantFlows:
     """Tells plain reads of objects that nobody writes, of requests that nobody tries again:
     most of the traffic in large captures, and of no use to anything else."""
 
@@ -416,9 +421,9 @@ def read_revisions(paths: Iterable[str]) -> dict[int, Revision]:
     return found
 
 
-def merge_lists(joined: Iterable[Joined]) -> Lists:
+def merge_lists(joined: Iterable[Joined]) -> SummaryLists:
     """The lists of all partitions as one."""
-    lists = Lists()
+    lists = SummaryLists()
     for each in joined:
         lists.merge(each.lists)
     return lists

@@ -7,7 +7,7 @@ import msgspec
 
 from cos_inspect.model.summary import TransferSummary
 from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 
 class TransfersJudged(msgspec.Struct):
@@ -19,7 +19,7 @@ class TransfersJudged(msgspec.Struct):
     found: Counter[BaselineEntry] = msgspec.field(default_factory=Counter)
     """All of them, where they are to be kept."""
 
-    def add(self, transfers: Iterable[TransferSummary], settings: Settings) -> None:
+    def add(self, transfers: Iterable[TransferSummary], settings: AnalysisSettings) -> None:
         """Judges the findings of transfers against the baseline and ``fail_on``."""
         for transfer in transfers:
             for finding in transfer.findings:

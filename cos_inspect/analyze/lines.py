@@ -1,13 +1,11 @@
 """Which lines of an analysis are printed: a bounded number, the worst first kept, in order."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
 from cos_inspect.model.flow_report import Verdict
 from cos_inspect.model.summary import TransferSummary
 from cos_inspect.report.terminal import transfer_line
-
-Shown = Literal["all", "problems", "errors"]
+from cos_inspect.settings.analysis_settings import Shown
 
 _MOST: dict[str, int] = {"error": 40, "warning": 20, "notice": 10}
 """Flows of each verdict."""

@@ -13,22 +13,22 @@ import msgspec
 from cos_inspect.analyze.shards import Shard
 from cos_inspect.analyze.spool import PartitionsWriter, SpoolWriter, hash_of
 from cos_inspect.captures.capture_format import CapturePart
-from cos_inspect.captures.captured_flow import UNINSPECTED, UNREADABLE, CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import UNINSPECTED, UNREADABLE, CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Progress, Stream
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.redaction import fault_text
-from cos_inspect.inspection.transfer_summary import Note, note_of
+from cos_inspect.inspection.transfer_summary import TransferNote, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, TimingReport
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import PendingFinding
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.transfers.history import history_name, object_name, source_name
-from cos_inspect.transfers.objects import Listing, listings_of
+from cos_inspect.transfers.objects import ListEntry, listings_of
 from cos_inspect.transfers.observation import Observation, identity_of
 
 _NO_TIMES = TimingReport(
@@ -47,7 +47,7 @@ class SpooledReport(msgspec.Struct, frozen=True, array_like=True):
     """Where the second look needs it: something is pending, or said once for many flows."""
 
 
-class Identity(msgspec.Struct, frozen=True, array_like=True):
+class FlowIdentity(msgspec.Struct, frozen=True, array_like=True):
     """A flow that was read. Of those with the same name, the highest rank counts."""
 
     name: int
@@ -76,7 +76,7 @@ class SpooledObservation(msgspec.Struct, frozen=True, array_like=True):
     index: int
     seen: Observation
     marks: tuple[tuple[int, int], ...] = ()
-    note: Note | None = None
+    note: TransferNote | None = None
     is_copy: bool = False
 
 
@@ -87,7 +87,7 @@ class SpooledListing(msgspec.Struct, frozen=True, array_like=True):
     index: int
     name: str
     """Of the object's history."""
-    listing: Listing
+    listing: ListEntry
 
 
 class ShardRead(msgspec.Struct, kw_only=True):
@@ -132,7 +132,9 @@ class ShardReader:
     """Never raises for what is wrong with the input: that stands in ``errors``. OSError when
     the disk is full."""
 
-    def __init__(self, shard: Shard, settings: Settings, folder: str, partitions: int) -> None:
+    def __init__(
+        self, shard: Shard, settings: AnalysisSettings, folder: str, partitions: int
+    ) -> None:
         self._shard = shard
         self._settings = settings
         prefix = f"{shard.number}"
@@ -179,7 +181,7 @@ class ShardReader:
 
     def _read_part(self, part: CapturePart, progress: Progress | None) -> None:
         read = self._read
-        remarks = Remarks(part.name)
+        remarks = InputRemarks(part.name)
         read.captures.append((len(read.offsets), remarks.file))
         ended: CaptureError | None = None
         try:
@@ -198,7 +200,7 @@ class ShardReader:
         for reason, count in remarks.lost.items():
             read.lost.add(reason, count)
 
-    def _take(self, saved: CapturedFlow, remarks: Remarks) -> None:
+    def _take(self, saved: CapturedFlow, remarks: InputRemarks) -> None:
         lost = remarks.lost.total()
         look = _guarded_look(saved, self._settings, remarks)
         if look is None:
@@ -230,7 +232,7 @@ class ShardReader:
                 self._listings.add(name, SpooledListing(self._shard.number, index, name, listing))
         self._show(seen)
 
-    def _observe(self, seen: Observation, index: int, note: Note | None) -> None:
+    def _observe(self, seen: Observation, index: int, note: TransferNote | None) -> None:
         shard = self._shard.number
         self._observations.add(history_name(seen), SpooledObservation(shard, index, seen, (), note))
         source = source_name(seen) if seen.operation == "PutObjectCopy" else None
@@ -247,7 +249,7 @@ class ShardReader:
     def _identify(self, saved: CapturedFlow, index: int, rank: tuple[int, ...]) -> None:
         name = saved.flow_id if saved.exchange is None else identity_of(saved.exchange)
         self._identities.add(
-            name, Identity(hash_of(name), rank, self._shard.number, index, saved.host)
+            name, FlowIdentity(hash_of(name), rank, self._shard.number, index, saved.host)
         )
 
 
@@ -273,7 +275,9 @@ class _Look(msgspec.Struct, frozen=True):
     is_said_once: bool
 
 
-def _guarded_look(saved: CapturedFlow, settings: Settings, remarks: Remarks) -> _Look | None:
+def _guarded_look(
+    saved: CapturedFlow, settings: AnalysisSettings, remarks: InputRemarks
+) -> _Look | None:
     """As live: one flow that cannot be inspected costs its own report alone. None for it, and
     for what is no COS traffic."""
     if saved.exchange is None:
@@ -298,7 +302,7 @@ def _packed_look(first: FirstLook) -> _Look:
 
 
 def look_at(
-    exchange: Exchange, settings: Settings, recognised: Recognised | None = None
+    exchange: Exchange, settings: AnalysisSettings, recognised: Recognised | None = None
 ) -> FirstLook | None:
     """None when it is no COS traffic; ``recognised``: what its head said, where it was read."""
     return first_look(
@@ -312,7 +316,10 @@ def look_at(
 
 
 def saved_in(
-    part: CapturePart, settings: Settings, remarks: Remarks, progress: Progress | None = None
+    part: CapturePart,
+    settings: AnalysisSettings,
+    remarks: InputRemarks,
+    progress: Progress | None = None,
 ) -> Iterator[CapturedFlow]:
     """The flows of a part.
 
@@ -326,7 +333,7 @@ def saved_in(
 
 
 def marks_of(
-    shard: Shard, settings: Settings, wanted: dict[int, list[int]]
+    shard: Shard, settings: AnalysisSettings, wanted: dict[int, list[int]]
 ) -> dict[int, tuple[tuple[int, int], ...]]:
     """Reads a shard again for the CRC-64 of some answers' bodies up to some offsets; both by
     the index of the flow in the spool."""
@@ -334,7 +341,7 @@ def marks_of(
     index = 0
     for part in shard.parts:
         # What is wrong with it was told when it was read first.
-        remarks = Remarks(part.name)
+        remarks = InputRemarks(part.name)
         try:
             for saved in saved_in(part, settings, remarks):
                 if _guarded_look(saved, settings, remarks) is None:

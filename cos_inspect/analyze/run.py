@@ -56,7 +56,7 @@ from cos_inspect.report.github import Groups
 from cos_inspect.report.nothing_seen import nothing_seen
 from cos_inspect.report.report_format import FormatWriter, RunEnd
 from cos_inspect.report.terminal import closing_lines
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 _PER_CHUNK = 500
 _NAME = "analyze"
@@ -97,7 +97,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         return sum(self.verdicts.values())
 
 
-def analyze(arguments: Sequence[str], settings: Settings, say: Say, warn: Say) -> Outcome:
+def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn: Say) -> Outcome:
     """Analyses files, folders and ``-``. ``say`` takes a line per flow, ``warn`` one per
     thing that was left out. What is wrong with an input stands in the outcome."""
     errors: list[str] = []
@@ -212,7 +212,9 @@ def _parts(inputs: Sequence[Input], step: int, errors: list[str]) -> list[Captur
 class _Writing:
     """What is done in order: files that hold many reports, lines, counts."""
 
-    def __init__(self, settings: Settings, joined: _Joined, errors: list[str], say: Say) -> None:
+    def __init__(
+        self, settings: AnalysisSettings, joined: _Joined, errors: list[str], say: Say
+    ) -> None:
         self._settings = settings
         self._joined = joined
         self._lines = Lines(settings.shown, say)
@@ -427,7 +429,7 @@ def _known(*moments: float | None) -> list[float]:
     return [moment for moment in moments if moment is not None]
 
 
-def reports_of(settings: Settings) -> str | None:
+def reports_of(settings: AnalysisSettings) -> str | None:
     """What to open."""
     directory = settings.report_dir
     if directory is not None and "html" in settings.formats:
@@ -435,7 +437,7 @@ def reports_of(settings: Settings) -> str | None:
     return None if directory is None else str(directory)
 
 
-def why_not(outcome: Outcome, settings: Settings, *, require_cos: bool) -> str | None:
+def why_not(outcome: Outcome, settings: AnalysisSettings, *, require_cos: bool) -> str | None:
     """Why the exit status is to be 1, in one line; None where it is not."""
     if outcome.failing or (settings.fail_on is not None and outcome.lost.count):
         option = f"--fail-on {settings.fail_on}"
@@ -449,7 +451,7 @@ def why_not(outcome: Outcome, settings: Settings, *, require_cos: bool) -> str |
     return None
 
 
-def closing_text(outcome: Outcome, settings: Settings, *, require_cos: bool = False) -> str:
+def closing_text(outcome: Outcome, settings: AnalysisSettings, *, require_cos: bool = False) -> str:
     """What was found, in a few lines: the same as at the end of live traffic."""
     nothing = (
         ()

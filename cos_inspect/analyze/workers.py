@@ -15,7 +15,7 @@ from cos_inspect.analyze.joining import CountedFlows, Joined, Marks, Partition, 
 from cos_inspect.analyze.reading import ShardRead, ShardReader, marks_of
 from cos_inspect.analyze.shards import Shard
 from cos_inspect.analyze.writing import Chunk, WrittenChunk, write_chunk
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 _TICK_SECONDS = 0.2
 _AHEAD = 4
@@ -35,14 +35,14 @@ def _count(size: int) -> None:
             _read_bytes.value += size
 
 
-def _read(shard: Shard, settings: Settings, folder: str, partitions: int) -> ShardRead:
+def _read(shard: Shard, settings: AnalysisSettings, folder: str, partitions: int) -> ShardRead:
     return ShardReader(shard, settings, folder, partitions).read(_count)
 
 
 class Workers:
     """``with Workers(settings, most) as workers:``; results come in the order of the tasks."""
 
-    def __init__(self, settings: Settings, most: int) -> None:
+    def __init__(self, settings: AnalysisSettings, most: int) -> None:
         self._settings = settings
         self._pool: ProcessPoolExecutor | None = None
         self.jobs = max(1, min(settings.jobs, most))

@@ -12,7 +12,7 @@ import msgspec
 from cos_inspect.analyze.joining import SaidOnce, read_revisions
 from cos_inspect.analyze.reading import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.analyze.spool import hash_of, read_at
-from cos_inspect.captures.captured_flow import UNINSPECTED, Remarks
+from cos_inspect.captures.captured_flow import UNINSPECTED, InputRemarks
 from cos_inspect.inspection.first_look import revise
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.second_look import Revision, add_pending, said_once_name, say_once
@@ -27,7 +27,7 @@ from cos_inspect.report.report_format import FormatInput, FormatSettings, Render
 from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
 from cos_inspect.rules.rule import PendingFinding
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 Place = tuple[str, int]
 """A capture, and an offset in it."""
@@ -94,7 +94,7 @@ class WrittenChunk(msgspec.Struct, kw_only=True):
     """A line for each that could not be made."""
 
 
-def write_chunk(chunk: Chunk, settings: Settings) -> WrittenChunk:
+def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
     """A report that cannot be written is told in ``error``; the others are tried."""
     path = settings.report_dir if chunk.writes else None
     directory = None if path is None else ReportDirectory(path)
@@ -120,7 +120,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> WrittenChunk:
         faults=[],
         groups=Groups() if GITHUB in settings.formats else None,
     )
-    remarks: dict[str, Remarks] = {}
+    remarks: dict[str, InputRemarks] = {}
     lines = StoryLines(width=settings.width)
     with Path(chunk.spool).open("rb") as file:
         for number, index in enumerate(chunk.indexes):
@@ -137,7 +137,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> WrittenChunk:
             except (ValueError, LookupError, TypeError, ArithmeticError) as error:
                 what = f"a flow whose report cannot be made ({fault_text(error)})"
                 capture, begin = chunk.places[number]
-                about = remarks.setdefault(capture, Remarks(capture))
+                about = remarks.setdefault(capture, InputRemarks(capture))
                 about.lose(what, begin, reason=UNINSPECTED)
                 continue
             lines.add(report, line)
@@ -167,7 +167,7 @@ def write_chunk(chunk: Chunk, settings: Settings) -> WrittenChunk:
 class _SecondLooks:
     """The reports of a chunk as they are in the end."""
 
-    def __init__(self, chunk: Chunk, settings: Settings) -> None:
+    def __init__(self, chunk: Chunk, settings: AnalysisSettings) -> None:
         self._ignore = settings.ignore
         self._revisions = _revisions_of(tuple(chunk.revisions))
         self._shown = _shown(chunk.shown)
@@ -220,7 +220,7 @@ def _note_time(report: FlowReport, written: WrittenChunk) -> None:
     written.last = ended if written.last is None else max(written.last, ended)
 
 
-def _judge(report: FlowReport, settings: Settings, written: WrittenChunk) -> None:
+def _judge(report: FlowReport, settings: AnalysisSettings, written: WrittenChunk) -> None:
     if written.groups is not None and report.findings and not report.is_healed:
         new = [
             each for each in report.findings if not settings.baseline.knows(entry_of(report, each))
@@ -240,7 +240,7 @@ def _judge(report: FlowReport, settings: Settings, written: WrittenChunk) -> Non
             written.said_once[name] = int(finding.evidence.get("flows", 1))
 
 
-def format_settings(settings: Settings) -> FormatSettings:
+def format_settings(settings: AnalysisSettings) -> FormatSettings:
     return FormatSettings(
         rule_checks=CHECKS_OF_RULES, fails_from=settings.fails_from, baseline=settings.baseline
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.source import Stream
 
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -26,7 +26,7 @@ class CapturePart(msgspec.Struct, frozen=True, kw_only=True):
     here, which other processes must be able to unpickle."""
 
 
-Reader = Callable[[Stream, CapturePart, Sequence[str], Remarks], Iterator[CapturedFlow]]
+Reader = Callable[[Stream, CapturePart, Sequence[str], InputRemarks], Iterator[CapturedFlow]]
 """Given what is open at ``begin``, patterns of further hosts of COS, and where to say what is
 left out or lost. Raises CaptureError where the file is cut or broken, after what came before;
 one flow that cannot be read costs no other."""

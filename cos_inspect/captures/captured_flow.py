@@ -43,7 +43,7 @@ class CapturedFlow(msgspec.Struct, frozen=True, kw_only=True):
     not at hand."""
 
 
-class Remarks:
+class InputRemarks:
     """What there is to say of an input besides its flows; bounded."""
 
     def __init__(self, file: str) -> None:

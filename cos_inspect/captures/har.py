@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import msgspec
 
 from cos_inspect.captures.capture_format import CaptureFormat, CapturePart, beginning
-from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks, Marks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har_body import (
     bytes_before_the_cut,
@@ -119,7 +119,7 @@ class HarFile:
         self._repeats = before.repeats if before else None
         self._met: Counter[bytes] = Counter()
 
-    def saved(self, remarks: Remarks) -> Iterator[CapturedFlow]:
+    def saved(self, remarks: InputRemarks) -> Iterator[CapturedFlow]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         reader = HarEntries(self._stream, creator=self._creator)
         name = self._stream.name
@@ -311,7 +311,7 @@ def _recognises_in_folder(head: bytes) -> bool:
 
 
 def _read(
-    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: Remarks
+    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
 ) -> Iterator[CapturedFlow]:
     before = part.before if isinstance(part.before, BeforeEntries) else None
     return HarFile(stream, hosts, end=part.end, before=before).saved(remarks)

@@ -14,7 +14,7 @@ import msgspec
 
 from cos_inspect.captures.blob import Blob
 from cos_inspect.captures.capture_format import CaptureFormat, CapturePart, beginning
-from cos_inspect.captures.captured_flow import CapturedFlow, Marks, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks, Marks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.tnetstring import (
@@ -30,7 +30,7 @@ from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.model.exchange import Timing, known_moment
 from cos_inspect.recording.actors import Peers, marked_answer, peer_name
 from cos_inspect.recording.break_off import broke_off_by_words
-from cos_inspect.recording.left_on_flow import left_on_flow, saved_data
+from cos_inspect.recording.flow_metadata import read_flow_metadata, saved_data
 from cos_inspect.recording.message_heads import (
     AnswerHead,
     Fields,
@@ -50,7 +50,7 @@ class FlowFile:
         self._hosts = hosts
         self._end = end
 
-    def saved(self, remarks: Remarks) -> Iterator[CapturedFlow]:
+    def saved(self, remarks: InputRemarks) -> Iterator[CapturedFlow]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         first = True
         found_all = FlowBytes(self._stream, self._end).flows()
@@ -174,7 +174,7 @@ def _recorded_flow(state: State, flow_id: str) -> RecordedFlow:
     if isinstance(metadata, dict):
         data = saved_data(metadata, asked["timestamp_start"])
         if data:
-            left = left_on_flow(data, head, fields)
+            left = read_flow_metadata(data, head, fields)
             head = left.received.request_head(head)
             fields = None if fields is None else left.received.answer_fields(fields)
     failure = state.get("error")
@@ -401,7 +401,7 @@ def _recognises(head: bytes) -> bool:
 
 
 def _read(
-    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: Remarks
+    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
 ) -> Iterator[CapturedFlow]:
     return FlowFile(stream, hosts, part.end).saved(remarks)
 

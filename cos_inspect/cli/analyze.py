@@ -19,7 +19,7 @@ from cos_inspect.report.baseline import (
 from cos_inspect.report.directory import refusal_of
 from cos_inspect.report.formats import FORMATS, GITHUB
 from cos_inspect.rules.registry import RULE_IDS
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def analyze(
         raise click.exceptions.Exit(2) from None
     terminal = sys.stdout.isatty()
     added = [each for each in dict.fromkeys(formats) if each == GITHUB]
-    settings = Settings(
+    settings = AnalysisSettings(
         report_dir=report_dir,
         formats=(*([each for each in formats if each != GITHUB] or ("json", "html")), *added),
         hosts=tuple(hosts),
@@ -183,7 +183,11 @@ def _processes(files: Sequence[str]) -> int:
 
 
 def _run(
-    files: Sequence[str], settings: Settings, *, require_cos: bool, new_baseline: Path | None
+    files: Sequence[str],
+    settings: AnalysisSettings,
+    *,
+    require_cos: bool,
+    new_baseline: Path | None,
 ) -> int:
     # The reader of flow files brings in mitmproxy, which takes long to start.
     from cos_inspect.analyze.run import analyze as analyze_files  # noqa: PLC0415
@@ -213,7 +217,7 @@ def _run(
     return 0 if why_not(outcome, settings, require_cos=require_cos) is None else 1
 
 
-def _tell_github(outcome: "Outcome", settings: Settings, closing: str) -> None:
+def _tell_github(outcome: "Outcome", settings: AnalysisSettings, closing: str) -> None:
     from cos_inspect.report.github import annotations, step_summary  # noqa: PLC0415
 
     groups = outcome.groups.worst_first()

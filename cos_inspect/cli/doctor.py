@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from cos_inspect.cli.environment import Found, look_around
+from cos_inspect.cli.environment import EnvironmentCheck, look_around
 from cos_inspect.cli.flows import report_directory
 from cos_inspect.model.devices import DeviceSummary, advice_of
 from cos_inspect.model.summary import Summary
@@ -59,7 +59,7 @@ def doctor(ctx: click.Context, report_dir: Path, port: int, host: str, confdir: 
         click.echo(line)
 
 
-def _line(found: Found) -> str:
+def _line(found: EnvironmentCheck) -> str:
     text = f"{'ok' if found.is_fine else 'look':5} {found.what:13} {one_line(found.said)}"
     return f"{text}\n{'':20}{one_line(found.advice)}" if found.advice else text
 

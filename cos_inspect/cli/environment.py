@@ -25,7 +25,7 @@ _TRUST = {
 """Variables that name the CA's file, and who reads them."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class EnvironmentCheck(msgspec.Struct, frozen=True):
     """One thing that was looked at: what it is, whether it is fine, and what can be done."""
 
     what: str
@@ -36,7 +36,7 @@ class Found(msgspec.Struct, frozen=True):
 
 def look_around(
     *, port: int, host: str, confdir: Path, environment: Mapping[str, str] = os.environ
-) -> Iterator[Found]:
+) -> Iterator[EnvironmentCheck]:
     """What was found, in the order in which it matters. Nothing is changed, and nothing is sent
     but a question to the name servers; each takes three seconds at most."""
     yield _versions()
@@ -49,14 +49,16 @@ def look_around(
     yield _resolves(host)
 
 
-def _versions() -> Found:
+def _versions() -> EnvironmentCheck:
     try:
         mitmproxy = metadata.version("mitmproxy")
     except metadata.PackageNotFoundError:
-        return Found("versions", False, "mitmproxy is not installed", "pip install mitmproxy")
+        return EnvironmentCheck(
+            "versions", False, "mitmproxy is not installed", "pip install mitmproxy"
+        )
     said = f"cos-inspect {__version__}, mitmproxy {mitmproxy}, Python {platform.python_version()}"
     is_fine = sys.version_info >= (3, 12) and mitmproxy.partition(".")[0] == "12"
-    return Found(
+    return EnvironmentCheck(
         "versions",
         is_fine,
         said,
@@ -64,13 +66,13 @@ def _versions() -> Found:
     )
 
 
-def _port(port: int) -> Found:
+def _port(port: int) -> EnvironmentCheck:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(_SECONDS)
         answers = probe.connect_ex(("127.0.0.1", port)) == 0
     if answers:
-        return Found("port", True, f"something listens on 127.0.0.1:{port}")
-    return Found(
+        return EnvironmentCheck("port", True, f"something listens on 127.0.0.1:{port}")
+    return EnvironmentCheck(
         "port",
         False,
         f"nothing listens on 127.0.0.1:{port}",
@@ -78,26 +80,28 @@ def _port(port: int) -> Found:
     )
 
 
-def _ca(ca: Path) -> Found:
+def _ca(ca: Path) -> EnvironmentCheck:
     try:
         text = ca.read_text("ascii", "replace")
     except OSError as error:
-        return Found(
+        return EnvironmentCheck(
             "CA",
             False,
             f"{ca}: {error.strerror or error}",
             "mitmproxy makes it when it starts for the first time; --confdir names another place",
         )
     if "BEGIN CERTIFICATE" not in text:
-        return Found("CA", False, f"{ca} holds no certificate", "let mitmproxy make it anew")
-    return Found("CA", True, str(ca))
+        return EnvironmentCheck(
+            "CA", False, f"{ca} holds no certificate", "let mitmproxy make it anew"
+        )
+    return EnvironmentCheck("CA", True, str(ca))
 
 
-def _proxy(port: int, environment: Mapping[str, str]) -> Found:
+def _proxy(port: int, environment: Mapping[str, str]) -> EnvironmentCheck:
     found = {name: environment[name] for name in _PROXIES if environment.get(name)}
     wanted = f"http://127.0.0.1:{port}"
     if not found:
-        return Found(
+        return EnvironmentCheck(
             "HTTPS_PROXY",
             False,
             "no client that is started here is led to the proxy by the environment",
@@ -106,30 +110,30 @@ def _proxy(port: int, environment: Mapping[str, str]) -> Found:
         )
     others = [name for name, value in found.items() if f":{port}" not in value]
     if others:
-        return Found(
+        return EnvironmentCheck(
             "HTTPS_PROXY",
             False,
             f"{', '.join(others)}: another proxy than the one on port {port}",
             f"export HTTPS_PROXY={wanted} HTTP_PROXY={wanted}",
         )
-    return Found("HTTPS_PROXY", True, f"{', '.join(found)}: port {port}")
+    return EnvironmentCheck("HTTPS_PROXY", True, f"{', '.join(found)}: port {port}")
 
 
-def _no_proxy(host: str, environment: Mapping[str, str]) -> Found:
+def _no_proxy(host: str, environment: Mapping[str, str]) -> EnvironmentCheck:
     for name in ("NO_PROXY", "no_proxy"):
         for each in environment.get(name, "").split(","):
             suffix = each.strip().lower().removeprefix("*").removeprefix(".")
             if each.strip() == "*" or (suffix and f".{host}".endswith(f".{suffix}")):
-                return Found(
+                return EnvironmentCheck(
                     "NO_PROXY",
                     False,
                     f"{name} has {each.strip()}: clients go to {host} past the proxy",
                     f"unset {name}, or take it out of there",
                 )
-    return Found("NO_PROXY", True, "keeps no COS host from the proxy")
+    return EnvironmentCheck("NO_PROXY", True, "keeps no COS host from the proxy")
 
 
-def _trust(ca: Path, environment: Mapping[str, str]) -> Found:
+def _trust(ca: Path, environment: Mapping[str, str]) -> EnvironmentCheck:
     missing = [f"{name} ({who})" for name, who in _TRUST.items() if not environment.get(name)]
     other = [
         name
@@ -137,20 +141,20 @@ def _trust(ca: Path, environment: Mapping[str, str]) -> Found:
         if environment.get(name) and not _is_same(Path(environment[name]), ca)
     ]
     if other:
-        return Found(
+        return EnvironmentCheck(
             "trust",
             False,
             f"{', '.join(other)}: another file than mitmproxy's CA",
             f"export {' '.join(f'{name}={ca}' for name in other)}",
         )
     if missing:
-        return Found(
+        return EnvironmentCheck(
             "trust",
             False,
             f"not set: {', '.join(missing)}",
             f"export the one that your client reads, as {ca}; the README's table names it",
         )
-    return Found("trust", True, "all variables name mitmproxy's CA")
+    return EnvironmentCheck("trust", True, "all variables name mitmproxy's CA")
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -161,7 +165,7 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _resolves(host: str) -> Found:
+def _resolves(host: str) -> EnvironmentCheck:
     """The resolver cannot be told to hurry, so it is waited for in a thread."""
     found: list[str] = []
 
@@ -177,13 +181,13 @@ def _resolves(host: str) -> Found:
     asking.start()
     asking.join(_SECONDS)
     if not found:
-        return Found(
+        return EnvironmentCheck(
             "name servers", False, f"no answer for {host} in {_SECONDS:.0f} s", _UNRESOLVED
         )
     if not found[0]:
         why = found[1] if len(found) > 1 else "it does not resolve"
-        return Found("name servers", False, f"{host}: {why}", _UNRESOLVED)
-    return Found("name servers", True, f"{host} is {found[0]}")
+        return EnvironmentCheck("name servers", False, f"{host}: {why}", _UNRESOLVED)
+    return EnvironmentCheck("name servers", True, f"{host} is {found[0]}")
 
 
 _UNRESOLVED = (

@@ -34,7 +34,7 @@ __all__ = [
     "root_name",
 ]
 
-Shape = Literal["xml", "json", "html", "empty", "other"]
+ErrorBodyShape = Literal["xml", "json", "html", "empty", "other"]
 
 _XML_FIELDS = {
     "Code": "code",
@@ -68,7 +68,7 @@ _MAX_FIELD = 65_536
 class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that the body does not have are None, empty elements too."""
 
-    shape: Shape
+    shape: ErrorBodyShape
     code: str | None = None
     """From the body, else from x-cos-error-code or X-ErrNo."""
     message: str | None = None
@@ -121,7 +121,7 @@ def read_error(body: bytes | None, headers: Headers) -> ErrorDocument | None:
     if document is None and code is None:
         return None
     if document is None:
-        shape: Shape = "json" if _begins_like_json(body) else "other"
+        shape: ErrorBodyShape = "json" if _begins_like_json(body) else "other"
         return ErrorDocument(shape=shape, code=code, message=message)
     if document.code is None or document.message is None:
         return msgspec.structs.replace(

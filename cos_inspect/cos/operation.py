@@ -15,7 +15,7 @@ from cos_inspect.model.flow_report import Level
 
 __all__ = ["Level", "Operation", "Query", "parse_query", "read_operation", "read_query"]
 
-Content = Literal["none", "object", "made", "form", "xml", "json", "events", "other"]
+BodyContent = Literal["none", "object", "made", "form", "xml", "json", "events", "other"]
 """What a body is: an object's bytes, what image or media processing made of them, a
 form upload, a document, an event stream, or something that depends on the operation."""
 
@@ -29,9 +29,9 @@ class Operation(msgspec.Struct, frozen=True):
     """As Tencent names the action, or ``Unknown``."""
     level: Level
     """What it works on, as the URL has it; ``none`` for services without buckets."""
-    sends: Content = "none"
+    sends: BodyContent = "none"
     """The request's body."""
-    answer: Content = "none"
+    answer: BodyContent = "none"
     """The body of a success."""
     ranged: bool = False
     """GetObject with a Range."""
@@ -207,7 +207,7 @@ def _read_ci(ci: CiPath, method: str, query: Query, headers: Headers, level: Lev
                 rule.operation.name.replace("{noun}", ci.noun),
                 level,
                 rule.operation.sends,
-                cast(Content, ci.answer),
+                cast(BodyContent, ci.answer),
             )
     # What stands for every path of CI is the CORS preflight.
     preflight = _rules().get(("ci", level, method), _NO_RULES).others
@@ -219,8 +219,8 @@ def _rule(order: int, row: dict[str, str], level: Level) -> _Rule:
     operation = Operation(
         row["name"],
         level,
-        cast(Content, row["sends"]),
-        cast(Content, row["answer"] if row["answer"] != "{ci}" else "other"),
+        cast(BodyContent, row["sends"]),
+        cast(BodyContent, row["answer"] if row["answer"] != "{ci}" else "other"),
         **flags,
     )
     template = "{value}" in row["query"]

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-Form = Literal["hex4", "masked", "bad-padding", "unrecognised"]
+RequestIdForm = Literal["hex4", "masked", "bad-padding", "unrecognised"]
 
 _LONGEST = 256
 _ID = re.compile(r"([A-Za-z0-9+/]*)(={0,2})(\*+|)")
@@ -37,7 +37,7 @@ class RequestId(msgspec.Struct, frozen=True):
     """Unix seconds at which COS took the request."""
     address: str | None
     """The front-end's IPv4 address."""
-    form: Form
+    form: RequestIdForm
 
 
 _UNRECOGNISED = RequestId(None, None, None, "unrecognised")

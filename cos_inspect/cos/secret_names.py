@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from cos_inspect.cos.headers import describe
 from cos_inspect.cos.tables import rows
 
-Kind = Literal["", "value", "credentials", "cookies", "base64", "id", "open"]
+SecretKind = Literal["", "value", "credentials", "cookies", "base64", "id", "open"]
 """``""``: the table does not know the name; ``id`` and ``open`` are no secrets."""
 
 SECRET_KINDS = frozenset({"value", "credentials", "cookies", "base64"})
@@ -23,7 +23,7 @@ _UPPER = bytes(range(65, 91))
 _KEPT = bytes((*range(48, 58), *range(97, 123)))
 _DROPPED = bytes(byte for byte in range(256) if byte not in _UPPER and byte not in _KEPT)
 _LOWER = bytes.maketrans(_UPPER, _UPPER.lower())
-_OF_HEADERS: dict[str, Kind] = {"": "", "1": "value", "part": "credentials"}
+_OF_HEADERS: dict[str, SecretKind] = {"": "", "1": "value", "part": "credentials"}
 
 
 def canonical(name: str) -> bytes:
@@ -32,7 +32,7 @@ def canonical(name: str) -> bytes:
     return data.translate(_LOWER, _DROPPED)
 
 
-def kind_of(name: bytes) -> Kind:
+def kind_of(name: bytes) -> SecretKind:
     """What stands under a canonical name."""
     exact, endings, any_ending = _table()
     found = exact.get(name)
@@ -50,18 +50,20 @@ def words() -> frozenset[bytes]:
 
 
 @cache
-def _table() -> tuple[dict[bytes, Kind], tuple[tuple[bytes, Kind], ...], tuple[bytes, ...]]:
+def _table() -> tuple[
+    dict[bytes, SecretKind], tuple[tuple[bytes, SecretKind], ...], tuple[bytes, ...]
+]:
     """Whole names; ends of names, the longest first; these without their kinds."""
-    exact: dict[bytes, Kind] = {}
-    endings: dict[bytes, Kind] = {}
+    exact: dict[bytes, SecretKind] = {}
+    endings: dict[bytes, SecretKind] = {}
     for row in rows("secrets"):
         into = {"is": exact, "word": exact, "ends": endings}[row["match"]]
-        into[canonical(row["name"])] = cast("Kind", row["kind"])
+        into[canonical(row["name"])] = cast("SecretKind", row["kind"])
     ordered = tuple(sorted(endings.items(), key=lambda item: -len(item[0])))
     return exact, ordered, tuple(endings)
 
 
-def kind_of_parameter(name: str) -> Kind:
+def kind_of_parameter(name: str) -> SecretKind:
     """What stands under the name of a parameter as a URL has it."""
     if "%" in name:
         name = unquote(unquote(unquote(name[:_LONGEST_RAW])))
@@ -69,7 +71,7 @@ def kind_of_parameter(name: str) -> Kind:
 
 
 @lru_cache(maxsize=4096)
-def kind_of_header(name: str) -> Kind:
+def kind_of_header(name: str) -> SecretKind:
     """What the value of a header is, by its name in any case."""
     kind = kind_of(canonical(name))
     if kind == "cookies" or not is_documented(name):

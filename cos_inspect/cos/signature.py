@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
 
-from cos_inspect.cos.signature_scheme import Place, Signed
+from cos_inspect.cos.signature_scheme import SignaturePlace, Signed
 from cos_inspect.cos.target import split_target
 from cos_inspect.model.exchange import Headers, Request
 
@@ -51,7 +51,7 @@ class TimeWindow(msgspec.Struct, frozen=True):
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of one signature, percent escapes of the URL taken off."""
 
-    place: Place
+    place: SignaturePlace
     over_policy: bool
     """It signs a form's policy; there are no lists then."""
     secret_id: str | None
@@ -214,7 +214,7 @@ def _note_second_encoding(fields: dict[str, str], problems: list[str]) -> None:
 
 
 def _strange_company(
-    place: Place, headers: Headers, target: str, fields: dict[str, str]
+    place: SignaturePlace, headers: Headers, target: str, fields: dict[str, str]
 ) -> list[str]:
     """A second signature beside the one that was read."""
     found = []

@@ -15,8 +15,8 @@ from cos_inspect.cos.signature import HttpString
 from cos_inspect.cos.target import split_target
 from cos_inspect.model.exchange import Request
 
-Line = Literal["method", "path", "parameters", "headers"]
-Cause = Literal[
+SignedLine = Literal["method", "path", "parameters", "headers"]
+DifferenceCause = Literal[
     "method",
     "path-not-decoded",
     "double-encoding",
@@ -32,7 +32,7 @@ Cause = Literal[
 ]
 ChangedBy = Literal["proxy", "behind-proxy"]
 
-WORDS: dict[Cause, str] = {
+WORDS: dict[DifferenceCause, str] = {
     "method": "the method differs",
     "path-not-decoded": "one of them has percent escapes where the other has the characters",
     "double-encoding": "it was percent-encoded twice",
@@ -46,7 +46,7 @@ WORDS: dict[Cause, str] = {
     "order": "the order differs",
     "changed": "the value differs",
 }
-AMBIGUOUS: frozenset[Cause] = frozenset(
+AMBIGUOUS: frozenset[DifferenceCause] = frozenset(
     (
         "path-not-decoded",
         "double-encoding",
@@ -69,7 +69,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """The first one. ``server`` and ``wire`` are the whole method, path or value, cut at
     200 characters; the parts are what surrounds the first differing character."""
 
-    line: Line
+    line: SignedLine
     name: str | None
     """Of the parameter or header."""
     server: str | None
@@ -79,7 +79,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """Index of the first differing character."""
     server_part: str
     wire_part: str
-    cause: Cause
+    cause: DifferenceCause
     changed_by: ChangedBy
 
 
@@ -117,7 +117,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _path_cause(server: str, wire: str, raw: str) -> Cause:
+def _path_cause(server: str, wire: str, raw: str) -> DifferenceCause:
     if _folded_slashes(server) == _folded_slashes(wire):
         return "slash-encoding"
     if server == raw or unquote(server) == wire or unquote(wire) == server:
@@ -131,7 +131,7 @@ def _folded_slashes(text: str) -> str:
     return text.replace("%2F", "/").replace("%2f", "/")
 
 
-def _text_cause(server: str, wire: str) -> Cause:
+def _text_cause(server: str, wire: str) -> DifferenceCause:
     if _plus(server) == _plus(wire):
         return "plus-for-space"
     if _upper_escapes(server) == _upper_escapes(wire) or (
@@ -159,7 +159,7 @@ def _upper_escapes(text: str) -> str:
 
 
 def _pairs(
-    line: Line, server: str, wire: tuple[tuple[str, str], ...], request: Request
+    line: SignedLine, server: str, wire: tuple[tuple[str, str], ...], request: Request
 ) -> Difference | None:
     had = [
         (name, value)
@@ -172,7 +172,7 @@ def _pairs(
         one, other = theirs.get(name), ours.get(name)
         if one == other:
             continue
-        cause: Cause
+        cause: DifferenceCause
         if one is None:
             cause = "taken-away"
         elif other is None:
@@ -192,11 +192,11 @@ def _grouped(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _difference(
-    line: Line,
+    line: SignedLine,
     name: str | None,
     server: str | None,
     wire: str | None,
-    cause: Cause,
+    cause: DifferenceCause,
     request: Request,
 ) -> Difference:
     secret = name is not None and _SECRET.search(name) is not None
@@ -218,7 +218,7 @@ def _difference(
     )
 
 
-def _changed_by(line: Line, name: str | None, request: Request) -> ChangedBy:
+def _changed_by(line: SignedLine, name: str | None, request: Request) -> ChangedBy:
     dropped = {field.lower() for field, _ in request.dropped_headers}
     if line == "headers" and name in dropped:
         return "proxy"

@@ -8,7 +8,7 @@ import msgspec
 from cos_inspect.model.exchange import Headers
 
 Scheme = Literal["none", "cos", "aws4", "aws2", "unknown"]
-Place = Literal["header", "query", "sign", "form", "none"]
+SignaturePlace = Literal["header", "query", "sign", "form", "none"]
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     which SDKs set from the device's clock."""
 
     scheme: Scheme
-    place: Place
+    place: SignaturePlace
     text: str | None = None
     """The ``q-…`` fields as they stand in the header, the query or ``sign=``."""
     secret_id: str | None = None
@@ -41,7 +41,7 @@ def _field(text: str, name: str) -> str | None:
     return text[at + len(name) + 1 : len(text) if end < 0 else end]
 
 
-def _cos(text: str, place: Place) -> Signed:
+def _cos(text: str, place: SignaturePlace) -> Signed:
     start = end = None
     window = _field(text, "q-sign-time")
     if window is not None:

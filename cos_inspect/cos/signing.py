@@ -24,7 +24,7 @@ from cos_inspect.cos.signature import (
     string_to_sign,
     wire_parameters,
 )
-from cos_inspect.cos.signature_scheme import Place
+from cos_inspect.cos.signature_scheme import SignaturePlace
 from cos_inspect.cos.target import split_target
 from cos_inspect.model.exchange import Headers, Request
 
@@ -86,7 +86,7 @@ def sign(
     key: Key,
     window: TimeWindow,
     *,
-    place: Place = "header",
+    place: SignaturePlace = "header",
     headers: Sequence[str] = (),
     parameters: Sequence[str] = (),
 ) -> SignedAnew:

@@ -14,8 +14,8 @@ import msgspec
 
 from cos_inspect.cos.encryption import EtagForm
 from cos_inspect.inspection.postponed_exchanges import PostponedExchange, PostponedExchanges
-from cos_inspect.inspection.spilled_listings import SpilledListings, worse_of
-from cos_inspect.inspection.transfer_summary import Listing, Lists, Note
+from cos_inspect.inspection.spilled_summaries import SpilledSummaries, worse_of
+from cos_inspect.inspection.transfer_summary import HistorySummary, SummaryLists, TransferNote
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.transfers.history import History, history_name
 from cos_inspect.transfers.limits import JudgingBudget, Limits
@@ -31,7 +31,7 @@ class TrackedHistory(msgspec.Struct):
     """A history, and what its flows show that counts for transfers."""
 
     history: History
-    notes: dict[str, Note] = {}
+    notes: dict[str, TransferNote] = {}
 
 
 class _Open(msgspec.Struct):
@@ -44,7 +44,7 @@ class _Open(msgspec.Struct):
     etag_form: EtagForm
 
 
-class _Extract(msgspec.Struct):
+class _StoredHistory(msgspec.Struct):
     """What is to be known of a history that lies in the file."""
 
     facts: int
@@ -74,7 +74,7 @@ class Histories:
         put_off: int,
         small: int,
         limits: Limits,
-        list_one: Callable[[TrackedHistory, bool], Listing],
+        list_one: Callable[[TrackedHistory, bool], HistorySummary],
     ) -> None:
         self._limits = limits
         self._list = list_one
@@ -87,9 +87,9 @@ class Histories:
             on_spill=self._spilled,
             on_return=self._returned,
         )
-        self._listings = SpilledListings()
+        self._listings = SpilledSummaries()
         """Of histories that are not in memory."""
-        self._extracts: dict[str, _Extract] = {}
+        self._extracts: dict[str, _StoredHistory] = {}
         """Of those that are not small."""
         self._waiting = PostponedExchanges(put_off, on_disk)
         self._unsaid: dict[str, None] = {}
@@ -117,7 +117,7 @@ class Histories:
         self,
         seen: Observation,
         marks: Sequence[tuple[int, int]],
-        note: Note | None,
+        note: TransferNote | None,
         *,
         is_fine: bool,
     ) -> ProvisionalLook | None:
@@ -175,10 +175,10 @@ class Histories:
             touched |= tracked.history.settle()
         return touched
 
-    def lists(self, *, over: bool) -> Lists:
+    def lists(self, *, over: bool) -> SummaryLists:
         """What all of them say together; ``over``: nothing more will come. Before, what waits is
         not in it."""
-        lists = Lists()
+        lists = SummaryLists()
         told: set[str] = set()
         for name, tracked in self._tracked.in_memory():
             listing, before = self._list(tracked, over), self._listings.get(name)
@@ -254,7 +254,7 @@ class Histories:
         return touched
 
 
-def _extract_of(history: History, limits: Limits) -> _Extract | None:
+def _extract_of(history: History, limits: Limits) -> _StoredHistory | None:
     """None where it would be large itself."""
     failed = frozenset(name for name, tries in history.tries.items() if tries.any_failed)
     found = {
@@ -272,10 +272,10 @@ def _extract_of(history: History, limits: Limits) -> _Extract | None:
     }
     if len(failed) + len(found) > _MOST_NAMED:
         return None
-    return _Extract(history.facts, found, failed)
+    return _StoredHistory(history.facts, found, failed)
 
 
-def _is_told(extract: _Extract, seen: Observation, note: Note | None) -> bool:
+def _is_told(extract: _StoredHistory, seen: Observation, note: TransferNote | None) -> bool:
     """Whether the history has no more to say of an exchange than its extract, nor anything else
     of others because of it: a part that was stored, of an upload that is open, and that nobody
     had to send again."""

@@ -9,8 +9,8 @@ import msgspec
 from cos_inspect.cos.secret_names import SECRET_KINDS, kind_of_header
 from cos_inspect.inspection import texts
 from cos_inspect.inspection.escapes import plain
-from cos_inspect.inspection.innocence import INNOCENT, PLAIN_NAMES, suspicion_of
 from cos_inspect.inspection.known_secrets import mask_of, may_stand_in
+from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, suspicion_of
 from cos_inspect.model.flow_report import FlowReport
 
 SIGNATURE = re.compile(
@@ -51,7 +51,7 @@ def masked_at_once(report: FlowReport) -> FlowReport | None:
     request = msgspec.structs.replace(request, url=url, headers=headers)
     report = msgspec.structs.replace(report, request=request)
     held = list(filter(None, texts.collect(report)))
-    unknown = set(held) - INNOCENT
+    unknown = set(held) - SECRET_FREE
     unknown.discard(parsed)
     if place < 0:
         unknown.add(address)

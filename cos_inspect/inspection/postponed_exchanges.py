@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from cos_inspect.inspection.transfer_summary import Note
+from cos_inspect.inspection.transfer_summary import TransferNote
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.spill_map import open_temporary
 from cos_inspect.transfers.observation import Observation
@@ -25,7 +25,7 @@ class PostponedExchange(msgspec.Struct, frozen=True, array_like=True):
 
     seen: Observation
     marks: tuple[tuple[int, int], ...] = ()
-    note: Note | None = None
+    note: TransferNote | None = None
     is_told: bool = False
     """All that is to be said of it was said."""
 

@@ -18,15 +18,14 @@ import msgspec
 from cos_inspect.cos.secret_names import (
     LONGEST_NAME,
     SECRET_KINDS,
-    Kind,
+    SecretKind,
     canonical,
     kind_of,
     kind_of_header,
     kind_of_parameter,
 )
-from cos_inspect.inspection import innocence, texts
+from cos_inspect.inspection import secret_free_texts, texts
 from cos_inspect.inspection.escapes import decode, encoded, plain
-from cos_inspect.inspection.innocence import INNOCENT, PLAIN_NAMES, suspicion_of
 from cos_inspect.inspection.known_secrets import (
     MOST,
     SHORTEST,
@@ -37,6 +36,7 @@ from cos_inspect.inspection.known_secrets import (
 )
 from cos_inspect.inspection.plain_success import SIGNATURE
 from cos_inspect.inspection.secret_finder import Suspicion, find, is_suspect
+from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, suspicion_of
 from cos_inspect.inspection.secret_shapes import (
     MASK,
     credentials_begin,
@@ -153,7 +153,7 @@ class Redactor:
             # Where a value is repeated, a part of it may have been read for something else.
             self._pieces = True
             changes = {text: self._masked(text) for text in dict.fromkeys(held)}
-        return texts.changed(struct, texts.Changes(changes, named))
+        return texts.changed(struct, texts.TextChanges(changes, named))
 
     def _knows_of(self, text: str) -> bool:
         """Whether a secret that is known may stand in a text."""
@@ -164,7 +164,7 @@ class Redactor:
 
     def _read_all(self, held: set[str]) -> None:
         """Learns the secrets that texts name."""
-        unknown = held - INNOCENT
+        unknown = held - SECRET_FREE
         unknown -= self._parsed
         suspicion = suspicion_of(unknown)
         for text in unknown if suspicion else ():
@@ -206,7 +206,7 @@ class Redactor:
         self._hits.update(mask for _, _, mask in spans)
         return _with_masks(text, [*self._spans.get(text, ()), *spans])
 
-    def value(self, kind: Kind, value: str) -> str:
+    def value(self, kind: SecretKind, value: str) -> str:
         """Masks a value that is a secret as its name tells."""
         if kind == "credentials":
             return self._credentials(value)
@@ -324,7 +324,7 @@ def _masked_headers(redactor: Redactor, headers: list[HeaderReport]) -> list[Hea
             continue
         kind = kind_of_header(name)
         if kind not in SECRET_KINDS:
-            if len(PLAIN_NAMES) < innocence.MOST and len(name) <= LONGEST_NAME:
+            if len(PLAIN_NAMES) < secret_free_texts.MOST and len(name) <= LONGEST_NAME:
                 PLAIN_NAMES.add(name)
             continue
         header = headers[at]

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from cos_inspect.inspection.innocence import names_secrets
 from cos_inspect.inspection.redaction import KnownSecrets, Redactor
+from cos_inspect.inspection.secret_free_texts import names_secrets
 from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport, Unmasked
 from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
-from cos_inspect.rules.meant import KEY_ESCAPED_TWICE
 from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.rules.tracing import NOT_FROM_COS
+from cos_inspect.rules.unintended_success import KEY_ESCAPED_TWICE
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
 from cos_inspect.transfers.history import History
@@ -23,8 +23,8 @@ from cos_inspect.transfers.multipart_verdict import judge_complete
 from cos_inspect.transfers.objects import CopyVerdict, read_after_write
 from cos_inspect.transfers.observation import Observation, writes_object
 from cos_inspect.transfers.ranges import transfer_id, version_name
-from cos_inspect.transfers.retries import Place
-from cos_inspect.transfers.unheard import unheard_complete, why_gone, words_of_open
+from cos_inspect.transfers.retries import ChainPosition
+from cos_inspect.transfers.unanswered_complete import unanswered_complete, why_gone, words_of_open
 
 CLOCK_RULES = frozenset(
     {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
@@ -149,14 +149,14 @@ def _of_upload(
     words = words or why_gone(upload, seen.flow_id, seen.started)
     if words is not None:
         revision.details |= dict.fromkeys(_FAILURES, words)
-    unheard = unheard_complete(upload, history.content)
-    if unheard is None:
+    unanswered = unanswered_complete(upload, history.content)
+    if unanswered is None:
         return
-    if unheard.proof is not None:
-        if seen.flow_id in (*unheard.lost, *unheard.gone):
+    if unanswered.proof is not None:
+        if seen.flow_id in (*unanswered.lost, *unanswered.gone):
             revision.softens |= dict.fromkeys(_FAILURES, _COMPLETED)
-    elif seen.flow_id == unheard.told:
-        revision.findings.append(rules.upload_probably_completed(upload, unheard))
+    elif seen.flow_id == unanswered.told:
+        revision.findings.append(rules.upload_probably_completed(upload, unanswered))
 
 
 def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
@@ -225,7 +225,7 @@ def _of_read(history: History, seen: Observation, revision: Revision, attempt: i
             revision.findings.extend(rules.object_rewritten(found))
 
 
-def _of_tries(place: Place, revision: Revision) -> None:
+def _of_tries(place: ChainPosition, revision: Revision) -> None:
     chain = place.chain
     if revision.transfer is None:
         revision.transfer = TransferReport(

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import msgspec
 
-from cos_inspect.cos.secret_names import LONGEST_NAME, SECRET_KINDS, Kind, kind_of, words
+from cos_inspect.cos.secret_names import LONGEST_NAME, SECRET_KINDS, SecretKind, kind_of, words
 from cos_inspect.inspection.escapes import Decoded, plain
 from cos_inspect.inspection.secret_shapes import (
     BASE64,
@@ -331,7 +331,7 @@ class _Search:
                 last = stop.start() if stop else len(self._data)
                 self._secret("value", part.end(), last, last)
 
-    def _secret(self, kind: Kind, begin: int, end: int, after: int) -> int:
+    def _secret(self, kind: SecretKind, begin: int, end: int, after: int) -> int:
         """Takes a value for what its name says; where to go on."""
         data = self._data
         while begin < end and data[begin] in b" \t\r\n":

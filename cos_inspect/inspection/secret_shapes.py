@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cos_inspect.cos.secret_names import Kind
+from cos_inspect.cos.secret_names import SecretKind
 from cos_inspect.inspection.escapes import Decoded, encoded, plain
 from cos_inspect.inspection.known_secrets import from_base64
 
@@ -84,7 +84,7 @@ def credentials_begin(value: bytes) -> int:
     return begin.end() if begin else 0
 
 
-def parts_of(kind: Kind, value: bytes, *, guessed: bool = False) -> tuple[bytes, ...]:
+def parts_of(kind: SecretKind, value: bytes, *, guessed: bool = False) -> tuple[bytes, ...]:
     """What is secret by itself inside of a secret value. ``guessed``: where the value ends
     was told by nothing but what stands there."""
     if kind == "cookies":

@@ -24,7 +24,7 @@ from cos_inspect.inspection.second_look import (
     said_once_name,
     say_once,
 )
-from cos_inspect.inspection.transfer_summary import Listing, list_history, note_of
+from cos_inspect.inspection.transfer_summary import HistorySummary, list_history, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.spill_map import SpillMap
@@ -78,7 +78,7 @@ class InspectionResult(msgspec.Struct, frozen=True):
     """Of earlier flows."""
 
 
-class _Held(msgspec.Struct):
+class _RevisableFlow(msgspec.Struct):
     """A flow that may be revised."""
 
     alone: FlowReport
@@ -112,7 +112,7 @@ class _SaidOnce(msgspec.Struct):
     count: int = 1
 
 
-def _is_revisable(held: _Held) -> bool:
+def _is_revisable(held: _RevisableFlow) -> bool:
     """Whether an old flow may have to be revised. What is clean and whole is not: no later
     exchange takes anything back of it."""
     seen = held.seen
@@ -205,7 +205,7 @@ class Session:
         if look is None:
             return None
         seen = look.seen
-        held = _Held(look.report, seen, look.pending)
+        held = _RevisableFlow(look.report, seen, look.pending)
         touched = self._add_to_secret_id(held)
         alone = None
         if seen.is_dated:
@@ -240,7 +240,7 @@ class Session:
         known = self._held.get(look.seen.flow_id) if look is not None else None
         if look is None or known is None or not known.seen.stopped or not look.seen.is_dated:
             return []
-        touched = self._add_to_history(_Held(look.report, look.seen, ()), marks)
+        touched = self._add_to_history(_RevisableFlow(look.report, look.seen, ()), marks)
         return self._revise_all(touched | self._histories.take_touched())
 
     def boundaries(self, exchange: Exchange) -> list[int]:
@@ -301,15 +301,15 @@ class Session:
             self._note_echoes(look.seen.echoes)
         return look
 
-    def _new_held(self) -> SpillMap[_Held]:
+    def _new_held(self) -> SpillMap[_RevisableFlow]:
         return SpillMap(
-            _Held,
+            _RevisableFlow,
             most_weight=self._bounds.reports,
             most_on_disk=self._bounds.old_reports,
             is_worth_it=_is_revisable,
         )
 
-    def _add_to_history(self, held: _Held, marks: Sequence[tuple[int, int]]) -> set[str]:
+    def _add_to_history(self, held: _RevisableFlow, marks: Sequence[tuple[int, int]]) -> set[str]:
         seen = held.seen
         tracked = self._histories.of(seen)
         left_out = tracked.history.left_out
@@ -353,7 +353,7 @@ class Session:
                 self._histories.put(tracked)
         return touched
 
-    def _add_to_secret_id(self, held: _Held) -> set[str]:
+    def _add_to_secret_id(self, held: _RevisableFlow) -> set[str]:
         seen = held.seen
         secret_id = seen.secret_id
         if secret_id is None or not (seen.with_token or seen.accepted or held.pending):
@@ -375,7 +375,7 @@ class Session:
         self._secret_ids.put(secret_id, known)
         return touched
 
-    def _add_to_said_once(self, held: _Held) -> None:
+    def _add_to_said_once(self, held: _RevisableFlow) -> None:
         seen = held.seen
         for finding in held.alone.findings:
             if finding.rule not in SAID_ONCE:
@@ -407,7 +407,7 @@ class Session:
                 found.append(RevisedReport(held.report, before.verdict, rules))
         return found
 
-    def _revise(self, held: _Held, history: History | None = None) -> bool:
+    def _revise(self, held: _RevisableFlow, history: History | None = None) -> bool:
         """Whether the report says something else than it did. ``history``: what is known, where
         that of its object is not to be asked."""
         alone, shown = held.alone, held.report
@@ -425,7 +425,7 @@ class Session:
         held.shown = report
         return True
 
-    def _revision(self, held: _Held, history: History | None) -> Revision:
+    def _revision(self, held: _RevisableFlow, history: History | None) -> Revision:
         seen = held.seen
         if history is None and seen.is_dated:
             tracked = self._histories.get(history_name(seen))
@@ -471,7 +471,7 @@ class Session:
         maps = (self._histories, self._held, self._secret_ids, self._said_once)
         return self._not_joined + sum(each.forgotten for each in maps)
 
-    def _list(self, tracked: TrackedHistory, over: bool) -> Listing:
+    def _list(self, tracked: TrackedHistory, over: bool) -> HistorySummary:
         return list_history(
             tracked.history,
             tracked.notes,

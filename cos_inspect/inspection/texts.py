@@ -19,7 +19,7 @@ Named = tuple[str, str]
 """A text that plain data holds, behind the name of a secret that it stands under."""
 
 
-class Changes(msgspec.Struct, frozen=True):
+class TextChanges(msgspec.Struct, frozen=True):
     """What becomes of texts, wherever they stand; of others nothing becomes."""
 
     texts: Mapping[str, str]
@@ -38,7 +38,7 @@ def collect_named(struct: msgspec.Struct) -> list[Named]:
     return found
 
 
-def changed[S: msgspec.Struct](struct: S, changes: Changes) -> S:
+def changed[S: msgspec.Struct](struct: S, changes: TextChanges) -> S:
     """The struct with its texts changed; the same one where nothing was."""
     made: S = _change_struct(struct, changes)
     return made
@@ -164,7 +164,7 @@ def _is_secret(name: object) -> bool:
     return isinstance(name, str) and kind_of(canonical(name)) in SECRET_KINDS
 
 
-def _change(data: Any, kind: Any, changes: Changes) -> Any:
+def _change(data: Any, kind: Any, changes: TextChanges) -> Any:
     shape, arguments = _shape_of(kind)
     if shape == "text":
         return changes.texts.get(data, data)
@@ -180,7 +180,7 @@ def _change(data: Any, kind: Any, changes: Changes) -> Any:
     return _change_anything(data, changes)
 
 
-def _change_struct(struct: Any, changes: Changes) -> Any:
+def _change_struct(struct: Any, changes: TextChanges) -> Any:
     if changes.texts.keys().isdisjoint(collect(struct)) and not collect_named(struct):
         return struct
     is_header = type(struct) is HeaderReport
@@ -197,7 +197,7 @@ def _change_struct(struct: Any, changes: Changes) -> Any:
     return msgspec.structs.replace(struct, **made) if made else struct
 
 
-def _change_anything(data: Any, changes: Changes) -> Any:
+def _change_anything(data: Any, changes: TextChanges) -> Any:
     match data:
         case str():
             return changes.texts.get(data, data)

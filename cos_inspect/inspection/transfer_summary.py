@@ -21,34 +21,34 @@ from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.registry import OF_TRANSFER
 from cos_inspect.transfers import appends, multipart_verdict, ranges
 from cos_inspect.transfers.account import Account, PartRow
-from cos_inspect.transfers.appends import Log
+from cos_inspect.transfers.appends import AppendHistory
 from cos_inspect.transfers.history import History
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.objects import read_backs
 from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
-from cos_inspect.transfers.unheard import unheard_complete
+from cos_inspect.transfers.unanswered_complete import unanswered_complete
 
 
-class Note(msgspec.Struct, frozen=True):
+class TransferNote(msgspec.Struct, frozen=True):
     """What one flow shows that counts for its transfer."""
 
     seen: Observation
     findings: list[Finding]
 
 
-def note_of(report: FlowReport, seen: Observation) -> Note | None:
+def note_of(report: FlowReport, seen: Observation) -> TransferNote | None:
     """None where the flow shows nothing that counts, as most do."""
     found = [
         finding
         for finding in report.findings
         if finding.rule in OF_TRANSFER or finding.rule == rules.SLOW_TRANSFER.id
     ]
-    return Note(seen, found) if found else None
+    return TransferNote(seen, found) if found else None
 
 
-class Listing(msgspec.Struct):
+class HistorySummary(msgspec.Struct):
     """What one history gives to the summary; each with the moment at which it began."""
 
     transfers: list[tuple[float, TransferSummary]] = []
@@ -59,38 +59,38 @@ class Listing(msgspec.Struct):
         return bool(self.transfers or self.retries or self.read_backs)
 
 
-class ListsState(msgspec.Struct, frozen=True, kw_only=True):
+class SummaryListsState(msgspec.Struct, frozen=True, kw_only=True):
     """What lists hold, and have counted, on its way to others."""
 
-    listing: Listing = msgspec.field(default_factory=Listing)
+    listing: HistorySummary = msgspec.field(default_factory=HistorySummary)
     verdicts: dict[str, int] = {}
     left_out: int = 0
     retries_left_out: int = 0
 
 
-class Lists:
+class SummaryLists:
     """The lists of the summary, bounded: the worst are kept, the others are counted."""
 
     def __init__(self, most: int = MOST_LISTED) -> None:
         self._most = most
-        self._listing = Listing()
+        self._listing = HistorySummary()
         self._verdicts: Counter[str] = Counter()
         self._left_out = 0
         self._retries_left_out = 0
 
-    def add(self, listing: Listing) -> None:
+    def add(self, listing: HistorySummary) -> None:
         """Adds what one history shows."""
         self._verdicts.update(transfer.verdict for _, transfer in listing.transfers)
         self._take(listing)
 
-    def merge(self, other: ListsState) -> None:
+    def merge(self, other: SummaryListsState) -> None:
         """Adds what other lists hold, and have counted."""
         self._verdicts.update(other.verdicts)
         self._left_out += other.left_out
         self._retries_left_out += other.retries_left_out
         self._take(other.listing)
 
-    def _take(self, listing: Listing) -> None:
+    def _take(self, listing: HistorySummary) -> None:
         own = self._listing
         own.transfers += listing.transfers
         own.retries += listing.retries
@@ -98,10 +98,10 @@ class Lists:
         if len(own.transfers) + len(own.retries) + len(own.read_backs) > 4 * self._most:
             self._bound()
 
-    def state(self) -> ListsState:
+    def state(self) -> SummaryListsState:
         """What ``merge`` takes."""
         self._bound()
-        return ListsState(
+        return SummaryListsState(
             listing=self._listing,
             verdicts=dict(self._verdicts),
             left_out=self._left_out,
@@ -150,26 +150,26 @@ def _name_of(transfer: TransferSummary) -> tuple[str, ...]:
 
 def list_history(
     history: History,
-    notes: dict[str, Note],
+    notes: dict[str, TransferNote],
     *,
     ignore: frozenset[str],
     over: bool,
     is_whole: bool = True,
-) -> Listing:
+) -> HistorySummary:
     """Sums up one history.
 
     It may hold secrets. ``notes`` are those of its flows, by flow. ``over``: nothing more will
     come, so what is open was given up. ``is_whole``: what is not in the history was not seen.
     """
     of = _Sums(history, notes, ignore=ignore, over=over, is_whole=is_whole)
-    return Listing(list(of.transfers()), list(of.retries()), list(of.read_backs()))
+    return HistorySummary(list(of.transfers()), list(of.retries()), list(of.read_backs()))
 
 
 class _Sums:
     def __init__(
         self,
         history: History,
-        notes: dict[str, Note],
+        notes: dict[str, TransferNote],
         *,
         ignore: frozenset[str],
         over: bool,
@@ -228,7 +228,7 @@ class _Sums:
         over = self._over and (self._is_whole or upload.was_begun)
         content = self._history.content
         account = multipart_verdict.account_of(upload, content, over=over)
-        unheard = unheard_complete(upload, content)
+        unanswered = unanswered_complete(upload, content)
         checks: list[Check] = []
         findings: list[Finding] = []
         judged = multipart_verdict.deciding_complete(upload)
@@ -241,21 +241,21 @@ class _Sums:
             findings += rules.multipart_crc64_mismatch(verdict)
             findings += rules.multipart_etag_mismatch(verdict)
             findings += rules.multipart_list_invalid(verdict)
-        if account.state == "probably-completed" and unheard is not None:
-            findings.append(rules.upload_probably_completed(upload, unheard))
+        if account.state == "probably-completed" and unanswered is not None:
+            findings.append(rules.upload_probably_completed(upload, unanswered))
         elif account.state == "abandoned":
             findings.append(rules.multipart_abandoned(upload))
         # An upload that was not completed has no good end, whatever its flows show.
         at_least = None
-        if judged is not None and unheard is None and not judged.succeeded:
+        if judged is not None and unanswered is None and not judged.succeeded:
             at_least = Severity.WARNING if judged.unanswered else Severity.ERROR
         notice = None
-        if unheard is not None and unheard.proof is not None:
-            proof = flow_of(unheard.proof)
+        if unanswered is not None and unanswered.proof is not None:
+            proof = flow_of(unanswered.proof)
             notice = f"completed, though no answer said so: flow {proof} shows the object"
         return self._summed(account, checks, findings, at_least, notice)
 
-    def _log(self, log: Log) -> tuple[float, TransferSummary]:
+    def _log(self, log: AppendHistory) -> tuple[float, TransferSummary]:
         shown = appends.judge_append(log, log.end.flow_id) if log.end else None
         findings: list[Finding] = []
         for append in sorted(log.appends.values(), key=lambda append: append.begin):
@@ -321,7 +321,7 @@ class _Sums:
             at_least=at_least,
         )
 
-    def _findings_of(self, note: Note) -> list[Finding]:
+    def _findings_of(self, note: TransferNote) -> list[Finding]:
         """As the flow's report has them after the second look."""
         revision = revision_of(self._history, note.seen)
         revision.findings = []

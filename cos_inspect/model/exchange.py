@@ -206,6 +206,7 @@ EMPTY_BODY = Body(sample=b"", sample_is_whole=True)
 
 ChangedPart = Literal["method", "url", "header", "body"]
 Actor = Literal["client", "server", "proxy"]
+Answerer = Literal["server", "proxy"]
 """The client, the server or the network before it, and the proxy that recorded the exchange."""
 
 
@@ -271,7 +272,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     http_version: str
     headers: Headers
     body: Body = EMPTY_BODY
-    by: Literal["server", "proxy"] = "server"
+    by: Answerer = "server"
     """``proxy``: mitmproxy or an addon answered in the server's place."""
     option: str | None = None
     """The option of mitmproxy that made it answer, or who else, in a few words."""

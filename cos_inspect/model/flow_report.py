@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from cos_inspect.model.exchange import Actor, ChangedPart
+from cos_inspect.model.exchange import Actor, Answerer, ChangedPart
 
 UNMASKED = {"masked": False}
 Unmasked = Annotated[str, msgspec.Meta(extra=UNMASKED)]
@@ -206,7 +206,7 @@ class ResponseReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     http_version: str
     headers: list[HeaderReport]
     body: BodyReport
-    by: Literal["server", "proxy"] = "server"
+    by: Answerer = "server"
     """``proxy``: mitmproxy or an addon answered in the server's place."""
     option: str | None = None
     """The option of mitmproxy that made it answer, or who else."""

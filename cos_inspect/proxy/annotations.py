@@ -1,6 +1,6 @@
 """What is left on a flow: its marker, its comment, and metadata that survives saving.
 
-The metadata holds plain data with a version (``recording/left_on_flow.py`` reads it again): the
+The metadata holds plain data with a version (``recording/flow_metadata.py`` reads it again): the
 facts of bodies that were streamed and are gone, and what was set, to tell it from a person's.
 """
 
@@ -11,7 +11,7 @@ from mitmproxy import http
 from cos_inspect.model.exchange import Body
 from cos_inspect.model.flow_report import BodyReport, Finding, FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import escaped
-from cos_inspect.recording.left_on_flow import METADATA_KEY, METADATA_VERSION, saved_data
+from cos_inspect.recording.flow_metadata import METADATA_KEY, METADATA_VERSION, saved_data
 from cos_inspect.report.verified import verified
 
 MARKERS: dict[Verdict, str] = {

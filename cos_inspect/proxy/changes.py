@@ -15,7 +15,7 @@ from cos_inspect.model.exchange import Change, Request
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.proxy.other_addons import named, replacements, scripts_with
 from cos_inspect.recording.actors import UNKNOWN
-from cos_inspect.recording.left_on_flow import LONGEST_VALUE
+from cos_inspect.recording.flow_metadata import LONGEST_VALUE
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,
     RequestHead,

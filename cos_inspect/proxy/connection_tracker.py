@@ -48,7 +48,7 @@ from cos_inspect.proxy.connection_text import (
 from cos_inspect.proxy.device_tracker import DeviceTracker
 from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.resolved_names import ResolvedNames
-from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
+from cos_inspect.proxy.unread_connections import is_passed_on, name_in, reason, refused_host
 from cos_inspect.recording.actors import is_address
 from cos_inspect.recording.message_heads import Fields, headers_of
 from cos_inspect.rules.connection_cause import Failure

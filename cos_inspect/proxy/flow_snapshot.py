@@ -22,7 +22,7 @@ from cos_inspect.proxy.flow_recorder import FlowRecorder
 from cos_inspect.proxy.flows import address_of, peers_of, place_text, request_head, timing_of
 from cos_inspect.recording.actors import is_address
 from cos_inspect.recording.break_off import broke_off_by_words
-from cos_inspect.recording.left_on_flow import LeftOnFlow, left_on_flow
+from cos_inspect.recording.flow_metadata import FlowMetadata, read_flow_metadata
 from cos_inspect.recording.message_heads import (
     LONGEST_NUMBER,
     AnswerHead,
@@ -351,12 +351,12 @@ class FlowSnapshot:
         )
 
 
-def _left(flow: http.HTTPFlow, *, as_it_is: bool) -> LeftOnFlow | None:
+def _left(flow: http.HTTPFlow, *, as_it_is: bool) -> FlowMetadata | None:
     data: dict[str, Any] = saved(flow)
     if not data:
         return None
     answer = flow.response.headers.fields if flow.response else None
-    return left_on_flow(data, request_head(flow.request), answer, as_it_is=as_it_is)
+    return read_flow_metadata(data, request_head(flow.request), answer, as_it_is=as_it_is)
 
 
 def _contents(flow: http.HTTPFlow) -> tuple[bytes | None, bytes | None]:

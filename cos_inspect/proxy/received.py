@@ -1,5 +1,5 @@
 """What came, where the flow does not hold it any more: left on the flow, so that a saved
-capture is judged by it (``recording/left_on_flow.py`` reads it again).
+capture is judged by it (``recording/flow_metadata.py`` reads it again).
 
 mitmproxy takes ``Expect`` away, its options and other addons rewrite URLs and headers, and
 of a streamed body nothing is left. What is kept of it stands in the flow's metadata as plain
@@ -19,7 +19,7 @@ from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.model.exchange import Body, Exchange, Headers
 from cos_inspect.model.flow_report import FlowReport, HeaderReport
 from cos_inspect.proxy.flows import request_head
-from cos_inspect.recording.left_on_flow import LINE_MEMBERS, Entries, Received, fingerprint
+from cos_inspect.recording.flow_metadata import LINE_MEMBERS, Entries, Received, fingerprint
 from cos_inspect.recording.message_heads import headers_of, request_of
 
 _SIZE_LINE = re.compile(rb"[0-9A-Fa-f]{1,16}(;chunk-signature=[0-9a-f]{64})?\r\n")

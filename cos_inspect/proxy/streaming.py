@@ -11,15 +11,14 @@ import functools
 import logging
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from mitmproxy import ctx, http
 
+from cos_inspect.model.flow_report import Side
 from cos_inspect.proxy.other_addons import addons, has_hook
 
 logger = logging.getLogger(__name__)
-
-Hook = Literal["request", "response"]
 
 _Acts = Callable[[http.HTTPFlow, Any], str | None]
 """From a flow, and an addon of mitmproxy, to what makes the addon act on it."""
@@ -66,7 +65,7 @@ def _revocations(flow: http.HTTPFlow, addon: Any) -> str | None:
     return "mitmproxy's revocation list is asked for" if asked else None
 
 
-_OWN: dict[Hook, dict[str, _Acts]] = {
+_OWN: dict[Side, dict[str, _Acts]] = {
     "request": {
         "mitmproxy.addons.anticache.AntiCache": _option("anticache"),
         "mitmproxy.addons.anticomp.AntiComp": _option("anticomp"),
@@ -156,7 +155,7 @@ class Streaming:
             if addons.get(LastInChain.name) is self._behind:
                 addons.remove(self._behind)
 
-    def may_stream(self, flow: http.HTTPFlow, hook: Hook, *, length_known: bool) -> bool:
+    def may_stream(self, flow: http.HTTPFlow, hook: Side, *, length_known: bool) -> bool:
         """Whether nobody can want this message in its hook any more. Who does is logged,
         once each."""
         found = self._who_acts(flow, hook, length_known=length_known)
@@ -171,7 +170,7 @@ class Streaming:
         """Whether somebody may change the answer in its hook, before or behind this addon."""
         return self._who_acts(flow, "response", length_known=True) is not None
 
-    def _who_acts(self, flow: http.HTTPFlow, hook: Hook, *, length_known: bool) -> str | None:
+    def _who_acts(self, flow: http.HTTPFlow, hook: Side, *, length_known: bool) -> str | None:
         if not length_known and ctx.options.body_size_limit:
             # Of a body that is streamed, mitmproxy limits only what was announced.
             return "body_size_limit is set"
@@ -213,7 +212,7 @@ class Streaming:
 
 
 @functools.cache
-def _acts(kind: type, hook: Hook) -> _Acts | None:
+def _acts(kind: type, hook: Side) -> _Acts | None:
     """What an addon of this class does in the hook; None where the addon is to be asked
     whether it has it."""
     if kind.__module__.startswith("cos_inspect."):

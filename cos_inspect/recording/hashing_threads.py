@@ -65,7 +65,7 @@ def spare_cores() -> int:
     return (os.cpu_count() or 1) - 1
 
 
-class Lane:
+class HashingQueue:
     """One body's way to a hashing thread. ``put`` and ``drain`` belong to one thread, the
     event loop's."""
 
@@ -164,13 +164,13 @@ class _Helper:
 
     def __init__(self, number: int, most_waiting: int) -> None:
         self._most_waiting = most_waiting
-        self._lanes: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+        self._lanes: queue.SimpleQueue[HashingQueue] = queue.SimpleQueue()
         """Once for each job."""
         self._changed = threading.Condition()
         self._waiting = 0
         """Bytes handed over and not yet hashed."""
         self._progress = 0
-        self._busy_with: Lane | None = None
+        self._busy_with: HashingQueue | None = None
         self._is_stuck = False
         self._thread = threading.Thread(
             target=self._run, name=f"cos-inspect-hashing-{number}", daemon=True
@@ -188,7 +188,7 @@ class _Helper:
     def is_of_use(self) -> bool:
         return self.is_alive and not self._is_stuck
 
-    def take(self, lane: Lane, buffer: memoryview, size: int) -> bool:
+    def take(self, lane: HashingQueue, buffer: memoryview, size: int) -> bool:
         """Takes a job, and waits first while there are too many; False when it does not get
         on with those: then it has nothing more to do with the lane."""
         with self._changed:
@@ -200,7 +200,7 @@ class _Helper:
         self._lanes.put(lane)
         return True
 
-    def wait_for(self, lane: Lane) -> bool:
+    def wait_for(self, lane: HashingQueue) -> bool:
         """Returns when the lane's jobs are done; False as above."""
         with self._changed:
             if self._wait(lambda: not lane.jobs and self._busy_with is not lane):
@@ -221,7 +221,7 @@ class _Helper:
                 logger.warning("a thread that hashes the bodies of COS flows does not get on")
         return True
 
-    def _leave(self, lane: Lane) -> None:
+    def _leave(self, lane: HashingQueue) -> None:
         """Nobody can go on where it has stopped in the middle."""
         self._waiting -= lane.waiting
         lane.is_taken_over = True
@@ -262,16 +262,16 @@ class Hashing:
         self._helpers: list[_Helper] = []
         self._next = 0
         self._retry_at = 0.0
-        self._lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+        self._lanes: weakref.WeakSet[HashingQueue] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._spare: list[memoryview] = []
 
-    def lane(self, fed: ByteSink) -> Lane | None:
+    def lane(self, fed: ByteSink) -> HashingQueue | None:
         """None when there is no thread that could help."""
         helper = self._free_helper()
         if helper is None:
             return None
-        lane = Lane(self, helper, fed)
+        lane = HashingQueue(self, helper, fed)
         self._lanes.add(lane)
         return lane
 

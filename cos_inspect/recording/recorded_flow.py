@@ -27,8 +27,8 @@ from cos_inspect.model.exchange import (
 )
 from cos_inspect.recording.actors import Peers, is_by_address
 from cos_inspect.recording.break_off import received_of, refusal_of
+from cos_inspect.recording.flow_metadata import FlowMetadata
 from cos_inspect.recording.hashing_threads import HASHING
-from cos_inspect.recording.left_on_flow import LeftOnFlow
 from cos_inspect.recording.message_heads import (
     AnswerHead,
     Fields,
@@ -109,7 +109,7 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     peers: Peers | None = None
     metadata: Mapping[Any, Any] | None = None
     """All that is left on the flow beside what ``left`` holds, of whomever."""
-    left: LeftOnFlow | None = None
+    left: FlowMetadata | None = None
     """What an earlier run left on a saved flow. Heads that it names are in their place already
     in ``head`` and ``answer``."""
 
@@ -332,7 +332,7 @@ def read_heads(
     head: RequestHead,
     answer: Fields | None,
     patterns: Sequence[str],
-    left: LeftOnFlow | None = None,
+    left: FlowMetadata | None = None,
 ) -> Heads | None:
     """Reads a flow's heads; None when it is no COS traffic, as far as it has come. Of a custom
     domain the answer alone may tell."""

@@ -22,7 +22,7 @@ _NO_TIME = "no time is signed"
 _LONGEST = 120
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class ReportDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in which two flows differ."""
 
     kind: str
@@ -41,7 +41,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     headline: str
     """One line that names the difference that matters most, or says that there is none."""
-    differences: list[Difference]
+    differences: list[ReportDifference]
     """What matters most first."""
     same: list[str]
     """What both have alike."""
@@ -53,7 +53,7 @@ def compare(first: FlowReport, second: FlowReport) -> Comparison:
     code = _failed_with(first) or _failed_with(second)
     kinds = differences_table()["kinds"]
     found = [
-        Difference(
+        ReportDifference(
             kind=kind,
             name=name,
             first=_short(mine),
@@ -106,7 +106,7 @@ def _failed_with(report: FlowReport) -> str | None:
     return report.error.code if report.error is not None else None
 
 
-def _headline(first: FlowReport, second: FlowReport, found: list[Difference]) -> str:
+def _headline(first: FlowReport, second: FlowReport, found: list[ReportDifference]) -> str:
     mattering = [each for each in found if each.matters]
     if not mattering:
         text = "Nothing that matters differs between the requests"

@@ -1,7 +1,7 @@
 """A comparison of two flows as lines of text, for terminals and mitmproxy's commands."""
 
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.report.compare import Comparison, Difference, failed, title_of
+from cos_inspect.report.compare import Comparison, ReportDifference, failed, title_of
 from cos_inspect.report.terminal import one_line, place_of, table
 
 
@@ -29,7 +29,7 @@ def _number(report: FlowReport) -> str:
     return f"#{report.sequence}" if report.sequence else report.flow_id[:8]
 
 
-def _title(each: Difference) -> str:
+def _title(each: ReportDifference) -> str:
     return one_line(f"{title_of(each.kind)} {each.name}".rstrip())
 
 

@@ -12,11 +12,11 @@ from cos_inspect.rules import (
     error,
     headers,
     integrity,
-    meant,
     signature,
     signature_content,
     tracing,
     transfer,
+    unintended_success,
 )
 from cos_inspect.rules.precondition import Preconditions
 from cos_inspect.rules.rule import Finder, PendingFinder, Rule
@@ -63,9 +63,9 @@ FLOW_RULES: tuple[tuple[Rule, Finder], ...] = (
     (access.PERMANENT_KEY_ON_DEVICE, access.permanent_key_on_device),
     (access.CREDENTIALS_IN_CLEAR, access.credentials_in_clear),
     (signature.SIGNATURE_LONG_LIVED, signature.signature_long_lived),
-    (meant.PROCESSING_NOT_APPLIED, meant.processing_not_applied),
-    (meant.KEY_ESCAPED_TWICE, meant.key_escaped_twice),
-    (meant.FORCED_DOWNLOAD, meant.forced_download),
+    (unintended_success.PROCESSING_NOT_APPLIED, unintended_success.processing_not_applied),
+    (unintended_success.KEY_ESCAPED_TWICE, unintended_success.key_escaped_twice),
+    (unintended_success.FORCED_DOWNLOAD, unintended_success.forced_download),
     (integrity.CRC64_MISSING, integrity.crc64_missing),
     (integrity.ETAG_MISSING, integrity.etag_missing),
 )

@@ -6,7 +6,7 @@ from typing import Any
 from cos_inspect.model.flow_report import Check, CheckName, Finding, Severity, Side
 from cos_inspect.rules.integrity import CRC64_MISMATCH
 from cos_inspect.rules.rule import Rule
-from cos_inspect.transfers.account import Comparison
+from cos_inspect.transfers.account import DigestComparison
 from cos_inspect.transfers.appends import AppendVerdict
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import CompleteVerdict, part_problem
@@ -14,14 +14,14 @@ from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
 from cos_inspect.transfers.observation import Observation, flow_of
 from cos_inspect.transfers.pace import SLOW_BY_COS, Slowness, judge_pace
 from cos_inspect.transfers.pieces import Coverage
-from cos_inspect.transfers.ranges import GAP, Change
+from cos_inspect.transfers.ranges import GAP, VersionChange
 from cos_inspect.transfers.retries import Chain
-from cos_inspect.transfers.unheard import Unheard
+from cos_inspect.transfers.unanswered_complete import UnansweredComplete
 
 _MOST_NAMED = 20
 
 
-def check_of(name: CheckName, body: Side, comparison: Comparison) -> Check:
+def check_of(name: CheckName, body: Side, comparison: DigestComparison) -> Check:
     """A comparison over several exchanges as the check of one of them."""
     if comparison.reason is not None:
         return Check(
@@ -40,7 +40,7 @@ def check_of(name: CheckName, body: Side, comparison: Comparison) -> Check:
     )
 
 
-def is_mismatch(comparison: Comparison) -> bool:
+def is_mismatch(comparison: DigestComparison) -> bool:
     """Whether a comparison was made and failed."""
     return comparison.reason is None and not comparison.same
 
@@ -231,7 +231,7 @@ OBJECT_CHANGED = Rule(
 )
 
 
-def object_changed(change: Change) -> Finding:
+def object_changed(change: VersionChange) -> Finding:
     names = ("etag", "crc64", "version_id")
     pairs = (change.etag, change.crc64, change.version_id)
     differences = [
@@ -276,11 +276,11 @@ UPLOAD_PROBABLY_COMPLETED = Rule(
 )
 
 
-def upload_probably_completed(upload: Upload, unheard: Unheard) -> Finding:
+def upload_probably_completed(upload: Upload, unanswered: UnansweredComplete) -> Finding:
     return UPLOAD_PROBABLY_COMPLETED.finding(
         "An earlier CompleteMultipartUpload had no answer that says how it ended, and now COS does"
         " not know the upload any more, or is writing the object: it was probably completed.",
-        complete=[flow_of(flow) for flow in unheard.lost],
+        complete=[flow_of(flow) for flow in unanswered.lost],
         upload_id=upload.upload_id,
     )
 

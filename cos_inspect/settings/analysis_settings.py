@@ -9,8 +9,11 @@ import msgspec
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import Baseline
 
+Shown = Literal["all", "problems", "errors"]
+"""Which flows are told."""
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+
+class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``jobs`` is a number of processes; ``fail_on`` None: never."""
 
     report_dir: Path | None = Path("cos-reports")
@@ -36,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     colour: bool = False
 
     @property
-    def shown(self) -> Literal["all", "problems", "errors"]:
+    def shown(self) -> Shown:
         """Which flows are told."""
         return "errors" if self.quiet else "all" if self.all_flows else "problems"
 

@@ -58,7 +58,7 @@ def newest[F: Fact](facts: dict[str, F], most: int) -> dict[str, F]:
     return {fact.flow_id: fact for fact in kept}
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class DigestComparison(msgspec.Struct, frozen=True):
     """A check over several exchanges: made (``reason`` is None), or not."""
 
     expected: str | None
@@ -67,14 +67,14 @@ class Comparison(msgspec.Struct, frozen=True):
     reason: Reason | None = None
 
 
-def skipped(reason: Reason, expected: int | str | None = None) -> Comparison:
+def skipped(reason: Reason, expected: int | str | None = None) -> DigestComparison:
     """A comparison that was not made, because of ``reason``."""
-    return Comparison(None if expected is None else str(expected), None, reason=reason)
+    return DigestComparison(None if expected is None else str(expected), None, reason=reason)
 
 
-def compared(expected: int | str, actual: int | str) -> Comparison:
+def compared(expected: int | str, actual: int | str) -> DigestComparison:
     """A comparison that was made, with its outcome."""
-    return Comparison(str(expected), str(actual), expected == actual)
+    return DigestComparison(str(expected), str(actual), expected == actual)
 
 
 class PartRow(msgspec.Struct, frozen=True, kw_only=True):

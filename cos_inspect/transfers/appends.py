@@ -8,7 +8,7 @@ import msgspec
 from cos_inspect.digests import combine_crc64
 from cos_inspect.transfers.account import (
     Account,
-    Comparison,
+    DigestComparison,
     Fact,
     busy_seconds,
     compared,
@@ -34,7 +34,7 @@ class Append(Fact, frozen=True, kw_only=True, omit_defaults=True):
     etag: str | None = None
 
 
-class LengthTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class KnownLength(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A HEAD or GET told the object's length and CRC-64: where the next append begins, and
     what it is appended to."""
 
@@ -47,19 +47,19 @@ class LengthTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class AppendVerdict(msgspec.Struct, frozen=True):
     """What is said of one append that succeeded."""
 
-    crc64: Comparison
+    crc64: DigestComparison
     next_position: tuple[int, int] | None = None
     """What COS told and what follows from position and size, where they differ."""
 
 
-class Log(msgspec.Struct, kw_only=True, dict=True):
+class AppendHistory(msgspec.Struct, kw_only=True, dict=True):
     """All appends to one key. A successful append at position 0 begins the object anew."""
 
     id: str
     bucket: str | None
     key: str | None
     appends: dict[str, Append] = {}
-    readings: dict[str, LengthTold] = {}
+    readings: dict[str, KnownLength] = {}
     """By size and CRC-64: what is read again and again is one fact."""
     facts: int = 0
     left_out: int = 0
@@ -107,7 +107,7 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         self, size: int, crc64: int, moment: float, limits: Limits, *, judge: bool
     ) -> set[str]:
         """Takes in what a HEAD or GET told of the object; as ``add``."""
-        reading = LengthTold(size=size, crc64=crc64, moment=moment)
+        reading = KnownLength(size=size, crc64=crc64, moment=moment)
         name = f"{size}/{crc64}"
         known = self.readings.get(name)
         if known is not None and known.moment <= moment:
@@ -123,7 +123,7 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
             return set()
         return self.settle() if self._effort.allows(len(self._stored), self.facts) else set()
 
-    def _index(self, reading: LengthTold) -> None:
+    def _index(self, reading: KnownLength) -> None:
         told = [one for one in self.told.get(reading.size, ()) if one[1] != reading.crc64]
         self.told[reading.size] = sorted([*told, (reading.moment, reading.crc64)])[:2]
 
@@ -190,7 +190,7 @@ class Log(msgspec.Struct, kw_only=True, dict=True):
         return ended is not None and ended <= moment
 
 
-def judge_append(log: Log, flow_id: str) -> AppendVerdict | None:
+def judge_append(log: AppendHistory, flow_id: str) -> AppendVerdict | None:
     """None for an append that was not stored."""
     append = log.appends.get(flow_id)
     if append is None or not append.stored:
@@ -211,7 +211,7 @@ def judge_append(log: Log, flow_id: str) -> AppendVerdict | None:
     return AppendVerdict(compared(append.told, whole), wrong)
 
 
-def account_of(log: Log) -> Account:
+def account_of(log: AppendHistory) -> Account:
     """The sum of all appends to one key."""
     every = sorted(log.appends.values(), key=lambda append: append.begin)
     stored = [append for append in every if append.stored]

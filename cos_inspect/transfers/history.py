@@ -13,15 +13,26 @@ from math import inf
 
 import msgspec
 
-from cos_inspect.transfers.appends import Log
+from cos_inspect.transfers.appends import AppendHistory
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Step, Upload
-from cos_inspect.transfers.objects import Content, Copy, Listing, Sight, sight_of, sight_of_listing
+from cos_inspect.transfers.objects import (
+    Copy,
+    ListEntry,
+    ObjectEvent,
+    ObjectHistory,
+    event_of,
+    event_of_listing,
+)
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
 from cos_inspect.transfers.pieces import piece_of
-from cos_inspect.transfers.ranges import Head, Reading, better_head, version_name
-from cos_inspect.transfers.retries import MARKED_PAUSE, Place, Tries, try_of
-from cos_inspect.transfers.unheard import Unheard, unheard_complete, words_of_open
+from cos_inspect.transfers.ranges import RangedDownload, VersionHead, better_head, version_name
+from cos_inspect.transfers.retries import MARKED_PAUSE, ChainPosition, RetryHistory, try_of
+from cos_inspect.transfers.unanswered_complete import (
+    UnansweredComplete,
+    unanswered_complete,
+    words_of_open,
+)
 
 _LONGEST_ID = 128
 
@@ -35,13 +46,13 @@ class History(msgspec.Struct, kw_only=True):
     key: str | None
     uploads: dict[str, Upload] = {}
     """By upload id."""
-    readings: dict[str, Reading] = {}
+    readings: dict[str, RangedDownload] = {}
     """By the client's address."""
-    tries: dict[str, Tries] = {}
+    tries: dict[str, RetryHistory] = {}
     """By what is asked for."""
-    log: Log | None = None
-    content: Content = msgspec.field(default_factory=Content)
-    heads: dict[str, Head] = {}
+    log: AppendHistory | None = None
+    content: ObjectHistory = msgspec.field(default_factory=ObjectHistory)
+    heads: dict[str, VersionHead] = {}
     """What HEADs and GETs told of the object's versions, by ETag."""
     last: float = 0.0
     """When the last of its exchanges ended."""
@@ -99,10 +110,10 @@ class History(msgspec.Struct, kw_only=True):
 
     @property
     def wants_proof(self) -> bool:
-        """Whether a list that shows the object would tell that a Complete worked unheard."""
+        """Whether a list that shows the object would tell that a Complete worked unanswered."""
         return any(upload.is_open and not upload.done for upload in self.uploads.values())
 
-    def add_listing(self, listing: Listing, limits: Limits = UNBOUNDED) -> set[str]:
+    def add_listing(self, listing: ListEntry, limits: Limits = UNBOUNDED) -> set[str]:
         """Takes in that a list, made after a Complete of which nobody heard, showed the object;
         the flows of which something else is to be said now."""
         uploads = self.uploads.values()
@@ -115,7 +126,7 @@ class History(msgspec.Struct, kw_only=True):
         if listing.started < min(lost, default=inf):
             return set()
         facts = self.content.facts
-        self._count(facts, self.content.add(sight_of_listing(listing), limits))
+        self._count(facts, self.content.add(event_of_listing(listing), limits))
         self.last = max(self.last, listing.ended)
         return {flow for upload in uploads for flow in self._told(upload)}
 
@@ -138,7 +149,7 @@ class History(msgspec.Struct, kw_only=True):
     def is_read_as_it_is_named(self) -> bool:
         """Whether an object whose name looks escaped is also asked for, and found, by that name."""
         return "%" in (self.key or "") and any(
-            sight.kind == "read" for sight in self.content.sights.values()
+            event.kind == "read" for event in self.content.events.values()
         )
 
     def upload_of(self, seen: Observation) -> Upload | None:
@@ -155,13 +166,13 @@ class History(msgspec.Struct, kw_only=True):
             return True
         return log is not None and log.appended_as(seen.etag, seen.ended)
 
-    def reading_of(self, seen: Observation) -> Reading | None:
+    def reading_of(self, seen: Observation) -> RangedDownload | None:
         """The reading that has the answer for a piece."""
         reading = self.readings.get(seen.client or "") if seen.describes_object else None
         version = reading.versions.get(version_name(seen)) if reading else None
         return reading if version is not None and seen.flow_id in version.pieces else None
 
-    def place_of(self, seen: Observation) -> Place | None:
+    def place_of(self, seen: Observation) -> ChainPosition | None:
         """Where the exchange stands among the tries of its request."""
         tries = self.tries.get(seen.same_request)
         return tries.places.get(seen.flow_id) if tries else None
@@ -221,77 +232,79 @@ class History(msgspec.Struct, kw_only=True):
 
     def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         if self.log is None:
-            self.log = Log(id=f"append-{_digest(self.name)}", bucket=seen.bucket, key=seen.key)
-            for sight in self.content.sights.values():
-                self._tell_log(sight, limits, judge=judge)
+            self.log = AppendHistory(
+                id=f"append-{_digest(self.name)}", bucket=seen.bucket, key=seen.key
+            )
+            for event in self.content.events.values():
+                self._tell_log(event, limits, judge=judge)
         before, left_out = self.log.facts, self.log.left_out
         touched = self.log.add(seen, limits, judge=judge)
         if judge and seen.etag:
             touched |= {
-                sight.flow_id
-                for sight in self.content.sights.values()
-                if sight.etag == seen.etag and sight.ended >= seen.ended
+                event.flow_id
+                for event in self.content.events.values()
+                if event.etag == seen.etag and event.ended >= seen.ended
             }
         self.facts += self.log.facts - before
         self.left_out += self.log.left_out - left_out
         return touched
 
-    def _tell_log(self, sight: Sight, limits: Limits, *, judge: bool) -> set[str]:
+    def _tell_log(self, event: ObjectEvent, limits: Limits, *, judge: bool) -> set[str]:
         """What was read of an object says what is appended to."""
         log = self.log
-        if log is None or sight.kind != "read" or sight.cached:
+        if log is None or event.kind != "read" or event.cached:
             return set()
-        if sight.size is None or sight.crc64 is None:
+        if event.size is None or event.crc64 is None:
             return set()
         before = log.facts
-        touched = log.learn(sight.size, sight.crc64, sight.ended, limits, judge=judge)
+        touched = log.learn(event.size, event.crc64, event.ended, limits, judge=judge)
         self.facts += log.facts - before
         return touched
 
     def _add_to_content(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
-        sight = sight_of(seen)
-        if sight is None:
+        event = event_of(seen)
+        if event is None:
             return set()
         content = self.content
         before = content.facts
         open_ones = [upload for upload in self.uploads.values() if judge and upload.is_open]
         said = [self._said(upload) for upload in open_ones]
-        self._count(before, content.add(sight, limits))
+        self._count(before, content.add(event, limits))
         touched: set[str] = set()
         for upload, was in zip(open_ones, said, strict=True):
             now = self._said(upload)
             if was != now:
                 touched |= _told_by(was, upload) | _told_by(now, upload)
-        if judge and sight.kind == "read" and "%" in (self.key or ""):
-            touched |= {each.flow_id for each in content.sights.values() if each.is_write}
-        if not sight.is_write:
-            touched |= self._learn(sight, limits, judge=judge)
-            touched |= self._tell_log(sight, limits, judge=judge)
+        if judge and event.kind == "read" and "%" in (self.key or ""):
+            touched |= {each.flow_id for each in content.events.values() if each.is_write}
+        if not event.is_write:
+            touched |= self._learn(event, limits, judge=judge)
+            touched |= self._tell_log(event, limits, judge=judge)
         elif judge:
             touched |= {
-                read.flow_id for read in content.sights.values() if read.ended >= sight.started
+                read.flow_id for read in content.events.values() if read.ended >= event.started
             }
         if judge and content.copies:
             touched |= {
-                copy.flow_id for copy in content.copies.values() if copy.started >= sight.ended
+                copy.flow_id for copy in content.copies.values() if copy.started >= event.ended
             }
         return touched
 
-    def _learn(self, sight: Sight, limits: Limits, *, judge: bool) -> set[str]:
+    def _learn(self, event: ObjectEvent, limits: Limits, *, judge: bool) -> set[str]:
         """A HEAD or GET tells size and CRC of a version to those who read parts of it."""
-        etag = sight.etag
-        if not etag or sight.size is None:
+        etag = event.etag
+        if not etag or event.size is None:
             return set()
         known = self.heads.get(etag)
         if known is None and len(self.heads) >= limits.versions:
             return set()
-        told = Head(sight.ended, sight.size, sight.crc64, sight.appendable)
+        told = VersionHead(event.ended, event.size, event.crc64, event.appendable)
         head = self.heads[etag] = better_head(known, told)
         if not judge:
             return set()
         touched: set[str] = set()
         if head.appendable and not (known and known.appendable):
-            touched = {each.flow_id for each in self.content.sights.values() if each.etag == etag}
+            touched = {each.flow_id for each in self.content.events.values() if each.etag == etag}
         if known and (known.total, known.crc64) == (head.total, head.crc64):
             return touched
         for reading in self.readings.values():
@@ -305,7 +318,7 @@ class History(msgspec.Struct, kw_only=True):
         reading = self.readings.get(client)
         if reading is None:
             identity = f"read-{_digest(f'{self.name}\0{client}')}"
-            reading = Reading(id=identity, bucket=seen.bucket, key=seen.key)
+            reading = RangedDownload(id=identity, bucket=seen.bucket, key=seen.key)
             self.readings[client] = reading
         before, left_out = reading.facts, reading.left_out
         touched = reading.add(seen, marks, limits, self.heads if judge else None)
@@ -319,7 +332,7 @@ class History(msgspec.Struct, kw_only=True):
         if tries is None:
             if len(self.tries) >= limits.requests:
                 self._forget_requests(limits.requests)
-            tries = self.tries[name] = Tries(
+            tries = self.tries[name] = RetryHistory(
                 id=f"retry-{name}", operation=seen.operation, bucket=seen.bucket, key=seen.key
             )
         before = tries.facts
@@ -361,7 +374,7 @@ class History(msgspec.Struct, kw_only=True):
         """What is said of Completes of which nobody heard how they ended."""
         if not upload.is_open:
             return None, None
-        return unheard_complete(upload, self.content), words_of_open(upload, self.content)
+        return unanswered_complete(upload, self.content), words_of_open(upload, self.content)
 
     def _told(self, upload: Upload) -> set[str]:
         return _told_by(self._said(upload), upload)
@@ -394,21 +407,21 @@ def object_name(place: str, key: str) -> str:
     return f"{place}\0{key}"
 
 
-def _said_of(place: Place) -> tuple[object, ...]:
+def _said_of(place: ChainPosition) -> tuple[object, ...]:
     """What is said of a try changes with its number, as the last one, as one that was refused
     for the clock, and as one after which another came through."""
     return place.attempt, place.is_last, place.chain.id, place.is_corrected, place.is_healed
 
 
-_Said = tuple[Unheard | None, str | None]
+_Said = tuple[UnansweredComplete | None, str | None]
 
 
 def _told_by(said: _Said | None, upload: Upload) -> set[str]:
-    """The flows of which something else is said where a Complete may have worked unheard."""
+    """The flows of which something else is said where a Complete may have worked unanswered."""
     if said is None:
         return set()
-    unheard, words = said
-    found = set() if unheard is None else {*unheard.lost, *unheard.gone}
+    unanswered, words = said
+    found = set() if unanswered is None else {*unanswered.lost, *unanswered.gone}
     return found if words is None else found | {each.flow_id for each in upload.unanswered}
 
 

@@ -25,13 +25,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of one request: the newest, and half as many more."""
     requests: int = 8192
     """Of one object, all different."""
-    sights: int = 32
+    events: int = 32
     """That tell what one object is: the newest, and half as many more."""
 
 
 LIVE = Limits()
 UNBOUNDED = Limits(
-    parts=_NONE, steps=_NONE, versions=_NONE, tries=_NONE, requests=_NONE, sights=_NONE
+    parts=_NONE, steps=_NONE, versions=_NONE, tries=_NONE, requests=_NONE, events=_NONE
 )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from cos_inspect.cos.header_values import read_etag
 from cos_inspect.transfers.account import (
     Account,
-    Comparison,
+    DigestComparison,
     Fact,
     PartRow,
     busy_seconds,
@@ -21,10 +21,10 @@ from cos_inspect.transfers.account import (
     skipped,
 )
 from cos_inspect.transfers.multipart import SMALLEST_PART, CompleteTry, PartTry, Upload
-from cos_inspect.transfers.objects import Content
+from cos_inspect.transfers.objects import ObjectHistory
 from cos_inspect.transfers.observation import plain_etag
 from cos_inspect.transfers.stored_parts import joined, stored_part
-from cos_inspect.transfers.unheard import is_aborted, refutation_of, unheard_complete
+from cos_inspect.transfers.unanswered_complete import is_aborted, refutation_of, unanswered_complete
 
 LARGEST_PART = 5 * 1024**3
 LAST_NUMBER = 10_000
@@ -38,8 +38,8 @@ UploadState = Literal[
 class CompleteVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be said of one CompleteMultipartUpload."""
 
-    crc64: Comparison
-    etags: Comparison
+    crc64: DigestComparison
+    etags: DigestComparison
     wrong_etags: tuple[int, ...] = ()
     """Numbers whose listed ETag is not the one that COS answered."""
     replaced: tuple[int, ...] = ()
@@ -84,7 +84,7 @@ def judge_complete(upload: Upload, complete: CompleteTry) -> CompleteVerdict:
 
 def _compare_etags(
     complete: CompleteTry, chosen: dict[int, PartTry | None]
-) -> tuple[Comparison, list[tuple[int, str]]]:
+) -> tuple[DigestComparison, list[tuple[int, str]]]:
     listed = complete.listed or ()
     wrong: list[tuple[int, str]] = []
     unknown = False
@@ -105,19 +105,19 @@ def _compare_etags(
             wrong.append((number, etag))
             first = first or (f'part {number} "{etag}"', f'part {number} "{part.etag}"')
     if first is not None:
-        return Comparison(*first), wrong
+        return DigestComparison(*first), wrong
     if not complete.succeeded:
         return skipped("incomplete" if complete.answer_cut else "failed-request"), wrong
     if unread:
         return skipped("malformed"), wrong
     made = read_etag(complete.etag)
     if made is not None and made.parts not in (None, len(listed)):
-        return Comparison(_counted(len(listed)), _counted(made.parts or 0)), wrong
+        return DigestComparison(_counted(len(listed)), _counted(made.parts or 0)), wrong
     if unknown:
         return skipped("unseen-parts"), wrong
     if complete.etag is None and complete.callback:
         return skipped("callback"), wrong
-    return Comparison(_counted(len(listed)), _counted(len(listed)), same=True), wrong
+    return DigestComparison(_counted(len(listed)), _counted(len(listed)), same=True), wrong
 
 
 def _counted(parts: int) -> str:
@@ -130,7 +130,7 @@ def _was_answered(tries: dict[str, PartTry], etag: str) -> bool:
 
 def _compare_crc64(
     upload: Upload, complete: CompleteTry, chosen: dict[int, PartTry | None]
-) -> tuple[Comparison, bool]:
+) -> tuple[DigestComparison, bool]:
     if not complete.succeeded:
         return skipped("incomplete" if complete.answer_cut else "failed-request"), False
     if complete.crc64 is None:
@@ -212,19 +212,19 @@ def deciding_complete(upload: Upload) -> CompleteTry | None:
     return done[0] if done else completes[-1] if completes else None
 
 
-def state_of(upload: Upload, content: Content, *, over: bool) -> UploadState:
+def state_of(upload: Upload, content: ObjectHistory, *, over: bool) -> UploadState:
     """``over``: nothing more will come; ``content``: what was seen of the object."""
     completes = upload.completes.values()
     if any(complete.succeeded for complete in completes):
         return "completed"
     if is_aborted(upload):
         return "aborted"
-    unheard = unheard_complete(upload, content)
-    if unheard is not None and unheard.proof is not None:
+    unanswered = unanswered_complete(upload, content)
+    if unanswered is not None and unanswered.proof is not None:
         return "completed"
     refuted = refutation_of(upload, content)
     is_refuted = refuted is not None and refuted.is_sure
-    if unheard is not None and not is_refuted:
+    if unanswered is not None and not is_refuted:
         return "probably-completed"
     if not is_refuted and any(complete.unanswered for complete in completes):
         return "unanswered"
@@ -241,7 +241,7 @@ def state_of(upload: Upload, content: Content, *, over: bool) -> UploadState:
     return "refused" if completes else "open"
 
 
-def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
+def account_of(upload: Upload, content: ObjectHistory, *, over: bool) -> Account:
     """The sum of an upload.
 
     :param content: what is known of the object that it makes.
@@ -255,10 +255,10 @@ def account_of(upload: Upload, content: Content, *, over: bool) -> Account:
     table: list[PartRow] = []
     twice = 0
     replaced: set[str] = set()
-    unheard = unheard_complete(upload, content)
-    if done or unheard is not None:
+    unanswered = unanswered_complete(upload, content)
+    if done or unanswered is not None:
         replaced |= {each.flow_id for each in upload.completes.values() if not each.succeeded}
-        replaced |= set(unheard.gone) if unheard is not None else set()
+        replaced |= set(unanswered.gone) if unanswered is not None else set()
     sizes: list[int | None] = []
     for number in sorted(upload.parts.keys() | upload.listed.keys() | wanted.keys()):
         tries = upload.parts.get(number, {})

@@ -10,20 +10,20 @@ import msgspec
 from cos_inspect.cos.clock import http_date, iso_date
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.object_list import read_object_list
-from cos_inspect.transfers.account import Comparison, Fact, compared, keep, newest, skipped
+from cos_inspect.transfers.account import DigestComparison, Fact, compared, keep, newest, skipped
 from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation, plain_etag
 
 _UNKNOWN_CONTENT = frozenset({"DeleteObject", "RenameObject", "PutSymlink"})
 
-SightKind = Literal["write", "unclear-write", "delete", "read", "absent"]
+ObjectEventKind = Literal["write", "unclear-write", "delete", "read", "absent"]
 """``absent``: a read that found no object."""
 
 
-class Sight(Fact, frozen=True, kw_only=True, omit_defaults=True):
+class ObjectEvent(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """One exchange that told what the object is, or changed it."""
 
-    kind: SightKind
+    kind: ObjectEventKind
     etag: str | None = None
     crc64: int | None = None
     size: int | None = None
@@ -53,10 +53,10 @@ class Copy(Fact, frozen=True, kw_only=True, omit_defaults=True):
     encrypted: bool = False
 
 
-class Content(msgspec.Struct, kw_only=True, dict=True):
+class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
     """What was seen of one object at one time or another, and the copies made of it."""
 
-    sights: dict[str, Sight] = {}
+    events: dict[str, ObjectEvent] = {}
     copies: dict[str, Copy] = {}
     """Successful copies of this object to another one, or onto itself."""
     any_written: bool = False
@@ -65,64 +65,64 @@ class Content(msgspec.Struct, kw_only=True, dict=True):
 
     def __post_init__(self) -> None:
         self._writes: _Writes | None = None
-        self._by_end: dict[str | None, list[Sight]] | None = None
+        self._by_end: dict[str | None, list[ObjectEvent]] | None = None
 
     @property
     def facts(self) -> int:
-        """How many sights and copies are held; bounds of memory count them."""
-        return len(self.sights) + len(self.copies)
+        """how many events and copies are held; bounds of memory count them."""
+        return len(self.events) + len(self.copies)
 
-    def add(self, sight: Sight, limits: Limits) -> int:
+    def add(self, event: ObjectEvent, limits: Limits) -> int:
         """How many older writes were dropped to bound memory; what was read meanwhile has been
         compared with them."""
-        self.any_written = self.any_written or sight.is_write
-        self.any_read = self.any_read or not sight.is_write
-        keep(self.sights, sight)
+        self.any_written = self.any_written or event.is_write
+        self.any_read = self.any_read or not event.is_write
+        keep(self.events, event)
         self._writes = self._by_end = None
-        kept = newest(self.sights, limits.sights)
-        if kept is self.sights:
+        kept = newest(self.events, limits.events)
+        if kept is self.events:
             return 0
-        dropped = sum(each.is_write for name, each in self.sights.items() if name not in kept)
-        self.sights = kept
+        dropped = sum(each.is_write for name, each in self.events.items() if name not in kept)
+        self.events = kept
         return dropped
 
     def add_copy(self, copy: Copy, limits: Limits) -> int:
         """The same of copies."""
         keep(self.copies, copy)
         before = len(self.copies)
-        self.copies = newest(self.copies, limits.sights)
+        self.copies = newest(self.copies, limits.events)
         return before - len(self.copies)
 
     @property
     def writes(self) -> "_Writes":
-        """What changed the object; made anew after each sight."""
+        """What changed the object; made anew after each event."""
         if self._writes is None:
-            self._writes = _Writes([sight for sight in self.sights.values() if sight.is_write])
+            self._writes = _Writes([event for event in self.events.values() if event.is_write])
         return self._writes
 
-    def last_before(self, moment: float, version: str | None) -> Sight | None:
-        """The last sight that had ended by then, of this version or of none in particular."""
+    def last_before(self, moment: float, version: str | None) -> ObjectEvent | None:
+        """The last event that had ended by then, of this version or of none in particular."""
         if self._by_end is None:
             self._by_end = {}
-            for sight in sorted(self.sights.values(), key=lambda sight: sight.order):
-                self._by_end.setdefault(sight.wanted_version, []).append(sight)
+            for event in sorted(self.events.values(), key=lambda event: event.order):
+                self._by_end.setdefault(event.wanted_version, []).append(event)
         found = None
         for wanted in {None, version}:
-            sights = self._by_end.get(wanted, [])
-            at = bisect.bisect_right(sights, moment, key=lambda sight: sight.ended)
-            if at and (found is None or sights[at - 1].order > found.order):
-                found = sights[at - 1]
+            events = self._by_end.get(wanted, [])
+            at = bisect.bisect_right(events, moment, key=lambda event: event.ended)
+            if at and (found is None or events[at - 1].order > found.order):
+                found = events[at - 1]
         return found
 
 
 class _Writes:
     """What changed an object, in the order in which it began."""
 
-    def __init__(self, writes: list[Sight]) -> None:
+    def __init__(self, writes: list[ObjectEvent]) -> None:
         self._sorted = sorted(writes, key=lambda write: (write.started, write.flow_id))
         self._last_two = list(accumulate(self._sorted, _last_two, initial=_NO_TWO))
 
-    def before(self, read: Sight) -> Sight | None:
+    def before(self, read: ObjectEvent) -> ObjectEvent | None:
         """The last one before a read; None where that cannot be told, since another was
         under way with the read or with that last one."""
         at = bisect.bisect_right(self._sorted, read.ended, key=lambda write: write.started)
@@ -134,11 +134,11 @@ class _Writes:
         return last
 
 
-_Two = tuple[Sight | None, Sight | None]
+_Two = tuple[ObjectEvent | None, ObjectEvent | None]
 _NO_TWO: _Two = (None, None)
 
 
-def _last_two(two: _Two, new: Sight) -> _Two:
+def _last_two(two: _Two, new: ObjectEvent) -> _Two:
     """The two that ended last."""
     last, second = two
     if last is None or new.order > last.order:
@@ -152,13 +152,13 @@ class ReadAfterWrite(msgspec.Struct, frozen=True, kw_only=True):
     flow_id: str
     write: str
     """The flow that wrote what was to be expected."""
-    crc64: Comparison
+    crc64: DigestComparison
 
 
-def read_after_write(content: Content, flow_id: str) -> ReadAfterWrite | None:
+def read_after_write(content: ObjectHistory, flow_id: str) -> ReadAfterWrite | None:
     """Compares a read with the last write before it; None where that cannot be told:
     another write was under way, its outcome is unknown, or a cache answered."""
-    read = content.sights.get(flow_id) if content.any_written else None
+    read = content.events.get(flow_id) if content.any_written else None
     if read is None or read.kind != "read" or read.crc64 is None or read.cached or read.head:
         return None
     last = content.writes.before(read)
@@ -175,13 +175,13 @@ def read_after_write(content: Content, flow_id: str) -> ReadAfterWrite | None:
 class CopyVerdict(msgspec.Struct, frozen=True):
     """What is said of a copy against its source."""
 
-    crc64: Comparison
-    etag: Comparison
+    crc64: DigestComparison
+    etag: DigestComparison
     source: str | None
     """The flow that told what the source is."""
 
 
-def judge_copy(copy: Copy, source: Content) -> CopyVerdict:
+def judge_copy(copy: Copy, source: ObjectHistory) -> CopyVerdict:
     """The copy's CRC-64 and ETag against what was last seen of its source.
 
     Only equal CRCs, or different ones under the same ETag, can be told: when
@@ -211,13 +211,13 @@ class ReadBack(msgspec.Struct, frozen=True, kw_only=True):
     same: bool
 
 
-def read_backs(content: Content) -> Iterator[ReadBack]:
+def read_backs(content: ObjectHistory) -> Iterator[ReadBack]:
     """One for each write that was read."""
     reads: dict[str, list[ReadAfterWrite]] = {}
     if not content.any_written:
         return
-    for sight in sorted(content.sights.values(), key=lambda sight: sight.order):
-        found = read_after_write(content, sight.flow_id)
+    for event in sorted(content.events.values(), key=lambda event: event.order):
+        found = read_after_write(content, event.flow_id)
         if found is not None:
             reads.setdefault(found.write, []).append(found)
     for write, found_reads in reads.items():
@@ -228,9 +228,9 @@ def read_backs(content: Content) -> Iterator[ReadBack]:
         )
 
 
-def sight_of(seen: Observation) -> Sight | None:
+def event_of(seen: Observation) -> ObjectEvent | None:
     """What an exchange tells of its object; None when nothing."""
-    kind: SightKind
+    kind: ObjectEventKind
     if seen.describes_object:
         kind = "read"
     elif seen.finds_nothing:
@@ -257,7 +257,7 @@ def sight_of(seen: Observation) -> Sight | None:
     elif passed is not None and passed != crc64:
         # Which of the two is the object's is told as a finding of its own.
         crc64 = None
-    return Sight(
+    return ObjectEvent(
         flow_id=seen.flow_id,
         started=seen.started,
         ended=seen.ended,
@@ -275,7 +275,7 @@ def sight_of(seen: Observation) -> Sight | None:
     )
 
 
-class Listing(msgspec.Struct, frozen=True, array_like=True):
+class ListEntry(msgspec.Struct, frozen=True, array_like=True):
     """What a list of a bucket's objects told of one of them."""
 
     flow_id: str
@@ -286,7 +286,7 @@ class Listing(msgspec.Struct, frozen=True, array_like=True):
     age: float | None = None
 
 
-def listings_of(cos: CosExchange, seen: Observation) -> Iterator[tuple[str, Listing]]:
+def listings_of(cos: CosExchange, seen: Observation) -> Iterator[tuple[str, ListEntry]]:
     """Keys and what was told of them, by the answer to GetBucket."""
     if seen.operation != "GetBucket" or not seen.succeeded or cos.response is None:
         return
@@ -294,12 +294,12 @@ def listings_of(cos: CosExchange, seen: Observation) -> Iterator[tuple[str, List
     for each in read_object_list(cos.response.body.text):
         etag, made = plain_etag(each.etag), iso_date(each.last_modified)
         age = None if now is None or made is None else now - made
-        yield each.key, Listing(seen.flow_id, seen.started, seen.ended, etag, each.size, age)
+        yield each.key, ListEntry(seen.flow_id, seen.started, seen.ended, etag, each.size, age)
 
 
-def sight_of_listing(listing: Listing) -> Sight:
+def event_of_listing(listing: ListEntry) -> ObjectEvent:
     """A list tells as much as a HEAD, but for the CRC-64."""
-    return Sight(
+    return ObjectEvent(
         flow_id=listing.flow_id,
         started=listing.started,
         ended=listing.ended,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from cos_inspect.digests import combine_crc64
-from cos_inspect.transfers.account import Comparison, Fact, compared, skipped
+from cos_inspect.transfers.account import DigestComparison, Fact, compared, skipped
 from cos_inspect.transfers.limits import JudgingBudget
 from cos_inspect.transfers.observation import Observation
 
@@ -50,7 +50,7 @@ class Piece(Fact, frozen=True, kw_only=True, omit_defaults=True):
 class Coverage(msgspec.Struct, frozen=True):
     """A version whose pieces make the whole of it."""
 
-    check: Comparison
+    check: DigestComparison
     closer: str
     """The flow with which it became whole."""
     closed: float
@@ -58,7 +58,7 @@ class Coverage(msgspec.Struct, frozen=True):
     flows: frozenset[str]
 
 
-class Front:
+class ContiguousPrefix:
     """How far the pieces of a version reach from its first byte; kept beside the facts so
     that each new piece costs the same."""
 

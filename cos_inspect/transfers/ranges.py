@@ -10,14 +10,14 @@ import msgspec
 from cos_inspect.transfers.account import Account, busy_seconds
 from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.observation import Observation
-from cos_inspect.transfers.pieces import Coverage, Front, Piece, cover, piece_of
+from cos_inspect.transfers.pieces import ContiguousPrefix, Coverage, Piece, cover, piece_of
 
 GAP = 60.0
 """Seconds of silence after which a range of another version is another download, not a
 change in the middle of one."""
 
 
-class Head(msgspec.Struct, frozen=True, omit_defaults=True):
+class VersionHead(msgspec.Struct, frozen=True, omit_defaults=True):
     """What another answer, such as that to a HEAD, told of a version."""
 
     when: float
@@ -27,7 +27,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     """It was made by AppendObject, one of the answers said."""
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class VersionChange(msgspec.Struct, frozen=True, kw_only=True):
     """A range that brought another version than the ranges before it."""
 
     flow_id: str
@@ -110,11 +110,11 @@ class _Times:
         return at > 0 and byte < self._ends[at - 1]
 
 
-Heads = Mapping[str, Head]
+Heads = Mapping[str, VersionHead]
 """What is known of an object's versions, by ETag."""
 
 
-class Reading(msgspec.Struct, kw_only=True, dict=True):
+class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
     """One client's reading of one object."""
 
     id: str
@@ -125,13 +125,13 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
     left_out: int = 0
 
     def __post_init__(self) -> None:
-        self.fronts: dict[str, Front] = {}
+        self.fronts: dict[str, ContiguousPrefix] = {}
         self.coverages: dict[str, Coverage] = {}
-        self.changes: dict[str, Change] = {}
+        self.changes: dict[str, VersionChange] = {}
         """By version."""
         self._effort = JudgingBudget()
         for name, version in self.versions.items():
-            front = self.fronts[name] = Front()
+            front = self.fronts[name] = ContiguousPrefix()
             for piece in version.pieces.values():
                 front.add(piece)
 
@@ -190,7 +190,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         self.facts += known is None
         front = self.fronts.get(name)
         if front is None:
-            front = self.fronts[name] = Front()
+            front = self.fronts[name] = ContiguousPrefix()
         was_partial = front.partial
         front.add(piece)
         if heads is None:
@@ -207,7 +207,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
             touched |= self._find_changes()
         return touched
 
-    def _may_change(self, front: Front, piece: Piece) -> bool:
+    def _may_change(self, front: ContiguousPrefix, piece: Piece) -> bool:
         return front.first is piece or any(
             other.first is not None and other.first.started >= piece.started
             for other in self.fronts.values()
@@ -242,7 +242,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
             if change is not None
         }
 
-    def _changes(self) -> Iterator[tuple[str, Change]]:
+    def _changes(self) -> Iterator[tuple[str, VersionChange]]:
         """The versions with which another one was replaced, by when they were first met."""
         names = sorted(
             self.versions,
@@ -258,7 +258,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
                 yield name, change
             recent.append(name)
 
-    def _change_of(self, version: Version, others: list[str]) -> Change | None:
+    def _change_of(self, version: Version, others: list[str]) -> VersionChange | None:
         piece = version.times.first
         latest: tuple[float, str, str] | None = None
         for name in others:
@@ -272,7 +272,7 @@ class Reading(msgspec.Struct, kw_only=True, dict=True):
         if latest is None:
             return None
         other = self.versions[latest[2]]
-        return Change(
+        return VersionChange(
             flow_id=piece.flow_id,
             before=latest[1],
             etag=(other.etag, version.etag),
@@ -325,7 +325,7 @@ def total_of(version: Version, heads: Heads) -> int | None:
     return head.total if head else None
 
 
-def better_head(known: Head | None, head: Head) -> Head:
+def better_head(known: VersionHead | None, head: VersionHead) -> VersionHead:
     """Of two answers that told of one version the newest with a CRC-64; the bytes of one ETag
     do not change."""
     if known is None:
@@ -335,7 +335,7 @@ def better_head(known: Head | None, head: Head) -> Head:
     return msgspec.structs.replace(better, appendable=appendable)
 
 
-def _rank(head: Head) -> tuple[bool, float, int, int]:
+def _rank(head: VersionHead) -> tuple[bool, float, int, int]:
     return head.crc64 is not None, head.when, head.total or -1, head.crc64 or -1
 
 
@@ -344,7 +344,7 @@ def version_name(seen: Observation) -> str:
     return f"{seen.etag or ''}\n{seen.header_crc64}\n{seen.version_id or ''}"
 
 
-def accounts_of(reading: Reading, heads: Heads) -> Iterator[tuple[str, Account]]:
+def accounts_of(reading: RangedDownload, heads: Heads) -> Iterator[tuple[str, Account]]:
     """One for each version of which a range was fetched, with the version's name."""
     for name, version in reading.versions.items():
         if not reading.fronts[name].partial:
@@ -379,7 +379,7 @@ def accounts_of(reading: Reading, heads: Heads) -> Iterator[tuple[str, Account]]
         )
 
 
-def transfer_id(reading: Reading, name: str) -> str:
+def transfer_id(reading: RangedDownload, name: str) -> str:
     """The id of a ranged download in reports; the same in every run."""
     return f"{reading.id}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
 

@@ -62,7 +62,7 @@ class Try(Fact, frozen=True, kw_only=True, omit_defaults=True):
 BodyDifference = Literal["empty", "shorter", "other"]
 
 
-class OtherBody(msgspec.Struct, frozen=True):
+class ChangedBody(msgspec.Struct, frozen=True):
     """A try that was stored with another body than an earlier, failed one had."""
 
     flow_id: str
@@ -94,13 +94,13 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """Tries refused for their signing time, after which another time succeeded."""
     clock_shift: int | None = None
     """By how many seconds the client moved its signing time."""
-    other_body: OtherBody | None = None
+    other_body: ChangedBody | None = None
     got_before: tuple[int, int] | None = None
     """Bytes of a download that had come when an earlier try broke off, and of how many; the
     last try asked for all of them again."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class ChainPosition(msgspec.Struct, frozen=True):
     """Where a flow stands in a chain."""
 
     chain: Chain
@@ -123,7 +123,7 @@ class Place(msgspec.Struct, frozen=True):
         return self.chain.flows[self.attempt - 1] in self.chain.clock_corrected
 
 
-class Tries(msgspec.Struct, kw_only=True, dict=True):
+class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
     """All tries of one request."""
 
     id: str
@@ -135,7 +135,7 @@ class Tries(msgspec.Struct, kw_only=True, dict=True):
     any_failed: bool = False
 
     def __post_init__(self) -> None:
-        self._places: dict[str, Place] | None = None
+        self._places: dict[str, ChainPosition] | None = None
 
     @property
     def facts(self) -> int:
@@ -159,11 +159,11 @@ class Tries(msgspec.Struct, kw_only=True, dict=True):
         return dropped - left
 
     @property
-    def places(self) -> dict[str, Place]:
+    def places(self) -> dict[str, ChainPosition]:
         """By flow; those alone that are part of a chain."""
         if self._places is None:
             self._places = {
-                flow_id: Place(chain, attempt)
+                flow_id: ChainPosition(chain, attempt)
                 for chain in _chains_of(self)
                 for attempt, flow_id in enumerate(chain.flows, start=1)
             }
@@ -256,7 +256,7 @@ def _words(said: str | None, otherwise: str) -> str:
     return (said or otherwise)[:_LONGEST_CAUSE].rstrip(". ") or otherwise
 
 
-def _chains_of(tries: Tries) -> list[Chain]:
+def _chains_of(tries: RetryHistory) -> list[Chain]:
     if not tries.any_failed or len(tries.tries) < 2:
         return []
     ordered = sorted(tries.tries.values(), key=lambda one: (one.started, one.flow_id))
@@ -326,7 +326,7 @@ def _difference(before: Try, after: Try) -> BodyDifference | None:
     return "other" if differs or grew else None
 
 
-def _other_body(group: list[Try]) -> OtherBody | None:
+def _other_body(group: list[Try]) -> ChangedBody | None:
     """Where the end of a chain stored what an earlier try did not send."""
     end = group[-1]
     if not (end.succeeded and end.stores):
@@ -338,7 +338,7 @@ def _other_body(group: list[Try]) -> OtherBody | None:
     is_same = any(kind is None for kind, _ in kinds)
     for kind, before in kinds:
         if kind is not None and not (kind == "other" and is_same):
-            return OtherBody(end.flow_id, before.flow_id, kind, (before.size, end.size))
+            return ChangedBody(end.flow_id, before.flow_id, kind, (before.size, end.size))
     return None
 
 
@@ -348,7 +348,7 @@ def _got_before(group: list[Try]) -> tuple[int, int] | None:
     return max(found, default=None)
 
 
-def _chain(tries: Tries, group: list[Try]) -> Chain:
+def _chain(tries: RetryHistory, group: list[Try]) -> Chain:
     causes = [one.cause or one.refused for one in group]
     hosts = [one.host for one in group]
     corrected: list[str] = []

@@ -18,7 +18,7 @@ from cos_inspect.analyze import shards
 from cos_inspect.analyze.run import analyze
 from cos_inspect.model.exchange import utc_text
 from cos_inspect.rules.registry import RULES
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.analyze import stories
 from tests.analyze.stories import STORIES, Found, Story
 from tests.saved.hars import as_base64, har
@@ -68,7 +68,9 @@ def answer(captures: Sequence[Path], jobs: int = 1) -> Answer:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         told: list[str] = []
-        chosen = Settings(report_dir=path, formats=("jsonl",), jobs=jobs, quiet=True, redact=False)
+        chosen = AnalysisSettings(
+            report_dir=path, formats=("jsonl",), jobs=jobs, quiet=True, redact=False
+        )
         outcome = analyze([str(each) for each in captures], chosen, told.append, told.append)
         assert not outcome.errors
         lines = (path / "flows.jsonl").read_text().splitlines()

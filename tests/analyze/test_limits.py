@@ -24,7 +24,7 @@ from mitmproxy import http
 
 import cos_inspect
 from cos_inspect.analyze.run import Outcome, analyze
-from cos_inspect.captures.captured_flow import Remarks
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
 from cos_inspect.inspection import transfer_summary
@@ -33,7 +33,7 @@ from cos_inspect.inspection.session import Bounds, Session
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import Baseline
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.transfers.limits import Limits
 from tests.analyze import stories
 from tests.analyze.stories import Found
@@ -222,7 +222,7 @@ def test_lists_hold_the_worst_and_say_how_many_they_do_not(
 ) -> None:
     captures = saved(tmp_path, [ALL_BAD.flows])
     whole = answer(captures).summary
-    monkeypatch.setattr(transfer_summary.Lists.__init__, "__defaults__", (most,))
+    monkeypatch.setattr(transfer_summary.SummaryLists.__init__, "__defaults__", (most,))
     for ways in ((1, 1), (400_000, 3)):
         with small_shards(*ways):
             summary = answer(captures).summary
@@ -241,10 +241,10 @@ def test_what_is_not_listed_fails_all_the_same(
     """Uploads that are wrong, of which one is listed: the others are in no baseline."""
     wrong = [stories.abandoned(number, bad=True, at=float(number)) for number in range(4)]
     captures = saved(tmp_path, [[flow for story in wrong for flow in story.flows]])
-    monkeypatch.setattr(transfer_summary.Lists.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(transfer_summary.SummaryLists.__init__, "__defaults__", (1,))
 
     def outcome(**more: Any) -> Outcome:
-        chosen = Settings(report_dir=tmp_path / "r", formats=("junit",), quiet=True, **more)
+        chosen = AnalysisSettings(report_dir=tmp_path / "r", formats=("junit",), quiet=True, **more)
         chosen = msgspec.structs.replace(chosen, fail_on=Severity.NOTICE)
         return analyze(list(map(str, captures)), chosen, print, print)
 
@@ -271,7 +271,7 @@ def live(flows: Sequence[http.HTTPFlow], folder: Path, session: Session) -> Run:
 
 def exchanges(flows: Sequence[http.HTTPFlow], folder: Path) -> list[Exchange]:
     stream = Stream(str(saved_file(folder / "live.mitm", *flows)))
-    found = FlowFile(stream, ()).saved(Remarks("live.mitm"))
+    found = FlowFile(stream, ()).saved(InputRemarks("live.mitm"))
     made = [each.exchange for each in found if each.exchange is not None]
     stream.close()
     return made

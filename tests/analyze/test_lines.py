@@ -2,8 +2,9 @@
 
 import pytest
 
-from cos_inspect.analyze.lines import Lines, Shown
+from cos_inspect.analyze.lines import Lines
 from cos_inspect.model.flow_report import Verdict
+from cos_inspect.settings.analysis_settings import Shown
 
 FLOWS: list[tuple[Verdict, str]] = [
     ("ok", "a"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cos_inspect.analyze.run import analyze
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.analyze.test_any_split import (
     ALL_BAD,
     ALL_FINE,
@@ -41,7 +41,7 @@ def test_a_flow_file_that_ends_in_the_middle_of_a_flow(thirds: int, tmp_path: Pa
     cut.write_bytes(content[: len(content) * thirds // 3])
     expected = answer([mitm]).summary["counts"]
     for paths in ([cut, mitm], [mitm, cut]):
-        chosen = Settings(report_dir=None, quiet=True)
+        chosen = AnalysisSettings(report_dir=None, quiet=True)
         told: list[str] = []
         outcome = analyze([str(path) for path in paths], chosen, told.append, told.append)
         assert dict(outcome.rules) == expected["rule"]

@@ -23,7 +23,7 @@ from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.schema import schema
 from cos_inspect.report.directory import ReportDirectory
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.saved.hars import REQUEST_ID, Entry, answer_headers, as_base64, download, fields, har
 from tests.saved.test_mitm import HOST, cos_flow, saved_file
 
@@ -450,7 +450,7 @@ def fill(pipe: int, data: bytes) -> None:
         file.write(data)
 
 
-def ended(shard: shards.Shard, settings: Settings, folder: str, partitions: int) -> Any:
+def ended(shard: shards.Shard, settings: AnalysisSettings, folder: str, partitions: int) -> Any:
     """Stands for a process that the system ends."""
     if any(piece.path.endswith("deadly.har") for piece in shard.parts):
         os._exit(1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cos_inspect.cli.environment import Found, look_around
+from cos_inspect.cli.environment import EnvironmentCheck, look_around
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -17,7 +17,7 @@ def confdir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def look(confdir: Path, host: str = "localhost", **environment: str) -> dict[str, Found]:
+def look(confdir: Path, host: str = "localhost", **environment: str) -> dict[str, EnvironmentCheck]:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.signature import TimeWindow, wire_parameters, wire_path
-from cos_inspect.cos.signature_scheme import Place
+from cos_inspect.cos.signature_scheme import SignaturePlace
 from cos_inspect.cos.signing import (
     Key,
     PolicyError,
@@ -70,7 +70,7 @@ def _refusal(request: Request) -> str | None:
     place=st.sampled_from(["header", "query", "sign"]),
 )
 def test_whatever_is_asked_for_is_accepted(
-    key: str, query: dict[str, str], meta: str, place: Place
+    key: str, query: dict[str, str], meta: str, place: SignaturePlace
 ) -> None:
     # Names that differ in case alone are one name of the signature's list.
     lower = {name.lower() for name in query}

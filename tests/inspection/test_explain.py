@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.error_table import explanations_of, known_codes
-from cos_inspect.cos.signature_difference import Cause, ChangedBy
+from cos_inspect.cos.signature_difference import ChangedBy, DifferenceCause
 from cos_inspect.cos.tables import rows
 from cos_inspect.inspection.explain import explain, known_names, suggestions
 from cos_inspect.model.flow_report import (
@@ -140,7 +140,7 @@ def test_every_known_name_is_told() -> None:
     "words",
     [
         Category, CheckName, CheckStatus, EndpointKind, Group, Level, SkipReason, SseMode,
-        Verdict, Cause, ChangedBy, TransferKind, PaceReason,
+        Verdict, DifferenceCause, ChangedBy, TransferKind, PaceReason,
     ],
     ids=str,
 )  # fmt: skip

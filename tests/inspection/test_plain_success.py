@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.inspection.innocence import PLAIN_NAMES
 from cos_inspect.inspection.plain_success import masked_at_once
 from cos_inspect.inspection.redaction import Redactor, mask
+from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES
 from cos_inspect.model.flow_report import FlowReport, HeaderReport
 from tests.inspection.everything import filled, members, replaced
 from tests.planted import ENCODINGS

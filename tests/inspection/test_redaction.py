@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.tables import rows
-from cos_inspect.inspection import innocence
+from cos_inspect.inspection import secret_free_texts
 from cos_inspect.inspection.redaction import LONGEST, Redactor, mask, redacted
 from cos_inspect.model.flow_report import Check, ErrorReport, FlowReport, HeaderReport
 from cos_inspect.model.schema import schema
@@ -365,8 +365,8 @@ def test_remembered_texts_change_no_result(text: str, path: Path) -> None:
     whole = with_header("x-token", TOKEN, replaced(filled(FlowReport, "x"), path, text))
     first = redacted(whole)
     assert redacted(whole) == first
-    innocence.INNOCENT.clear()
-    innocence.PLAIN_NAMES.clear()
+    secret_free_texts.SECRET_FREE.clear()
+    secret_free_texts.PLAIN_NAMES.clear()
     assert redacted(whole) == first
     assert at(first, path) is not None
 

@@ -722,7 +722,7 @@ def test_little_memory_says_the_same() -> None:
 def test_what_is_no_longer_known_gives_no_wrong_word(shuffle: random.Random) -> None:
     flows = list(STORY)
     shuffle.shuffle(flows)
-    few = Limits(parts=2, steps=2, versions=2, tries=2, requests=2, sights=2)
+    few = Limits(parts=2, steps=2, versions=2, tries=2, requests=2, events=2)
     bounds = Bounds(facts=2, histories=2, reports=2, old_reports=2, secret_ids=2, waiting=2)
     run = Run(flows, Session(limits=few, bounds=bounds))
     run.close()

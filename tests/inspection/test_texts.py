@@ -56,7 +56,7 @@ def test_only_these_are_never_masked(model: type[msgspec.Struct]) -> None:
 def test_every_text_is_reached(model: type[msgspec.Struct], path: Path, masked: bool) -> None:
     whole = replaced(filled(model, "x"), path, PLANTED)
     assert (PLANTED in texts.collect(whole)) == masked
-    new = texts.changed(whole, texts.Changes({PLANTED: "changed"}, {}))
+    new = texts.changed(whole, texts.TextChanges({PLANTED: "changed"}, {}))
     assert at(new, path) == ("changed" if masked else PLANTED)
     assert replaced(new, path, PLANTED) == whole or "headers" in path
     if path[-1:] == ("value",):
@@ -66,7 +66,7 @@ def test_every_text_is_reached(model: type[msgspec.Struct], path: Path, masked: 
 @pytest.mark.parametrize("model", MODELS)
 def test_where_nothing_is_changed_it_is_the_same(model: type[msgspec.Struct]) -> None:
     whole = filled(model, "x")
-    assert texts.changed(whole, texts.Changes({"y": "z"}, {})) is whole
+    assert texts.changed(whole, texts.TextChanges({"y": "z"}, {})) is whole
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -87,7 +87,7 @@ def test_plain_data_is_reached_to_its_end() -> None:
     found = texts.collect(Holder(data))
     assert sorted(filter(None, found)) == ["a", "b", "c", "d", "f", "password", "token"]
     assert texts.collect_named(Holder(data)) == [("token", "e"), ("password", "g")]
-    changes = texts.Changes({"b": "B", "c": "C", "d": "D"}, {("token", "e"): "E"})
+    changes = texts.TextChanges({"b": "B", "c": "C", "d": "D"}, {("token", "e"): "E"})
     assert texts.changed(Holder(data), changes).data == {
         "a": ["B", {"C": ("D", 1, None)}],
         "token": "E",
@@ -99,7 +99,7 @@ def test_the_names_of_documented_headers_are_not_changed() -> None:
     path: Path = ("request", "headers", 0, "name")
     for name, shown in (("Content-Type", "Content-Type"), ("x-cos-meta-a", "changed")):
         whole = replaced(filled(FlowReport, "x"), path, name)
-        changed = texts.changed(whole, texts.Changes({name: "changed"}, {}))
+        changed = texts.changed(whole, texts.TextChanges({name: "changed"}, {}))
         assert at(changed, path) == shown
 
 

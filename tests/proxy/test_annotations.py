@@ -13,7 +13,7 @@ from cos_inspect.model.flow_report import ErrorReport, FlowReport, Severity
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.annotations import comment_of
 from cos_inspect.proxy.flows import request_head
-from cos_inspect.recording.left_on_flow import left_on_flow
+from cos_inspect.recording.flow_metadata import read_flow_metadata
 from tests.report.build import finding, flow_report, healed_try
 
 BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)
@@ -86,7 +86,7 @@ def test_facts_survive_saving_and_loading() -> None:
     file.seek(0)
     (loaded,) = flow_io.FlowReader(file).stream()
     assert isinstance(loaded, http.HTTPFlow)
-    left = left_on_flow(annotations.saved(loaded), request_head(loaded.request), None)
+    left = read_flow_metadata(annotations.saved(loaded), request_head(loaded.request), None)
     stored = left.request_body
     assert stored is not None
     assert (stored.size, stored.md5, stored.crc64) == (9, "00" * 16, 7)
@@ -103,7 +103,7 @@ def test_unreadable_metadata_is_no_knowledge() -> None:
     for data in (None, "x", {"version": 99}, {"version": 1, "request_body": {"size": "many"}}):
         flow.metadata["cos"] = data
         found = annotations.saved(flow)
-        assert left_on_flow(found, request_head(flow.request), None).request_body is None
+        assert read_flow_metadata(found, request_head(flow.request), None).request_body is None
 
 
 def test_a_healed_try_is_seen_as_one() -> None:

@@ -9,7 +9,7 @@ from mitmproxy import http
 from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
 
-from cos_inspect.captures.captured_flow import Remarks
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
 from cos_inspect.model.exchange import Exchange
@@ -30,7 +30,7 @@ def by_file(flow: http.HTTPFlow, path: Path) -> Exchange | None:
     with path.open("wb") as file:
         FlowWriter(file).add(flow)
     stream = Stream(str(path))
-    (found,) = FlowFile(stream, ()).saved(Remarks(str(path)))
+    (found,) = FlowFile(stream, ()).saved(InputRemarks(str(path)))
     stream.close()
     return found.exchange
 

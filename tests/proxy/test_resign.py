@@ -5,7 +5,7 @@ from mitmproxy import http
 
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.resign import ResignError, resign
-from cos_inspect.recording.left_on_flow import METADATA_KEY
+from cos_inspect.recording.flow_metadata import METADATA_KEY
 from cos_inspect.recording.resigned import RESIGNED_KEY
 from tests.proxy.inspected import cos_flow
 

@@ -15,9 +15,10 @@ from mitmproxy.tools.console.master import ConsoleMaster
 from mitmproxy.tools.dump import DumpMaster
 from mitmproxy.tools.web.master import WebMaster
 
+from cos_inspect.model.flow_report import Side
 from cos_inspect.proxy import streaming
 from cos_inspect.proxy.inspector import CosInspect
-from cos_inspect.proxy.streaming import Hook, LastInChain
+from cos_inspect.proxy.streaming import LastInChain
 from cos_inspect.recording.stream_tap import Tap
 from tests.proxy.inspected import HOST
 
@@ -52,7 +53,7 @@ class Proxy:
         self.ours = ours
         self._holder = holder
 
-    def streams(self, hook: Hook, flow: http.HTTPFlow | None = None) -> bool:
+    def streams(self, hook: Side, flow: http.HTTPFlow | None = None) -> bool:
         flow = flow or _upload()
         self.addons.trigger(HttpRequestHeadersHook(flow))
         if hook == "request":
@@ -88,8 +89,8 @@ def proxy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_all_of_mitmproxys_own_addons_are_known() -> None:
-    async def found() -> dict[Hook, set[str]]:
-        hooks: dict[Hook, set[str]] = {"request": set(), "response": set()}
+    async def found() -> dict[Side, set[str]]:
+        hooks: dict[Side, set[str]] = {"request": set(), "response": set()}
         for kind in (DumpMaster, WebMaster, ConsoleMaster):
             made: master.Master = kind(options.Options())
             for addon in addonmanager.traverse(made.addons.chain):
@@ -112,7 +113,7 @@ def test_streamed_where_nobody_acts(proxy: Proxy) -> None:
     assert proxy.streams("request")
 
 
-SET: list[tuple[Hook, dict[str, Any], dict[str, Any]]] = [
+SET: list[tuple[Side, dict[str, Any], dict[str, Any]]] = [
     ("request", {"anticache": True}, {"anticache": False}),
     ("request", {"anticomp": True}, {"anticomp": False}),
     ("request", {"block_list": ["/~u nothing/403"]}, {"block_list": []}),
@@ -129,7 +130,7 @@ SET: list[tuple[Hook, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("hook", "on", "off"), SET)
 def test_an_option_that_acts_keeps_bodies_while_it_is_set(
-    proxy: Proxy, hook: Hook, on: dict[str, Any], off: dict[str, Any]
+    proxy: Proxy, hook: Side, on: dict[str, Any], off: dict[str, Any]
 ) -> None:
     proxy.options.update(**on)
     assert not proxy.streams(hook)
@@ -197,7 +198,7 @@ class _Both:
 
 
 @pytest.mark.parametrize("hook", ["request", "response"])
-def test_a_script_with_the_hook_keeps_bodies_while_it_is_there(proxy: Proxy, hook: Hook) -> None:
+def test_a_script_with_the_hook_keeps_bodies_while_it_is_there(proxy: Proxy, hook: Side) -> None:
     proxy.load(_script(**{hook: _hook}))
     assert not proxy.streams(hook)
     assert proxy.streams("response" if hook == "request" else "request")
@@ -286,7 +287,7 @@ def test_who_is_the_cause_is_logged_once(proxy: Proxy, caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("hook", ["request", "response"])
 @pytest.mark.parametrize("name", ["save", "proxyauth"])
-def test_a_hook_put_in_the_place_of_mitmproxys_own(proxy: Proxy, hook: Hook, name: str) -> None:
+def test_a_hook_put_in_the_place_of_mitmproxys_own(proxy: Proxy, hook: Side, name: str) -> None:
     theirs: Any = proxy.addons.get(name)
     assert proxy.streams(hook)
     setattr(theirs, hook, lambda _flow: None)

@@ -16,7 +16,7 @@ from cos_inspect.cos.digest_plan import DigestPlan
 from cos_inspect.digests import Bytes
 from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.recording import hashing_threads as hashing
-from cos_inspect.recording.hashing_threads import GATHERED, Hashing, Lane
+from cos_inspect.recording.hashing_threads import GATHERED, Hashing, HashingQueue
 from cos_inspect.recording.stream_tap import BodyMeter, Tap, body_of_content
 
 ALL = DigestPlan(md5=True, crc64=True, sample=8)
@@ -35,7 +35,7 @@ class _Collector:
         self.chunks.append(bytes(data))
 
 
-def lane_of(threads: Hashing, fed: hashing.ByteSink) -> Lane:
+def lane_of(threads: Hashing, fed: hashing.ByteSink) -> HashingQueue:
     lane = threads.lane(fed)
     assert lane is not None
     return lane
@@ -155,7 +155,7 @@ def test_a_fault_ends_the_hashing_and_nothing_else() -> None:
 
 def test_a_cheap_body_is_not_handed_over() -> None:
     class _Nothing(Hashing):
-        def lane(self, fed: hashing.ByteSink) -> Lane:
+        def lane(self, fed: hashing.ByteSink) -> HashingQueue:
             raise AssertionError("CRC-64 alone is cheaper than handing over")
 
     tap = Tap("id", BodyMeter(DigestPlan(crc64=True)), None, _Nothing(1))
@@ -232,10 +232,10 @@ class TestFaults:
 
         class _Ending:
             def __init__(self) -> None:
-                self._queue: SimpleQueue[Lane] = SimpleQueue()
+                self._queue: SimpleQueue[HashingQueue] = SimpleQueue()
                 self.put = self._queue.put
 
-            def get(self) -> Lane:
+            def get(self) -> HashingQueue:
                 nonlocal done
                 lane = self._queue.get()
                 done += 1

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mitmproxy import http
 
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
@@ -93,8 +93,8 @@ def check(tmp_path: Path, host: str, authority: str, scheme: str) -> None:
     paths = saved_file(tmp_path / "a.mitm", flow), tmp_path / "a.har"
     paths[1].write_bytes(har([one_entry(host, authority, scheme)]))
     streams = [Stream(str(path)) for path in paths]
-    (saved,) = FlowFile(streams[0], ()).saved(Remarks(""))
-    (exported,) = HarFile(streams[1], ()).saved(Remarks(""))
+    (saved,) = FlowFile(streams[0], ()).saved(InputRemarks(""))
+    (exported,) = HarFile(streams[1], ()).saved(InputRemarks(""))
     for stream in streams:
         stream.close()
     assert live(flow) == asked(saved) == asked(exported)

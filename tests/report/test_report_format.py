@@ -22,7 +22,7 @@ from cos_inspect.report.report_format import (
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.report.writer_thread import FAULT
 from cos_inspect.rules.registry import CHECKS_OF_RULES
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.analyze.test_run import bad, good
 from tests.report.build import finding, flow_report
 from tests.report.test_writer_faults import wait_for
@@ -114,7 +114,7 @@ def test_live_reports_are_put_into_a_new_format(tmp_path: Path) -> None:
 def test_an_analysis_puts_reports_into_a_new_format(tmp_path: Path) -> None:
     capture = tmp_path / "a.har"
     capture.write_bytes(har([good(0), bad(1)]))
-    settings = Settings(report_dir=tmp_path / "reports", formats=("toy", "toys"))
+    settings = AnalysisSettings(report_dir=tmp_path / "reports", formats=("toy", "toys"))
     outcome = analyze([str(capture)], settings, print, print)
     assert not outcome.errors
     folder = tmp_path / "reports"

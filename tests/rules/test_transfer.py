@@ -9,7 +9,7 @@ from cos_inspect.rules import transfer
 from cos_inspect.rules.registry import RULE_IDS, RULES, TRANSFER_RULES
 from cos_inspect.rules.rule import Rule
 from cos_inspect.rules.transfer import check_of
-from cos_inspect.transfers.account import Comparison, compared, skipped
+from cos_inspect.transfers.account import DigestComparison, compared, skipped
 from cos_inspect.transfers.retries import Chain
 
 SEVERITIES = {
@@ -49,7 +49,7 @@ def test_check_of() -> None:
     assert check_of("multipart-crc64", "request", compared(5, 6)).status == "mismatch"
     none = check_of("range-crc64", "response", skipped("unseen-parts", 5))
     assert (none.status, none.expected, none.reason) == ("skipped", "5", "unseen-parts")
-    assert check_of("etag", "request", Comparison("a", "b")).reason is None
+    assert check_of("etag", "request", DigestComparison("a", "b")).reason is None
 
 
 def test_retried_tells_what_happened() -> None:

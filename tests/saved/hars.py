@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cos_inspect.captures.captured_flow import Remarks
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.source import Stream
@@ -106,7 +106,7 @@ class Reading:
 
     def __init__(self, path: Path, content: bytes) -> None:
         path.write_bytes(content)
-        self.remarks = Remarks(str(path))
+        self.remarks = InputRemarks(str(path))
         self.error: CaptureError | None = None
         self.exchanges: list[Exchange] = []
         self.others = 0

@@ -10,11 +10,11 @@ from cos_inspect.analyze import shards
 from cos_inspect.analyze.run import analyze
 from cos_inspect.captures import formats
 from cos_inspect.captures.capture_format import CaptureFormat, CapturePart, Cutter
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.formats import CAPTURE_FORMATS, find_format, format_of, is_named_so
 from cos_inspect.captures.source import Stream
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.saved.test_source import HAR
 
 FLOW = b"12:3:key;1:1#}"
@@ -80,7 +80,7 @@ def test_names_that_promise_none(name: str) -> None:
 
 
 def read_toy(
-    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: Remarks
+    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
 ) -> Iterator[CapturedFlow]:
     """A line ``toy``, then one host a line; ``?`` stands for one that cannot be read, ``%``
     breaks the file. A part is told how many lines stand before it."""
@@ -139,7 +139,7 @@ def test_a_format_is_one_row(
     (folder / "one.toy").write_bytes(b"toy\na.example.com\n?\nb.example.com\n%\n")
     (folder / "three.toy").write_bytes(b"no toy")
     (folder / "unnamed").write_bytes(b"toy\na.example.com\n")
-    settings = Settings(report_dir=None, hosts=("*.example",), jobs=jobs)
+    settings = AnalysisSettings(report_dir=None, hosts=("*.example",), jobs=jobs)
     outcome = analyze([str(folder)], settings, print, print)
     assert outcome.hosts == {"a.example.com": 2, "b.example.com": 1}
     assert outcome.others == 3

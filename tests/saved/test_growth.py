@@ -11,7 +11,7 @@ import pytest
 from mitmproxy.io import tnetstring
 from mitmproxy.test import tflow
 
-from cos_inspect.captures.captured_flow import Remarks
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.mitm import FlowFile
@@ -29,7 +29,7 @@ def read(path: Path, reader: Any) -> None:
     """All of a file, whatever is wrong with it."""
     stream = Stream(str(path))
     try:
-        for _ in reader(stream, ()).saved(Remarks(str(path))):
+        for _ in reader(stream, ()).saved(InputRemarks(str(path))):
             pass
     except CaptureError:
         pass

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.captures import captured_flow as saved
 from cos_inspect.captures import har_entries
-from cos_inspect.captures.captured_flow import Remarks
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HarFile
 from cos_inspect.captures.source import Stream
@@ -513,7 +513,7 @@ def test_what_is_appended_meanwhile_does_not_count(tmp_path: Path) -> None:
     stream = Stream(str(path))
     with path.open("ab") as file:
         file.write(b"," + content[content.index(b"[") + 1 :])
-    found = HarFile(stream, ()).saved(Remarks(str(path)))
+    found = HarFile(stream, ()).saved(InputRemarks(str(path)))
     assert next(found).entry == 1
     assert next(found).entry == 2
     with pytest.raises(CaptureError, match="ends before its list of entries does"):

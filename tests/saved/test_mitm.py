@@ -17,7 +17,7 @@ from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.io import tnetstring as theirs
 from mitmproxy.test import tflow
 
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
@@ -65,7 +65,7 @@ def saved_file(path: Path, *flows: Any) -> Path:
 
 class Reading:
     def __init__(self, path: Path, begin: int = 0, end: int | None = None) -> None:
-        self.remarks = Remarks(str(path))
+        self.remarks = InputRemarks(str(path))
         self.saved: list[CapturedFlow] = []
         self.error: CaptureError | None = None
         self.exchanges: list[Exchange] = []
@@ -380,7 +380,7 @@ def test_a_file_that_grows_is_read_as_long_as_it_was(tmp_path: Path) -> None:
     stream = Stream(str(path))
     with path.open("ab") as file:
         file.write(whole[-10:] + whole)
-    remarks = Remarks(str(path))
+    remarks = InputRemarks(str(path))
     assert len(list(FlowFile(stream, ()).saved(remarks))) == 2, "what had begun is read whole"
     stream.close()
 
@@ -392,7 +392,7 @@ def test_a_file_that_becomes_shorter_is_said(tmp_path: Path) -> None:
     stream = Stream(str(path))
     os.truncate(path, len(whole))
     with pytest.raises(CaptureError, match="became shorter"):
-        list(FlowFile(stream, ()).saved(Remarks(str(path))))
+        list(FlowFile(stream, ()).saved(InputRemarks(str(path))))
     stream.close()
 
 

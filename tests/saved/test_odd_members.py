@@ -13,7 +13,7 @@ from mitmproxy.io import tnetstring
 
 from cos_inspect.analyze.run import Outcome, analyze, closing_text
 from cos_inspect.report.formats import FORMATS
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.saved.hars import Entry, as_base64, download, har, upload
 from tests.saved.test_mitm import BODY, cos_flow, saved_file
 
@@ -57,7 +57,7 @@ class Run:
         for path, content in zip(paths, odd.values(), strict=True):
             path.write_bytes(content)
         self.lines: list[str] = []
-        settings = Settings(report_dir=folder / "reports", formats=FORMATS)
+        settings = AnalysisSettings(report_dir=folder / "reports", formats=FORMATS)
         arguments = [*map(str, paths), str(good)]
         self.outcome: Outcome = analyze(arguments, settings, self.lines.append, self.lines.append)
         self.lines += [*self.outcome.errors, closing_text(self.outcome, settings)]

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.transfers.appends import Log, account_of, judge_append
+from cos_inspect.transfers.appends import AppendHistory, account_of, judge_append
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from tests.transfers.build import START, append, crc64, failure, seen
 
 
-def log(*flows: Exchange, judge: bool = True) -> Log:
-    made = Log(id="x", bucket=None, key="log")
+def log(*flows: Exchange, judge: bool = True) -> AppendHistory:
+    made = AppendHistory(id="x", bucket=None, key="log")
     for flow in flows:
         made.add(seen(flow), UNBOUNDED, judge=judge)
     if not judge:
@@ -28,7 +28,7 @@ FLOWS = [
 ]
 
 
-def status(made: Log, flow_id: str) -> bool | str | None:
+def status(made: AppendHistory, flow_id: str) -> bool | str | None:
     verdict = judge_append(made, flow_id)
     return None if verdict is None else verdict.crc64.reason or verdict.crc64.same
 

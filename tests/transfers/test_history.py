@@ -102,7 +102,7 @@ def test_names() -> None:
 
 
 def test_all_kinds_are_bounded() -> None:
-    limits = Limits(parts=5, steps=5, versions=3, tries=4, requests=6, sights=4)
+    limits = Limits(parts=5, steps=5, versions=3, tries=4, requests=6, events=4)
     made = History(name="a", bucket=None, key="a")
     for number in range(60):
         at = float(number)
@@ -148,7 +148,7 @@ def said(made: History) -> object:
         {name: dict(sorted(upload.parts.items())) for name, upload in made.uploads.items()},
         {name: (reading.coverages, reading.changes) for name, reading in made.readings.items()},
         {name: tries.places for name, tries in made.tries.items()},
-        sorted(made.content.sights),
+        sorted(made.content.events),
         made.heads,
         made.replaced(),
         made.facts,

@@ -3,22 +3,22 @@ import pytest
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import (
-    Content,
     Copy,
+    ObjectHistory,
+    event_of,
     judge_copy,
     read_after_write,
     read_backs,
-    sight_of,
 )
 from tests.transfers.build import START, crc64, exchange, failure, get, md5, put, seen
 
 
-def content(*flows: Exchange, limits: Limits = UNBOUNDED) -> Content:
-    made = Content()
+def content(*flows: Exchange, limits: Limits = UNBOUNDED) -> ObjectHistory:
+    made = ObjectHistory()
     for flow in flows:
-        sight = sight_of(seen(flow))
-        if sight is not None:
-            made.add(sight, limits)
+        event = event_of(seen(flow))
+        if event is not None:
+            made.add(event, limits)
     return made
 
 
@@ -106,14 +106,14 @@ def test_copy() -> None:
     assert not judge_copy(copy(md5(b"body"), 5), source).crc64.same
     assert judge_copy(copy(md5(b"new"), 5), source).crc64.reason == "copy"
     assert judge_copy(copy(md5(b"kms"), crc64(b"body")), source).crc64.same
-    assert judge_copy(copy(md5(b"body"), 5), Content()).crc64.reason == "copy"
+    assert judge_copy(copy(md5(b"body"), 5), ObjectHistory()).crc64.reason == "copy"
     assert judge_copy(copy(md5(b"body"), 5), content(WRITE, DELETE)).crc64.reason == "copy"
 
 
 def test_the_newest_sights_are_kept() -> None:
     writes = [put(f"w{n}", b"x", float(n)) for n in range(64)]
-    made = content(*writes, limits=Limits(sights=32))
+    made = content(*writes, limits=Limits(events=32))
     assert 32 <= made.facts <= 48
-    assert "w0" not in made.sights
-    assert set(made.sights) >= {f"w{63 - back}" for back in range(32)}
+    assert "w0" not in made.events
+    assert set(made.events) >= {f"w{63 - back}" for back in range(32)}
     assert content(*writes).facts == 64

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
-from cos_inspect.transfers.ranges import GAP, Reading, accounts_of, version_name
+from cos_inspect.transfers.ranges import GAP, RangedDownload, accounts_of, version_name
 from tests.transfers.build import crc64, md5, ranged, seen
 
 DATA = bytes(range(256)) * 4
 OTHER = DATA[::-1]
 
 
-def reading(*flows: Exchange, limits: Limits = UNBOUNDED, judge: bool = True) -> Reading:
-    made = Reading(id="x", bucket=None, key="a")
+def reading(*flows: Exchange, limits: Limits = UNBOUNDED, judge: bool = True) -> RangedDownload:
+    made = RangedDownload(id="x", bucket=None, key="a")
     for flow in flows:
         made.add(seen(flow), (), limits, {} if judge else None)
     made.settle({})
@@ -107,7 +107,7 @@ def test_any_order_says_the_same(shuffle: random.Random, judge: bool) -> None:
     flows = list(FLOWS)
     shuffle.shuffle(flows)
     found = reading(*flows, judge=judge)
-    sent = msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Reading)
+    sent = msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=RangedDownload)
     sent.settle({})
     for one in (found, sent):
         assert one.coverages == expected.coverages

@@ -5,12 +5,12 @@ import pytest
 
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
-from cos_inspect.transfers.retries import Chain, Tries, try_of
+from cos_inspect.transfers.retries import Chain, RetryHistory, try_of
 from tests.transfers.build import START, body_of, failure, get, put, ranged, seen
 
 
 def chains(*flows: Exchange) -> list[Chain]:
-    tries = Tries(id="x")
+    tries = RetryHistory(id="x")
     for flow in flows:
         tries.add(try_of(seen(flow)), UNBOUNDED)
     return tries.chains
@@ -88,7 +88,7 @@ def test_a_chain_that_never_succeeds_names_every_cause() -> None:
 
 
 def test_too_many_tries_are_forgotten() -> None:
-    tries = Tries(id="x")
+    tries = RetryHistory(id="x")
     for number in range(FEW.tries * 3):
         tries.add(try_of(seen(get(f"{number:03}", b"x", float(number)))), FEW)
         assert tries.facts <= FEW.tries * 3 // 2
@@ -97,7 +97,7 @@ def test_too_many_tries_are_forgotten() -> None:
 
 
 def test_a_failure_is_forgotten_with_its_try() -> None:
-    tries = Tries(id="x")
+    tries = RetryHistory(id="x")
     tries.add(try_of(seen(put("000", b"x", 0.0, status=503))), FEW)
     tries.add(try_of(seen(put("001", b"x", 1.0))), FEW)
     assert len(tries.chains) == 1

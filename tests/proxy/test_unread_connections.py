@@ -10,7 +10,7 @@ from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import taddons, tflow
 
-from cos_inspect.proxy.unread import is_passed_on, name_in, reason, refused_host
+from cos_inspect.proxy.unread_connections import is_passed_on, name_in, reason, refused_host
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 

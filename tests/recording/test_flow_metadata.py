@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from cos_inspect.model.exchange import Body, BodyEnd, Change
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import request_head
-from cos_inspect.recording.left_on_flow import Received, fingerprint, left_on_flow, saved_data
+from cos_inspect.recording.flow_metadata import (
+    Received,
+    fingerprint,
+    read_flow_metadata,
+    saved_data,
+)
 from tests.proxy.inspected import cos_flow
 
 JSON = st.recursive(
@@ -26,7 +31,7 @@ def test_anything_may_stand_there(data: Any) -> None:
     flow = cos_flow()
     head = request_head(flow.request)
     given_data = {"received": data, "request_body": data, "proxy_stopped": data}
-    left = left_on_flow(given_data, head, None)
+    left = read_flow_metadata(given_data, head, None)
     assert isinstance(left.received.request_head(head).fields, tuple)
     flow.metadata["cos"] = given_data | {"version": 1, "started": data}
     FlowSnapshot(flow, ()).read()
@@ -52,7 +57,7 @@ def test_heads_count_until_the_flow_is_edited(edited: bool) -> None:
         "of_request": fingerprint(*head),
     }
     held = head._replace(path=b"/edited") if edited else head
-    left = left_on_flow({"received": received}, held, None)
+    left = read_flow_metadata({"received": received}, held, None)
     names = [name for name, _ in left.received.request_head(held).fields]
     assert (names[0] == b"Expect") is not edited
     assert left.received.line == ({} if edited else {"method": "PUT"})
@@ -81,7 +86,7 @@ def test_what_was_sent_is_read_from_the_flow_where_it_was_masked() -> None:
         Change(part="header", name="gone", client=None, sent="[masked:1]", by="script"),
     )
     data = {"received": {"changes": msgspec.to_builtins(changes)}}
-    read = left_on_flow(data, request_head(flow.request), None).received.changes
+    read = read_flow_metadata(data, request_head(flow.request), None).received.changes
     url = "/a?token=abcdefgh"
     assert [change.sent for change in read] == [
         "abcdefgh",

@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from cos_inspect.inspection.spilled_listings import SpilledListings, worse_of
-from cos_inspect.inspection.transfer_summary import Listing
+from cos_inspect.inspection.spilled_summaries import SpilledSummaries, worse_of
+from cos_inspect.inspection.transfer_summary import HistorySummary
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.model.summary import TransferSummary
 
 
-def transfer(name: str, severity: Severity | None = None) -> Listing:
+def transfer(name: str, severity: Severity | None = None) -> HistorySummary:
     made = TransferSummary.judged(
         kind="append",
         id=name,
@@ -23,11 +23,11 @@ def transfer(name: str, severity: Severity | None = None) -> Listing:
         checks=[],
         at_least=severity,
     )
-    return Listing([(0.0, made)])
+    return HistorySummary([(0.0, made)])
 
 
 def test_the_worst_are_held_and_the_others_counted() -> None:
-    spilled = SpilledListings(most=4)
+    spilled = SpilledSummaries(most=4)
     told = [None, Severity.ERROR, None, Severity.NOTICE, None, Severity.ERROR, None]
     for number, severity in enumerate(told):
         spilled.put(f"{number}", transfer(f"{number}", severity))
@@ -47,7 +47,7 @@ def test_the_worst_are_held_and_the_others_counted() -> None:
 
 def test_a_transfer_that_was_forgotten_and_began_anew_is_listed_once() -> None:
     bad, good, other = transfer("a", Severity.ERROR), transfer("a"), transfer("b")
-    both = Listing([*good.transfers, *other.transfers])
+    both = HistorySummary([*good.transfers, *other.transfers])
     for before, now in ((bad, both), (both, bad)):
         found = worse_of(before, now).transfers
         assert sorted((each.id, each.verdict) for _, each in found) == [("a", "error"), ("b", "ok")]

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from cos_inspect.inspection import innocence
-from cos_inspect.inspection.innocence import INNOCENT, names_secrets, suspicion_of
+from cos_inspect.inspection import secret_free_texts
+from cos_inspect.inspection.secret_free_texts import SECRET_FREE, names_secrets, suspicion_of
 
 
 class Holder(msgspec.Struct):
@@ -13,21 +13,21 @@ class Holder(msgspec.Struct):
 
 
 def test_innocent_texts_are_remembered_and_others_are_not() -> None:
-    INNOCENT.clear()
+    SECRET_FREE.clear()
     assert not suspicion_of({"nothing", "a=b"})
     assert suspicion_of({"token=abc", "more"})
-    assert {"nothing", "a=b"} == INNOCENT
+    assert {"nothing", "a=b"} == SECRET_FREE
 
 
 def test_texts_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(innocence, "MOST", 10)
-    INNOCENT.clear()
+    monkeypatch.setattr(secret_free_texts, "MOST", 10)
+    SECRET_FREE.clear()
     for number in range(100):
         suspicion_of({f"text {number}"})
-        assert len(INNOCENT) <= 10
+        assert len(SECRET_FREE) <= 10
     long = "a" * 100_000
     assert not suspicion_of({long})
-    assert long not in INNOCENT
+    assert long not in SECRET_FREE
 
 
 def test_whether_a_struct_names_secrets() -> None:

@@ -4,26 +4,26 @@ is counted."""
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from cos_inspect.inspection.transfer_summary import Listing, ListsState
+from cos_inspect.inspection.transfer_summary import HistorySummary, SummaryListsState
 from cos_inspect.model.flow_report import VERDICT_RANKS
 from cos_inspect.model.summary import MOST_LISTED
 
 _MOST_HELD = 2 * MOST_LISTED
 
 
-class SpilledListings:
+class SpilledSummaries:
     """By the name of the history."""
 
     def __init__(self, most: int = _MOST_HELD) -> None:
         self._most = most
-        self._held: dict[str, Listing] = {}
+        self._held: dict[str, HistorySummary] = {}
         self._counted: set[int] = set()
         """Hashes of the names of which nothing is held."""
         self._verdicts: Counter[str] = Counter()
         self._transfers = 0
         self._retries = 0
 
-    def put(self, name: str, listing: Listing) -> None:
+    def put(self, name: str, listing: HistorySummary) -> None:
         """Takes what a history gives that leaves memory."""
         if not listing:
             return
@@ -31,23 +31,23 @@ class SpilledListings:
         if len(self._held) > self._most:
             self._count_best()
 
-    def take_back(self, name: str, list_again: Callable[[], Listing]) -> None:
+    def take_back(self, name: str, list_again: Callable[[], HistorySummary]) -> None:
         """The history is in memory again, and gives what it gave when it left."""
         if self._held.pop(name, None) is None and hash(name) in self._counted:
             self._counted.discard(hash(name))
             self._count(list_again(), -1)
 
-    def get(self, name: str) -> Listing | None:
+    def get(self, name: str) -> HistorySummary | None:
         """What is held of a history."""
         return self._held.get(name)
 
-    def items(self) -> Iterator[tuple[str, Listing]]:
+    def items(self) -> Iterator[tuple[str, HistorySummary]]:
         """What is held, by the names of the histories."""
         return iter(self._held.items())
 
-    def counted(self) -> ListsState:
+    def counted(self) -> SummaryListsState:
         """Of what is not held."""
-        return ListsState(
+        return SummaryListsState(
             verdicts=dict(+self._verdicts),
             left_out=self._transfers,
             retries_left_out=self._retries,
@@ -60,18 +60,18 @@ class SpilledListings:
             self._count(self._held.pop(name), 1)
             self._counted.add(hash(name))
 
-    def _count(self, listing: Listing, sign: int) -> None:
+    def _count(self, listing: HistorySummary, sign: int) -> None:
         for _, transfer in listing.transfers:
             self._verdicts[transfer.verdict] += sign
         self._transfers += sign * len(listing.transfers)
         self._retries += sign * len(listing.retries)
 
 
-def _badness(listing: Listing) -> int:
+def _badness(listing: HistorySummary) -> int:
     return max((VERDICT_RANKS[transfer.verdict] for _, transfer in listing.transfers), default=-1)
 
 
-def worse_of(before: Listing, now: Listing) -> Listing:
+def worse_of(before: HistorySummary, now: HistorySummary) -> HistorySummary:
     """Of a history that was forgotten and began anew: each transfer once, as it was at its
     worst."""
     transfers = {(each.kind, each.id): (begun, each) for begun, each in before.transfers}
@@ -81,4 +81,6 @@ def worse_of(before: Listing, now: Listing) -> Listing:
             transfers[each.kind, each.id] = (begun, each)
     retries = {each.id: (begun, each) for begun, each in (*before.retries, *now.retries)}
     read_backs = {each.write: each for each in (*before.read_backs, *now.read_backs)}
-    return Listing(list(transfers.values()), list(retries.values()), list(read_backs.values()))
+    return HistorySummary(
+        list(transfers.values()), list(retries.values()), list(read_backs.values())
+    )

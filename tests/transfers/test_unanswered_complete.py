@@ -9,10 +9,10 @@ import pytest
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.history import History
 from cos_inspect.transfers.multipart_verdict import state_of
-from cos_inspect.transfers.unheard import (
+from cos_inspect.transfers.unanswered_complete import (
     open_completes,
     refutation_of,
-    unheard_complete,
+    unanswered_complete,
     why_gone,
     words_of_open,
 )
@@ -72,9 +72,9 @@ def told(*flows: Exchange) -> tuple[str, str | None, str | None]:
     for order in permutations(flows, len(flows)) if len(flows) < 6 else (flows, flows[::-1]):
         made = history(*order)
         upload, content = made.uploads[UPLOAD], made.content
-        unheard, refuted = unheard_complete(upload, content), refutation_of(upload, content)
+        unanswered, refuted = unanswered_complete(upload, content), refutation_of(upload, content)
         state = state_of(upload, content, over=True)
-        proof = None if unheard is None else unheard.proof
+        proof = None if unanswered is None else unanswered.proof
         found.add((state, proof, None if refuted is None else refuted.why))
     (one,) = found
     return one

@@ -7,7 +7,7 @@ from cos_inspect.inspection import texts
 from cos_inspect.inspection.escapes import encoded, plain
 from cos_inspect.inspection.secret_finder import Suspicion, is_suspect
 
-INNOCENT: set[str] = set()
+SECRET_FREE: set[str] = set()
 """Texts that name no secret."""
 PLAIN_NAMES: set[str] = set()
 """Names of headers that are not secret."""
@@ -21,13 +21,13 @@ def suspicion_of(unknown: set[str]) -> Suspicion:
     seen = "\n".join(unknown)
     suspicion = is_suspect(plain(encoded(seen), ascii_only=True))
     if not suspicion and len(seen) <= _LONGEST:
-        if len(INNOCENT) >= MOST:
-            INNOCENT.clear()
-        INNOCENT.update(unknown)
+        if len(SECRET_FREE) >= MOST:
+            SECRET_FREE.clear()
+        SECRET_FREE.update(unknown)
     return suspicion
 
 
 def names_secrets(struct: msgspec.Struct) -> bool:
     """Whether a text of a struct may name a secret; quicker than to mask it."""
-    unknown = set(filter(None, texts.collect(struct))) - INNOCENT
+    unknown = set(filter(None, texts.collect(struct))) - SECRET_FREE
     return bool(unknown and suspicion_of(unknown)) or bool(texts.collect_named(struct))

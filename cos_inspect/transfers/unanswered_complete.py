@@ -8,7 +8,7 @@ import msgspec
 
 from cos_inspect.cos.header_values import read_etag
 from cos_inspect.transfers.multipart import GONE, CompleteTry, Step, Upload
-from cos_inspect.transfers.objects import Content, Sight
+from cos_inspect.transfers.objects import ObjectEvent, ObjectHistory
 from cos_inspect.transfers.observation import plain_etag
 from cos_inspect.transfers.stored_parts import joined, stored_part
 
@@ -27,7 +27,7 @@ _REFUTED = {
 }
 
 
-class Unheard(msgspec.Struct, frozen=True, kw_only=True):
+class UnansweredComplete(msgspec.Struct, frozen=True, kw_only=True):
     """A Complete that worked, or probably did, though no answer said so."""
 
     lost: tuple[str, ...]
@@ -50,7 +50,7 @@ class Refutation(msgspec.Struct, frozen=True):
     """A read after the Complete that does not show what the parts make."""
 
     why: Literal["absent", "older", "other"]
-    sight: Sight
+    event: ObjectEvent
 
     @property
     def is_sure(self) -> bool:
@@ -58,7 +58,7 @@ class Refutation(msgspec.Struct, frozen=True):
         return self.why != "other"
 
 
-def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
+def unanswered_complete(upload: Upload, content: ObjectHistory) -> UnansweredComplete | None:
     """None when no Complete is open, or nothing speaks for it; ``content``: what was seen of
     the object."""
     if not (upload.is_gone or content.any_read):
@@ -75,7 +75,7 @@ def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
     proof = _proof(upload, lost, content)
     if not gone and proof is None:
         return None
-    return Unheard(
+    return UnansweredComplete(
         lost=tuple(each.flow_id for each in lost),
         gone=tuple(flow_id for _, flow_id in sorted(gone)),
         proof=proof.flow_id if proof else None,
@@ -83,36 +83,36 @@ def unheard_complete(upload: Upload, content: Content) -> Unheard | None:
     )
 
 
-def refutation_of(upload: Upload, content: Content) -> Refutation | None:
+def refutation_of(upload: Upload, content: ObjectHistory) -> Refutation | None:
     """The last read after all open Completes, where no read shows what the parts make."""
     lost = open_completes(upload)
     if not lost or not content.any_read or _proof(upload, lost, content) is not None:
         return None
     over = max(each.ended for each in lost)
-    reads = [sight for sight in _reads(upload, lost, content) if sight.started >= over]
-    last = max(reads, key=lambda sight: sight.begin, default=None)
+    reads = [event for event in _reads(upload, lost, content) if event.started >= over]
+    last = max(reads, key=lambda event: event.begin, default=None)
     if last is None:
         return None
     if last.kind == "absent":
         return Refutation("absent", last)
     if _is_older(last, lost):
         return Refutation("older", last)
-    made = _Made.of(upload, lost)
+    made = _AssembledParts.of(upload, lost)
     return None if made is None or made.differs(last) is not True else Refutation("other", last)
 
 
-def words_of_open(upload: Upload, content: Content) -> str | None:
+def words_of_open(upload: Upload, content: ObjectHistory) -> str | None:
     """What is to be said beside the failure of each Complete of which it is open whether COS did
     it (``open_completes``); None where that is known."""
     if not open_completes(upload):
         return None
-    unheard = unheard_complete(upload, content)
-    if unheard is not None and unheard.proof is not None:
+    unanswered = unanswered_complete(upload, content)
+    if unanswered is not None and unanswered.proof is not None:
         return None
     refuted = refutation_of(upload, content)
     if refuted is None:
         return _OPEN
-    return _REFUTED[refuted.why].format(method="HEAD" if refuted.sight.head else "GET")
+    return _REFUTED[refuted.why].format(method="HEAD" if refuted.event.head else "GET")
 
 
 def why_gone(upload: Upload, flow_id: str, started: float) -> str | None:
@@ -148,27 +148,29 @@ def open_completes(upload: Upload) -> Sequence[CompleteTry]:
     return upload.unanswered
 
 
-def _reads(upload: Upload, lost: Sequence[CompleteTry], content: Content) -> list[Sight]:
+def _reads(
+    upload: Upload, lost: Sequence[CompleteTry], content: ObjectHistory
+) -> list[ObjectEvent]:
     """Those after the first open Complete that tell of it: not a cache's, and nobody else wrote
     or deleted the object meanwhile."""
     since = lost[0].started
     others = [
-        sight.started
-        for sight in content.sights.values()
-        if sight.is_write and sight.ended >= since and sight.flow_id not in upload.completes
+        event.started
+        for event in content.events.values()
+        if event.is_write and event.ended >= since and event.flow_id not in upload.completes
     ]
     until = min(others, default=None)
     return [
-        sight
-        for sight in content.sights.values()
-        if not sight.is_write
-        and not sight.cached
-        and sight.started >= since
-        and (until is None or sight.ended <= until)
+        event
+        for event in content.events.values()
+        if not event.is_write
+        and not event.cached
+        and event.started >= since
+        and (until is None or event.ended <= until)
     ]
 
 
-class _Made(msgspec.Struct, frozen=True):
+class _AssembledParts(msgspec.Struct, frozen=True):
     """What the listed parts make."""
 
     parts: int
@@ -176,7 +178,7 @@ class _Made(msgspec.Struct, frozen=True):
     crc64: int | None
 
     @classmethod
-    def of(cls, upload: Upload, lost: Sequence[CompleteTry]) -> "_Made | None":
+    def of(cls, upload: Upload, lost: Sequence[CompleteTry]) -> "_AssembledParts | None":
         listed = next((each.listed for each in lost if each.listed is not None), None)
         if listed is None:
             return None
@@ -191,34 +193,36 @@ class _Made(msgspec.Struct, frozen=True):
         size = None if None in sizes else sum(size or 0 for size in sizes)
         return cls(len(listed), size, joined(iter(parts)))
 
-    def differs(self, sight: Sight) -> bool | None:
+    def differs(self, event: ObjectEvent) -> bool | None:
         """Whether a read shows another object; None where that cannot be told."""
-        etag = read_etag(sight.etag)
+        etag = read_etag(event.etag)
         if etag is not None and etag.kind == "parts" and etag.parts != self.parts:
             return True
-        if sight.crc64 is not None and self.crc64 is not None:
-            return sight.crc64 != self.crc64
-        if sight.size is not None and self.size is not None:
-            return sight.size != self.size
-        if etag is not None and etag.kind == "parts" and sight.age is not None:
+        if event.crc64 is not None and self.crc64 is not None:
+            return event.crc64 != self.crc64
+        if event.size is not None and self.size is not None:
+            return event.size != self.size
+        if etag is not None and etag.kind == "parts" and event.age is not None:
             # Made of as many parts since then; the parts themselves were not seen.
             return False
         return None
 
 
-def _proof(upload: Upload, lost: Sequence[CompleteTry], content: Content) -> Sight | None:
+def _proof(
+    upload: Upload, lost: Sequence[CompleteTry], content: ObjectHistory
+) -> ObjectEvent | None:
     """The first read after the Complete that shows what the parts make."""
-    made = _Made.of(upload, lost)
+    made = _AssembledParts.of(upload, lost)
     if made is None:
         return None
     shown = [
-        sight
-        for sight in _reads(upload, lost, content)
-        if sight.kind == "read" and not _is_older(sight, lost) and made.differs(sight) is False
+        event
+        for event in _reads(upload, lost, content)
+        if event.kind == "read" and not _is_older(event, lost) and made.differs(event) is False
     ]
-    return min(shown, key=lambda sight: sight.begin, default=None)
+    return min(shown, key=lambda event: event.begin, default=None)
 
 
-def _is_older(sight: Sight, lost: Sequence[CompleteTry]) -> bool:
+def _is_older(event: ObjectEvent, lost: Sequence[CompleteTry]) -> bool:
     """Whether the object was made before the first open Complete began; by COS's clock alone."""
-    return sight.age is not None and sight.age > sight.ended - lost[0].started + _SLACK
+    return event.age is not None and event.age > event.ended - lost[0].started + _SLACK

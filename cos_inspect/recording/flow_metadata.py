@@ -89,7 +89,7 @@ class Received(msgspec.Struct, frozen=True, omit_defaults=True):
 _NOTHING = Received()
 
 
-class LeftOnFlow(msgspec.Struct, frozen=True, kw_only=True):
+class FlowMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """All that can be read of what was left."""
 
     request_body: Body | None = None
@@ -112,16 +112,16 @@ def saved_data(metadata: Mapping[Any, Any], started: object) -> dict[str, Any]:
     return data if since is None or since == started else {}
 
 
-def left_on_flow(
+def read_flow_metadata(
     data: Mapping[str, Any], head: RequestHead, answer: Fields | None, *, as_it_is: bool = False
-) -> LeftOnFlow:
+) -> FlowMetadata:
     """What can be read of ``saved_data``, as far as the flow was not edited since.
 
     :param head: the request as the flow holds it.
     :param answer: its answer's header fields.
     :param as_it_is: of an answer that may have been changed, take what the flow holds.
     """
-    return LeftOnFlow(
+    return FlowMetadata(
         request_body=_body(data.get("request_body")),
         response_body=_body(data.get("response_body")),
         received=_received(data.get("received"), head, answer, as_it_is=as_it_is),
