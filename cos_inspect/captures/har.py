@@ -153,7 +153,7 @@ class HarFile:
         if blob_of(raw, url) is not None:
             raise OddEntryError("its URL is longer than any")
         scheme = url.partition(":")[0].lower()
-        digest = digest_of(raw)
+        digest = raw.digest
         self._met[digest] += 1
         known = self._met[digest] if self._repeats is None else self._repeats.get(number, 1)
         flow_id = _identity(digest, known)
@@ -284,14 +284,6 @@ def _taken_away(headers: Headers, target: str) -> tuple[tuple[str, str], ...]:
     return (("Expect", "100-continue"),) if "expect" in names and "expect" not in headers else ()
 
 
-def digest_of(raw: RawEntry) -> bytes:
-    """Equal for equal entries."""
-    digest = blake2b(raw.data, digest_size=16)
-    for blob in raw.blobs:
-        digest.update(f"{blob.length};".encode())
-    return digest.digest()
-
-
 def _identity(digest: bytes, occurrence: int) -> str:
     """The same entry in two files has the same id; twice in one file, it has two."""
     if occurrence > 1:
@@ -335,10 +327,9 @@ def _cut(part: CapturePart, stream: Stream, step: int) -> Iterator[CapturePart]:
             elif entry.offset - begin >= step:
                 yield cut(entry.offset)
                 begin, first, repeats = entry.offset, number, {}
-            digest = digest_of(entry)
-            met[digest] += 1
-            if met[digest] > 1:
-                repeats[number] = met[digest]
+            met[entry.digest] += 1
+            if met[entry.digest] > 1:
+                repeats[number] = met[entry.digest]
     except CaptureError:
         # Whoever reads the last part will meet it again, and tell.
         pass

@@ -8,6 +8,7 @@ what came before. A string too large for memory stays where it is.
 import json
 import re
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -51,6 +52,9 @@ class RawEntry(msgspec.Struct, frozen=True):
     data: bytes
     """Empty where it is too large."""
     blobs: list[Blob]
+    digest: bytes
+    """Of its bytes as they stand in the file: equal for equal entries, whichever of their strings
+    were too large where they stood."""
 
 
 class HarEntries:
@@ -174,15 +178,16 @@ class HarEntries:
     def _long_string(self, at: int, entry: "_Entry") -> int:
         """Takes a string whose content begins at ``at``; where it ends in the buffer."""
         writer = BlobWriter(self._stream, self._base + at, keeps=entry.admits_blob)
+        entry.met(b'"')
         while True:
             found = _STRING_END.match(self._buffer, at)
             if found is not None:
-                writer.write(self._buffer[at : found.end() - 1])
+                writer.write(entry.met(self._buffer[at : found.end() - 1]))
                 entry.take_blob(writer.blob())
                 return found.end()
             # A backslash and what it escapes stay together.
             stop = max(at, _whole_escapes(self._buffer))
-            writer.write(self._buffer[at:stop])
+            writer.write(entry.met(self._buffer[at:stop]))
             if not self._more(stop):
                 raise self._ends_inside(entry)
             at = 0
@@ -203,6 +208,7 @@ class _Entry:
         """Objects and lists so far."""
         self._data: list[bytes] = []
         self._blobs: list[Blob] = []
+        self._digest = blake2b(digest_size=16)
 
     @property
     def _fits(self) -> bool:
@@ -212,7 +218,16 @@ class _Entry:
     def admits_blob(self) -> bool:
         return self._fits and len(self._blobs) < _MOST_BLOBS
 
+    def met(self, data: bytes) -> bytes:
+        """Notes bytes of the file, and gives them back."""
+        self._digest.update(data)
+        return data
+
     def take(self, data: bytes) -> None:
+        """Takes bytes of the file."""
+        self._keep(self.met(data))
+
+    def _keep(self, data: bytes) -> None:
         self.size += len(data)
         if self._fits:
             self._data.append(data)
@@ -222,12 +237,14 @@ class _Entry:
     def take_blob(self, blob: Blob) -> None:
         if not self.admits_blob:
             self.size = _LARGEST_ENTRY + 1
-        self.take(f'"\\u0000blob:{len(self._blobs)}"'.encode())
+        self.met(b'"')
+        self._keep(f'"\\u0000blob:{len(self._blobs)}"'.encode())
         if self._fits:
             self._blobs.append(blob)
 
     def raw(self) -> RawEntry:
-        return RawEntry(self.offset, b"".join(self._data) if self._fits else b"", self._blobs)
+        data = b"".join(self._data) if self._fits else b""
+        return RawEntry(self.offset, data, self._blobs, self._digest.digest())
 
 
 def decode(entry: RawEntry) -> Any:

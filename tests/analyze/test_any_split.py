@@ -72,7 +72,7 @@ def answer(captures: Sequence[Path], jobs: int = 1) -> Answer:
             report_dir=path, formats=("jsonl",), jobs=jobs, quiet=True, redact=False
         )
         outcome = analyze([str(each) for each in captures], chosen, told.append, told.append)
-        assert not outcome.errors
+        assert not outcome.errors, outcome.errors
         lines = (path / "flows.jsonl").read_text().splitlines()
         reports = [json.loads(line) for line in lines]
         assert [report.pop("sequence") for report in reports] == [*range(1, len(reports) + 1)]

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -519,3 +520,27 @@ def test_what_is_appended_meanwhile_does_not_count(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="ends before its list of entries does"):
         next(found)
     stream.close()
+
+
+ONE_PART = bytes(range(256)) * 4096
+WORDS = ("Green " * 20 + '\\ "so" \u2028').encode() * 10_000
+
+
+@pytest.mark.parametrize(
+    "content", [as_base64(ONE_PART), {"size": len(WORDS), "text": WORDS.decode()}]
+)
+@pytest.mark.parametrize("kind", [download, upload])
+def test_an_entry_is_the_same_wherever_it_stands(
+    kind: Callable[..., Any], content: dict[str, Any], tmp_path: Path
+) -> None:
+    """Whether all of a long string lies in one piece that is read is a matter of luck."""
+    body = ONE_PART if "encoding" in content else WORDS
+    alone = har([kind(body, content)])
+    begin = alone.index(b'"entries": [') + len(b'"entries": [')
+    told = []
+    for padding in (0, 400_000, 1_000_000, 1_500_000):
+        moved = alone[:begin] + b" " * padding + alone[begin:]
+        path = tmp_path / f"{padding}.har"
+        told += Reading(path, moved).reports
+    assert len(told) == 4
+    assert all(each == told[0] for each in told)

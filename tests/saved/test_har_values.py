@@ -30,7 +30,7 @@ ANY = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=6,
 )
-RAW = RawEntry(0, b"", [])
+RAW = RawEntry(0, b"", [], b"")
 
 
 @given(ANY)
