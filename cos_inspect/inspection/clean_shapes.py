@@ -21,7 +21,6 @@ import msgspec
 
 from cos_inspect.cos.clock import http_date
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised
-from cos_inspect.cos.endpoint import EndpointKind
 from cos_inspect.cos.header_syntax import CHECKERS
 from cos_inspect.cos.headers import AnnotatedHeader
 from cos_inspect.cos.request_id import read_request_id
@@ -37,7 +36,7 @@ from cos_inspect.inspection.plain_success import SIGNATURE
 from cos_inspect.inspection.secret_finder import is_suspect
 from cos_inspect.inspection.texts import collect
 from cos_inspect.model.exchange import Body, BodyEnd, Exchange, utc_text
-from cos_inspect.model.flow_report import Check, FlowReport, HeaderReport
+from cos_inspect.model.flow_report import Check, EndpointKind, FlowReport, HeaderReport
 from cos_inspect.rules.clock_skew import device_clock
 from cos_inspect.rules.precondition import Preconditions, preconditions_of
 from cos_inspect.rules.registry import finders
