@@ -18,6 +18,7 @@ import msgspec
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import Side, SseMode
+from cos_inspect.model.masks import is_masked
 
 Anomaly = Literal["unknown-algorithm", "conflict", "incomplete", "contradictory"]
 EtagForm = Literal["md5", "other", "unknown"]
@@ -74,7 +75,8 @@ class CustomerKey(msgspec.Struct, frozen=True, kw_only=True):
     key_valid: bool
     """Base64 of 32 bytes."""
     problem: str | None = None
-    """What is wrong with the key, such as ``31 bytes, not 32``."""
+    """What is wrong with the key, such as ``31 bytes, not 32``; None also where it was masked
+    before it was recorded."""
     computed_md5: str | None = None
     """Base64 of the MD5 of the decoded key; None when it is not base64."""
     sent_md5: str | None = None
@@ -135,6 +137,8 @@ def read_customer_key(headers: Headers, *, copy_source: bool = False) -> Custome
     sent_md5 = _first(headers, tuple(f"{name}-key-md5" for name in names))
     if len(text) > _MAX_KEY_TEXT:
         return CustomerKey(key_valid=False, problem="far too long", sent_md5=sent_md5)
+    if is_masked(text):
+        return CustomerKey(key_valid=False, sent_md5=sent_md5)
     try:
         key = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except ValueError:

@@ -14,6 +14,7 @@ from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, size_of, text
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
 from cos_inspect.model.flow_report import Category, Side
+from cos_inspect.model.masks import is_masked
 
 Secrecy = Literal["", "1", "part"]
 
@@ -177,7 +178,8 @@ def issues(fact: HeaderFact, value: str) -> tuple[str, ...]:
     """What is wrong with a value, in short phrases such as ``not quoted``; mostly empty.
 
     An empty request header is hardly ever wrong: real clients send ``Content-Type:``
-    and ``Authorization:`` with nothing behind.
+    and ``Authorization:`` with nothing behind. Of what was masked before it was recorded
+    nothing is wrong.
     """
     checker = CHECKERS[fact.syntax]
     if checker is text:
@@ -185,7 +187,8 @@ def issues(fact: HeaderFact, value: str) -> tuple[str, ...]:
     value = value.strip(" \t")
     if not value:
         return ("empty",) if fact.required_value else _NO_ISSUES
-    return checker(value)
+    found = checker(value)
+    return _NO_ISSUES if found and is_masked(value) else found
 
 
 class AnnotatedHeader(msgspec.Struct, frozen=True, gc=False):

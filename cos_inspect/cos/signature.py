@@ -18,6 +18,7 @@ import msgspec
 from cos_inspect.cos.signature_scheme import SignaturePlace, Signed
 from cos_inspect.cos.target import split_target
 from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.masks import is_masked
 
 FIELDS = (
     "q-sign-algorithm",
@@ -189,7 +190,7 @@ def read_signature(
     if secret_id is not None and (not secret_id or _BLANK_OR_QUOTE.search(secret_id)):
         problems.append("q-ak is empty" if not secret_id else "q-ak holds blanks or quotes")
     digits = fields.get("q-signature")
-    if digits is not None and _VALUE.fullmatch(digits) is None:
+    if digits is not None and _VALUE.fullmatch(digits) is None and not is_masked(digits):
         problems.append("q-signature is not 40 lower-case hex digits")
     key_time = _window(fields, "q-key-time", problems)
     sign_time = _window(fields, "q-sign-time", problems)

@@ -20,6 +20,7 @@ from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.signature import is_signature
 from cos_inspect.model.exchange import Body, BodyEnd, Headers, PayloadKind
 from cos_inspect.model.flow_report import Check, CheckName, Side, SkipReason
+from cos_inspect.model.masks import is_masked
 from cos_inspect.rules.append_checks import append_md5
 from cos_inspect.rules.check_basics import (
     absence,
@@ -379,6 +380,8 @@ def _customer_key(cos: CosExchange) -> Iterator[Check]:
             reason = "not-inspected"
         elif key.sent_md5 is None:
             reason = "no-header"
+        elif not key.key_valid and key.problem is None:
+            reason = "not-captured"
         elif not key.key_valid or read_md5(key.sent_md5) is None:
             reason = "malformed"
         if reason is not None or key.sent_md5 is None or key.computed_md5 is None:
@@ -419,6 +422,7 @@ def _signature(cos: CosExchange) -> Iterator[Check]:
             if is_signature(sent):
                 yield compared("signature", "request", sent, made.value, same=made.same)
             else:
-                yield skipped("signature", "request", "malformed")
+                reason: SkipReason = "not-captured" if is_masked(sent) else "malformed"
+                yield skipped("signature", "request", reason)
         case _:
             yield skipped("signature", "request", "unsupported")

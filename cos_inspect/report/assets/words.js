@@ -23,7 +23,7 @@
       "client-encoded": "the framing of the upload is broken",
       "re-encoded": "the content coding was changed on the way",
       callback: "the caller's own server made the answer",
-      "not-captured": "the body was not recorded",
+      "not-captured": "the body was not recorded, or the value was masked",
       malformed: "the value cannot be read",
       "not-inspected": "it was too long to be read, or what was to read it has failed",
       "no-credentials": "the secret key is not known",
