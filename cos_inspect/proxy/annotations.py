@@ -40,13 +40,12 @@ def forget(flow: http.HTTPFlow) -> None:
 
 
 def comment_of(report: FlowReport, page: str | None = None) -> str:
-    """The first line says it all, and begins with the cause, for mitmweb's column shows some
-    18 signs of it; then the address of the flow's page, where it has one; each finding follows
-    on a line of its own, the worst first."""
+    """The first line says it all, and begins with the cause, or with what was verified, for
+    mitmweb's column shows some 18 signs of it; then the address of the flow's page, where it has
+    one; each finding follows on a line of its own, the worst first."""
     about = f"COS {report.verdict}: {report.cos.operation}"
-    causes = _causes(report)
-    first = f"{', '.join(causes)} ({about})" if causes else f"{about} {verified(report.checks)}"
-    first = first.rstrip()
+    begin = ", ".join(_causes(report)) or verified(report.checks)
+    first = f"{begin} ({about})" if begin else about
     if report.is_healed:
         first = f"{first}, healed by a later try"
     lines = [escaped(first)] if page is None else [escaped(first), page]

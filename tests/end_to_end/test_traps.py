@@ -257,4 +257,4 @@ def test_replayed_flow_is_reported_anew(tmp_path: Path) -> None:
     assert checks(second)["etag", "request"] == "match"
     (flow,) = saved_flows(replayed)
     assert flow.marked == ":green_circle:"
-    assert flow.comment == "COS ok: PutObject ✓ CRC-64 ✓ ETag ✓ length"
+    assert flow.comment == "✓ CRC-64 ✓ ETag ✓ length (COS ok: PutObject)"

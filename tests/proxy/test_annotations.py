@@ -9,7 +9,7 @@ from mitmproxy import io as flow_io
 from mitmproxy.test import tflow
 
 from cos_inspect.model.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
-from cos_inspect.model.flow_report import ErrorReport, FlowReport, Severity
+from cos_inspect.model.flow_report import Check, ErrorReport, FlowReport, Severity
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.annotations import comment_of
 from cos_inspect.proxy.flows import request_head
@@ -35,6 +35,18 @@ def test_the_verdict_is_seen_at_a_glance() -> None:
     assert flow.marked == ":red_circle:"
     assert flow.comment.splitlines()[0] == "etag-mismatch (COS error: PutObject)"
     assert flow.metadata["cos"]["verdict"] == "error"
+
+
+def test_of_a_flow_that_is_fine_the_first_signs_say_what_was_verified() -> None:
+    flow = tflow.tflow(resp=True)
+    checks = [
+        Check(check="content-length", body="response", status="match"),
+        Check(check="crc64", body="response", status="match"),
+    ]
+    _leave(flow, msgspec.structs.replace(flow_report(), checks=checks))
+    assert flow.comment == "✓ CRC-64 ✓ length (COS ok: PutObject)"
+    # mitmweb's column shows some 18 signs.
+    assert flow.comment[:18] == "✓ CRC-64 ✓ length "
 
 
 def test_what_a_person_set_is_kept() -> None:

@@ -257,11 +257,12 @@
       ["size:>1m  ms:>2s", "with k, m, g for bytes and s for seconds"],
       ["after:2026-11-22T10:00  before:…", "time, UTC"],
       ["worst:=crc64-mismatch healed:no", "flows whose worst finding it is, without failed tries that a later one repaired"],
+      ["verified:CRC-64  verified:content", "bytes that were checked; bytes of which nothing could be"],
       ["-client:boto3", "not"],
       ["header:x-cos-acl  header:range=bytes", "headers of whole reports"],
       ["any:text", "anything in whole reports"],
     ];
-    const fields = "verdict op method status bucket region key host query endpoint client version sse code id trace flow rule group check kind transfer worst healed why";
+    const fields = "verdict op method status bucket region key host query endpoint client version sse code id trace flow rule group check kind transfer worst healed why verified";
     const dialog = el("dialog", { "aria-labelledby": "help-title", onclose: () => dialog.remove() },
       el("h2", { id: "help-title" }, "How to filter"),
       el("dl", { class: "help" }, rows.map(([example, meaning]) => el("div", null, el("dt", null, el("code", null, example)), el("dd", null, meaning)))),

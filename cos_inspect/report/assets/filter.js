@@ -29,6 +29,8 @@
     worst: (row) => row.worst,
     healed: (row) => (row.healed ? "yes" : "no"),
     why: (row) => row.why,
+    // In short what was checked of it, and what was not.
+    verified: (row) => row.verified,
   };
   const NUMBER = {
     n: (row) => row.n,
@@ -46,10 +48,11 @@
   const OTHER_NAMES = { operation: "op", "request-id": "id", "trace-id": "trace", part: "position", attempt: "try", sequence: "n" };
   const FACTORS = { k: 1024, m: 1024 ** 2, g: 1024 ** 3, s: 1000 };
 
+  // Without its transfers, which each summary may tell anew.
   const textOf = (row) => {
     if (row.text === undefined) {
       const parts = [`#${row.n}`, row.started, row.status];
-      for (const get of Object.values(TEXT)) parts.push(get(row));
+      for (const [name, get] of Object.entries(TEXT)) if (name !== "transfer") parts.push(get(row));
       row.text = parts.flat().filter(Boolean).join("\n").toLowerCase();
     }
     return row.text;
@@ -200,7 +203,7 @@
         continue;
       } else {
         const found = matcher(find(word, "*") >= 0 ? { text: `*${word.text}*`, literal: [false, ...word.literal, false] } : word);
-        test = (row) => found(textOf(row));
+        test = (row) => found(textOf(row)) || TEXT.transfer(row).some((id) => found(id.toLowerCase()));
       }
       tests.push(not ? (row) => !test(row) : test);
     }

@@ -1,7 +1,7 @@
 "use strict";
 // The list of flows. Only the rows in sight are elements, so that length costs nothing.
 (() => {
-  const { el, svg, wire, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
+  const { el, svg, wire, visible, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
   const OVERSCAN = 12;
   const MOST_PRINTED = 2000;
 
@@ -39,6 +39,14 @@
     return Number.isFinite(from) ? { from, length: Math.max(1, to - from) } : null;
   };
 
+  // The rules that it broke; of one that is fine, what was verified.
+  const saidOf = (row) => {
+    const text = row.rules.length ? `${row.healed ? "healed: " : ""}${row.rules.join(", ")}` : row.verified;
+    return text ? el("span", { class: "why" }, text) : null;
+  };
+  const titleOf = (row) =>
+    [visible(row.key || row.bucket || ""), row.title && `${visible(row.title)}: ${visible(row.why || "")}`, row.verified].filter(Boolean).join("\n");
+
   const line = (row, index, span) =>
     el(
       "tr",
@@ -50,9 +58,8 @@
       el("td", { class: "time" }, time(row.at)),
       el("td", { class: "op" }, wire(row.op)),
       el("td", { class: "status" }, row.status === undefined ? "none" : String(row.status)),
-      el("td", { class: "key", title: row.title ? `${row.title}\n${row.why}` : row.key || row.bucket || "" },
-        wire(row.key ?? row.bucket ?? row.host, "name"),
-        row.rules.length ? el("span", { class: "why" }, row.healed ? "healed: " : "", row.rules.join(", ")) : null),
+      el("td", { class: "key", title: titleOf(row) },
+        el("div", null, wire(row.key ?? row.bucket ?? row.host, "name"), saidOf(row))),
       el("td", { class: "size" }, bytes(Math.max(row.sent || 0, row.received || 0))),
       el("td", { class: "ms" }, duration(row.ms)),
       el("td", { class: "fall" }, bar(row, span)),

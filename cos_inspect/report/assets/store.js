@@ -125,7 +125,6 @@ const cosInspect = {};
   cosInspect.summary = (text) => {
     summary = JSON.parse(text);
     byTransfer = null;
-    for (const row of rows.values()) delete row.text;
   };
   cosInspect.row = (text) => {
     const row = JSON.parse(text);
