@@ -281,7 +281,8 @@ class _Writing:
         if self._directory is None:
             return 1
         with self._directory.exclusively():
-            self._run = self._directory.begin_run(self._settings.label or _NAME, None)
+            begun = self._directory.begin_run(self._settings.label or _NAME, None)
+            self._run = msgspec.structs.replace(begun, masked=self._settings.redact)
             return self._directory.take_sequences(count).start
 
     def _add(self, written: WrittenChunk) -> None:

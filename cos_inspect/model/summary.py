@@ -74,6 +74,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Those that went wrong, by verdict."""
     connections: dict[str, int] = {}
     """The same of connections."""
+    masked: bool = True
+    """False where secrets stand in its reports, for they were not masked at some time in it."""
 
 
 class PartSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -603,6 +605,7 @@ def _add_run(summary: Summary, tally: SummaryDelta, told: RunSummary) -> None:
         name=told.name,
         started=told.started,
         ended=told.ended,
+        masked=run.masked and told.masked,
         flows=run.flows + tally.counts.flows,
         others=run.others + tally.others,
         lost=run.lost + tally.lost.count,

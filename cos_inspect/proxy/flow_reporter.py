@@ -63,6 +63,11 @@ class FlowReporter:
         if before != settings:
             self._show_again(self._live_session.use(_live_settings(settings)))
 
+    @property
+    def trouble(self) -> str | None:
+        """Why no report can be written at present, in one line."""
+        return self._live_session.trouble
+
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in an answer's body at which its running CRC-64 is wanted."""
         return self._live_session.session.boundaries(exchange)

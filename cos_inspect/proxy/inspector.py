@@ -92,7 +92,7 @@ class CosInspect(ConnectionHooks):
         """Flows that broke when the proxy was told to end."""
         self._gathering = FlowBatch(self._report)
         self._again = Recheck(self._reporting, self._gathering.flush)
-        self._live_pages = LivePages(self._pages)
+        self._live_pages = LivePages(self._pages, lambda: self._reporting.trouble)
         self._streaming = Streaming(
             self,
             harmless(self._stream_request, self._failed),

@@ -31,6 +31,7 @@ _FILE = (
     r"\.(?:html|js|css|svg|json|jsonl|md))"
 )
 _SETTING = "cos_inspect_report_directory"
+_TROUBLE = "cos_inspect_report_trouble"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -49,11 +50,17 @@ _NOT_YET = (
 class LivePages:
     """Gives mitmweb the pages once its application is there.
 
-    ``directory`` answers with the report directory and whether pages are written there.
+    ``directory`` answers with the report directory and whether pages are written there,
+    ``trouble`` with why nothing can be written at present, in one line.
     """
 
-    def __init__(self, directory: Callable[[], tuple[Path | None, bool]]) -> None:
+    def __init__(
+        self,
+        directory: Callable[[], tuple[Path | None, bool]],
+        trouble: Callable[[], str | None],
+    ) -> None:
         self._directory = directory
+        self._trouble = trouble
         self._address: str | None = None
 
     def page_of(self, flow_id: str) -> str | None:
@@ -73,6 +80,7 @@ class LivePages:
                 application.add_handlers(r".*", _handlers())
             # A script that is loaded anew finds the handlers of before.
             application.settings[_SETTING] = self._directory
+            application.settings[_TROUBLE] = self._trouble
             where = ctx.master.web_url.replace("/?", "/cos/?", 1)  # type: ignore[attr-defined]
         except Exception:
             logger.debug("mitmweb is not as known, so there are no live pages", exc_info=True)
@@ -118,7 +126,8 @@ def _handlers() -> list[tuple[str, type]]:
             rows = self.get_query_argument("rows", None)
             summary = self.get_query_argument("summary", "")
             self.set_header("Content-Type", "text/javascript; charset=utf-8")
-            self.write(await asyncio.to_thread(changes_since, folder, rows, summary))
+            trouble = self.settings[_TROUBLE]()
+            self.write(await asyncio.to_thread(changes_since, folder, rows, summary, trouble))
 
     class Setup(Base):  # type: ignore[no-untyped-call]
         async def get(self) -> None:

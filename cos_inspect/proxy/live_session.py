@@ -97,6 +97,7 @@ class LiveSession:
             self._writer.submit_session(self.session.summary())
             self._retired.append(self._writer)
             self._writer = self._writer.followed(settings.formats)
+        self._say_if_unmasked()
         self.session.use(
             hosts=settings.hosts,
             ignore=settings.ignore,
@@ -184,6 +185,11 @@ class LiveSession:
             if writer is not None:
                 lost.merge(writer.lost)
         return lost
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no report can be written at present, in one line."""
+        return None if self._writer is None else self._writer.trouble
 
     @property
     def connections(self) -> list[ConnectionFailureSummary]:
@@ -315,7 +321,12 @@ class LiveSession:
                 FormatSettings(rule_checks=CHECKS_OF_RULES),
                 run_name=self.run_name,
             )
+            self._say_if_unmasked()
         return self._writer
+
+    def _say_if_unmasked(self) -> None:
+        if self._writer is not None and not self._settings.redact:
+            self._writer.note_unmasked()
 
     def _retire_writer(self) -> None:
         """Has the writer end by itself: the event loop does not wait for a disk."""

@@ -31,19 +31,24 @@ class _State(msgspec.Struct):
     """Another answer has the rest."""
     anew: bool
     """The files are others than before: everything is to be read again."""
+    trouble: str | None = None
+    """Why nothing more can be written at present."""
 
 
-def changes_since(directory: Path, rows: str | None, summary: str) -> bytes:
+def changes_since(
+    directory: Path, rows: str | None, summary: str, trouble: str | None = None
+) -> bytes:
     """A script of the lines that came since, which ends with the place reached.
 
     :param rows: the offsets of the answer before, as ``1:2048,2:100``; None asks for the
         present ones alone. What is no such text counts as none.
     :param summary: the mark of the summary in the answer before.
+    :param trouble: why nothing more can be written at present, in one line.
     """
     reached = _read_places(rows)
     lines: list[bytes] = []
     left = _MOST
-    state = _State(rows={}, summary="", more=False, anew=False)
+    state = _State(rows={}, summary="", more=False, anew=False, trouble=trouble)
     with ExitStack() as opened:
         try:
             folder = Folder.open(directory, make=False)

@@ -130,6 +130,15 @@ class ReportWriter:
         """What this writer has lost so far."""
         return self._writing.lost()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written at present, in one line; None where all is well."""
+        return self._writing.trouble
+
+    def note_unmasked(self) -> None:
+        """Secrets are not masked in what follows, which the summary says of the run."""
+        self._writing.masked = False
+
     def retire(self) -> None:
         """Has everything submitted before written, without waiting for it; ``close`` does."""
         self._writing.closing.set()

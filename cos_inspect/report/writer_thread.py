@@ -106,6 +106,8 @@ class WriterThread:
         self.others = 0
         self.lock = threading.Lock()
         """For ``met``, ``failures`` and what is lost; held for moments only."""
+        self.masked = True
+        """False once a report came whose secrets are not masked."""
         self.closing = threading.Event()
         self.ended = threading.Event()
         """Nothing more will be written."""
@@ -151,6 +153,14 @@ class WriterThread:
         """As it is now."""
         with self.lock:
             return Lost(count=self._lost.count, reasons=dict(self._lost.reasons))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written at present, in one line; from any thread."""
+        if not self._trouble.is_on:
+            return None
+        failure = self._trouble.failure
+        return FAULT if failure is None else line_of(failure, self._path)
 
     def give_up(self, reason: str) -> None:
         """From another thread: what waits is lost, and nothing more is to be written."""
@@ -330,7 +340,9 @@ class WriterThread:
             with self._directory.exclusively():
                 if tally or is_ending:
                     ended = utc_text(time.time()) if is_over else None
-                    tally.run = msgspec.structs.replace(self._begun(), ended=ended)
+                    tally.run = msgspec.structs.replace(
+                        self._begun(), ended=ended, masked=self.masked
+                    )
                     self._whole = self._directory.add_to_summary(tally)
                     # A session that is over is not told again.
                     goes_on = self._latest is not None or not tally.sessions

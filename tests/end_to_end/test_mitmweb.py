@@ -313,6 +313,30 @@ def test_before_the_first_flow_the_pages_wait_for_it(
         assert chromium.console() == []
 
 
+def test_a_directory_that_cannot_be_written_is_said_on_the_page(
+    tmp_path: Path, chromium: browser.Browser
+) -> None:
+    with Origin() as origin, Web(origin, tmp_path / "web") as web:
+        web.send("PUT", "first.txt", data=b"x")
+        web.report_on("first.txt")
+        _open_pages(web, chromium)
+        aside = web.report_dir.with_name("aside")
+        web.report_dir.rename(aside)
+        web.report_dir.write_bytes(b"no directory")
+        web.send("PUT", "second.txt", data=b"x")
+        chromium.wait_for("!document.getElementById('trouble').hidden")
+        assert "cannot be written" in chromium.text("#trouble")
+        assert str(web.report_dir) in chromium.text("#trouble")
+        assert chromium.text("#live") == "Stands still"
+        assert "first.txt" in chromium.text("#main")
+        web.report_dir.unlink()
+        aside.rename(web.report_dir)
+        chromium.wait_for(_SHOWN, "second.txt")
+        chromium.wait_for("document.getElementById('trouble').hidden")
+        chromium.wait_for("document.getElementById('live').textContent.startsWith('Live')")
+        assert chromium.console() == []
+
+
 def test_the_setup_page_says_how_a_client_comes_here(web: Web, chromium: browser.Browser) -> None:
     chromium.driver.get(f"{web.address}?token={web.token}")
     chromium.driver.get(f"{web.address}cos/setup")

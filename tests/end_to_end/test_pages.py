@@ -239,6 +239,7 @@ def test_addresses_that_lead_nowhere_say_so(browser: Browser, many: Path) -> Non
         ('"folder-1/object-1.bin"', [1]),
         ("n:2 verdict:ok,warning", [2]),
         ("n:2 client:=boto", []),
+        ("n:<4 verified:CRC-64", []),
         ("header:x-cos-meta-3=19998", [19998]),
         ('any:"value 11 777" n:<1000', [777]),
     ],
@@ -669,6 +670,11 @@ def test_real_traffic(
     open_page(browser, proxy.report_dir / "index.html")
     assert browser.text("h1") == "1 of 2 flows is broken"
     assert "bad.txt" in browser.text(".group")
+    # Of a flow that is fine the list says what was verified.
+    (fine,) = browser.run(
+        "return [...document.querySelectorAll('.flows tr.row.ok')].map(row => row.innerText)"
+    )
+    assert "✓ CRC-64 ✓ ETag ✓ length" in fine
     browser.run("document.querySelector('.group .flow-link').click()")
     browser.wait_for("document.querySelector('.flow-page')")
     assert "etag-mismatch" in browser.text(".finding")
@@ -849,7 +855,7 @@ def test_a_selection_is_exported_to_be_read_again(browser: Browser, tmp_path: Pa
         proxy.stop()
         page = proxy.report_dir / "index.html"
         open_page(browser, page, "#filter=fine.txt")
-        assert browser.text(".heading button") == "Save 2 flows as HAR"
+        assert browser.text(".save").splitlines() == ["Save 2 flows as HAR", "as .mitm"]
         har = browser.run(
             "return cosInspect.exported.har("
             "cosInspect.store.all().filter(row => row.key === 'fine.txt'))"
@@ -871,3 +877,18 @@ def test_a_selection_is_exported_to_be_read_again(browser: Browser, tmp_path: Pa
     again = [json.loads(line) for line in lines]
     assert [report["cos"]["operation"] for report in again] == ["PutObject", "GetObject"]
     assert [finding["rule"] for report in again for finding in report["findings"]] == []
+
+
+def test_a_newer_summary_leaves_what_was_read_of_the_rows(browser: Browser, many: Path) -> None:
+    open_page(browser, many, "#filter=object-7")
+    browser.wait_for("document.getElementById('matches')")
+    kept = browser.run(
+        """const row = cosInspect.store.row(7);
+        const before = row.text;
+        const summary = {...cosInspect.store.summary, transfers: [{id: "UP7", flows: [row.flow]}]};
+        cosInspect.summary(JSON.stringify(summary));
+        const found = text => cosInspect.store.all().filter(cosInspect.filter.parse(text).test);
+        return [typeof before, row.text === before, found("up7").map(one => one.n),
+          found("transfer:=UP7").map(one => one.n), found("-up7").length];"""
+    )
+    assert kept == ["string", True, [7], [7], MANY - 1]

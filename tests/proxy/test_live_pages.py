@@ -26,7 +26,7 @@ def _run(application: object, caplog: pytest.LogCaptureFixture) -> list[str]:
             context.master.app = application
             context.master.web_url = "http://127.0.0.1:8081/?token=abc"
         assert ctx.master is context.master
-        LivePages(lambda: (None, True)).running()
+        LivePages(lambda: (None, True), lambda: None).running()
         # Its log handler would outlive its event loop.
         context.master._legacy_log_events.uninstall()
     return [record.getMessage() for record in caplog.records]

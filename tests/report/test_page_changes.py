@@ -139,6 +139,13 @@ def test_other_files_than_before_are_read_anew(tmp_path: Path) -> None:
     assert reader.state["anew"]
 
 
+def test_it_says_why_nothing_more_comes(tmp_path: Path) -> None:
+    for trouble in (None, "disk full"):
+        text = changes_since(tmp_path, None, "", trouble).decode()
+        told = json.loads(text.removeprefix("cosInspect.changes('").rpartition("'")[0])
+        assert told["trouble"] == trouble
+
+
 @pytest.mark.parametrize("rows", ["", "x", "1:2:3", "1:-5", "../x:1", "1:1," * 3, "9" * 4000])
 def test_odd_questions_get_an_answer(tmp_path: Path, rows: str) -> None:
     _add(tmp_path, {1: "a"}, Summary())

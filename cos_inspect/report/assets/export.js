@@ -1,11 +1,16 @@
 "use strict";
-// Flows as one HAR to send on: masked as the reports are, without bodies.
+// Flows as one file to send on, a HAR or one for mitmproxy: as the reports say them, so masked as
+// these are, and without bodies.
 (() => {
   const { el, count, say } = cosInspect.dom;
   const store = cosInspect.store;
   const MOST = 20_000;
 
-  const fields = (headers) => headers.map(({ name, value }) => ({ name, value }));
+  // Of a value beyond this a report has the beginning; it is made too long to be judged again.
+  const CUT_AT = 1024;
+  const UNREAD = 65_537;
+  const whole = (value) => (value.length === CUT_AT ? value.padEnd(UNREAD, "…") : value);
+  const fields = (headers) => headers.map(({ name, value }) => ({ name, value: whole(value) }));
   const version = (text) => text || "HTTP/1.1";
   const known = (number) => (number === null || number === undefined ? -1 : number);
   const headerOf = (headers, name) => headers.find((one) => one.name.toLowerCase() === name)?.value || "";
@@ -34,29 +39,48 @@
       _cosInspect: report,
     };
   };
-  const har = async (rows) => {
+  // The reports of `rows`, made into something by `one`.
+  const made = async (rows, one) => {
     const wanted = new Set(rows.map((row) => row.n));
-    const entries = [];
+    const found = [];
     await store.scan((reports) => {
-      for (const [number, json] of reports) if (wanted.has(number)) entries.push(entry(JSON.parse(json)));
+      for (const [number, json] of reports) if (wanted.has(number)) found.push(one(JSON.parse(json)));
     });
-    return { log: { version: "1.2", creator: { name: "cos_inspect", version: "1", comment: "masked, without bodies" }, entries } };
+    return found;
   };
-  const save = async (rows) => {
+  // Of runs with cos_redact=false, secrets go along.
+  const areMasked = (rows) => {
+    const open = new Set((store.summary.runs || []).filter((run) => run.masked === false).map((run) => run.id));
+    return !rows.some((row) => open.has(row.run));
+  };
+  const har = async (rows) => {
+    const entries = await made(rows, entry);
+    const how = areMasked(rows) ? "masked, without bodies" : "not masked (cos_redact=false), without bodies";
+    return { log: { version: "1.2", creator: { name: "cos_inspect", version: "1", comment: how }, entries } };
+  };
+  // The bytes of a file for mitmproxy, in pieces.
+  const mitm = (rows) => made(rows, cosInspect.mitm);
+  const save = async (rows, name, content) => {
     say(`Reading ${count(rows.length, "report")} …`, 60_000);
-    const text = JSON.stringify(await har(rows), null, 1);
-    const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    el("a", { href: address, download: "cos-flows.har" }).click();
+    const address = URL.createObjectURL(new Blob(await content(), { type: "application/octet-stream" }));
+    el("a", { href: address, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
-    say(`${count(rows.length, "flow")} saved as cos-flows.har`);
+    say(`${count(rows.length, "flow")} saved as ${name}`);
   };
   // `rows` are those of the list.
-  const button = (rows) => {
+  const buttons = (rows) => {
     if (!rows.length) return null;
     const few = rows.slice(0, MOST);
-    return el("button", { type: "button", class: "more", title: "Masked as the reports are, and without bodies: to send on", onclick: () => save(few) },
-      `Save ${rows.length > MOST ? `the first ${count(MOST, "flow")}` : count(rows.length, "flow")} as HAR`);
+    const masked = areMasked(few);
+    const how = masked ? "Masked as the reports are, and without bodies: to send on" : "Not masked, for cos_redact was off: secrets go along";
+    const what = rows.length > MOST ? `the first ${count(MOST, "flow")}` : count(rows.length, "flow");
+    const button = (label, name, content) =>
+      el("button", { type: "button", class: "more", title: how, onclick: () => save(few, name, content) }, label);
+    return el("div", { class: "save", role: "group", "aria-label": "Save" },
+      button(`Save ${what} as HAR`, "cos-flows.har", async () => [JSON.stringify(await har(few), null, 1)]),
+      button("as .mitm", "cos-flows.mitm", () => mitm(few)),
+      masked ? null : el("strong", { class: "bad" }, "with secrets: cos_redact was off"));
   };
 
-  cosInspect.exported = { button, har };
+  cosInspect.exported = { buttons, har, mitm, whole };
 })();

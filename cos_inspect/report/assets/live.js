@@ -2,7 +2,7 @@
 // Follows the traffic where the pages come from mitmweb: asks once a second what was added.
 // From disk the pages stay as they were opened.
 (() => {
-  const { count, say } = cosInspect.dom;
+  const { count, say, visible } = cosInspect.dom;
   const store = cosInspect.store;
   const EVERY = 1000;
   const LONGEST = 8000;
@@ -17,6 +17,12 @@
     if (button.textContent !== text) button.textContent = text;
     button.title = title;
     button.classList.toggle("lost", lost);
+  };
+  const tellTrouble = (why) => {
+    const place = document.getElementById("trouble");
+    const text = why ? `Reports cannot be written at present: ${visible(why)}. They are kept and tried again; this page is of before.` : "";
+    if (place.textContent !== text) place.textContent = text;
+    place.hidden = !text;
   };
   const address = () => {
     if (!place) return "changes.js";
@@ -49,9 +55,11 @@
     }
     const known = place.summary;
     place = answer;
+    tellTrouble(answer.trouble);
     const { rows, fresh } = store.taken();
     arrived += fresh;
-    show(arrived ? `Live: ${arrived.toLocaleString("en")} new` : "Live", arrived ? `${count(arrived, "flow")} came since this page was opened. Go to the newest` : "The page follows the traffic");
+    if (answer.trouble) show("Stands still", "Reports cannot be written at present", true);
+    else show(arrived ? `Live: ${arrived.toLocaleString("en")} new` : "Live", arrived ? `${count(arrived, "flow")} came since this page was opened. Go to the newest` : "The page follows the traffic");
     if (rows.size || known !== answer.summary) cosInspect.app.renew(rows);
     return answer.more ? 0 : EVERY;
   };
@@ -74,6 +82,7 @@
       try {
         place = await ask();
         this.isLive = true;
+        tellTrouble(place.trouble);
         document.getElementById("to-setup").hidden = false;
       } catch {
         // The files lie on some other server, which only hands them out.

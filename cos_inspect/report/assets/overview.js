@@ -253,7 +253,7 @@
       el("div", { class: "heading" },
         el("h1", { tabindex: -1, id: "matches" }, text ? `${rows.length.toLocaleString("en")} of ${count(store.all().length, "flow")}` : count(rows.length, "flow")),
         text ? el("p", { class: "meta" }, el("a", { href: "#filter=" }, "Show all flows")) : null,
-        cosInspect.exported.button(rows)),
+        cosInspect.exported.buttons(rows)),
       problems.map((problem) => el("p", { class: "problem", role: "alert" }, problem)),
       tiles(rows, text, null),
       rows.length ? timeLine(rows, text) : null,
