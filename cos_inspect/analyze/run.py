@@ -40,15 +40,8 @@ from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
 from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.plain_text import packed
-from cos_inspect.model.summary import (
-    Lost,
-    RunSummary,
-    SessionCounts,
-    SessionSummary,
-    Summary,
-    SummaryDelta,
-    count_host,
-)
+from cos_inspect.model.summary import Lost, RunSummary, SessionSummary, Summary
+from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.baseline import BaselineEntry, entry_of_transfer
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.formats import formats_named

@@ -18,7 +18,8 @@ from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.second_look import Revision, add_pending, said_once_name, say_once
 from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.plain_text import encoded
-from cos_inspect.model.summary import Lost, SummaryDelta
+from cos_inspect.model.summary import Lost
+from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report.baseline import BaselineEntry, entry_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.formats import GITHUB, formats_named

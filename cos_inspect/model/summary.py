@@ -1,36 +1,22 @@
 """The overview of all flows in a report directory."""
 
-from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import msgspec
 
-from cos_inspect.model.devices import DeviceSummary, DeviceTally, with_connections
+from cos_inspect.model.devices import DeviceSummary
 from cos_inspect.model.flow_report import (
-    VERDICT_RANKS,
     Check,
     Finding,
-    FlowReport,
     Severity,
     Unmasked,
     Verdict,
 )
-from cos_inspect.model.statistics import Statistics, StatisticsRow
+from cos_inspect.model.statistics import StatisticsRow
 
 _MOST_NAMES = 1000
 """Different hosts or clients counted by name; further ones are counted together."""
-_REST = "(others)"
-_MOST_CONNECTIONS = 1000
-_MOST_FLOWS = 20
-"""The latest flows that are named with a connection's trouble."""
-_MOST_RUNS = 1000
-_MOST_OTHER_HOSTS = 100
-MOST_LISTED = 10_000
-"""Transfers, and chains of retries, in the summary."""
-MOST_ROWS = 50_000
-"""Parts in all tables of the summary together."""
-MOST_NAMED = 500_000
-"""Flows in all its lists."""
+REST = "(others)"
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -208,42 +194,6 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Of all transfers, also of those that are not listed."""
 
 
-class SessionCounts(msgspec.Struct, frozen=True):
-    """What is counted of the transfers of a run; it goes to the summary as what changed."""
-
-    left_out: int = 0
-    retries_left_out: int = 0
-    forgotten: int = 0
-    went_wrong: dict[str, int] = {}
-    """Transfers by verdict."""
-
-    @classmethod
-    def of(cls, session: SessionSummary) -> "SessionCounts":
-        """The counts of one session."""
-        wrong = {name: count for name, count in session.verdicts.items() if name != "ok"}
-        return cls(session.left_out, session.retries_left_out, session.forgotten, wrong)
-
-    def __add__(self, other: "SessionCounts") -> "SessionCounts":
-        return self._with(other, 1)
-
-    def __sub__(self, other: "SessionCounts") -> "SessionCounts":
-        return self._with(other, -1)
-
-    def _with(self, other: "SessionCounts", sign: int) -> "SessionCounts":
-        wrong = dict(self.went_wrong)
-        for name, count in other.went_wrong.items():
-            _count(wrong, name, sign * count)
-        return SessionCounts(
-            self.left_out + sign * other.left_out,
-            self.retries_left_out + sign * other.retries_left_out,
-            self.forgotten + sign * other.forgotten,
-            wrong,
-        )
-
-    def __bool__(self) -> bool:
-        return self != SessionCounts()
-
-
 class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What failed between a client and a host before there was an exchange to judge."""
 
@@ -279,7 +229,7 @@ class Lost(msgspec.Struct, kw_only=True):
         """Counts ``count`` more of one reason."""
         if count:
             self.count += count
-            _count(self.reasons, reason, count)
+            count_name(self.reasons, reason, count)
 
     def merge(self, other: "Lost") -> None:
         """Counts all that another has."""
@@ -329,298 +279,11 @@ class Summary(msgspec.Struct, kw_only=True):
     together is not known."""
 
 
-class Unlisted(msgspec.Struct, frozen=True):
-    """How many of what a run that goes on says the summary had no room for. The run says it
-    again, so that it is counted once."""
-
-    transfers: int = 0
-    retries: int = 0
-
-
-class SummaryDelta:
-    """Counts flows as they come; what was counted is handed on as a delta. ``unlisted``: of the
-    last session that was told, where this one takes its place."""
-
-    def __init__(self, unlisted: Unlisted | None = None) -> None:
-        self.unlisted = unlisted or Unlisted()
-        self.unlisted_now = self.unlisted
-        """The same once it is told."""
-        self.counts = Counts()
-        self.statistics = Statistics()
-        self.devices = DeviceTally()
-        self.run: RunSummary | None = None
-        """Whose these are; its counts do not matter."""
-        self.others = 0
-        self.other_hosts: dict[str, int] = {}
-        self.connections: list[ConnectionFailureSummary] = []
-        self.sessions: list[SessionSummary] = []
-        """What the run's flows say together; each replaces what the run said before of the
-        same transfers."""
-        self.session_counts = SessionCounts()
-        """What the counts of these sessions have changed since they were told last."""
-        self.lost = Lost()
-
-    def __bool__(self) -> bool:
-        counts = self.counts
-        return bool(
-            counts.flows
-            or counts.verdict
-            or counts.rule
-            or self.others
-            or self.devices
-            or self.connections
-            or self.sessions
-            or self.session_counts
-            or self.lost.count
-        )
-
-    def replace(
-        self, verdict: str, rules: Iterable[str], new_verdict: str, new_rules: Iterable[str]
-    ) -> None:
-        """Counts a flow anew whose report was revised."""
-        _count(self.counts.verdict, verdict, -1)
-        _count(self.counts.verdict, new_verdict)
-        for rule in rules:
-            _count(self.counts.rule, rule, -1)
-        for rule in new_rules:
-            _count(self.counts.rule, rule)
-
-    def add(self, report: FlowReport) -> None:
-        """Counts a report."""
-        counts = self.counts
-        counts.flows += 1
-        _count(counts.verdict, report.verdict)
-        for rule in {finding.rule for finding in report.findings}:
-            _count(counts.rule, rule)
-        _count(counts.operation, report.cos.operation)
-        host = _host_of(report)
-        _count(counts.host, host)
-        self.statistics.add(report, host)
-        self.devices.add_flow(report)
-        _count(counts.client, report.cos.client.name if report.cos.client else "unknown")
-
-    def add_other(self, host: str | None) -> None:
-        """Names who was asked in a flow that was not COS traffic."""
-        if host:
-            count_host(self.other_hosts, host)
-
-    def add_connection(self, trouble: ConnectionFailureSummary) -> None:
-        """Adds to what is known of this host, client and failure; a negative count takes back."""
-        _add_trouble(self.connections, trouble)
-
-
-def count_host(hosts: dict[str, int], host: str, number: int = 1) -> None:
-    """Counts a host that is not COS; of many the first ones are counted by name."""
-    if host in hosts or len(hosts) < _MOST_OTHER_HOSTS:
-        hosts[host] = hosts.get(host, 0) + number
-
-
-def _host_of(report: FlowReport) -> str:
-    return report.request.url.partition("://")[2].partition("/")[0]
-
-
-def _count(names: dict[str, int], name: str, number: int = 1) -> None:
+def count_name(names: dict[str, int], name: str, number: int = 1) -> None:
+    """Adds to a count by name, and drops what counts nothing; further names than are counted
+    count together."""
     if name not in names and len(names) >= _MOST_NAMES:
-        name = _REST
+        name = REST
     names[name] = names.get(name, 0) + number
     if not names[name]:
         del names[name]
-
-
-def _add_trouble(known: list[ConnectionFailureSummary], added: ConnectionFailureSummary) -> None:
-    index = _index_of(known, added)
-    if index is None and len(known) >= _MOST_CONNECTIONS:
-        added = msgspec.structs.replace(added, host=_REST, client=None, detail=None, flows=[])
-        index = _index_of(known, added)
-    if index is None:
-        known.append(added)
-        return
-    old = known[index]
-    taken_back = added.count < 0
-    known[index] = msgspec.structs.replace(
-        added,
-        count=old.count + added.count,
-        findings=[] if taken_back else added.findings or old.findings,
-        detail=added.detail or old.detail,
-        flows=[*old.flows, *added.flows][-_MOST_FLOWS:],
-    )
-
-
-def _index_of(
-    known: list[ConnectionFailureSummary], wanted: ConnectionFailureSummary
-) -> int | None:
-    key = (wanted.host, wanted.client, wanted.failed, wanted.run)
-    for index, item in enumerate(known):
-        if (item.host, item.client, item.failed, item.run) == key:
-            return index
-    return None
-
-
-def _replace_session(summary: Summary, session: SessionSummary, run: int | None) -> SessionSummary:
-    """Puts what a run says now in the place of what it said before; other runs' stay. What was
-    put there."""
-    told: dict[tuple[str, str], set[str]] = {}
-    for item in session.transfers:
-        told.setdefault((item.kind, item.id), set()).update(item.flows)
-    put = SessionSummary(
-        transfers=_of_run(session.transfers, run),
-        retries=_of_run(session.retries, run),
-        read_back=_of_run(session.read_back, run),
-    )
-    summary.transfers = [
-        item for item in summary.transfers if item.run != run or not _is_told_anew(item, told)
-    ] + put.transfers
-    tried = {flow for chain in session.retries for flow in chain.flows}
-    summary.retries = [
-        chain for chain in summary.retries if chain.run != run or tried.isdisjoint(chain.flows)
-    ] + put.retries
-    written = {item.write for item in session.read_back}
-    summary.read_back = [
-        item for item in summary.read_back if item.run != run or item.write not in written
-    ] + put.read_back
-    return put
-
-
-def _of_run[T: msgspec.Struct](items: list[T], run: int | None) -> list[T]:
-    if run is None:
-        return items
-    return [msgspec.structs.replace(item, run=run) for item in items]
-
-
-def _add_sessions(summary: Summary, tally: SummaryDelta, run: int | None) -> None:
-    """Bounds the lists, however many runs have added to them; what goes is counted."""
-    if not tally.sessions:
-        return
-    # Another file may have taken the place of the one in which they were counted.
-    summary.left_out = max(0, summary.left_out - tally.unlisted.transfers)
-    summary.retries_left_out = max(0, summary.retries_left_out - tally.unlisted.retries)
-    last = SessionSummary()
-    for session in tally.sessions:
-        last = _replace_session(summary, session, run)
-    summary.transfers, dropped = _worst(summary.transfers, lambda item: VERDICT_RANKS[item.verdict])
-    summary.retries, dropped_retries = _worst(summary.retries, lambda item: not item.succeeded)
-    summary.read_back, _ = _worst(summary.read_back, lambda item: not item.same)
-    summary.transfers = without_long_tables(summary.transfers)
-    summary.left_out += len(dropped)
-    summary.retries_left_out += len(dropped_retries)
-    tally.unlisted_now = Unlisted(_of(last.transfers, dropped), _of(last.retries, dropped_retries))
-
-
-def _worst[T](items: list[T], badness: Callable[[T], int]) -> tuple[list[T], list[T]]:
-    """As many as are listed, in their order, and the others: of the same badness the oldest."""
-    if len(items) <= MOST_LISTED:
-        return items, []
-    ranked = sorted(range(len(items)), key=lambda index: (badness(items[index]), index))
-    out = set(ranked[: len(items) - MOST_LISTED])
-    kept = [item for index, item in enumerate(items) if index not in out]
-    return kept, [items[index] for index in sorted(out)]
-
-
-def _of[T](items: Iterable[T], among: Iterable[T]) -> int:
-    ids = set(map(id, items))
-    return sum(id(item) in ids for item in among)
-
-
-def without_long_tables(transfers: list[TransferSummary]) -> list[TransferSummary]:
-    """The tables of parts, and lists of flows, of the last transfers are left out once there
-    are too many."""
-    rows = flows = 0
-    found = []
-    for transfer in transfers:
-        rows += len(transfer.part_table)
-        flows += len(transfer.flows)
-        if rows > MOST_ROWS or flows > MOST_NAMED:
-            transfer = msgspec.structs.replace(  # noqa: PLW2901
-                transfer,
-                part_table=transfer.part_table if rows <= MOST_ROWS else [],
-                flows=transfer.flows if flows <= MOST_NAMED else [],
-            )
-        found.append(transfer)
-    return found
-
-
-def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) -> bool:
-    """Another run may have seen a transfer of the same id, but not the same flows."""
-    flows = told.get((item.kind, item.id))
-    if flows is None:
-        return False
-    return not flows or not item.flows or not flows.isdisjoint(item.flows)
-
-
-def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
-    """The summary on disk with a run's tally added."""
-    summary = before or Summary()
-    run = tally.run.id if tally.run is not None else None
-    summary.others += tally.others
-    for host, number in tally.other_hosts.items():
-        count_host(summary.other_hosts, host, number)
-    summary.lost.merge(tally.lost)
-    summary.counts.flows += tally.counts.flows
-    for name in ("verdict", "rule", "operation", "host", "client"):
-        into: dict[str, int] = getattr(summary.counts, name)
-        added: dict[str, Any] = getattr(tally.counts, name)
-        for key, number in added.items():
-            _count(into, key, number)
-    _add_sessions(summary, tally, run)
-    counts = tally.session_counts
-    summary.left_out += counts.left_out
-    summary.retries_left_out += counts.retries_left_out
-    summary.forgotten += counts.forgotten
-    for verdict, number in counts.went_wrong.items():
-        _count(summary.counts.transfers, verdict, number)
-    for trouble in _of_run(tally.connections, run):
-        _add_trouble(summary.connections, trouble)
-    summary.connections = [trouble for trouble in summary.connections if trouble.count > 0]
-    summary.counts.connections = verdicts_of(summary.connections)
-    if tally.statistics:
-        statistics = Statistics()
-        statistics.merge(summary.statistics)
-        statistics.merge(tally.statistics.raw().values())
-        summary.statistics = statistics.rows()
-    devices = tally.devices.added_to(summary.devices, run)
-    summary.devices = with_connections(devices, summary.connections)
-    if tally.run is not None:
-        _add_run(summary, tally, tally.run)
-    for name in Counts.__struct_fields__:
-        counted = getattr(summary.counts, name)
-        if isinstance(counted, dict):
-            # Rules come out of sets, whose order is another one in each process.
-            setattr(summary.counts, name, dict(sorted(counted.items())))
-    summary.lost.reasons = dict(sorted(summary.lost.reasons.items()))
-    return summary
-
-
-def _add_run(summary: Summary, tally: SummaryDelta, told: RunSummary) -> None:
-    runs = {run.id: run for run in summary.runs}
-    run = runs.get(told.id, told)
-    verdict, transfers = dict(run.verdict), dict(run.transfers)
-    for into, added in (
-        (verdict, tally.counts.verdict),
-        (transfers, tally.session_counts.went_wrong),
-    ):
-        for name, number in added.items():
-            _count(into, name, number)
-    runs[told.id] = msgspec.structs.replace(
-        run,
-        name=told.name,
-        started=told.started,
-        ended=told.ended,
-        masked=run.masked and told.masked,
-        flows=run.flows + tally.counts.flows,
-        others=run.others + tally.others,
-        lost=run.lost + tally.lost.count,
-        verdict=verdict,
-        transfers=transfers,
-        connections=verdicts_of(each for each in summary.connections if each.run == told.id),
-    )
-    summary.runs = [runs[number] for number in sorted(runs)][-_MOST_RUNS:]
-
-
-def verdicts_of(connections: Iterable[ConnectionFailureSummary]) -> dict[str, int]:
-    """How many connections by the worst that was found; without findings they may be fine."""
-    found: dict[str, int] = {}
-    for trouble in connections:
-        if trouble.findings:
-            worst = max((each.severity for each in trouble.findings), key=lambda each: each.rank)
-            _count(found, worst.value, trouble.count)
-    return found

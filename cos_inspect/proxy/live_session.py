@@ -15,16 +15,8 @@ from cos_inspect.inspection.session import InspectionResult, RevisedReport, Sess
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Severity
-from cos_inspect.model.summary import (
-    ConnectionFailureSummary,
-    Lost,
-    RetryChain,
-    SessionCounts,
-    SummaryDelta,
-    TransferSummary,
-    count_host,
-    verdicts_of,
-)
+from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
+from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host, verdicts_of
 from cos_inspect.report.report_format import FormatSettings
 from cos_inspect.report.terminal import closing_lines, why_failed
 from cos_inspect.report.writer import ReportWriter

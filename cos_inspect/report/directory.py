@@ -23,7 +23,8 @@ import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import encoded
-from cos_inspect.model.summary import RunSummary, Summary, SummaryDelta, merged
+from cos_inspect.model.summary import RunSummary, Summary
+from cos_inspect.model.summary_delta import SummaryDelta, merged
 from cos_inspect.report.folder import Folder, RefusedError, pieces, write_all
 from cos_inspect.report.sequence_file import SequenceFile
 

@@ -13,16 +13,8 @@ import msgspec
 from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.flow_report import Verdict
 from cos_inspect.model.spill_map import SpillMap
-from cos_inspect.model.summary import (
-    Lost,
-    RunSummary,
-    SessionCounts,
-    SessionSummary,
-    Summary,
-    SummaryDelta,
-    TransferSummary,
-    count_host,
-)
+from cos_inspect.model.summary import Lost, RunSummary, SessionSummary, Summary, TransferSummary
+from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.format_writers import FormatWriters, QueuedReport
 from cos_inspect.report.formats import formats_named

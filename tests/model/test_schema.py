@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from cos_inspect.model.schema import schema
-from cos_inspect.model.summary import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta, merged
 from tests.report.build import finding, flow_report
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cos_inspect.model.summary import SummaryDelta
+from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report import folder as folders
 from cos_inspect.report.directory import (
     ReportDirectory,
