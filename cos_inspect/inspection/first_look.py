@@ -44,10 +44,11 @@ from cos_inspect.model.flow_report import (
 )
 from cos_inspect.rules.checks import run_checks
 from cos_inspect.rules.clock_skew import device_clock
+from cos_inspect.rules.multipart import multipart_part_invalid
+from cos_inspect.rules.pace import slow_alone
 from cos_inspect.rules.precondition import preconditions_of
 from cos_inspect.rules.registry import PENDING_RULES, finders
 from cos_inspect.rules.rule import PendingFinding
-from cos_inspect.rules.transfer import of_one
 from cos_inspect.transfers.observation import Observation, observe
 
 _NO_KEYS: Mapping[str, str] = {}
@@ -91,7 +92,8 @@ def first_look(
         occasions = preconditions_of(cos, checks)
         for find in finders(occasions, ignore):
             findings += find(cos, checks)
-        findings += [finding for finding in of_one(seen) if finding.rule not in ignore]
+        of_transfer = (*multipart_part_invalid(seen), *slow_alone(seen))
+        findings += [finding for finding in of_transfer if finding.rule not in ignore]
         if occasions.trouble and occasions.signature:
             pending = tuple(
                 each

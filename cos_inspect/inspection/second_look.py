@@ -7,6 +7,8 @@ import msgspec
 from cos_inspect.inspection.redaction import KnownSecrets, Redactor
 from cos_inspect.inspection.secret_free_texts import names_secrets
 from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferReport, Unmasked
+from cos_inspect.rules import multipart as multipart_rules
+from cos_inspect.rules import retries as retry_rules
 from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.clock_skew import CLOCK_SKEW
 from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
@@ -137,9 +139,9 @@ def _of_upload(
         verdict = judge_complete(upload, complete)
         revision.checks.append(rules.check_of("multipart-crc64", "request", verdict.crc64))
         revision.checks.append(rules.check_of("multipart-etags", "request", verdict.etags))
-        revision.findings.extend(rules.multipart_crc64_mismatch(verdict))
-        revision.findings.extend(rules.multipart_etag_mismatch(verdict))
-        revision.findings.extend(rules.multipart_list_invalid(verdict))
+        revision.findings.extend(multipart_rules.multipart_crc64_mismatch(verdict))
+        revision.findings.extend(multipart_rules.multipart_etag_mismatch(verdict))
+        revision.findings.extend(multipart_rules.multipart_list_invalid(verdict))
         trouble = part_trouble(upload, complete)
         if trouble is not None:
             revision.details = dict.fromkeys((ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id), trouble)
@@ -156,7 +158,7 @@ def _of_upload(
         if seen.flow_id in (*unanswered.lost, *unanswered.gone):
             revision.softens |= dict.fromkeys(_FAILURES, _COMPLETED)
     elif seen.flow_id == unanswered.told:
-        revision.findings.append(rules.upload_probably_completed(upload, unanswered))
+        revision.findings.append(multipart_rules.upload_probably_completed(upload, unanswered))
 
 
 def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
@@ -236,8 +238,8 @@ def _of_tries(place: ChainPosition, revision: Revision) -> None:
         revision.transfer, healed=place.is_healed, earlier_tries=earlier
     )
     if place.is_last:
-        revision.findings.extend(rules.retry_body_differs(chain))
-        revision.findings.append(rules.retried(chain))
+        revision.findings.extend(retry_rules.retry_body_differs(chain))
+        revision.findings.append(retry_rules.retried(chain))
     if place.is_corrected:
         revision.softens |= dict.fromkeys(CLOCK_RULES, _CLOCK)
 
@@ -282,7 +284,7 @@ def _findings(findings: list[Finding], revision: Revision) -> Iterator[Finding]:
         if finding.rule in revision.softens:
             yield msgspec.structs.replace(
                 finding,
-                severity=rules.RETRIED.severity,
+                severity=retry_rules.RETRIED.severity,
                 detail=f"{finding.detail} {revision.softens[finding.rule]}",
             )
         elif finding.rule in revision.counts:

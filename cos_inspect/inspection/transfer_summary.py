@@ -9,14 +9,16 @@ import msgspec
 from cos_inspect.inspection.second_look import revised, revision_of
 from cos_inspect.model.flow_report import VERDICT_RANKS, Check, Finding, FlowReport, Severity
 from cos_inspect.model.summary import (
-    MOST_LISTED,
     PartSummary,
     ReadBackSummary,
     RetryChain,
     SessionSummary,
     TransferSummary,
-    without_long_tables,
 )
+from cos_inspect.model.summary_delta import MOST_LISTED, without_long_tables
+from cos_inspect.rules import multipart as multipart_rules
+from cos_inspect.rules import pace as pace_rules
+from cos_inspect.rules import retries as retry_rules
 from cos_inspect.rules import transfer as rules
 from cos_inspect.rules.registry import OF_TRANSFER
 from cos_inspect.transfers import appends, multipart_verdict, ranges
@@ -43,7 +45,7 @@ def note_of(report: FlowReport, seen: Observation) -> TransferNote | None:
     found = [
         finding
         for finding in report.findings
-        if finding.rule in OF_TRANSFER or finding.rule == rules.SLOW_TRANSFER.id
+        if finding.rule in OF_TRANSFER or finding.rule == pace_rules.SLOW_TRANSFER.id
     ]
     return TransferNote(seen, found) if found else None
 
@@ -185,7 +187,7 @@ class _Sums:
             chain.flows[-1]: found
             for tries in history.tries.values()
             for chain in tries.chains
-            for found in rules.retry_body_differs(chain)
+            for found in retry_rules.retry_body_differs(chain)
         }
 
     def transfers(self) -> Iterator[tuple[float, TransferSummary]]:
@@ -238,13 +240,13 @@ class _Sums:
                 rules.check_of("multipart-crc64", "request", verdict.crc64),
                 rules.check_of("multipart-etags", "request", verdict.etags),
             ]
-            findings += rules.multipart_crc64_mismatch(verdict)
-            findings += rules.multipart_etag_mismatch(verdict)
-            findings += rules.multipart_list_invalid(verdict)
+            findings += multipart_rules.multipart_crc64_mismatch(verdict)
+            findings += multipart_rules.multipart_etag_mismatch(verdict)
+            findings += multipart_rules.multipart_list_invalid(verdict)
         if account.state == "probably-completed" and unanswered is not None:
-            findings.append(rules.upload_probably_completed(upload, unanswered))
+            findings.append(multipart_rules.upload_probably_completed(upload, unanswered))
         elif account.state == "abandoned":
-            findings.append(rules.multipart_abandoned(upload))
+            findings.append(multipart_rules.multipart_abandoned(upload))
         # An upload that was not completed has no good end, whatever its flows show.
         at_least = None
         if judged is not None and unanswered is None and not judged.succeeded:
@@ -278,7 +280,7 @@ class _Sums:
     ) -> tuple[float, TransferSummary]:
         findings = [finding for finding in own if finding.rule not in self._ignore]
         slow: Counter[str] = Counter()
-        if rules.RETRY_BODY_DIFFERS.id not in self._ignore:
+        if retry_rules.RETRY_BODY_DIFFERS.id not in self._ignore:
             findings += [
                 self._other_bodies[flow]
                 for flow in account.flows
@@ -290,7 +292,7 @@ class _Sums:
                 continue
             counts = flow not in self._replaced and flow not in account.replaced
             for finding in self._findings_of(note):
-                if finding.rule == rules.SLOW_TRANSFER.id:
+                if finding.rule == pace_rules.SLOW_TRANSFER.id:
                     slow[str(finding.evidence.get("reason"))] += 1
                 elif counts:
                     findings.append(finding)
@@ -298,9 +300,11 @@ class _Sums:
         if account.size and account.active > 0 and account.state in ("completed", "complete"):
             speed = account.size / account.active
             is_slow = account.size > LARGE and speed < SLOWEST
-            if is_slow and rules.SLOW_TRANSFER.id not in self._ignore:
+            if is_slow and pace_rules.SLOW_TRANSFER.id not in self._ignore:
                 reason = _slow_reason(account, slow)
-                findings.append(rules.slow_altogether(account.size, account.active, speed, reason))
+                findings.append(
+                    pace_rules.slow_altogether(account.size, account.active, speed, reason)
+                )
         return account.started, TransferSummary.judged(
             kind=account.kind,
             id=account.id,
@@ -357,7 +361,7 @@ def _left_out(account: Account) -> str | None:
 
 
 def _retry(chain: Chain) -> RetryChain:
-    told = rules.retried(chain).evidence
+    told = retry_rules.retried(chain).evidence
     return RetryChain(
         id=chain.id,
         operation=chain.operation,

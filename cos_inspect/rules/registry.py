@@ -12,6 +12,9 @@ from cos_inspect.rules import (
     error,
     headers,
     integrity,
+    multipart,
+    pace,
+    retries,
     signature,
     signature_content,
     tracing,
@@ -89,16 +92,16 @@ PENDING_RULES: tuple[tuple[Rule, PendingFinder], ...] = (
 """Rules that wait for what other flows show of the same SecretId."""
 
 TRANSFER_RULES: tuple[Rule, ...] = (
-    transfer.MULTIPART_CRC64_MISMATCH,
-    transfer.MULTIPART_ETAG_MISMATCH,
-    transfer.MULTIPART_PART_INVALID,
-    transfer.MULTIPART_ABANDONED,
+    multipart.MULTIPART_CRC64_MISMATCH,
+    multipart.MULTIPART_ETAG_MISMATCH,
+    multipart.MULTIPART_PART_INVALID,
+    multipart.MULTIPART_ABANDONED,
     transfer.RANGE_CRC64_MISMATCH,
     transfer.OBJECT_CHANGED,
-    transfer.UPLOAD_PROBABLY_COMPLETED,
-    transfer.RETRIED,
-    transfer.RETRY_BODY_DIFFERS,
-    transfer.SLOW_TRANSFER,
+    multipart.UPLOAD_PROBABLY_COMPLETED,
+    retries.RETRIED,
+    retries.RETRY_BODY_DIFFERS,
+    pace.SLOW_TRANSFER,
 )
 """Rules that need several exchanges, or are about speed; a session applies them."""
 

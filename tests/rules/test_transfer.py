@@ -5,12 +5,10 @@ import re
 import pytest
 
 from cos_inspect.model.flow_report import Severity
-from cos_inspect.rules import transfer
 from cos_inspect.rules.registry import RULE_IDS, RULES, TRANSFER_RULES
 from cos_inspect.rules.rule import Rule
 from cos_inspect.rules.transfer import check_of
 from cos_inspect.transfers.account import DigestComparison, compared, skipped
-from cos_inspect.transfers.retries import Chain
 
 SEVERITIES = {
     "multipart-crc64-mismatch": Severity.ERROR,
@@ -50,21 +48,3 @@ def test_check_of() -> None:
     none = check_of("range-crc64", "response", skipped("unseen-parts", 5))
     assert (none.status, none.expected, none.reason) == ("skipped", "5", "unseen-parts")
     assert check_of("etag", "request", DigestComparison("a", "b")).reason is None
-
-
-def test_retried_tells_what_happened() -> None:
-    chain = Chain(
-        id="x",
-        started=0.0,
-        flows=("a", "b"),
-        causes=("503 SlowDown",),
-        hosts=("h1", "h2"),
-        host_switches=1,
-        time_lost=1.25,
-        succeeded=True,
-    )
-    finding = transfer.retried(chain)
-    assert finding.detail.startswith("Try 2 succeeded, 1.2 s after")
-    assert "503 SlowDown" in finding.detail
-    assert "host was switched once" in finding.detail
-    assert finding.evidence["clock_self_corrected"] is False
