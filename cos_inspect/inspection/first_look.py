@@ -49,7 +49,8 @@ from cos_inspect.rules.pace import slow_alone
 from cos_inspect.rules.precondition import preconditions_of
 from cos_inspect.rules.registry import PENDING_RULES, finders
 from cos_inspect.rules.rule import PendingFinding
-from cos_inspect.transfers.observation import Observation, observe
+from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observe import observe
 
 _NO_KEYS: Mapping[str, str] = {}
 

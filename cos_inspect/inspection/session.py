@@ -34,7 +34,8 @@ from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.transfers.history import History, history_name, object_name, source_name
 from cos_inspect.transfers.limits import LIVE, Limits
 from cos_inspect.transfers.objects import copy_of, judge_copy, listings_of
-from cos_inspect.transfers.observation import Observation, observe
+from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observe import observe
 
 _NO_KEYS: Mapping[str, str] = {}
 

@@ -11,7 +11,8 @@ from cos_inspect.cos.cos_exchange import read_exchange
 from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers, Timing
 from cos_inspect.model.exchange import Request as ExchangeRequest
 from cos_inspect.model.exchange import Response as ExchangeResponse
-from cos_inspect.transfers.observation import Observation, observe
+from cos_inspect.transfers.observation import Observation
+from cos_inspect.transfers.observe import observe
 
 BUCKET = "examplebucket-1250000000"
 HOST = f"{BUCKET}.cos.ap-guangzhou.myqcloud.com"
