@@ -22,12 +22,12 @@ from cos_inspect.analyze.reading import (
 )
 from cos_inspect.analyze.spool import records
 from cos_inspect.inspection.redaction import KnownSecrets, fault_text, masked_lists
+from cos_inspect.inspection.said_once import SaidOnce, said_once_names
 from cos_inspect.inspection.second_look import (
     Revision,
     add_copy,
     masked,
     revision_of,
-    said_once_name,
 )
 from cos_inspect.inspection.transfer_summary import (
     SummaryLists,
@@ -36,7 +36,6 @@ from cos_inspect.inspection.transfer_summary import (
     list_history,
 )
 from cos_inspect.model.plain_text import packed
-from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.transfers.history import History, history_name, source_name
 from cos_inspect.transfers.objects import copy_of, judge_copy
@@ -125,15 +124,8 @@ def count_flows(reads: Sequence[ShardRead]) -> CountedFlows:
     )
 
 
-class SaidOnce(msgspec.Struct):
-    """Flows of one client and key that break one rule."""
-
-    earliest: tuple[float, str]
-    count: int = 1
-
-
 def count_said_once(reads: Sequence[ShardRead], counted: CountedFlows) -> dict[str, SaidOnce]:
-    """By ``said_once_name``."""
+    """By the names that ``said_once_names`` gives."""
     found: dict[str, SaidOnce] = {}
     decoder = msgspec.msgpack.Decoder(SpooledReport)
     for read in reads:
@@ -146,17 +138,13 @@ def count_said_once(reads: Sequence[ShardRead], counted: CountedFlows) -> dict[s
                 file.seek(read.offsets[index])
                 held = decoder.decode(file.read(int.from_bytes(file.read(4), "little")))
                 seen = held.seen
-                for finding in held.alone.findings:
-                    if seen is None or finding.rule not in SAID_ONCE:
-                        continue
-                    name = said_once_name(finding, seen)
-                    moment = (seen.started, seen.flow_id)
-                    known = found.get(name)
-                    if known is None:
-                        found[name] = SaidOnce(moment)
+                if seen is None:
+                    continue
+                for _, name in said_once_names(held.alone.findings, seen):
+                    if name in found:
+                        found[name].add(seen)
                     else:
-                        known.count += 1
-                        known.earliest = min(known.earliest, moment)
+                        found[name] = SaidOnce.of(seen)
     return found
 
 

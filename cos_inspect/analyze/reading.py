@@ -19,12 +19,12 @@ from cos_inspect.captures.source import Progress, Stream
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.redaction import fault_text
+from cos_inspect.inspection.said_once import said_once_names
 from cos_inspect.inspection.transfer_summary import TransferNote, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, TimingReport
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import Lost
-from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.transfers.history import history_name, object_name, source_name
@@ -295,7 +295,7 @@ def _packed_look(first: FirstLook) -> _Look:
     """Here what cannot be packed costs nothing but its report."""
     report, seen = first.report, first.seen
     packed(seen)
-    is_said_once = seen.is_dated and any(each.rule in SAID_ONCE for each in report.findings)
+    is_said_once = any(said_once_names(report.findings, seen))
     joined = first.pending or is_said_once
     spooled = packed(SpooledReport(report, first.pending, seen if joined else None))
     return _Look(first, spooled, is_said_once)

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
-from cos_inspect.analyze.joining import SaidOnce, read_revisions
+from cos_inspect.analyze.joining import read_revisions
 from cos_inspect.analyze.reading import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.analyze.spool import hash_of, read_at
 from cos_inspect.captures.captured_flow import UNINSPECTED, InputRemarks
 from cos_inspect.inspection.first_look import revise
 from cos_inspect.inspection.redaction import fault_text
-from cos_inspect.inspection.second_look import Revision, add_pending, said_once_name, say_once
+from cos_inspect.inspection.said_once import SaidOnce, say_once
+from cos_inspect.inspection.second_look import Revision, add_pending
 from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.model.summary import Lost
@@ -184,12 +185,7 @@ class _SecondLooks:
             for pending in held.pending:
                 if self._holds(pending):
                     add_pending(revision, pending)
-            for finding in report.findings:
-                if finding.rule not in SAID_ONCE or not held.seen.is_dated:
-                    continue
-                once = self._shown.said_once.get(said_once_name(finding, held.seen))
-                if once is not None:
-                    say_once(revision, finding.rule, held.seen, once.earliest, once.count)
+            say_once(revision, report.findings, held.seen, self._shown.said_once.get)
         if revision:
             report = revise(report, revision)
         if index in self._not_first:

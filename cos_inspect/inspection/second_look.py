@@ -244,21 +244,6 @@ def _of_tries(place: ChainPosition, revision: Revision) -> None:
         revision.softens |= dict.fromkeys(CLOCK_RULES, _CLOCK)
 
 
-def said_once_name(finding: Finding, seen: Observation) -> str:
-    """Of the flows that one client sent with one key and that break one rule as badly."""
-    return f"{finding.rule}\0{finding.severity.value}\0{seen.client}\0{seen.secret_id}"
-
-
-def say_once(
-    revision: Revision, rule: str, seen: Observation, earliest: tuple[float, str], count: int
-) -> None:
-    """What stands on the earliest flow (moment and id) for all of them."""
-    if (seen.started, seen.flow_id) != earliest:
-        revision.mutes.append(rule)
-    elif count > 1:
-        revision.counts[rule] = count
-
-
 def revised(
     checks: list[Check], findings: list[Finding], revision: Revision
 ) -> tuple[list[Check], list[Finding]]:

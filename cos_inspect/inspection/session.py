@@ -15,21 +15,20 @@ from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.inspection.first_look import FirstLook, first_look, revise
 from cos_inspect.inspection.histories import Histories, TrackedHistory
 from cos_inspect.inspection.redaction import Echo, KnownSecrets, masked_lists
+from cos_inspect.inspection.said_once import SaidOnce, said_once_names, say_once
 from cos_inspect.inspection.second_look import (
     Revision,
     add_copy,
     add_pending,
     masked,
     revision_of,
-    said_once_name,
-    say_once,
 )
+from cos_inspect.inspection.secret_ids import SecretIds
 from cos_inspect.inspection.transfer_summary import HistorySummary, list_history, note_of
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import SessionSummary
-from cos_inspect.rules.registry import SAID_ONCE
 from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.transfers.history import History, history_name, object_name, source_name
 from cos_inspect.transfers.limits import LIVE, Limits
@@ -96,23 +95,6 @@ class _RevisableFlow(msgspec.Struct):
         return self.shown or self.alone
 
 
-class _SecretId(msgspec.Struct):
-    with_token: bool = False
-    accepted: bool = False
-    waiting: list[str] = []
-    """Flows of which something else is said once one of these is seen."""
-
-    def has_shown(self, pending: PendingFinding) -> bool:
-        return self.with_token if pending.shown == "with-token" else self.accepted
-
-
-class _SaidOnce(msgspec.Struct):
-    """The flows of one client and key that break one rule."""
-
-    earliest: tuple[float, str]
-    count: int = 1
-
-
 def _is_revisable(held: _RevisableFlow) -> bool:
     """Whether an old flow may have to be revised. What is clean and whole is not: no later
     exchange takes anything back of it."""
@@ -161,8 +143,8 @@ class Session:
             list_one=self._list,
         )
         self._held = self._new_held()
-        self._secret_ids: SpillMap[_SecretId] = SpillMap(_SecretId, most_weight=bounds.secret_ids)
-        self._said_once: SpillMap[_SaidOnce] = SpillMap(_SaidOnce, most_weight=bounds.secret_ids)
+        self._secret_ids = SecretIds(most=bounds.secret_ids, most_waiting=bounds.waiting)
+        self._said_once: SpillMap[SaidOnce] = SpillMap(SaidOnce, most_weight=bounds.secret_ids)
         self._wanting_proof: dict[str, None] = {}
         """Histories with a Complete of which it is open whether COS did it."""
         self._not_joined = 0
@@ -207,7 +189,7 @@ class Session:
             return None
         seen = look.seen
         held = _RevisableFlow(look.report, seen, look.pending)
-        touched = self._add_to_secret_id(held)
+        touched = self._secret_ids.add(seen, waits=bool(look.pending))
         alone = None
         if seen.is_dated:
             # What has no time has no place among others.
@@ -354,43 +336,14 @@ class Session:
                 self._histories.put(tracked)
         return touched
 
-    def _add_to_secret_id(self, held: _RevisableFlow) -> set[str]:
-        seen = held.seen
-        secret_id = seen.secret_id
-        if secret_id is None or not (seen.with_token or seen.accepted or held.pending):
-            return set()
-        known = self._secret_ids.get(secret_id) or _SecretId()
-        is_new = (seen.with_token and not known.with_token) or (
-            seen.accepted and not known.accepted
-        )
-        if not is_new and not held.pending:
-            return set()
-        touched = set(known.waiting) if is_new else set()
-        known.with_token |= seen.with_token
-        known.accepted |= seen.accepted
-        if held.pending:
-            if len(known.waiting) < self._bounds.waiting:
-                known.waiting.append(seen.flow_id)
-            else:
-                self._not_joined += 1
-        self._secret_ids.put(secret_id, known)
-        return touched
-
     def _add_to_said_once(self, held: _RevisableFlow) -> None:
-        seen = held.seen
-        for finding in held.alone.findings:
-            if finding.rule not in SAID_ONCE:
-                continue
-            name = said_once_name(finding, seen)
-            moment = (seen.started, seen.flow_id)
+        for _, name in said_once_names(held.alone.findings, held.seen):
             known = self._said_once.get(name)
             if known is None:
-                known = _SaidOnce(moment)
+                known = SaidOnce.of(held.seen)
             else:
-                known.count += 1
                 self._counted_anew.add(known.earliest[1])
-                if moment < known.earliest:
-                    known.earliest = moment
+                known.add(held.seen)
             self._said_once.put(name, known)
 
     def _revise_all(self, flow_ids: Iterable[str]) -> list[RevisedReport]:
@@ -436,16 +389,10 @@ class Session:
             source = self._histories.get(source_name(seen) or "")
             if source is not None:
                 add_copy(revision, seen, judge_copy(copy_of(seen), source.history.content))
-        if held.pending:
-            known = self._secret_ids.get(seen.secret_id or "")
-            for pending in held.pending:
-                if known is not None and known.has_shown(pending):
-                    add_pending(revision, pending)
-        for finding in held.alone.findings:
-            if finding.rule in SAID_ONCE and seen.is_dated:
-                once = self._said_once.get(said_once_name(finding, seen))
-                if once is not None:
-                    say_once(revision, finding.rule, seen, once.earliest, once.count)
+        for pending in held.pending:
+            if self._secret_ids.holds(pending, seen.secret_id):
+                add_pending(revision, pending)
+        say_once(revision, held.alone.findings, seen, self._said_once.get)
         return revision
 
     def _note_echoes(self, echoes: tuple[Echo, ...]) -> None:
