@@ -7,6 +7,7 @@ import msgspec
 
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.cos.cos_exchange import Recognised
+from cos_inspect.model.capture_account import CaptureAccount
 from cos_inspect.model.exchange import Exchange
 
 Marks = Callable[[Sequence[int]], list[tuple[int, int]]]
@@ -52,6 +53,9 @@ class InputRemarks:
         self._faults = _Lines()
         self.lost: Counter[str] = Counter()
         """Flows without a report, by reason."""
+        self.account: CaptureAccount | None = None
+        """What the input gave and what it had not, of formats that tell; filled in as it is
+        read."""
 
     @property
     def notes(self) -> list[str]:

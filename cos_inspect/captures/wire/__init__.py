@@ -1,0 +1,1 @@
+"""Packets to exchanges: files of frames, TCP streams, and the HTTP inside of them."""

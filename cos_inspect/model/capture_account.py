@@ -1,0 +1,50 @@
+"""What a capture gave, and what it had not: so that nobody takes what is missing for what did
+not happen."""
+
+import msgspec
+
+STILL_OPEN = "still open when the capture ended"
+ANSWER_LOST = "the answer was not captured"
+REQUEST_LOST = "the request was not captured"
+PLACE_LOST = "the capture lost the head of a message before it"
+UPGRADED = "not HTTP after an upgrade or CONNECT"
+NOT_HTTP = "not HTTP"
+"""Reasons of ``left_out`` and ``unread``; who reads another protocol has more."""
+
+
+class CaptureAccount(msgspec.Struct, kw_only=True):
+    """Of one file. Filled in as it is read."""
+
+    format: str
+    """The name of its ``CaptureFormat``."""
+    program: str | None = None
+    """Who wrote it, in its own words."""
+    exchanges: int = 0
+    """That were read, of COS and of others."""
+    packets: int = 0
+    packets_cut: int = 0
+    """By the snap length of whoever captured."""
+    packets_lost: int | None = None
+    """As whoever captured has counted them; None where it does not say."""
+    bytes_lost: int = 0
+    """Of TCP streams that were read: bytes that were sent, by their sequence numbers, and are
+    not there."""
+    left_out: dict[str, int] = {}
+    """Exchanges that were met and have no report, by reason."""
+    unread: dict[str, int] = {}
+    """Connections of which nothing, or nothing more, could be read, by reason."""
+
+    def leave_out(self, reason: str, count: int = 1) -> None:
+        """Exchanges have no report."""
+        self.left_out[reason] = self.left_out.get(reason, 0) + count
+
+    def give_up(self, reason: str) -> None:
+        """The rest of a connection is not read."""
+        self.unread[reason] = self.unread.get(reason, 0) + 1
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether something may have happened that the capture does not show: then nothing may
+        be said of what it does not show."""
+        lost = self.bytes_lost or self.packets_lost or self.packets_cut
+        return bool(lost or self.left_out or self.unread)
