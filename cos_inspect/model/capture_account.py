@@ -34,17 +34,25 @@ class CaptureAccount(msgspec.Struct, kw_only=True):
     unread: dict[str, int] = {}
     """Connections of which nothing, or nothing more, could be read, by reason."""
 
-    def leave_out(self, reason: str, count: int = 1) -> None:
-        """Exchanges have no report."""
-        self.left_out[reason] = self.left_out.get(reason, 0) + count
+    hides_exchanges: bool = False
+    """Exchanges of COS may have happened on what could not be read."""
 
-    def give_up(self, reason: str) -> None:
-        """The rest of a connection is not read."""
+    def leave_out(self, reason: str, count: int = 1, *, hides: bool = True) -> None:
+        """Exchanges have no report.
+
+        :param hides: they were, or may have been, with COS.
+        """
+        if count > 0:
+            self.left_out[reason] = self.left_out.get(reason, 0) + count
+            self.hides_exchanges |= hides
+
+    def give_up(self, reason: str, *, hides: bool = True) -> None:
+        """The rest of a connection is not read; ``hides`` as above."""
         self.unread[reason] = self.unread.get(reason, 0) + 1
+        self.hides_exchanges |= hides
 
     @property
     def has_holes(self) -> bool:
         """Whether something may have happened that the capture does not show: then nothing may
         be said of what it does not show."""
-        lost = self.bytes_lost or self.packets_lost or self.packets_cut
-        return bool(lost or self.left_out or self.unread)
+        return bool(self.bytes_lost or self.packets_lost or self.hides_exchanges)

@@ -1,0 +1,31 @@
+"""What the readers of one capture share."""
+
+from collections.abc import Callable, Sequence
+
+from cos_inspect.captures.captured_flow import CapturedFlow
+from cos_inspect.model.capture_account import CaptureAccount
+
+
+class WireContext:
+    """Of one file, while it is read."""
+
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        account: CaptureAccount,
+        emit: Callable[[CapturedFlow], object],
+        *,
+        keeps_answers: bool = False,
+    ) -> None:
+        self.hosts = hosts
+        """Patterns of further hosts of COS."""
+        self.account = account
+        self.emit = emit
+        """Takes each flow when it is over."""
+        self.keeps_answers = keeps_answers
+        """Copies are made of partial answers, as somebody will ask for their CRC-64 up to some
+        offsets."""
+        self.secrets: list[bytes] = []
+        """Texts of TLS key logs that the capture itself holds."""
+        self.offset = 0
+        """Where in the file that stands which is read just now."""

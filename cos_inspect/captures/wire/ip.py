@@ -1,0 +1,202 @@
+"""IP packets to TCP segments: headers of both versions, their extensions, fragments."""
+
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
+
+_IPV4 = Struct("!BxHHHxB")
+"""Version and length of the header, total length, id, fragment, protocol."""
+_TCP = Struct("!HHIIBB")
+_TCP_PROTOCOL, _UDP_PROTOCOL, _FRAGMENT = 6, 17, 44
+_EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
+_AUTHENTICATION = 51
+_MOST_EXTENSIONS = 16
+_MOST_FRAGMENTED = 1024
+"""Packets of which not all fragments came yet."""
+_MOST_FRAGMENTS = 8192
+"""Of one packet: 64 KiB in pieces of 8 bytes."""
+_MOST_BYTES = 16 * 1024 * 1024
+
+
+class Segment(NamedTuple):
+    """A TCP segment."""
+
+    flow: bytes
+    """Addresses and ports, the sender's first, as they stand in the packet: 12 or 36 bytes."""
+    sequence: int
+    acknowledged: int
+    """-1 where the ACK flag is not set."""
+    flags: int
+    data: bytes
+    missing: int
+    """Bytes at its end that were sent and not captured."""
+
+
+def reversed_flow(flow: bytes) -> bytes:
+    """As the other side has it."""
+    half = (len(flow) - 4) // 2
+    return flow[half : 2 * half] + flow[:half] + flow[-2:] + flow[-4:-2]
+
+
+@lru_cache(maxsize=4096)
+def sender_of(flow: bytes) -> str:
+    """Address and port, as ``10.0.0.5:41234`` or ``[::1]:41234``."""
+    half = (len(flow) - 4) // 2
+    address = ipaddress.ip_address(flow[:half])
+    port = int.from_bytes(flow[-4:-2], "big")
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
+
+
+class IpReader:
+    """Takes IP packets in any order and joins fragments."""
+
+    def __init__(self, datagram: Callable[[bytes, bytes], object]) -> None:
+        """``datagram`` is told of UDP: addresses and ports as in a ``Segment``, and its data."""
+        self._datagram = datagram
+        self._fragments = _Fragments()
+
+    def segment(self, packet: bytes, at: int) -> Segment | None:
+        """The TCP segment of a packet that begins at ``at`` of a frame."""
+        size = len(packet)
+        if size < at + 20:
+            return None
+        version = packet[at] >> 4
+        if version == 4:
+            first, total, number, fragment, protocol = _IPV4.unpack_from(packet, at)
+            header = (first & 15) * 4
+            if header < 20 or (total and total < header):
+                return None
+            # Nothing is the length of what the network card is to cut.
+            end = at + total if total else size
+            addresses = packet[at + 12 : at + 20]
+            if fragment & 0x3FFF:
+                key = (addresses, number, protocol)
+                place, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
+                whole = self._fragments.add(key, place, more, packet[at + header : end], end > size)
+                if whole is None:
+                    return None
+                return self._payload(protocol, addresses, whole, 0, len(whole))
+            return self._payload(protocol, addresses, packet, at + header, end)
+        if version == 6:
+            return self._version_6(packet, at)
+        return None
+
+    def _version_6(self, packet: bytes, at: int) -> Segment | None:
+        size = len(packet)
+        if size < at + 40:
+            return None
+        length = packet[at + 4] << 8 | packet[at + 5]
+        end = at + 40 + length if length else size
+        addresses = packet[at + 8 : at + 40]
+        protocol, at = packet[at + 6], at + 40
+        for _ in range(_MOST_EXTENSIONS):
+            if protocol in (_TCP_PROTOCOL, _UDP_PROTOCOL):
+                return self._payload(protocol, addresses, packet, at, end)
+            if min(end, size) < at + 8:
+                return None
+            if protocol == _FRAGMENT:
+                place = packet[at + 2] << 8 | packet[at + 3]
+                protocol, number = packet[at], packet[at + 4 : at + 8]
+                key = (addresses, int.from_bytes(number, "big"), protocol)
+                body = packet[at + 8 : end]
+                whole = body
+                if place & 0xFFF9:
+                    found = self._fragments.add(
+                        key, place & 0xFFF8, bool(place & 1), body, end > size
+                    )
+                    if found is None:
+                        return None
+                    whole = found
+                    end = len(whole)
+                else:
+                    end -= at + 8
+                packet, at, size = whole, 0, len(whole)
+            elif protocol in _EXTENSIONS:
+                protocol, at = packet[at], at + 8 + packet[at + 1] * 8
+            elif protocol == _AUTHENTICATION:
+                protocol, at = packet[at], at + 8 + packet[at + 1] * 4
+            else:
+                return None
+        return None
+
+    def _payload(
+        self, protocol: int, addresses: bytes, packet: bytes, at: int, end: int
+    ) -> Segment | None:
+        """``end`` is where it ends by its length, which may lie behind what was captured."""
+        if protocol == _TCP_PROTOCOL:
+            if len(packet) < at + 14:
+                return None
+            _, _, sequence, acknowledged, offset, flags = _TCP.unpack_from(packet, at)
+            first = at + (offset >> 4) * 4
+            if first < at + 20 or first > end:
+                return None
+            data = packet[first:end]
+            return Segment(
+                addresses + packet[at : at + 4],
+                sequence,
+                acknowledged if flags & 16 else -1,
+                flags,
+                data,
+                end - first - len(data),
+            )
+        if protocol == _UDP_PROTOCOL and len(packet) >= at + 8:
+            self._datagram(addresses + packet[at : at + 4], packet[at + 8 : end])
+        return None
+
+
+_Key = tuple[bytes, int, int]
+
+
+class _Fragments:
+    """Packets of which not all fragments came yet; the oldest are let go when there are many, and
+    are then holes in what they carry."""
+
+    def __init__(self) -> None:
+        self._open: dict[_Key, _Fragmented] = {}
+        self._held = 0
+
+    def add(self, key: _Key, place: int, more: bool, data: bytes, cut: bool) -> bytes | None:
+        """The packet's whole payload, when this was the last piece that was missing."""
+        if cut or not data:
+            return None
+        found = self._open.get(key)
+        if found is None:
+            found = self._open[key] = _Fragmented()
+        before = found.held
+        whole = found.add(place, more, data)
+        self._held += found.held - before
+        if whole is not None or found.broken:
+            self._drop(key)
+        while len(self._open) > _MOST_FRAGMENTED or self._held > _MOST_BYTES:
+            self._drop(next(iter(self._open)))
+        return whole
+
+    def _drop(self, key: _Key) -> None:
+        self._held -= self._open.pop(key).held
+
+
+class _Fragmented:
+    def __init__(self) -> None:
+        self._pieces: dict[int, bytes] = {}
+        self._length: int | None = None
+        self.held = 0
+        self.broken = False
+
+    def add(self, place: int, more: bool, data: bytes) -> bytes | None:
+        known = self._pieces.get(place)
+        if known is None or len(known) < len(data):
+            self._pieces[place] = data
+            self.held += len(data) - len(known or b"")
+        if not more:
+            self._length = place + len(data)
+        self.broken = len(self._pieces) > _MOST_FRAGMENTS or place + len(data) > 65_535
+        if self._length is None or self.held < self._length or self.broken:
+            return None
+        whole = bytearray()
+        for begin, piece in sorted(self._pieces.items()):
+            if begin > len(whole):
+                return None
+            whole += piece[len(whole) - begin :]
+        return bytes(whole[: self._length]) if len(whole) >= self._length else None
