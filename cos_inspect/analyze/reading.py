@@ -343,7 +343,8 @@ def marks_of(
         # What is wrong with it was told when it was read first.
         remarks = InputRemarks(part.name)
         try:
-            for saved in saved_in(part, settings, remarks):
+            again = msgspec.structs.replace(part, asked_again=True)
+            for saved in saved_in(again, settings, remarks):
                 if _guarded_look(saved, settings, remarks) is None:
                     continue
                 if index in wanted and saved.marks is not None:

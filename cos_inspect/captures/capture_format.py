@@ -24,6 +24,9 @@ class CapturePart(msgspec.Struct, frozen=True, kw_only=True):
     before: object = None
     """What the reader has to know of what stands before ``begin``: what its ``cut`` has put
     here, which other processes must be able to unpickle."""
+    asked_again: bool = False
+    """It was read before, and is read again for what its flows can tell when they are asked
+    (``CapturedFlow.marks``)."""
 
 
 Reader = Callable[[Stream, CapturePart, Sequence[str], InputRemarks], Iterator[CapturedFlow]]

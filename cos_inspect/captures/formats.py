@@ -6,11 +6,13 @@ from cos_inspect.captures.capture_format import CaptureFormat
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.har import HAR
 from cos_inspect.captures.mitm import MITM
+from cos_inspect.captures.pcap import PCAP
 from cos_inspect.captures.source import Stream
 
 CAPTURE_FORMATS: tuple[CaptureFormat, ...] = (
     MITM,
     HAR,
+    PCAP,
 )
 """The first one counts that recognises a file."""
 

@@ -59,6 +59,7 @@ class _Connection:
 
     __slots__ = (
         "_ended",
+        "_knows_sides",
         "_open_reader",
         "_syn_time",
         "account",
@@ -82,8 +83,9 @@ class _Connection:
         self.account = account
         self._open_reader = open_reader
         self.reader: StreamReader | None = None
-        self.sides: tuple[Side, Side] | tuple[()] = ()
-        """Of the streams; empty as long as nobody knows who opened it."""
+        self.sides: tuple[Side, Side] = SIDES
+        """Of the streams."""
+        self._knows_sides = False
         self.streams = (TcpStream(_Direction(self, 0)), TcpStream(_Direction(self, 1)))
         self.packets = 0
         self.time = 0.0
@@ -118,7 +120,8 @@ class _Connection:
 
     def _synchronise(self, segment: Segment, number: int, time: float) -> None:
         opened_by_it = segment.acknowledged < 0
-        if not self.sides:
+        if not self._knows_sides:
+            self._knows_sides = True
             self.sides = SIDES if opened_by_it == (number == 0) else ("server", "client")
         self.streams[number].begin((segment.sequence + 1) & 0xFFFFFFFF)
         if opened_by_it:
@@ -131,7 +134,7 @@ class _Connection:
     def _connected(self, segment: Segment, number: int, time: float) -> None:
         """The client's first packet behind its SYN acknowledges the server's."""
         stream = self.streams[number]
-        if not self.sides or self.sides[number] != "client":
+        if not self._knows_sides or self.sides[number] != "client":
             return
         if segment.flags & RST == 0 and stream.begins_at(segment.sequence):
             other = self.streams[1 - number]
@@ -144,7 +147,7 @@ class _Connection:
     def _look_at_gaps(self, time: float) -> None:
         for stream in self.streams:
             if stream.expected is None:
-                if self.packets >= PATIENCE:
+                if self.packets >= PATIENCE and stream.waits_to_begin:
                     self._begin_in_the_middle(stream, time)
             else:
                 stream.ripen(self.packets)
@@ -152,12 +155,13 @@ class _Connection:
                 stream.force()
 
     def _begin_in_the_middle(self, stream: TcpStream, time: float) -> None:
-        if not self.sides:
+        if not self._knows_sides:
             self._guess_sides()
         stream.begin_in_the_middle(time)
 
     def _guess_sides(self) -> None:
         """By what the first packets hold, else by the lower port."""
+        self._knows_sides = True
         asks = False, False
         for number, stream in enumerate(self.streams):
             for data in stream.waiting():
@@ -179,7 +183,7 @@ class _Connection:
 
     def open(self) -> StreamReader:
         """The reader, made when there is the first thing to tell."""
-        if not self.sides:
+        if not self._knows_sides:
             self._guess_sides()
         ends = self.flow, reversed_flow(self.flow)
         client = ends[0] if self.sides[0] == "client" else ends[1]
@@ -212,9 +216,9 @@ class _Connection:
     def finish(self) -> None:
         """Nothing more comes: what waits is told, with the holes before it, and the ends."""
         reset = self.reset
-        for number in (0, 1) if not self.sides or self.sides[0] == "client" else (1, 0):
+        for number in (0, 1) if self.sides[0] == "client" else (1, 0):
             stream = self.streams[number]
-            if stream.expected is None and stream.has_gap:
+            if stream.expected is None and stream.waits_to_begin:
                 self._begin_in_the_middle(stream, self.time)
             last = reset[2] if reset is not None and reset[0] == number else None
             stream.flush(self.time, last)
@@ -322,7 +326,7 @@ class Connections:
         stream = connection.streams[number]
         if stream.expected is None:
             return False
-        return not -_NEAR < stream.distance(segment.sequence) < 1
+        return not -_NEAR < stream.distance(segment.sequence) < _NEAR
 
     def _begin(self, flow: bytes, before: _Connection | None) -> _Connection:
         connection = _Connection(flow, self._number, self._open_reader, self._account)

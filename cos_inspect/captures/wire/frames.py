@@ -3,7 +3,7 @@ forwards with bounded memory."""
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Stream
@@ -28,7 +28,7 @@ _CLASSIC = {
 }
 """By the first four bytes: byte order, parts of a second, length of a packet's header."""
 _SECTION = b"\x0a\x0d\x0d\x0a"
-_ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
+_ORDERS: dict[bytes, Literal["<", ">"]] = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 
 _INTERFACE, _OBSOLETE_PACKET, _SIMPLE_PACKET, _STATISTICS, _PACKET, _SECRETS = 1, 2, 3, 5, 6, 10
 _SECTION_TYPE = 0x0A0D0D0A
@@ -61,6 +61,39 @@ def recognises_frames(head: bytes) -> bool:
     return head[:4] in _CLASSIC
 
 
+class _Window:
+    """The bytes of the file that are looked at just now."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.buffer = b""
+        self.at = 0
+        """Of the next byte, in ``buffer``."""
+        self._base = stream.offset
+
+    @property
+    def offset(self) -> int:
+        """Of the next byte, in the file."""
+        return self._base + self.at
+
+    def have(self, count: int) -> bool:
+        """Whether so many bytes follow; they are in the buffer then."""
+        missing = self.at + count - len(self.buffer)
+        if missing <= 0:
+            return True
+        more = self._stream.read(max(missing, _CHUNK))
+        self._base += self.at
+        self.buffer = self.buffer[self.at :] + more
+        self.at = 0
+        return len(self.buffer) >= count
+
+    def cut(self, begin: int) -> CaptureError:
+        return self.broken("the file ends inside the packet that begins", begin)
+
+    def broken(self, what: str, begin: int) -> CaptureError:
+        return CaptureError(self._stream.name, what, begin)
+
+
 class FrameFile:
     """Reads one file. What it learns besides the frames goes to ``account``, and the texts of
     TLS key logs to ``secrets``."""
@@ -68,72 +101,48 @@ class FrameFile:
     def __init__(
         self, stream: Stream, account: CaptureAccount, secrets: Callable[[bytes], object]
     ) -> None:
-        self._stream = stream
         self._account = account
         self._secrets = secrets
-        self._buffer = b""
-        self._at = 0
-        self._base = stream.offset
+        self._window = _Window(stream)
 
     def frames(self) -> Iterator[Frame]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
-        if not self._have(4):
-            raise self._cut(0)
-        magic = self._buffer[:4]
+        window = self._window
+        if not window.have(4):
+            raise window.cut(0)
+        magic = window.buffer[:4]
         if magic in _CLASSIC:
             yield from self._classic(*_CLASSIC[magic])
         elif magic == _SECTION:
-            yield from _Blocks(self).frames()
+            yield from _Blocks(window, self._account, self._secrets).frames()
         else:
-            raise CaptureError(self._stream.name, "this is neither pcap nor pcapng", 0)
-
-    # What the readers of both forms share.
-
-    @property
-    def offset(self) -> int:
-        """Of the next byte."""
-        return self._base + self._at
-
-    def _have(self, count: int) -> bool:
-        missing = self._at + count - len(self._buffer)
-        if missing <= 0:
-            return True
-        more = self._stream.read(max(missing, _CHUNK))
-        self._base += self._at
-        self._buffer = self._buffer[self._at :] + more
-        self._at = 0
-        return len(self._buffer) >= count
-
-    def _cut(self, begin: int) -> CaptureError:
-        return CaptureError(self._stream.name, "the file ends inside the packet that begins", begin)
-
-    def _broken(self, what: str, begin: int) -> CaptureError:
-        return CaptureError(self._stream.name, what, begin)
+            raise window.broken("this is neither pcap nor pcapng", 0)
 
     def _classic(self, order: str, parts: int, size: int) -> Iterator[Frame]:
-        if not self._have(24):
-            raise self._cut(0)
+        window = self._window
+        if not window.have(24):
+            raise window.cut(0)
         # The upper bits tell of checksums behind the frames.
-        link = struct.unpack_from(order + "I", self._buffer, 20)[0] & 0xFFFF
-        self._at = 24
+        link = struct.unpack_from(order + "I", window.buffer, 20)[0] & 0xFFFF
+        window.at = 24
         unpack = struct.Struct(order + "IIII").unpack_from
         account = self._account
-        while self._have(1):
-            begin = self.offset
-            if not self._have(size):
-                raise self._cut(begin)
-            seconds, part, held, length = unpack(self._buffer, self._at)
+        while window.have(1):
+            begin = window.offset
+            if not window.have(size):
+                raise window.cut(begin)
+            seconds, part, held, length = unpack(window.buffer, window.at)
             if held > _LARGEST_FRAME:
-                raise self._broken("there is no packet here", begin)
-            if not self._have(size + held):
-                raise self._cut(begin)
-            first = self._at + size
-            self._at = first + held
+                raise window.broken("there is no packet here", begin)
+            if not window.have(size + held):
+                raise window.cut(begin)
+            first = window.at + size
+            window.at = first + held
             account.packets += 1
             if held < length:
                 account.packets_cut += 1
             yield Frame(
-                link, seconds + part / parts, self._buffer[first : self._at], length, begin
+                link, seconds + part / parts, window.buffer[first : window.at], length, begin
             )
 
 
@@ -149,9 +158,13 @@ class _Interface(NamedTuple):
 class _Blocks:
     """The blocks of a pcapng file."""
 
-    def __init__(self, file: FrameFile) -> None:
-        self._file = file
-        self._order = "<"
+    def __init__(
+        self, window: _Window, account: CaptureAccount, secrets: Callable[[bytes], object]
+    ) -> None:
+        self._window = window
+        self._account = account
+        self._secrets = secrets
+        self._order: Literal["<", ">"] = "<"
         self._interfaces: list[_Interface] = []
         self._dropped: dict[int, int] = {}
         """By interface of this section, as its latest statistics say."""
@@ -159,54 +172,54 @@ class _Blocks:
         self._time = 0.0
 
     def frames(self) -> Iterator[Frame]:
-        file = self._file
-        while file._have(1):
-            begin = file.offset
+        window = self._window
+        while window.have(1):
+            begin = window.offset
             kind, length = self._head(begin)
             if length > _LARGEST_BLOCK:
                 self._pass_over(length, begin)
                 continue
-            if not file._have(length):
-                raise file._cut(begin)
-            first = file._at + 8
-            end = file._at + length - 4
-            file._at += length
+            if not window.have(length):
+                raise window.cut(begin)
+            first = window.at + 8
+            end = window.at + length - 4
+            window.at += length
             try:
                 frame = self._block(kind, first, end, begin)
             except struct.error:
-                raise file._broken("a block that is shorter than it has to be", begin) from None
+                raise window.broken("a block that is shorter than it has to be", begin) from None
             if frame is not None:
                 yield frame
 
     def _head(self, begin: int) -> tuple[int, int]:
-        file = self._file
-        if not file._have(12):
-            raise file._cut(begin)
-        buffer, at = file._buffer, file._at
+        window = self._window
+        if not window.have(12):
+            raise window.cut(begin)
+        buffer, at = window.buffer, window.at
         if buffer[at : at + 4] == _SECTION:
             order = _ORDERS.get(buffer[at + 8 : at + 12])
             if order is None:
-                raise file._broken("a section whose byte order is unknown", begin)
+                raise window.broken("a section whose byte order is unknown", begin)
             self._order = order
             self._interfaces = []
             self._dropped_before += sum(self._dropped.values())
             self._dropped = {}
         kind, length = struct.unpack_from(self._order + "II", buffer, at)
         if length < 12 or length % 4:
-            raise file._broken("there is no block here", begin)
+            raise window.broken("there is no block here", begin)
         return kind, length
 
     def _pass_over(self, length: int, begin: int) -> None:
-        file = self._file
+        window = self._window
         while length:
-            if not file._have(1):
-                raise file._cut(begin)
-            taken = min(length, len(file._buffer) - file._at)
-            file._at += taken
+            if not window.have(1):
+                raise window.cut(begin)
+            taken = min(length, len(window.buffer) - window.at)
+            window.at += taken
             length -= taken
 
     def _block(self, kind: int, first: int, end: int, begin: int) -> Frame | None:
-        buffer, order = self._file._buffer, self._order
+        buffer, order = self._window.buffer, self._order
         if kind == _PACKET:
             number, high, low, held, length = struct.unpack_from(order + "IIIII", buffer, first)
             return self._frame(number, high << 32 | low, first + 20, held, length, end, begin)
@@ -228,7 +241,7 @@ class _Blocks:
         elif kind == _SECRETS:
             what, length = struct.unpack_from(order + "II", buffer, first)
             if what == _TLS_KEY_LOG and length <= min(end - first - 8, _LARGEST_SECRETS):
-                self._file._secrets(buffer[first + 8 : first + 8 + length])
+                self._secrets(buffer[first + 8 : first + 8 + length])
         elif kind == _SECTION_TYPE:
             self._name(first, end)
         return None
@@ -245,10 +258,10 @@ class _Blocks:
     ) -> Frame:
         interface = self._interface(number, begin)
         if first + held > end:
-            raise self._file._broken("a packet that is longer than its block", begin)
+            raise self._window.broken("a packet that is longer than its block", begin)
         if ticks is not None:
             self._time = interface.offset + ticks / interface.parts
-        account = self._file._account
+        account = self._account
         account.packets += 1
         if held < length:
             account.packets_cut += 1
@@ -257,18 +270,18 @@ class _Blocks:
             for code, value in self._options(padded, end):
                 if code == _DROP_COUNT and len(value) == 8:
                     self._lose(int.from_bytes(value, "little" if self._order == "<" else "big"))
-        data = self._file._buffer[first : first + held]
+        data = self._window.buffer[first : first + held]
         return Frame(interface.link, self._time, data, length, begin)
 
     def _interface(self, number: int, begin: int) -> _Interface:
         if number >= len(self._interfaces):
-            raise self._file._broken("a packet of an interface that is not described", begin)
+            raise self._window.broken("a packet of an interface that is not described", begin)
         return self._interfaces[number]
 
     def _add_interface(self, first: int, end: int, begin: int) -> None:
         if len(self._interfaces) >= _MOST_INTERFACES:
-            raise self._file._broken(f"more than {_MOST_INTERFACES} interfaces", begin)
-        link, _, snap = struct.unpack_from(self._order + "HHI", self._file._buffer, first)
+            raise self._window.broken(f"more than {_MOST_INTERFACES} interfaces", begin)
+        link, _, snap = struct.unpack_from(self._order + "HHI", self._window.buffer, first)
         parts, offset = 1_000_000, 0
         for code, value in self._options(first + 8, end):
             if code == _RESOLUTION and len(value) == 1:
@@ -279,7 +292,7 @@ class _Blocks:
         self._interfaces.append(_Interface(link, snap, parts, offset))
 
     def _options(self, at: int, end: int) -> Iterator[tuple[int, bytes]]:
-        buffer, form = self._file._buffer, self._order + "HH"
+        buffer, form = self._window.buffer, self._order + "HH"
         while at + 4 <= end:
             code, length = struct.unpack_from(form, buffer, at)
             at += 4
@@ -289,23 +302,23 @@ class _Blocks:
             at += length + (-length % 4)
 
     def _lose(self, count: int) -> None:
-        account = self._file._account
+        account = self._account
         account.packets_lost = (account.packets_lost or 0) + count
 
     def _count(self, first: int, end: int) -> None:
         """Statistics say how many packets were lost since the capture began."""
-        number, _, _ = struct.unpack_from(self._order + "III", self._file._buffer, first)
-        order = "little" if self._order == "<" else "big"
+        number, _, _ = struct.unpack_from(self._order + "III", self._window.buffer, first)
+        order: Literal["little", "big"] = "little" if self._order == "<" else "big"
         lost = None
         for code, value in self._options(first + 12, end):
             if code in (_INTERFACE_DROPPED, _SYSTEM_DROPPED) and len(value) == 8:
                 lost = (lost or 0) + int.from_bytes(value, order)
         if lost is not None:
             self._dropped[number] = lost
-            self._file._account.packets_lost = self._dropped_before + sum(self._dropped.values())
+            self._account.packets_lost = self._dropped_before + sum(self._dropped.values())
 
     def _name(self, first: int, end: int) -> None:
-        account = self._file._account
+        account = self._account
         for code, value in self._options(first + 16, end):
             if code == _APPLICATION and account.program is None:
                 account.program = value[:_LONGEST_PROGRAM].decode("utf-8", "replace")

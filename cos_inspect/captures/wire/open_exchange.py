@@ -69,7 +69,7 @@ class OpenBody:
         self._meter = None
         self.size += length or 0
 
-    def end(self, how: BodyEnd, time: float) -> None:
+    def end(self, how: BodyEnd, time: float | None) -> None:
         """It is over."""
         if self.ended is None:
             self.ended = how
@@ -223,9 +223,7 @@ class OpenExchange:
             ),
         )
         response_body = EMPTY_BODY if received is None else received.body()
-        found = recorded.read(
-            heads, request_body=self.sent.body(), response_body=response_body
-        )
+        found = recorded.read(heads, request_body=self.sent.body(), response_body=response_body)
         marks: Marks | None = None
         if self._kept is not None and response_body.complete:
             marks = self._kept.marks

@@ -13,6 +13,7 @@ PATIENCE = 64
 """Packets of a connection within which one that is out of order comes."""
 _MOST_AHEAD = 1 << 30
 """The largest window of TCP: what lies farther ahead belongs to another connection."""
+_NEAR = 1 << 24
 _HALF, _MASK = 1 << 31, (1 << 32) - 1
 
 
@@ -70,6 +71,11 @@ class TcpStream:
         """Something waits, or was acknowledged, behind bytes that are not there."""
         return bool(self._pending or self._early or self._ripening or self._fin)
 
+    @property
+    def waits_to_begin(self) -> bool:
+        """Something came, and nobody knows where the stream begins."""
+        return bool(self._early)
+
     def waiting(self) -> list[bytes]:
         """What came of a stream whose beginning is not known."""
         return [each[1] for each in self._early]
@@ -83,7 +89,9 @@ class TcpStream:
         early, self._early = self._early, []
         self.held -= sum(len(each[1]) for each in early)
         for segment in early:
-            self.segment(*segment)
+            # What is far off is of an older connection on the same ports.
+            if -_NEAR < self.distance(segment[0]) < _NEAR:
+                self.segment(*segment)
 
     def begins_at(self, sequence: int) -> bool:
         """Whether a SYN with this first byte is the one that it knows, once more."""
@@ -122,7 +130,7 @@ class TcpStream:
                 self._deliver(expected + ahead, data, missing, time, acknowledged)
                 if self._pending:
                     self._deliver_pending()
-        if self._fin is not None and not self._pending:
+        if self._fin is not None:
             self._end()
 
     def acknowledge(self, number: int, packet: int) -> None:
@@ -134,11 +142,6 @@ class TcpStream:
         if ahead <= 0 or ahead > _MOST_AHEAD:
             return
         place = self.expected + ahead
-        if self._fin is not None and place > self._fin[0]:
-            # A FIN takes a number of its own.
-            place = self._fin[0]
-            if place <= self.expected:
-                return
         if self._acked is None or place > self._acked:
             self._acked = place
             self._ripening.append((packet, place))
@@ -187,6 +190,9 @@ class TcpStream:
         """Tells what came before ``until``, and what is missing between."""
         if self.expected is None:
             return
+        if self._fin is not None:
+            # A FIN takes a number of its own.
+            until = min(until, self._fin[0])
         while self.expected < until:
             place = until
             when = time
@@ -197,7 +203,7 @@ class TcpStream:
             if not self._pending:
                 break
             self._deliver_pending()
-        if self._fin is not None and not self._pending:
+        if self._fin is not None:
             self._end()
 
     def _hole(self, until: int, time: float) -> None:

@@ -1,0 +1,115 @@
+"""What a connection speaks, by its first bytes."""
+
+import re
+
+from cos_inspect.captures.wire.context import WireContext
+from cos_inspect.captures.wire.events import Peers, Side, StreamEnd, StreamReader
+from cos_inspect.captures.wire.http1 import Http1Reader
+from cos_inspect.model.capture_account import NOT_HTTP
+
+TLS_UNREAD = "TLS, and no keys for it"
+HTTP2_UNREAD = "HTTP/2"
+_HTTP2 = b"PRI * HTTP/2.0\r\n"
+_TLS = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
+_MOST_HELD = 256 * 1024
+"""Bytes of a side that are looked at before it is known what the connection speaks."""
+_ENOUGH = 65
+"""Bytes that tell."""
+
+
+class _Unread:
+    """Of a connection that cannot be read."""
+
+    def data(self, side: Side, data: bytes, time: float, position: int, acknowledged: int) -> None:
+        """As in ``StreamReader``."""
+
+    def hole(self, side: Side, length: int | None, time: float) -> None:
+        """As in ``StreamReader``."""
+
+    def end(self, side: Side, how: StreamEnd, time: float) -> None:
+        """As in ``StreamReader``."""
+
+
+class ProtocolReader:
+    """Waits for the first bytes of a connection, then hands all of it to who can read it."""
+
+    def __init__(self, context: WireContext, peers: Peers, scheme: str = "http") -> None:
+        """``scheme`` is ``https`` for what was inside of TLS."""
+        self._context = context
+        self._peers = peers
+        self._scheme = scheme
+        self._reader: StreamReader | None = None
+        self._events: list[tuple[str, tuple[object, ...]]] = []
+        self._first: dict[Side, bytes] = {"client": b"", "server": b""}
+        self._in_the_middle = False
+
+    def data(self, side: Side, data: bytes, time: float, position: int, acknowledged: int) -> None:
+        """As in ``StreamReader``."""
+        if self._reader is not None:
+            self._reader.data(side, data, time, position, acknowledged)
+            return
+        self._events.append(("data", (side, data, time, position, acknowledged)))
+        if len(self._first[side]) < _MOST_HELD:
+            self._first[side] += data
+        self._choose()
+
+    def hole(self, side: Side, length: int | None, time: float) -> None:
+        """As in ``StreamReader``."""
+        if self._reader is not None:
+            self._reader.hole(side, length, time)
+            return
+        self._events.append(("hole", (side, length, time)))
+        if not self._first[side]:
+            self._in_the_middle = True
+        self._choose()
+
+    def end(self, side: Side, how: StreamEnd, time: float) -> None:
+        """As in ``StreamReader``."""
+        if self._reader is not None:
+            self._reader.end(side, how, time)
+            return
+        self._events.append(("end", (side, how, time)))
+        ended = sum(name == "end" for name, _ in self._events)
+        self._choose(last=ended == 2)
+
+    def _choose(self, *, last: bool = False) -> None:
+        reader = self._found(last=last)
+        if reader is None:
+            return
+        self._reader = reader
+        events, self._events = self._events, []
+        for name, told in events:
+            getattr(reader, name)(*told)
+
+    def _found(self, *, last: bool) -> StreamReader | None:
+        """Who reads it; None as long as nobody knows."""
+        client, server = self._first["client"], self._first["server"]
+        held = max(len(client), len(server))
+        if _TLS.match(client) or (not client and _TLS.match(server)):
+            return self._tls()
+        if client.startswith(_HTTP2):
+            return self._http2()
+        if _HTTP2.startswith(client) and client and not last:
+            return None
+        if _REQUEST.match(client) or (self._in_the_middle and server.startswith(b"HTTP/1.")):
+            return Http1Reader(self._context, self._peers, self._scheme, self._tunnel)
+        if self._in_the_middle and not last and held < _MOST_HELD:
+            # It may be inside of a body.
+            return None
+        if not last and len(client) < _ENOUGH and held < _MOST_HELD:
+            return None
+        if client or server:
+            self._context.account.give_up(NOT_HTTP, hides=self._in_the_middle)
+        return _Unread()
+
+    def _tls(self) -> StreamReader:
+        self._context.account.give_up(TLS_UNREAD)
+        return _Unread()
+
+    def _http2(self) -> StreamReader:
+        self._context.account.give_up(HTTP2_UNREAD)
+        return _Unread()
+
+    def _tunnel(self, peers: Peers) -> StreamReader:
+        return ProtocolReader(self._context, peers)
