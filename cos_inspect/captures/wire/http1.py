@@ -37,6 +37,8 @@ _MOST_ASKED = 1000
 _MOST_HELD = 8 * 1024 * 1024
 """Bytes of answers whose requests did not come yet: captures reorder."""
 _SWITCHING = 101
+_LONGEST_INTERIM = 128
+"""Bytes of a ``100 Continue``; most have 25."""
 
 
 class _Asked(NamedTuple):
@@ -138,6 +140,11 @@ class Http1Reader:
         self._heard: int | None = None
         """Up to where the client had received the other side at its latest piece; behind a hole
         where the server's next piece begins, and None until then."""
+        self._asked_before: _Asked | None = None
+        """The request before the next one."""
+        self._pipelines = False
+        """The client asks before it has heard an answer: behind a lost head nothing tells then
+        which answer is whose."""
         self._client_waits = False
         """It asked for a tunnel."""
         self._client_held: list[_Piece | _Hole | _End] = []
@@ -147,6 +154,8 @@ class Http1Reader:
         self._answering: OpenExchange | None = None
         self._answering_framing: Framing | None = None
         self._server_lost = False
+        self._lost_at: int | None = None
+        """Where the answer to a request begins that the capture has not."""
         self._held: deque[_Piece | _Hole | _End] = deque()
         self._held_bytes = 0
         self._strange_answers = 0
@@ -215,7 +224,7 @@ class Http1Reader:
     def _client_piece(self, piece: _Piece, at: int) -> None:
         heard, self._heard = self._heard, piece.acknowledged
         if self._client_lost:
-            if heard is None or not _is_behind(heard, piece.acknowledged):
+            if not _has_heard_an_answer(heard, piece.acknowledged):
                 return
             if not begins_request(piece.data):
                 return
@@ -264,7 +273,10 @@ class Http1Reader:
             started,
             connection=self._connection_name(),
         )
-        self._asked.append(_Asked(exchange, acknowledged))
+        asked = _Asked(exchange, acknowledged)
+        self._pipelines |= self._has_not_heard(asked)
+        self._asked_before = asked
+        self._asked.append(asked)
         self._sending, self._sending_framing = exchange, read.framing
         if read.framing is None:
             self._sent(time)
@@ -274,6 +286,14 @@ class Http1Reader:
             self._ignores = True
             return False
         return True
+
+    def _has_not_heard(self, asked: _Asked) -> bool:
+        """Whether the client asks without having heard an answer to what it asked before."""
+        before = self._asked_before
+        if before is None or before.exchange is None or before.acknowledged < 0:
+            return False
+        heard = (asked.acknowledged - before.acknowledged) & _MASK
+        return heard < (_LONGEST_INTERIM if before.exchange.expects_interim else 1)
 
     def _connection_name(self) -> str:
         """For the flows of this connection, so that only the first of them has opened it."""
@@ -312,6 +332,7 @@ class Http1Reader:
                 exchange.finish()
         self._request_head.taken()
         self._context.account.hides_exchanges = True
+        self._asked_before = None
         if not self._client_lost:
             self._client_lost = True
             self._asked.append(_Asked(None))
@@ -390,6 +411,7 @@ class Http1Reader:
                 return
             if not self._answer_head.data and not self._is_next_known():
                 self._server_lost = True
+                self._lost_at = (piece.position + at) & _MASK
                 continue
             at = self._answer_head.add(piece, at)
             if at < 0:
@@ -512,7 +534,7 @@ class Http1Reader:
             ),
             None,
         )
-        if known is None:
+        if known is None or self._pipelines or position == self._lost_at:
             if begins_answer(data):
                 self._strange_answers += 1
             return False
@@ -596,9 +618,11 @@ class Http1Reader:
         self._asked.clear()
 
 
-def _is_behind(before: int, now: int) -> bool:
-    """Whether a sequence number lies behind another one."""
-    return now >= 0 and before >= 0 and 0 < ((now - before) & _MASK) < _HALF
+def _has_heard_an_answer(before: int | None, now: int) -> bool:
+    """Whether between two sequence numbers lies more than what is interim."""
+    if before is None or before < 0 or now < 0:
+        return False
+    return _LONGEST_INTERIM <= ((now - before) & _MASK) < _HALF
 
 
 def _rest_of(piece: _Piece, at: int) -> _Piece:

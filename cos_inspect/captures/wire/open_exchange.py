@@ -115,6 +115,8 @@ class OpenExchange:
         self._stream = stream
         self.method = head.method.upper()
         """As HTTP has it: upper case."""
+        self.expects_interim = any(name.lower() == b"expect" for name, _ in head.fields)
+        """It asks for a ``100 Continue``."""
         self.over = False
         """It was handed on, or counted as left out."""
         self._heads = read_heads(head, None, context.hosts)
