@@ -63,6 +63,8 @@ class CountedFlows(msgspec.Struct, frozen=True):
     """Flows that were not COS traffic, each once."""
     other_hosts: dict[str, int] = {}
     """Who was asked in these."""
+    gaps: dict[int, list[tuple[int, int]]] = {}
+    """Of each shard, as in ``ShardRead``."""
 
     def is_dropped(self, shard: int, index: int) -> bool:
         """Whether a report does not count, as another capture has the flow as well or better."""
@@ -71,6 +73,10 @@ class CountedFlows(msgspec.Struct, frozen=True):
     def is_not_first(self, shard: int, index: int) -> bool:
         """Whether an earlier flow opened the connection that this one came on."""
         return _bit(self.not_first.get(shard), index)
+
+    def is_beside_gaps(self, shard: int, index: int) -> bool:
+        """Whether a report is of a capture that may not show all that happened."""
+        return any(begin <= index < end for begin, end in self.gaps.get(shard, ()))
 
     def kept(self, read: ShardRead) -> Iterator[int]:
         """The indexes of the reports of a shard that count."""
@@ -121,6 +127,7 @@ def count_flows(reads: Sequence[ShardRead]) -> CountedFlows:
         {number: bytes(bits) for number, bits in not_first.items() if any(bits)},
         others,
         dict(hosts),
+        {read.number: read.gaps for read in reads if read.gaps},
     )
 
 
@@ -194,7 +201,7 @@ def join(
     partition: Partition, counted: CountedFlows, settings: AnalysisSettings, marks: Marks = NO_MARKS
 ) -> Joined:
     """Second looks at the flows of one partition."""
-    joining = _Joining(settings, marks)
+    joining = _Joining(settings, marks, counted)
     for observed in _observed(partition, counted):
         joining.add(observed)
     for listed in _listed(partition, counted):
@@ -208,8 +215,11 @@ class _Joining:
     """The histories of one partition. As with single flows, a fault of ours costs what is said
     of one object alone; each flow's own report stays."""
 
-    def __init__(self, settings: AnalysisSettings, marks: Marks) -> None:
+    def __init__(self, settings: AnalysisSettings, marks: Marks, counted: CountedFlows) -> None:
         self._settings = settings
+        self._counted = counted
+        self._beside_gaps: set[str] = set()
+        """Histories of which not all was seen."""
         self._marks = marks
         self._histories: dict[str, History] = {}
         self._notes: dict[str, dict[str, TransferNote]] = {}
@@ -237,6 +247,8 @@ class _Joining:
                 self._notes.setdefault(name, {})[seen.flow_id] = observed.note
             if seen.span is not None:
                 self._ranges[seen.flow_id] = flow
+        if self._counted.gaps and self._counted.is_beside_gaps(*flow):
+            self._beside_gaps.add(name)
         for value, shown in seen.echoes:
             self._echoes.setdefault(name, KnownSecrets()).learn(value, shown)
         self._observed.append(observed)
@@ -262,6 +274,7 @@ class _Joining:
                     self._notes.get(name, {}),
                     ignore=self._settings.ignore,
                     over=True,
+                    has_gaps=name in self._beside_gaps,
                 )
                 if self._settings.redact:
                     listing = masked_lists(listing, self._echoes.get(name))

@@ -109,6 +109,9 @@ class ShardRead(msgspec.Struct, kw_only=True):
     """Files of ``SpooledListing``, beside the observations of the same partition."""
     secret_ids: dict[int, int] = {}
     """What was seen of each SecretId, as flags."""
+    gaps: list[tuple[int, int]] = []
+    """The first index of the reports, and the one behind the last, of captures that may not
+    show all that happened."""
     said_once: array[int]
     """Indexes of the reports with a finding that is said once for many flows."""
     notes: list[str] = []
@@ -192,6 +195,8 @@ class ShardReader:
             ended = error
             if error.loses:
                 remarks.lost[UNREADABLE] += 1
+        if remarks.account is not None and remarks.account.has_holes:
+            read.gaps.append((read.captures[-1][0], len(read.offsets)))
         read.notes += remarks.notes
         read.faults += remarks.faults
         read.met[part.name] += remarks.lost.total() + (ended is not None)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.captures.capture_format import CaptureFormat, CapturePart
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Stream
 from cos_inspect.captures.wire.connections import Connections
@@ -29,7 +29,12 @@ class PacketFile:
     """Reads one file."""
 
     def __init__(
-        self, stream: Stream, hosts: Sequence[str], remarks: Remarks, *, keeps_answers: bool = False
+        self,
+        stream: Stream,
+        hosts: Sequence[str],
+        remarks: InputRemarks,
+        *,
+        keeps_answers: bool = False,
     ) -> None:
         self._stream = stream
         self._remarks = remarks
@@ -94,14 +99,14 @@ class PacketFile:
 
 
 def _read(
-    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: Remarks
+    stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
 ) -> Iterator[CapturedFlow]:
     return PacketFile(stream, hosts, remarks, keeps_answers=part.asked_again).saved()
 
 
 PCAP = CaptureFormat(
     name="pcap",
-    called="a packet capture (pcap, pcapng)",
+    called="a capture of packets",
     recognises=recognises_frames,
     suffixes=(".pcap", ".pcapng", ".cap"),
     read=_read,

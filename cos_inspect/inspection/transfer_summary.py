@@ -157,13 +157,15 @@ def list_history(
     ignore: frozenset[str],
     over: bool,
     is_whole: bool = True,
+    has_gaps: bool = False,
 ) -> HistorySummary:
     """Sums up one history.
 
     It may hold secrets. ``notes`` are those of its flows, by flow. ``over``: nothing more will
     come, so what is open was given up. ``is_whole``: what is not in the history was not seen.
+    ``has_gaps``: a capture lost some of the traffic, so that what was not seen may have happened.
     """
-    of = _Sums(history, notes, ignore=ignore, over=over, is_whole=is_whole)
+    of = _Sums(history, notes, ignore=ignore, over=over, is_whole=is_whole, has_gaps=has_gaps)
     return HistorySummary(list(of.transfers()), list(of.retries()), list(of.read_backs()))
 
 
@@ -176,12 +178,14 @@ class _Sums:
         ignore: frozenset[str],
         over: bool,
         is_whole: bool = True,
+        has_gaps: bool = False,
     ) -> None:
         self._history = history
         self._notes = notes
         self._ignore = ignore
         self._over = over
         self._is_whole = is_whole
+        self._has_gaps = has_gaps
         self._replaced = history.replaced()
         self._other_bodies = {
             chain.flows[-1]: found
@@ -227,7 +231,7 @@ class _Sums:
 
     def _upload(self, upload: Upload) -> tuple[float, TransferSummary]:
         # Of an upload whose beginning was forgotten nobody knows whether it was completed.
-        over = self._over and (self._is_whole or upload.was_begun)
+        over = self._over and not self._has_gaps and (self._is_whole or upload.was_begun)
         content = self._history.content
         account = multipart_verdict.account_of(upload, content, over=over)
         unanswered = unanswered_complete(upload, content)
@@ -249,12 +253,19 @@ class _Sums:
             findings.append(multipart_rules.multipart_abandoned(upload))
         # An upload that was not completed has no good end, whatever its flows show.
         at_least = None
-        if judged is not None and unanswered is None and not judged.succeeded:
+        if (
+            judged is not None
+            and unanswered is None
+            and not judged.succeeded
+            and not self._has_gaps
+        ):
             at_least = Severity.WARNING if judged.unanswered else Severity.ERROR
         notice = None
         if unanswered is not None and unanswered.proof is not None:
             proof = flow_of(unanswered.proof)
             notice = f"completed, though no answer said so: flow {proof} shows the object"
+        elif self._has_gaps and account.state in ("open", "refused"):
+            notice = "not all was captured: it may have been completed"
         return self._summed(account, checks, findings, at_least, notice)
 
     def _log(self, log: AppendHistory) -> tuple[float, TransferSummary]:

@@ -145,7 +145,8 @@ def test_a_format_is_one_row(
     assert outcome.others == 3
     assert outcome.lost.count == 1
     assert outcome.errors == [
-        f"{folder / 'three.toy'}: this is neither a flow file of mitmproxy nor a HAR nor a toy,"
+        f"{folder / 'three.toy'}: this is neither a flow file of mitmproxy nor a HAR nor a capture"
+        " of packets nor a toy,"
         " at byte 0",
         f"{folder / 'one.toy'}: no host, at byte 18",
         f"{folder / 'one.toy'}: broken, at byte 34",

@@ -7,6 +7,7 @@ packets.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import islice
 
 from cos_inspect.captures.wire.events import Peers, Side, StreamEnd, StreamReader
 from cos_inspect.captures.wire.ip import Segment, reversed_flow, sender_of
@@ -339,7 +340,8 @@ class Connections:
         self._by_flow[flow] = connection, 0
         self._by_flow[reversed_flow(flow)] = connection, 1
         if len(self._open) > _MOST_OPEN:
-            longest = min(list(self._open.values())[:64], key=lambda each: each.time)
+            oldest = list(islice(self._open.values(), 64))
+            longest = min(oldest[:_MOST_OPEN], key=lambda each: each.time)
             self._account.give_up(TOO_MANY)
             self._close(longest)
         return connection

@@ -137,9 +137,11 @@ class Http1Reader:
         self._sending: OpenExchange | None = None
         self._sending_framing: Framing | None = None
         self._client_lost = False
+        self._acknowledged: int | None = None
+        """Up to where the client had received the other side at its latest piece."""
         self._heard: int | None = None
-        """Up to where the client had received the other side at its latest piece; behind a hole
-        where the server's next piece begins, and None until then."""
+        """The same; behind a hole where the answer begins to what was lost, or the server's next
+        piece, and None until then."""
         self._asked_before: _Asked | None = None
         """The request before the next one."""
         self._pipelines = False
@@ -223,6 +225,7 @@ class Http1Reader:
 
     def _client_piece(self, piece: _Piece, at: int) -> None:
         heard, self._heard = self._heard, piece.acknowledged
+        self._acknowledged = piece.acknowledged
         if self._client_lost:
             if not _has_heard_an_answer(heard, piece.acknowledged):
                 return
@@ -333,6 +336,9 @@ class Http1Reader:
         self._request_head.taken()
         self._context.account.hides_exchanges = True
         self._asked_before = None
+        if not self._server_lost and not self._asked and self._answering is None and self._held:
+            first = self._held[0]
+            self._heard = first.position if isinstance(first, _Piece) else None
         if not self._client_lost:
             self._client_lost = True
             self._asked.append(_Asked(None))
@@ -362,7 +368,8 @@ class Http1Reader:
         self._pump()
         if self._held_bytes > _MOST_HELD:
             # Its request does not come any more.
-            self._lose_server()
+            self._server_lost = True
+            self._context.account.hides_exchanges = True
             self._pump()
 
     def _pump(self) -> None:
@@ -375,6 +382,8 @@ class Http1Reader:
                     return
                 # Answers without a request.
                 self._lose_server()
+            if self._server_lost and self._may_be_asked_for(event):
+                return
             self._held.popleft()
             if isinstance(event, _Piece):
                 self._held_bytes -= len(event.data)
@@ -387,6 +396,17 @@ class Http1Reader:
             held, self._held = self._held, deque()
             for event in held:
                 _tell(self._tunnel, "server", event)
+
+    def _may_be_asked_for(self, event: _Piece | _Hole | _End) -> bool:
+        """Whether the request may still come whose answer begins there."""
+        if not isinstance(event, _Piece) or self._client_end is not None:
+            return False
+        if self._held_bytes > _MOST_HELD:
+            return False
+        if any(asked.acknowledged == event.position for asked in self._asked):
+            return False
+        known = self._acknowledged
+        return known is None or known < 0 or ((known - event.position - 1) & _MASK) >= _HALF
 
     def _server_piece(self, piece: _Piece) -> None:
         at, size = 0, len(piece.data)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from cos_inspect.analyze.reading import look_at
 from cos_inspect.captures.capture_format import CapturePart
-from cos_inspect.captures.captured_flow import CapturedFlow, Remarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.pcap import PCAP
 from cos_inspect.captures.source import Stream
 from cos_inspect.model.capture_account import CaptureAccount
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.settings.analysis_settings import Settings
+from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.origin.checksums import crc64
 from tests.saved.wire.packets_made import Conversation
 
@@ -116,7 +116,7 @@ def converse(conversation: Conversation, made: list[Made], *, pipelined: int = 1
 class Read(NamedTuple):
     flows: list[CapturedFlow]
     account: CaptureAccount
-    remarks: Remarks
+    remarks: InputRemarks
     error: CaptureError | None
 
     @property
@@ -129,7 +129,7 @@ class Read(NamedTuple):
         found: dict[str, FlowReport] = {}
         for flow in self.flows:
             assert flow.exchange is not None
-            look = look_at(flow.exchange, Settings(), flow.recognised)
+            look = look_at(flow.exchange, AnalysisSettings(), flow.recognised)
             assert look is not None
             assert flow.flow_id not in found
             found[flow.flow_id] = look.report
@@ -152,7 +152,7 @@ def read(data: bytes, *, again: bool = False) -> Read:
         path.write_bytes(data)
         stream = Stream(str(path))
         part = CapturePart(path=str(path), name="made.pcap", format=PCAP, asked_again=again)
-        remarks = Remarks("made.pcap")
+        remarks = InputRemarks("made.pcap")
         flows: list[CapturedFlow] = []
         error = None
         try:

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CLIENT, SERVER = ("10.0.0.5", 41234), ("203.0.113.9", 80)
 CLIENT_6, SERVER_6 = ("2001:db8::5", 41234), ("2001:db8::9", 80)
-START = 1_795_000_000.0
+START = 1_778_396_595.0
+"""As the request ids in ``exchanges_made`` say."""
 Side = Literal["client", "server"]
 Address = tuple[str, int]
 

@@ -17,7 +17,7 @@ from tests.saved.wire.exchanges_made import (
     read,
     refused,
 )
-from tests.saved.wire.packets_made import Conversation, Packet, frames, pcap
+from tests.saved.wire.packets_made import START, Conversation, Packet, frames, pcap
 
 _SIZES = (0, 1, 100, 1447, 1448, 1449, 5000, 20_000)
 _SEEDS = st.integers(0, 1_000_000)
@@ -53,7 +53,7 @@ class Traffic:
                 client_number=chance.choice([1000, 0xFFFFFFFF, 0xFFFFF000, 0x7FFFFF00]),
                 server_number=chance.choice([5000, 0xFFFFFFFE, 0xFFFFE000, 0x80000000]),
                 size=chance.choice([300, 1448, 9000, 65_000]),
-                time=1_795_000_000.0 + number / 7,
+                time=START + number / 7,
             )
             made = [_exchange(chance, self.count + at) for at in range(chance.randint(1, 6))]
             self.count += len(made)

@@ -1,0 +1,52 @@
+import pytest
+
+from cos_inspect.captures.pcap import QUIC
+from cos_inspect.captures.wire.protocol import HTTP2_UNREAD, TLS_UNREAD
+from cos_inspect.model.capture_account import NOT_HTTP
+from tests.saved.wire.exchanges_made import converse, get, read
+from tests.saved.wire.packets_made import Conversation, Frame, ethernet, frames, ip_4, pcap
+
+
+@pytest.mark.parametrize("size", [1, 7, 1448])
+def test_http_in_pieces_of_any_size(size: int) -> None:
+    made = Conversation(size=size)
+    converse(made, [get("a", b"a" * 50)])
+    made.close()
+    assert len(read(pcap(frames(made.packets))).flows) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "reason", "hides"),
+    [
+        (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", TLS_UNREAD, True),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTP2_UNREAD, True),
+        (b"\x00\x01\x02" * 50, NOT_HTTP, False),
+        (b"x" * 300, NOT_HTTP, False),
+    ],
+)
+def test_what_else_is_spoken_is_counted(first: bytes, reason: str, hides: bool) -> None:
+    for size in (3, 1448):
+        made = Conversation(size=size)
+        made.send("client", first)
+        made.close()
+        found = read(pcap(frames(made.packets)))
+        assert found.account.unread == {reason: 1}
+        assert found.account.has_holes is hides
+
+
+def test_nothing_was_said() -> None:
+    made = Conversation()
+    made.close()
+    found = read(pcap(frames(made.packets)))
+    assert not found.account.unread
+    assert not found.account.has_holes
+
+
+def test_quic_is_counted() -> None:
+    made = []
+    for port in (50_000, 50_001, 50_000):
+        head = port.to_bytes(2, "big") + b"\x01\xbb\x00\x30\x00\x00"
+        datagram = head + b"\xc3\x00\x00\x00\x01" + bytes(30)
+        packet = ip_4(b"\x0a\x00\x00\x05", b"\xcb\x00\x71\x09", datagram, protocol=17)
+        made.append(Frame(1.0, ethernet(packet)))
+    assert read(pcap(made)).account.unread == {QUIC: 2}
