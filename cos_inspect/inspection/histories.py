@@ -97,6 +97,8 @@ class Histories:
         self._effort = JudgingBudget()
         self._came = 0
         self._touched: set[str] = set()
+        self._late: set[str] = set()
+        """Those that are touched by what came late."""
         self._settled: set[str] = set()
         self.left_out = 0
         """Exchanges that waited, and were then more than is kept of a history."""
@@ -109,26 +111,28 @@ class Histories:
         """The history of this name; None where nothing is known of it."""
         return self._tracked.get(name)
 
+    def at_hand(self, name: str) -> TrackedHistory | None:
+        """The same where it need not be read from the file, or reading has its share of the
+        effort."""
+        extract = None if self._tracked.holds(name) else self._extracts.get(name)
+        if extract is not None and not self._effort.allows(extract.facts, self._came):
+            return None
+        return self._tracked.get(name)
+
     def put(self, tracked: TrackedHistory) -> None:
         """Keeps a history; to be called as well when it has changed."""
         self._tracked.put(tracked.history.name, tracked)
 
-    def put_off(
-        self,
-        seen: Observation,
-        marks: Sequence[tuple[int, int]],
-        note: TransferNote | None,
-        *,
-        is_fine: bool,
-    ) -> ProvisionalLook | None:
+    def put_off(self, waiting: PostponedExchange, *, is_fine: bool) -> ProvisionalLook | None:
         """Lets an exchange wait; None where the whole history is to be asked. ``is_fine``: the
         exchange alone shows nothing wrong."""
+        seen = waiting.seen
         self._came += 1
         name = history_name(seen)
         extract = self._extracts.get(name)
         if extract is None or self._tracked.holds(name):
             return None
-        is_told = _is_told(extract, seen, note)
+        is_told = _is_told(extract, seen, waiting.note)
         if not is_told:
             urgent = not is_fine or (
                 belongs_to_upload(seen.operation) and seen.operation != "UploadPart"
@@ -136,7 +140,7 @@ class Histories:
             if self._effort.allows(extract.facts, self._came) or urgent:
                 return None
             self._unsaid[name] = None
-        self._waiting.add(name, PostponedExchange(seen, tuple(marks), note, is_told))
+        self._waiting.add(name, msgspec.structs.replace(waiting, is_told=is_told))
         alone = History.of(seen)
         if is_told:
             known = extract.open[seen.upload_id or ""]
@@ -145,20 +149,21 @@ class Histories:
         alone.add(seen)
         return ProvisionalLook(alone, is_told)
 
-    def take_touched(self) -> set[str]:
-        """Flows of which something else is to be said since their histories were read."""
+    def take_touched(self) -> tuple[set[str], set[str]]:
+        """Flows of which something else is to be said since their histories were read; and those
+        of which it is because of what came late."""
         touched, self._touched = self._touched, set()
-        return touched
+        late, self._late = self._late, set()
+        return touched, late
 
     def take_settled(self) -> set[str]:
         """The same since their histories left memory."""
         settled, self._settled = self._settled, set()
         return settled
 
-    def read_waiting(self, *, all_of_it: bool = False) -> Iterator[set[str]]:
+    def read_waiting(self, *, all_of_it: bool = False) -> Iterator[None]:
         """Reads histories for which something waits of which not all is said, those for which
-        there is effort to spare or all; for each, the flows of which something else is to be
-        said."""
+        there is effort to spare or all. After each, ``take_touched`` is to be asked."""
         for name in list(self._unsaid):
             extract = self._extracts.get(name)
             cost = extract.facts if extract is not None else 0
@@ -166,7 +171,7 @@ class Histories:
                 return
             self._unsaid.pop(name, None)
             self._tracked.get(name)
-            yield self.take_touched()
+            yield
 
     def settle(self) -> set[str]:
         """Judges what was put off in the histories in memory."""
@@ -236,22 +241,22 @@ class Histories:
         self._extracts.pop(name, None)
         self._unsaid.pop(name, None)
         self._listings.take_back(name, lambda: self._list(tracked, False))
-        self._touched |= self._catch_up(tracked, self._waiting.take(name))
+        self._catch_up(tracked, self._waiting.take(name))
 
-    def _catch_up(self, tracked: TrackedHistory, waiting: Sequence[PostponedExchange]) -> set[str]:
-        """Takes in what waited; the flows of which something else is to be said."""
+    def _catch_up(self, tracked: TrackedHistory, waiting: Sequence[PostponedExchange]) -> None:
+        """Takes in what waited, and notes the flows of which something else is to be said."""
         history = tracked.history
         left_out = history.left_out
-        touched: set[str] = set()
         for each in waiting:
             judge = not each.is_told
             found = history.add(each.seen, each.marks, self._limits, judge=judge)
-            if judge:
-                touched |= found
+            if judge and each.is_late:
+                self._late |= found
+            elif judge:
+                self._touched |= found
             if each.note is not None:
                 tracked.notes[each.seen.flow_id] = each.note
         self.left_out += history.left_out - left_out
-        return touched
 
 
 def _extract_of(history: History, limits: Limits) -> _StoredHistory | None:

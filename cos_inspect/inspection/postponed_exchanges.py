@@ -28,6 +28,8 @@ class PostponedExchange(msgspec.Struct, frozen=True, array_like=True):
     note: TransferNote | None = None
     is_told: bool = False
     """All that is to be said of it was said."""
+    is_late: bool = False
+    """It ended before something else whose report was held no more when it came."""
 
 
 class PostponedExchanges:

@@ -7,13 +7,15 @@ temporary file, and what is beyond that is forgotten and counted. No clock, no l
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.inspection.first_look import FirstLook, first_look, revise
 from cos_inspect.inspection.histories import Histories, TrackedHistory
+from cos_inspect.inspection.postponed_exchanges import PostponedExchange
+from cos_inspect.inspection.recent_lists import RecentLists
 from cos_inspect.inspection.redaction import Echo, KnownSecrets, masked_lists
 from cos_inspect.inspection.said_once import SaidOnce, said_once_names, say_once
 from cos_inspect.inspection.second_look import (
@@ -35,6 +37,7 @@ from cos_inspect.transfers.limits import LIVE, Limits
 from cos_inspect.transfers.objects import copy_of, judge_copy, listings_of
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import observe
+from cos_inspect.transfers.ranges_under_way import RangesUnderWay
 
 _NO_KEYS: Mapping[str, str] = {}
 
@@ -55,6 +58,10 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     old_reports: int = 50_000
     """On disk."""
     secret_ids: int = 4096
+    lists: int = 64
+    """Answers to GetBucket that are kept for Completes which come late."""
+    under_way: int = 1024
+    """Ranges whose bodies are still to come."""
     echoes: int = 256
     """Secrets that their exchanges repeat."""
     waiting: int = 1024
@@ -147,6 +154,11 @@ class Session:
         self._said_once: SpillMap[SaidOnce] = SpillMap(SaidOnce, most_weight=bounds.secret_ids)
         self._wanting_proof: dict[str, None] = {}
         """Histories with a Complete of which it is open whether COS did it."""
+        self._lists = RecentLists(bounds.lists)
+        self._under_way = RangesUnderWay(bounds.under_way)
+        self._held_until = 0.0
+        """When the newest flow ended whose report is held no more, as nothing was to be taken
+        back of it, or added."""
         self._not_joined = 0
         """Exchanges that were not kept in mind, to bound memory."""
         self._echoed: OrderedDict[bytes, str] = OrderedDict()
@@ -191,19 +203,27 @@ class Session:
         held = _RevisableFlow(look.report, seen, look.pending)
         touched = self._secret_ids.add(seen, waits=bool(look.pending))
         alone = None
+        self._under_way.over(seen)
+        is_late = seen.ended < self._held_until
         if seen.is_dated:
             # What has no time has no place among others.
             note = note_of(held.alone, seen)
             is_fine = held.alone.verdict in ("ok", "notice")
-            alone = self._histories.put_off(seen, marks, note, is_fine=is_fine)
+            waiting = PostponedExchange(seen, tuple(marks), note, is_late=is_late)
+            alone = self._histories.put_off(waiting, is_fine=is_fine)
             if alone is None:
                 touched |= self._add_to_history(held, marks)
             else:
                 held.waits = not alone.is_all
-            if self._wanting_proof and seen.operation == "GetBucket":
-                touched |= self._add_listings(look)
+            if seen.operation == "GetBucket" and seen.succeeded:
+                self._lists.add(look.cos, seen)
+                if self._wanting_proof:
+                    touched |= self._add_listings(look.cos, seen, self._wanting_proof)
             self._add_to_said_once(held)
-        touched |= self._histories.take_touched()
+        touched.discard(seen.flow_id)
+        if is_late and touched:
+            self._count_missing(touched)
+        touched |= self._take_touched()
         touched.discard(seen.flow_id)
         self._revise(held, alone.history if alone is not None else None)
         self._held.put(seen.flow_id, held)
@@ -224,12 +244,13 @@ class Session:
         if look is None or known is None or not known.seen.stopped or not look.seen.is_dated:
             return []
         touched = self._add_to_history(_RevisableFlow(look.report, look.seen, ()), marks)
-        return self._revise_all(touched | self._histories.take_touched())
+        return self._revise_all(touched | self._take_touched())
 
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in the body of an answer at which a running CRC-64 is worth noting, so
-        that it can be joined with other ranges which it overlaps. To be asked when the
-        answer's headers have come; its body does not matter."""
+        that it can be joined with other ranges which it overlaps: those that came before, and
+        those whose bodies are still to come. To be asked when the answer's headers have come;
+        its body does not matter."""
         response = exchange.response
         if response is None or "content-range" not in response.headers:
             return []
@@ -237,16 +258,21 @@ class Session:
         if cos is None:
             return []
         seen = observe(cos)
-        tracked = self._histories.of(seen)
-        found = tracked.history.boundaries(seen)
-        self._histories.put(tracked)
-        return found
+        if seen.span is None or not seen.describes_object:
+            return []
+        first, last = seen.span
+        tracked = self._histories.at_hand(history_name(seen))
+        found = self._under_way.edges(seen)
+        if tracked is not None:
+            found |= tracked.history.boundaries(seen)
+        self._under_way.begin(seen)
+        return sorted(at - first for at in found if first < at <= last)
 
     def renew(self) -> list[RevisedReport]:
         """Reports that must be replaced, of which that can wait for a moment."""
         found: list[RevisedReport] = []
-        for touched in self._histories.read_waiting():
-            found += self._revise_all(touched)
+        for _ in self._histories.read_waiting():
+            found += self._revise_all(self._take_touched())
         touched = self._counted_anew | self._histories.take_settled()
         self._counted_anew = set()
         return found + self._revise_all(touched)
@@ -254,8 +280,8 @@ class Session:
     def settle(self) -> list[RevisedReport]:
         """At the end, before ``close``: reports that must be replaced."""
         found: list[RevisedReport] = []
-        for touched in self._histories.read_waiting(all_of_it=True):
-            found += self._revise_all(touched)
+        for _ in self._histories.read_waiting(all_of_it=True):
+            found += self._revise_all(self._take_touched())
         touched = self._counted_anew | self._histories.settle()
         self._counted_anew = set()
         return found + self._revise_all(touched)
@@ -289,8 +315,25 @@ class Session:
             _RevisableFlow,
             most_weight=self._bounds.reports,
             most_on_disk=self._bounds.old_reports,
-            is_worth_it=_is_revisable,
+            is_worth_it=self._is_revisable,
         )
+
+    def _is_revisable(self, held: _RevisableFlow) -> bool:
+        if _is_revisable(held):
+            return True
+        self._held_until = max(self._held_until, held.seen.ended)
+        return False
+
+    def _count_missing(self, touched: Iterable[str]) -> None:
+        """Flows of which something else may be to be said, and whose reports are held no more:
+        what comes in order of time says nothing new of them."""
+        self._not_joined += sum(self._held.get(flow_id) is None for flow_id in touched)
+
+    def _take_touched(self) -> set[str]:
+        """Flows of which something else is to be said since their histories were read."""
+        touched, late = self._histories.take_touched()
+        self._count_missing(late)
+        return touched | late
 
     def _add_to_history(self, held: _RevisableFlow, marks: Sequence[tuple[int, int]]) -> set[str]:
         seen = held.seen
@@ -306,6 +349,8 @@ class Session:
         self._histories.put(tracked)
         if tracked.history.uploads:
             self._note_wish(tracked.history)
+        if seen.operation == "CompleteMultipartUpload" and tracked.history.wants_proof:
+            touched |= self._ask_lists(tracked.history.name, seen)
         name = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if name is not None and seen.succeeded:
             source = self._histories.get(name) or TrackedHistory(
@@ -325,12 +370,23 @@ class Session:
         else:
             self._not_joined += 1
 
-    def _add_listings(self, look: FirstLook) -> set[str]:
-        """What a list shows of objects whose uploads may have been completed."""
+    def _ask_lists(self, name: str, complete: Observation) -> set[str]:
+        """What lists that came before a Complete and were made after it show of its object."""
         touched: set[str] = set()
-        for key, listing in listings_of(look.cos, look.seen):
-            name = object_name(look.seen.place, key)
-            tracked = self._histories.get(name) if name in self._wanting_proof else None
+        for cos, seen in self._lists.since(complete.ended):
+            touched |= self._add_listings(cos, seen, (name,))
+        self._not_joined += self._lists.dropped_until >= complete.ended
+        return touched
+
+    def _add_listings(
+        self, cos: CosExchange, seen: Observation, wanted: Container[str]
+    ) -> set[str]:
+        """What a list shows of objects whose uploads may have been completed; ``wanted``: the
+        names of their histories."""
+        touched: set[str] = set()
+        for key, listing in listings_of(cos, seen):
+            name = object_name(seen.place, key)
+            tracked = self._histories.get(name) if name in wanted else None
             if tracked is not None:
                 touched |= tracked.history.add_listing(listing, self._limits)
                 self._histories.put(tracked)

@@ -32,6 +32,10 @@ from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
 from cos_inspect.transfers.unanswered_complete import unanswered_complete
 
+_OVERLAP = (
+    "not checked as a whole, because ranges share bytes that were not told apart when they passed"
+)
+
 
 class TransferNote(msgspec.Struct, frozen=True):
     """What one flow shows that counts for its transfer."""
@@ -209,6 +213,7 @@ class _Sums:
                         *(rules.range_crc64_mismatch(coverage) if coverage else ()),
                         *([rules.object_changed(change)] if change else ()),
                     ],
+                    notice=_OVERLAP if reading.overlaps_unresolved(name, history.heads) else None,
                 )
         if history.log is not None:
             yield self._log(history.log)

@@ -27,7 +27,13 @@ from cos_inspect.transfers.objects import (
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
 from cos_inspect.transfers.pieces import piece_of
 from cos_inspect.transfers.ranges import RangedDownload, VersionHead, better_head, version_name
-from cos_inspect.transfers.retries import MARKED_PAUSE, ChainPosition, RetryHistory, try_of
+from cos_inspect.transfers.retries import (
+    MARKED_PAUSE,
+    ChainPosition,
+    RetryHistory,
+    may_be_retried,
+    try_of,
+)
 from cos_inspect.transfers.unanswered_complete import (
     UnansweredComplete,
     unanswered_complete,
@@ -54,6 +60,8 @@ class History(msgspec.Struct, kw_only=True):
     content: ObjectHistory = msgspec.field(default_factory=ObjectHistory)
     heads: dict[str, VersionHead] = {}
     """What HEADs and GETs told of the object's versions, by ETag."""
+    dropped_until: float = 0.0
+    """When the newest request ended that was dropped because nobody tried it again."""
     last: float = 0.0
     """When the last of its exchanges ended."""
     facts: int = 0
@@ -126,7 +134,7 @@ class History(msgspec.Struct, kw_only=True):
         if listing.started < min(lost, default=inf):
             return set()
         facts = self.content.facts
-        self._count(facts, self.content.add(event_of_listing(listing), limits))
+        self._count(facts, self.content.add_listed(event_of_listing(listing), limits))
         self.last = max(self.last, listing.ended)
         return {flow for upload in uploads for flow in self._told(upload)}
 
@@ -186,15 +194,14 @@ class History(msgspec.Struct, kw_only=True):
             if not place.is_last
         }
 
-    def boundaries(self, seen: Observation) -> list[int]:
-        """Offsets in the body of a ranged answer, of which only the headers came yet, at
-        which earlier pieces begin or end: a running CRC-64 there lets overlaps be joined."""
+    def boundaries(self, seen: Observation) -> set[int]:
+        """Where earlier pieces begin or end within a ranged answer, of which only the headers
+        came yet: a running CRC-64 there lets overlaps be joined."""
         reading = self.readings.get(seen.client or "")
         if reading is None or seen.span is None:
-            return []
+            return set()
         first, last = seen.span
-        found = reading.boundaries(version_name(seen), first, last + 1)
-        return [at - first for at in found]
+        return set(reading.boundaries(version_name(seen), first, last + 1))
 
     def overlaps(self) -> Iterator[tuple[str, list[int]]]:
         """As ``Reading.overlaps``, of all readings."""
@@ -297,7 +304,7 @@ class History(msgspec.Struct, kw_only=True):
             return set()
         known = self.heads.get(etag)
         if known is None and len(self.heads) >= limits.versions:
-            return set()
+            self._forget_oldest_head()
         told = VersionHead(event.ended, event.size, event.crc64, event.appendable)
         head = self.heads[etag] = better_head(known, told)
         if not judge:
@@ -310,6 +317,11 @@ class History(msgspec.Struct, kw_only=True):
         for reading in self.readings.values():
             touched |= reading.learn(etag, self.heads)
         return touched
+
+    def _forget_oldest_head(self) -> None:
+        oldest = min(self.heads, key=lambda etag: (self.heads[etag].when, etag))
+        del self.heads[oldest]
+        self.left_out += any(reading.reads(oldest) for reading in self.readings.values())
 
     def _add_to_reading(
         self, seen: Observation, marks: Sequence[tuple[int, int]], limits: Limits, *, judge: bool
@@ -329,15 +341,18 @@ class History(msgspec.Struct, kw_only=True):
     def _add_to_tries(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         name = seen.same_request
         tries = self.tries.get(name)
+        one = try_of(seen)
         if tries is None:
             if len(self.tries) >= limits.requests:
                 self._forget_requests(limits.requests)
+            # It may be what came before one that is known no more.
+            self.left_out += may_be_retried(one) and one.started < self.dropped_until
             tries = self.tries[name] = RetryHistory(
                 id=f"retry-{name}", operation=seen.operation, bucket=seen.bucket, key=seen.key
             )
         before = tries.facts
         places = tries.places if judge else {}
-        dropped = tries.add(try_of(seen), limits)
+        dropped = tries.add(one, limits)
         self.facts += tries.facts - before
         self.left_out += dropped
         if not judge or tries.places == places:
@@ -368,6 +383,7 @@ class History(msgspec.Struct, kw_only=True):
         dropped = [tries for name, tries in self.tries.items() if name not in kept]
         self.facts -= sum(tries.facts for tries in dropped)
         self.left_out += sum(tries.facts for tries in dropped if tries.any_failed)
+        self.dropped_until = max(self.dropped_until, *(tries.last for tries in dropped))
         self.tries = kept
 
     def _said(self, upload: Upload) -> "_Said":

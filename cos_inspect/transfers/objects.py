@@ -59,6 +59,11 @@ class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
     events: dict[str, ObjectEvent] = {}
     copies: dict[str, Copy] = {}
     """Successful copies of this object to another one, or onto itself."""
+    listed: dict[str, ObjectEvent] = {}
+    """What lists showed, which is asked for where nobody heard of a Complete, and nowhere else:
+    of other objects live traffic does not read them."""
+    dropped_until: float = 0.0
+    """When the newest event ended that was dropped to bound memory."""
     any_written: bool = False
     """Something else than a read was seen of it."""
     any_read: bool = False
@@ -69,22 +74,33 @@ class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
 
     @property
     def facts(self) -> int:
-        """how many events and copies are held; bounds of memory count them."""
-        return len(self.events) + len(self.copies)
+        """How many events and copies are held; bounds of memory count them."""
+        return len(self.events) + len(self.copies) + len(self.listed)
 
     def add(self, event: ObjectEvent, limits: Limits) -> int:
-        """How many older writes were dropped to bound memory; what was read meanwhile has been
-        compared with them."""
+        """How many events say less than they would, to bound memory: older writes that were
+        dropped, and one that comes when what followed it was dropped already. What was read
+        meanwhile has been compared with the writes before it."""
         self.any_written = self.any_written or event.is_write
         self.any_read = self.any_read or not event.is_write
         keep(self.events, event)
         self._writes = self._by_end = None
+        is_late = event.started < self.dropped_until
         kept = newest(self.events, limits.events)
         if kept is self.events:
-            return 0
-        dropped = sum(each.is_write for name, each in self.events.items() if name not in kept)
+            return int(is_late)
+        dropped = [each for name, each in self.events.items() if name not in kept]
+        self.dropped_until = max(self.dropped_until, *(each.ended for each in dropped))
         self.events = kept
-        return dropped
+        return is_late + sum(each.is_write for each in dropped)
+
+    def add_listed(self, entry: ObjectEvent, limits: Limits) -> int:
+        """How many older ones were dropped."""
+        self.any_read = True
+        keep(self.listed, entry)
+        before = len(self.listed)
+        self.listed = newest(self.listed, limits.events)
+        return before - len(self.listed)
 
     def add_copy(self, copy: Copy, limits: Limits) -> int:
         """The same of copies."""

@@ -171,6 +171,10 @@ class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
             touched |= self._judge(name, heads, finally_=True)
         return touched | self._find_changes()
 
+    def reads(self, etag: str) -> bool:
+        """Whether a piece of this version was fetched."""
+        return any(version.etag == etag for version in self.versions.values())
+
     def learn(self, etag: str, heads: Heads) -> set[str]:
         """Takes in that more is known of a version; as ``add``."""
         touched: set[str] = set()
@@ -296,16 +300,22 @@ class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
         overlap: their flows, and the offsets in each at which another piece begins or ends.
         A CRC-64 of the piece up to there lets them be joined."""
         for name, version in self.versions.items():
-            total = total_of(version, heads)
+            if not self.overlaps_unresolved(name, heads):
+                continue
             front = self.fronts[name]
-            if not total or not front.partial or total in front.reach:
-                continue
-            if not version.times.are_whole(total):
-                continue
             for piece in version.pieces.values():
                 edges = front.edges_between(piece.first, piece.end)
                 if edges:
                     yield piece.flow_id, [at - piece.first for at in edges]
+
+    def overlaps_unresolved(self, name: str, heads: Heads) -> bool:
+        """Whether all bytes of a version came, but in pieces that share some and were not noted
+        apart as they passed."""
+        version, front = self.versions[name], self.fronts[name]
+        total = total_of(version, heads)
+        if not total or not front.partial or total in front.reach:
+            return False
+        return version.times.are_whole(total)
 
     def is_ranged(self, name: str) -> bool:
         """Whether a range of a version was fetched; whole GETs alone are no such download."""

@@ -133,6 +133,8 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
     tries: dict[str, Try] = {}
     last: float = 0.0
     any_failed: bool = False
+    dropped_until: float = 0.0
+    """When the newest try ended that was dropped to bound memory."""
 
     def __post_init__(self) -> None:
         self._places: dict[str, ChainPosition] | None = None
@@ -143,20 +145,22 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
         return len(self.tries)
 
     def add(self, one: Try, limits: Limits) -> int:
-        """How many older tries that failed were dropped to bound memory; of others nothing more
-        is to be said."""
+        """How many tries are not joined, to bound memory: older ones that failed and were
+        dropped, of others nothing more is to be said; and one that failed and comes when what
+        followed it was dropped already."""
+        is_late = may_be_retried(one) and one.started < self.dropped_until
         keep(self.tries, one)
         self.last = max(self.last, one.ended)
-        self.any_failed = self.any_failed or _may_be_retried(one)
+        self.any_failed = self.any_failed or may_be_retried(one)
         self._places = None
         kept = newest(self.tries, limits.tries)
         if kept is self.tries:
-            return 0
-        dropped = sum(map(_may_be_retried, self.tries.values()))
+            return int(is_late)
+        dropped = [each for name, each in self.tries.items() if name not in kept]
+        self.dropped_until = max(self.dropped_until, *(each.ended for each in dropped))
         self.tries = kept
-        left = sum(map(_may_be_retried, kept.values()))
-        self.any_failed = left > 0
-        return dropped - left
+        self.any_failed = any(map(may_be_retried, kept.values()))
+        return is_late + sum(map(may_be_retried, dropped))
 
     @property
     def places(self) -> dict[str, ChainPosition]:
@@ -175,7 +179,8 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
         return [place.chain for place in self.places.values() if place.attempt == 1]
 
 
-def _may_be_retried(one: Try) -> bool:
+def may_be_retried(one: Try) -> bool:
+    """Whether the same may be asked again because of how it ended."""
     return one.cause is not None or one.refused is not None
 
 

@@ -162,7 +162,7 @@ def _reads(
     until = min(others, default=None)
     return [
         event
-        for event in content.events.values()
+        for event in (*content.events.values(), *content.listed.values())
         if not event.is_write
         and not event.cached
         and event.started >= since

@@ -24,7 +24,7 @@ from mitmproxy import http
 
 import cos_inspect
 from cos_inspect.analyze.run import Outcome, analyze
-from cos_inspect.captures.captured_flow import InputRemarks
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
 from cos_inspect.inspection import transfer_summary
@@ -270,11 +270,18 @@ def live(flows: Sequence[http.HTTPFlow], folder: Path, session: Session) -> Run:
 
 
 def exchanges(flows: Sequence[http.HTTPFlow], folder: Path) -> list[Exchange]:
+    with captured(flows, folder) as found:
+        return [each.exchange for each in found if each.exchange is not None]
+
+
+@contextmanager
+def captured(flows: Sequence[http.HTTPFlow], folder: Path) -> Iterator[list[CapturedFlow]]:
+    """As a flow file has them, which stays open."""
     stream = Stream(str(saved_file(folder / "live.mitm", *flows)))
-    found = FlowFile(stream, ()).saved(InputRemarks("live.mitm"))
-    made = [each.exchange for each in found if each.exchange is not None]
-    stream.close()
-    return made
+    try:
+        yield list(FlowFile(stream, ()).saved(InputRemarks("live.mitm")))
+    finally:
+        stream.close()
 
 
 def _end_of(flow: http.HTTPFlow) -> float:

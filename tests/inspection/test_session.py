@@ -1,7 +1,7 @@
 """What a session says on which flow and on which transfer."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -48,10 +48,13 @@ class Run:
         self.session = session or Session()
         self.reports: dict[str, FlowReport] = {}
         for flow in flows:
-            inspected = self.session.inspect(flow)
-            assert inspected is not None
-            self.reports[inspected.report.flow_id] = inspected.report
-            self.revise(inspected.revised)
+            self.take(flow)
+
+    def take(self, flow: Exchange, marks: Sequence[tuple[int, int]] = ()) -> None:
+        inspected = self.session.inspect(flow, marks=marks)
+        assert inspected is not None
+        self.reports[inspected.report.flow_id] = inspected.report
+        self.revise(inspected.revised)
 
     def close(self) -> SessionSummary:
         self.revise(self.session.settle())
