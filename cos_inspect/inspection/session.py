@@ -39,6 +39,8 @@ from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import observe
 from cos_inspect.transfers.ranges_under_way import RangesUnderWay
 
+_OF_SEVERAL = frozenset({"range-crc64", "append-crc64", "multipart-crc64", "multipart-etags"})
+"""Checks of what several exchanges brought: one that was under way for long may change them."""
 _NO_KEYS: Mapping[str, str] = {}
 
 
@@ -115,7 +117,7 @@ def _is_revisable(held: _RevisableFlow) -> bool:
         or seen.listed is not None
         or (seen.span is not None and seen.total is None)
         or any(
-            check.check == "range-crc64" or check.reason == "unseen-parts"
+            check.check in _OF_SEVERAL or check.reason == "unseen-parts"
             for check in held.report.checks
         )
     )
