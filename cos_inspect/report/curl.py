@@ -29,11 +29,11 @@ _LOOSE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"<>\\^`{|}]")
 _SIGNED = re.compile(r"x-(?:cos|ci)-[a-z0-9-]+")
 """Names that a shell takes as they are: a backtick may stand in others."""
 _TOOLS = {
-    "PutObject": ("upload BODY {key}", "cp BODY cos://{bucket}/{bare}"),
-    "GetObject": ("download {key} BODY", "cp cos://{bucket}/{bare} BODY"),
-    "DeleteObject": ("delete -f {key}", "rm cos://{bucket}/{bare}"),
+    "PutObject": ("upload BODY {key}", "cp BODY cos://{bucket}/{key}"),
+    "GetObject": ("download {key} BODY", "cp cos://{bucket}/{key} BODY"),
+    "DeleteObject": ("delete -f {key}", "rm cos://{bucket}/{key}"),
     "HeadObject": ("info {key}", None),
-    "GetBucket": ("list", "ls cos://{bucket}"),
+    "GetBucket": ("list {key}", "ls cos://{bucket}/{key}"),
 }
 """What coscmd 1.9 and coscli 1.0 do alike, by operation."""
 
@@ -70,7 +70,7 @@ def curl_script(report: FlowReport) -> str | None:
         f"# {_word(report.cos.operation)}, signed when this runs. Set COS_SECRET_ID and"
         " COS_SECRET_KEY, and COS_TOKEN with a temporary key.",
         *(f"# Left out, because it is secret: {_word(name)}" for name in left_out),
-        *(f"# {line}" for line in _tools(report, plain)),
+        *(f"# {line}" for line in _tools(report, plain, dict(parameters))),
         "set -eu",
         ': "${COS_SECRET_ID:?}" "${COS_SECRET_KEY:?}"',
         "sha1() { openssl dgst -sha1 \"$@\" | sed 's/^.*= *//'; }",
@@ -159,17 +159,21 @@ def _word(text: str) -> str:
     return re.sub(r"[^\w:./-]", "_", text, flags=re.ASCII)
 
 
-def _tools(report: FlowReport, path: str) -> Iterator[str]:
+def _tools(report: FlowReport, path: str, parameters: dict[str, str]) -> Iterator[str]:
     """The same by coscmd and coscli, where they have it and the object's name is in the path."""
     cos = report.cos
     found = _TOOLS.get(cos.operation)
     if found is None or not cos.bucket or not cos.region or _CONTROL.search(path):
         return
     key = cos.key or ""
+    if cos.operation == "GetBucket":
+        key = _decoded(parameters.get("prefix", "")) or ""
+        if _CONTROL.search(key):
+            return
     if cos.level == "object" and path != f"/{key}":
         return
     coscmd, coscli = found
-    values = {"key": _quoted(key), "bare": _quoted(key), "bucket": cos.bucket}
-    yield f"coscmd -b {cos.bucket} -r {cos.region} {coscmd.format_map(values)}"
+    values = {"key": _quoted(key) if key else "", "bucket": cos.bucket}
+    yield f"coscmd -b {cos.bucket} -r {cos.region} {coscmd.format_map(values).rstrip()}"
     if coscli is not None:
         yield f"coscli {coscli.format_map(values)} -e cos.{cos.region}.myqcloud.com"

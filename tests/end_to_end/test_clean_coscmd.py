@@ -60,8 +60,8 @@ DOWNLOAD = {
 }
 
 
-def coscmd(proxy: Inspected, folder: Path, *arguments: str) -> None:
-    """Runs it in a folder that has its ``cos.conf``."""
+def coscmd(proxy: Inspected, folder: Path, *arguments: str) -> str:
+    """Runs it in a folder that has its ``cos.conf``; what it says."""
     script = "import sys; from coscmd.cos_cmd import _main; sys.exit(_main())"
     done = subprocess.run(
         [
@@ -89,6 +89,7 @@ def coscmd(proxy: Inspected, folder: Path, *arguments: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

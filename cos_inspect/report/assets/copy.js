@@ -14,7 +14,7 @@
     GetObject: [(key) => `download ${key} BODY`, (key, bucket) => `cp cos://${bucket}/${key} BODY`],
     DeleteObject: [(key) => `delete -f ${key}`, (key, bucket) => `rm cos://${bucket}/${key}`],
     HeadObject: [(key) => `info ${key}`, null],
-    GetBucket: [() => "list", (key, bucket) => `ls cos://${bucket}`],
+    GetBucket: [(key) => `list ${key}`, (key, bucket) => `ls cos://${bucket}/${key}`],
   };
 
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -39,14 +39,16 @@
   const isMissed = (name) => name.toLowerCase() !== "authorization" && !name.toLowerCase().endsWith("security-token");
   const sorted = (map) => [...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 
-  const tools = ({ cos }, path) => {
+  const tools = ({ cos }, path, prefix) => {
     const found = TOOLS[cos.operation];
     if (!found || !cos.bucket || !cos.region || CONTROL.test(path)) return [];
-    const key = cos.key || "";
+    const key = (cos.operation === "GetBucket" ? prefix : cos.key) || "";
+    if (CONTROL.test(key)) return [];
     if (cos.level === "object" && path !== `/${key}`) return [];
     const [coscmd, coscli] = found;
-    return [`coscmd -b ${cos.bucket} -r ${cos.region} ${coscmd(quoted(key))}`,
-      ...(coscli ? [`coscli ${coscli(quoted(key), cos.bucket)} -e cos.${cos.region}.myqcloud.com`] : [])];
+    const named = key ? quoted(key) : "";
+    return [`coscmd -b ${cos.bucket} -r ${cos.region} ${coscmd(named)}`.trimEnd(),
+      ...(coscli ? [`coscli ${coscli(named, cos.bucket)} -e cos.${cos.region}.myqcloud.com`] : [])];
   };
 
   // A shell script that signs when it runs; as report/curl.py makes it. Null where curl cannot.
@@ -82,7 +84,7 @@
       "#!/bin/sh",
       `# ${word(report.cos.operation)}, signed when this runs. Set COS_SECRET_ID and COS_SECRET_KEY, and COS_TOKEN with a temporary key.`,
       ...leftOut.map(({ name }) => `# Left out, because it is secret: ${word(name)}`),
-      ...tools(report, plain).map((line) => `# ${line}`),
+      ...tools(report, plain, decoded(asked.get("prefix") || "")).map((line) => `# ${line}`),
       "set -eu",
       ': "${COS_SECRET_ID:?}" "${COS_SECRET_KEY:?}"',
       "sha1() { openssl dgst -sha1 \"$@\" | sed 's/^.*= *//'; }",
