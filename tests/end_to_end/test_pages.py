@@ -790,6 +790,18 @@ _COUNTS = """
 """
 
 
+def test_a_connection_that_failed_often_counts_as_often_everywhere(
+    browser: Browser, tmp_path: Path
+) -> None:
+    often = msgspec.structs.replace(_trouble("a", Severity.ERROR), count=3)
+    summary = Summary(connections=[often, _trouble("b", Severity.ERROR)])
+    open_page(browser, write(tmp_path, [flow_report(sequence=1)], summary))
+    assert browser.text("h1") == "The one flow is fine, but 4 connections failed"
+    assert "+ 4 connections" in browser.text(".tile.error")
+    assert browser.text(".group .number").startswith("4 connections")
+    assert "3 times" in browser.text(".group")
+
+
 def test_every_count_leads_to_as_many_flows(browser: Browser, tmp_path: Path) -> None:
     rules = ("etag-mismatch", "crc64-mismatch", "error-response", "token-missing")
     reports = []

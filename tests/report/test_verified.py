@@ -24,6 +24,8 @@ MD5 = check("content-md5", "skipped", "no-header")
         ([check("crc64", "mismatch"), check("range-crc64", "match")], "✗ CRC-64"),
         ([LENGTH, MD5, check("crc64", "skipped", "no-header")], "✓ length – content: no-header"),
         ([MD5, check("crc64", "skipped", "head")], "– content: head"),
+        ([MD5, LENGTH], "✓ length"),
+        ([MD5], ""),
         ([MD5, check("etag", "skipped", "sse-kms")], "– content: sse-kms"),
         ([check("signature", "skipped", "no-credentials")], ""),
         ([check("signature", "match"), CRC], "✓ CRC-64 ✓ signature"),

@@ -63,11 +63,11 @@
   // Groups of broken flows under their worst rule, the worst group first.
   const wrong = (rows) => {
     const groups = new Map();
-    const add = (kind, severity, rule, title, item) => {
+    const add = (kind, severity, rule, title, item, number = 1) => {
       const group = groups.get(`${severity} ${rule}`) || { severity, rule, title, items: [], count: 0, kinds: {} };
       groups.set(`${severity} ${rule}`, group);
-      group.count += 1;
-      group.kinds[kind] = (group.kinds[kind] || 0) + 1;
+      group.count += number;
+      group.kinds[kind] = (group.kinds[kind] || 0) + number;
       if (group.items.length < EACH) group.items.push(item());
     };
     for (const row of rows) {
@@ -90,7 +90,7 @@
       for (const finding of trouble.findings || []) {
         if (finding.severity === "notice" || (trouble.flows || []).length) continue;
         add("connection", finding.severity, finding.rule, finding.title, () =>
-          el("li", null, el("a", { href: "#connections" }, "connection"), " ", el("span", { class: "what" }, "to ", wire(trouble.host ?? "unknown host", "name")), el("span", { class: "why" }, wire(finding.detail))));
+          el("li", null, el("a", { href: "#connections" }, "connection"), " ", el("span", { class: "what" }, "to ", wire(trouble.host ?? "unknown host", "name"), trouble.count > 1 ? ` ${count(trouble.count, "time")}` : ""), el("span", { class: "why" }, wire(finding.detail))), trouble.count);
       }
     }
     const sorted = [...groups.values()].sort((a, b) => (a.severity === b.severity ? b.count - a.count : a.severity === "error" ? -1 : 1));

@@ -38,7 +38,14 @@
     return [icon(Math.abs(off) >= 900 ? "error" : Math.abs(off) > 300 ? "warning" : "ok"), ` ${Math.abs(off).toLocaleString("en")} s ${off > 0 ? "ahead" : "behind"}`];
   };
   const adviceOf = (device) => known.advice[device.address] || [];
-  const line = (device) =>
+  const COLUMNS = ["Address", "Client", "TLS", "Flows", "Last seen", "Clock against ours", "What to do"];
+  const line = (device) => {
+    const row = cells(device);
+    // Where the window is narrow, a cell is a line with its column's name.
+    [...row.cells].forEach((cell, i) => cell.setAttribute("data-label", COLUMNS[i]));
+    return row;
+  };
+  const cells = (device) =>
     el("tr", { "data-address": device.address },
       el("td", { class: "state" }, wire(device.address)),
       el("td", null, device.client ? wire([device.client, device.version].filter(Boolean).join(" ")) : el("span", { class: "muted" }, "unknown")),
@@ -50,7 +57,7 @@
   const devices = () => {
     const found = store.summary.devices || [];
     return section("devices", found.length ? `${count(found.length, "device")} came through the proxy` : "No device came through the proxy yet",
-      found.length ? table("Devices", ["Address", "Client", "TLS", "Flows", "Last seen", "Clock against ours", "What to do"], found.map(line), "devices")
+      found.length ? table("Devices", COLUMNS, found.map(line), "devices")
         : el("p", null, "As soon as one connects, it stands here: what it is, whether it trusts the CA, and what keeps it from being seen."));
   };
   const platform = ({ client, steps }) =>
