@@ -1,11 +1,13 @@
 """Pictures of the report pages and of mitmweb, from real traffic: ``scripts/pictures/*.png``.
 
-With a directory as argument, the reports are kept there.
+With a directory as argument, the reports are kept there, and more pictures to look at: every
+page, light and dark, wide and as narrow as a phone.
 """
 
 import contextlib
 import json
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -28,6 +30,7 @@ from tests.end_to_end.harness import (
     cos_client,
     rules,
 )
+from tests.end_to_end.test_devices import clean, distrusts, pins, skewed
 from tests.end_to_end.web import Web
 from tests.origin.damage import Damage, both, key, nth, on_request, operation, stall_upload
 from tests.origin.effects import error, wrong_etag
@@ -36,6 +39,7 @@ from tests.origin.signing import Verifier
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 WIDTH, HEIGHT = 1280, 1100
+NARROW = 400
 WEB_HEIGHT = 800
 COMPARE_HEIGHT = 680
 SHOWN_IN_MITMWEB = "damaged/etag.txt"
@@ -112,6 +116,71 @@ def take(browser: Browser, directory: Path) -> None:
             _save(browser, PICTURES / f"{name}-{theme}.png")
 
 
+def take_live(browser: Browser, folder: Path, more: Path | None) -> None:
+    """The pages in mitmweb while four devices are connected, of which three have trouble."""
+    folder.mkdir(exist_ok=True)
+    with socket.socket(type=socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    modes = ("--mode=regular", f"--mode=wireguard@{port}")
+    with Origin() as origin, Web(origin, folder, *modes) as web:
+        browser.theme("light")
+        browser.driver.get(f"{web.address}?token={web.token}")
+        browser.driver.get(f"{web.address}cos/index.html")
+        browser.wait_for("cosInspect.live.isLive")
+        # Whom a story trusts stands in the environment.
+        os.environ.pop("REQUESTS_CA_BUNDLE", None)
+        for use in (clean, distrusts, pins, skewed):
+            use(web)
+        Story(origin, web, folder).clean()
+        trouble(origin, web, folder)
+        browser.wait_for("cosInspect.store.summary.devices?.length === 5")
+        browser.wait_for(f"cosInspect.store.all().filter(row => row.key === '{SKEWED}').length > 1")
+        browser.wait_for("document.querySelector('.transfers .transfer')")
+        for name, address in (("live", ""), ("setup", "#setup")):
+            _both_themes(browser, name, address, more)
+
+
+def _both_themes(browser: Browser, name: str, address: str, more: Path | None) -> None:
+    browser.run("location.hash = arguments[0]", address)
+    browser.wait_for("document.querySelector(arguments[0])", f".{name}" if address else ".overview")
+    browser.run("scrollTo(0, 0)")
+    for theme in ("light", "dark"):
+        browser.theme(theme)
+        browser.size(WIDTH, HEIGHT)
+        browser.wait_for("document.fonts.status === 'loaded'")
+        _save(browser, PICTURES / f"{name}-{theme}.png")
+        if more is not None:
+            _look(browser, more / f"{name}-{theme}")
+
+
+def look_at(browser: Browser, directory: Path, more: Path) -> None:
+    """Pictures of every page, to be looked at."""
+    reports = [json.loads(path.read_text()) for path in sorted(directory.glob("flows/*.json"))]
+    summary: dict[str, Any] = json.loads((directory / "summary.json").read_text())
+    transfer = next(one["id"] for one in summary["transfers"] if one["verdict"] != "ok")
+    pages = {
+        "overview": "",
+        "list": "#filter=",
+        "flow": f"#{_number(reports, 'signature-mismatch')}",
+        "transfers": "#transfers",
+        "transfer": f"#transfer={transfer}",
+        "compare": _compared(reports),
+    }
+    for name, address in pages.items():
+        for theme in ("light", "dark"):
+            browser.theme(theme)
+            browser.open(directory / "index.html", address)
+            browser.wait_for("!document.querySelector('.loading')")
+            _look(browser, more / f"{name}-{theme}")
+
+
+def _look(browser: Browser, path: Path) -> None:
+    for width in (WIDTH, NARROW):
+        browser.size(width, HEIGHT)
+        browser.picture(path.with_name(f"{path.name}-{width}.png"), whole=True)
+
+
 def _number(reports: Sequence[Report], rule: str) -> str:
     broken = [report for report in reports if rule in rules(report)]
     broken += [report for report in reports if report["verdict"] == "error"]
@@ -176,8 +245,13 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="cos-pictures-") as temporary:
         folder = Path(arguments[0]).resolve() if arguments else Path(temporary)
         directory = traffic(folder)
+        more = folder / "pictures" if arguments else None
         with chromium(Path(temporary) / "profile") as browser:
             take(browser, directory)
+            if more is not None:
+                more.mkdir(exist_ok=True)
+                look_at(browser, directory, more)
+            take_live(browser, folder / "live", more)
             take_mitmweb(browser, folder / "mitmweb")
     return 0
 
