@@ -56,8 +56,12 @@ class Editor:
 
         def answered() -> bool:
             found.update(self.by_id(flow_id))
-            response = found.get("response")
-            return response is not None and bool(response["timestamp_start"] > before)
+            response: dict[str, Any] | None = found.get("response")
+            return (
+                response is not None
+                and response["timestamp_start"] > before
+                and response["timestamp_end"] is not None
+            )
 
         wait_until(answered)
         status: int = found["response"]["status_code"]
@@ -73,9 +77,16 @@ class Editor:
         return line
 
     def report(self, flow_id: str) -> dict[str, Any]:
-        said = self.web.call("cos.report", f"@{flow_id}")
-        report: dict[str, Any] = json.loads(said["value"])
-        return report
+        """The report of the flow as it was signed anew, once its answer is whole."""
+        found: dict[str, Any] = {}
+
+        def told() -> bool:
+            said = self.web.call("cos.report", f"@{flow_id}")
+            found.update(json.loads(said.get("value", "{}")))
+            return bool(found and found["request"].get("resigned"))
+
+        wait_until(told)
+        return found
 
     def refused_and_then_accepted(self, flow_id: str) -> str:
         """Sends the flow as it is, then signed anew; what was said of that."""
