@@ -238,6 +238,7 @@ def _judge(report: FlowReport, settings: AnalysisSettings, written: WrittenChunk
 
 
 def format_settings(settings: AnalysisSettings) -> FormatSettings:
+    """What an analysis says of all its reports."""
     return FormatSettings(
         rule_checks=CHECKS_OF_RULES, fails_from=settings.fails_from, baseline=settings.baseline
     )

@@ -36,15 +36,25 @@ def form_boundary(content_type: str | None) -> bytes | None:
     return parameters.get(b"boundary") or None
 
 
+def read_disposition(value: bytes) -> tuple[str, str | None]:
+    """The name and the file name that the Content-Disposition of a part gives; without a name
+    it is empty."""
+    parameters = parse_options_header(value)[1]
+    filename = parameters.get(b"filename")
+    return (
+        parameters.get(b"name", b"").decode("utf-8", "replace"),
+        None if filename is None else filename.decode("utf-8", "replace"),
+    )
+
+
 class _Part:
     """One part while it passes."""
 
-    __slots__ = ("content_type", "filename", "name", "value")
+    __slots__ = ("filename", "name", "value")
 
     def __init__(self) -> None:
         self.name = ""
         self.filename: str | None = None
-        self.content_type: str | None = None
         self.value: bytearray | None = None
         """What is kept of it; None when nothing is."""
 
@@ -136,11 +146,6 @@ class FormUploadDecoder:
         """The filename of the part ``file``; None before that part, and where it has none."""
         return self._file.filename if self._file else None
 
-    @property
-    def file_content_type(self) -> str | None:
-        """The part's own Content-Type, which COS ignores in favour of the field."""
-        return self._file.content_type if self._file else None
-
     def feed(self, data: bytes) -> list[bytes | memoryview]:
         """The pieces of the file inside the next bytes of the body, uncopied."""
         if self._parser is None or self._broken:
@@ -219,12 +224,7 @@ class FormUploadDecoder:
         if part is None:
             return
         if name == b"content-disposition":
-            parameters = parse_options_header(value)[1]
-            part.name = parameters.get(b"name", b"").decode("utf-8", "replace")
-            if b"filename" in parameters:
-                part.filename = parameters[b"filename"].decode("utf-8", "replace")
-        elif name == b"content-type":
-            part.content_type = value.decode("utf-8", "replace").strip()
+            part.name, part.filename = read_disposition(value)
 
     def _on_headers_finished(self) -> None:
         self._in_head = False

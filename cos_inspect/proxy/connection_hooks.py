@@ -19,38 +19,49 @@ class ConnectionHooks:
         return True
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
+        """A tunnel is asked for."""
         self._connection_tracker.http_connect(flow)
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """A tunnel was refused."""
         if self.judges_failures:
             self._connection_tracker.http_connect_error(flow)
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        """The server was not reached."""
         if self.judges_failures:
             self._connection_tracker.server_connect_error(data)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """The client begins TLS."""
         self._connection_tracker.tls_clienthello(data)
 
     def tls_established_client(self, data: tls.TlsData) -> None:
+        """TLS with the client stands."""
         self._connection_tracker.tls_established_client(data)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
+        """It does not."""
         if self.judges_failures:
             self._connection_tracker.tls_failed_client(data)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
+        """There is no TLS with the server."""
         if self.judges_failures:
             self._connection_tracker.tls_failed_server(data)
 
     def next_layer(self, decision: NextLayer) -> None:
+        """mitmproxy asks what a connection speaks."""
         self._connection_tracker.next_layer(decision)
 
     def tcp_start(self, flow: tcp.TCPFlow) -> None:
+        """A TCP stream that is not read as HTTP begins."""
         self._connection_tracker.raw_start(flow)
 
     def udp_start(self, flow: udp.UDPFlow) -> None:
+        """The same of UDP."""
         self._connection_tracker.raw_start(flow)
 
     def dns_response(self, flow: dns.DNSFlow) -> None:
+        """The proxy answers a question for a name."""
         self._connection_tracker.dns_response(flow)

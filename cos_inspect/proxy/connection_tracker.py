@@ -136,6 +136,7 @@ class ConnectionTracker:
         return self._ledger.has_errors
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Notes who asks for a tunnel to a COS host, and by which program."""
         self._devices.seen(flow.client_conn)
         host = _plain(flow.request.host)
         if self._is_cos(host):
@@ -144,6 +145,7 @@ class ConnectionTracker:
             entry.fields = flow.request.headers.fields
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Notes which COS host is wanted, by the name in the ClientHello, else by the address."""
         client = data.context.client
         self._devices.seen(client)
         entry = self._open.get(client.id)
@@ -205,6 +207,7 @@ class ConnectionTracker:
         self._passes_unread(client, server, host)
 
     def dns_response(self, flow: dns.DNSFlow) -> None:
+        """Notes the addresses of COS hosts, as the proxy answered them."""
         self._resolved.add(flow)
         question = flow.request.questions[0] if flow.request.questions else None
         if question is not None and self._is_cos(_plain(question.name)):
@@ -252,6 +255,7 @@ class ConnectionTracker:
             asyncio.get_running_loop().call_soon(guarded)
 
     def tls_established_client(self, data: tls.TlsData) -> None:
+        """Notes a handshake that succeeded; whether a request follows is looked at later."""
         entry = self._open.get(data.conn.id)
         if entry is not None:
             entry.established = True
@@ -304,6 +308,7 @@ class ConnectionTracker:
             self._devices.doubted(entry.client, entry.host)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
+        """Tells why the client did not accept the certificate of the proxy."""
         entry = self._open.get(data.conn.id)
         if entry is None:
             self._refused_other(data)
@@ -325,6 +330,7 @@ class ConnectionTracker:
             self._devices.refused_other(client, host)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Notes that the connection is used: whoever sends a request trusts the CA."""
         entry = self._open.get(flow.client_conn.id)
         if entry is None or entry.requested:
             return
@@ -334,6 +340,7 @@ class ConnectionTracker:
             self._devices.trusted(entry.client)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
+        """Notes why there is no TLS with the server."""
         server = data.conn
         if isinstance(server, connection.Server):
             text = server.error or ""
@@ -343,6 +350,7 @@ class ConnectionTracker:
             )
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        """Notes why the server is not reached; a client that left may have waited for it."""
         client, server = data.client, data.server
         text = server.error or ""
         if text not in _LEFT:
@@ -355,6 +363,7 @@ class ConnectionTracker:
             self._ledger.saw(self._failure(entry, "upstream-timeout", waited))
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """Tells of a tunnel that was refused, by this proxy or by the one behind it."""
         entry = self._open.get(flow.client_conn.id)
         if entry is None:
             return
@@ -382,6 +391,7 @@ class ConnectionTracker:
                 self._ledger.saw(sighting)
 
     def client_disconnected(self, client: connection.Client) -> None:
+        """Judges a connection that came to no request."""
         entry = self._open.pop(client.id, None)
         if entry is None:
             return

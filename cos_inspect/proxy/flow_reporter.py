@@ -23,6 +23,7 @@ from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.flow_lines import FlowLines
 from cos_inspect.proxy.live_session import LiveSession, LiveSettings
 from cos_inspect.proxy.received import to_leave
+from cos_inspect.proxy.setup import where_to_connect
 from cos_inspect.recording.recorded_flow import FlowRead
 from cos_inspect.report.nothing_seen import nothing_seen
 from cos_inspect.report.writer_thread import LIVE
@@ -233,7 +234,7 @@ class FlowReporter:
                 came=bool(
                     live_session.others or live_session.connections or live_session.lost.count
                 ),
-                proxy=_proxy_address(),
+                proxy=None if getattr(ctx.options, "rfile", None) else where_to_connect(),
             )
         )
         failed = live_session.why_failed(self._settings.fail_on)
@@ -278,18 +279,6 @@ class FlowReporter:
             logger.exception("the COS transfers cannot be summed up")
         took = time.perf_counter() - began
         self._renewal_seconds = max(_RENEWAL_SECONDS, took * _RENEWAL_RARITY)
-
-
-def _proxy_address() -> str | None:
-    """Where clients find this proxy; None where saved traffic is read."""
-    if getattr(ctx.options, "rfile", None):
-        return None
-    addon = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
-    for server in getattr(addon, "servers", ()):
-        for host, port, *_ in server.listen_addrs:
-            shown = "this machine's address" if host in ("", "0.0.0.0", "::") else host
-            return f"{shown}, port {port}"
-    return "the address and port that this proxy listens on"
 
 
 def _live_settings(settings: options.Settings) -> LiveSettings:

@@ -1,14 +1,12 @@
 """A form upload's fields, to be changed in place: every other byte of the body stays."""
 
-import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from cos_inspect.cos.form_upload import form_boundary, read_disposition
 from cos_inspect.model.exchange import Headers
 
-_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE)
-_NAME = re.compile(rb'(?:^|[;\s])name="([^"]{0,500})"', re.IGNORECASE)
 _LONGEST = 1 << 20
 
 
@@ -23,7 +21,7 @@ class Form(msgspec.Struct, frozen=True):
     def without(self, names: Iterable[str]) -> "Form":
         """Less the fields of these names, in lower case."""
         wanted = frozenset(names)
-        kept = [part for part in self.parts if (_name_of(part) or "").lower() not in wanted]
+        kept = [part for part in self.parts if _name_of(part).lower() not in wanted]
         fields = Headers((n, v) for n, v in self.fields if n.lower() not in wanted)
         return Form(self.delimiter, kept, fields)
 
@@ -33,8 +31,8 @@ class Form(msgspec.Struct, frozen=True):
         left = dict(values)
         parts = []
         for part in self.parts:
-            name = _name_of(part)
-            if name is None or name not in values or not _is_field(part):
+            name = _field_of(part)
+            if name not in values:
                 parts.append(part)
                 continue
             head, gap, _ = part.partition(b"\r\n\r\n")
@@ -51,12 +49,10 @@ class Form(msgspec.Struct, frozen=True):
 
 def read_form(content_type: str | None, body: bytes) -> Form | None:
     """None where it is no form, or one without an end."""
-    if content_type is None or not content_type.lower().startswith("multipart/form-data"):
+    boundary = form_boundary(content_type)
+    if boundary is None:
         return None
-    found = _BOUNDARY.search(content_type)
-    if found is None:
-        return None
-    delimiter = b"--" + (found[1] or found[2]).encode()
+    delimiter = b"--" + boundary
     _, begin, rest = (b"\r\n" + body).partition(b"\r\n" + delimiter)
     content, end, _ = rest.rpartition(b"\r\n" + delimiter + b"--")
     if not begin or not end:
@@ -65,15 +61,24 @@ def read_form(content_type: str | None, body: bytes) -> Form | None:
     fields = [
         (name, part.partition(b"\r\n\r\n")[2][:-2].decode("utf-8", "replace"))
         for part in parts
-        if len(part) < _LONGEST and _is_field(part) and (name := _name_of(part)) is not None
+        if len(part) < _LONGEST and (name := _field_of(part))
     ]
     return Form(delimiter, parts, Headers(fields))
 
 
-def _name_of(part: bytes) -> str | None:
-    found = _NAME.search(part.partition(b"\r\n\r\n")[0])
-    return found[1].decode("utf-8", "replace") if found else None
+def _field_of(part: bytes) -> str:
+    """The name of a part that is no file; else empty."""
+    name, filename = _disposition(part)
+    return name if filename is None and name != "file" else ""
 
 
-def _is_field(part: bytes) -> bool:
-    return b"filename=" not in part.partition(b"\r\n\r\n")[0].lower()
+def _name_of(part: bytes) -> str:
+    return _disposition(part)[0]
+
+
+def _disposition(part: bytes) -> tuple[str, str | None]:
+    for line in part.partition(b"\r\n\r\n")[0].split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-disposition":
+            return read_disposition(value.strip())
+    return "", None

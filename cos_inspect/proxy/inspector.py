@@ -114,9 +114,11 @@ class CosInspect(ConnectionHooks):
 
     @property
     def addons(self) -> list[Commands]:
+        """What mitmproxy is to load with this one: the commands."""
         return [] if self._is_second else self._own_addons
 
     def load(self, loader: Loader) -> None:
+        """Declares the options and guards the log; a second instance does nothing."""
         if self._is_second:
             self.is_over = True
             logger.warning("cos_inspect was loaded twice; the second one does nothing")
@@ -130,6 +132,7 @@ class CosInspect(ConnectionHooks):
             logger.error(complaint, extra=REFUSAL)
 
     def running(self) -> None:
+        """Does what needs the interface's own addons, which are there now."""
         self._is_running = True
         self._prepare_exit()
         self._stop_signal.watch()
@@ -139,6 +142,7 @@ class CosInspect(ConnectionHooks):
         show_comments()
 
     def configure(self, updated: set[str]) -> None:
+        """Takes the options as they are now; OptionsError refuses a wrong one."""
         if self.is_over or not updated & options.OPTION_NAMES:
             return
         self._gathering.flush()
@@ -166,6 +170,7 @@ class CosInspect(ConnectionHooks):
         return self._settings.report_dir, "html" in self._settings.formats
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Begins to follow a flow, and streams its request where that is wanted."""
         try:
             self._begin(flow)
         finally:
@@ -208,6 +213,7 @@ class CosInspect(ConnectionHooks):
         return snapshot
 
     def request(self, flow: http.HTTPFlow) -> None:
+        """Notes the body as it came; ends a flow whose answer came first."""
         snapshot = self._snapshots.get(flow.id)
         if snapshot is not None:
             snapshot.note_content()
@@ -218,6 +224,7 @@ class CosInspect(ConnectionHooks):
             self._finish(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Notes the answer's head, and streams it where that is wanted."""
         self._answered(flow)
 
     def _answered(self, flow: http.HTTPFlow) -> None:
@@ -261,6 +268,7 @@ class CosInspect(ConnectionHooks):
         return [] if found is None else self._reporting.boundaries(found.exchange)
 
     def response(self, flow: http.HTTPFlow) -> None:
+        """Has the flow inspected, or waits for the rest of an upload that was answered early."""
         if self._was_stopped(flow):
             return
         snapshot = self._snapshots.get(flow.id)
@@ -283,6 +291,7 @@ class CosInspect(ConnectionHooks):
         self._finish(flow, may_wait=flow.live and self._gathering.is_wanted)
 
     def error(self, flow: http.HTTPFlow) -> None:
+        """Has a flow inspected that broke off."""
         snapshot = self._snapshots.get(flow.id)
         if snapshot is not None:
             snapshot.note_end()
@@ -333,6 +342,7 @@ class CosInspect(ConnectionHooks):
             self._reporting.leave_for_now(flow, found)
 
     def client_disconnected(self, client: connection.Client) -> None:
+        """Ends uploads of this client that are under way, for no hook of their flows tells it."""
         try:
             self._finish_cut_uploads(client.id, "client")
         finally:
@@ -340,6 +350,7 @@ class CosInspect(ConnectionHooks):
                 self._connection_tracker.client_disconnected(client)
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        """The same of uploads to this server."""
         self._finish_cut_uploads(data.client.id, "server")
 
     def _finish_cut_uploads(self, client_id: str, by: Actor) -> None:
@@ -354,6 +365,7 @@ class CosInspect(ConnectionHooks):
                 self._finish_now(snapshot.flow)
 
     def done(self) -> None:
+        """Reports what is under way, and writes the end of the run."""
         try:
             self._stop_all()
         finally:

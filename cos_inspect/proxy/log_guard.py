@@ -36,11 +36,6 @@ class LogGuard(logging.Filter):
                     logger.removeFilter(earlier)
             logger.addFilter(self)
 
-    def uninstall(self) -> None:
-        """Takes it off all loggers."""
-        for logger in _loggers():
-            logger.removeFilter(self)
-
     def filter(self, record: logging.LogRecord) -> bool:
         """Masks the record as it passes; always True."""
         if not self.is_on or getattr(record, _AS_IS, False):

@@ -103,6 +103,14 @@ def setup(advice: dict[str, list[str]] | None = None) -> Setup:
     )
 
 
+def where_to_connect() -> str:
+    """Where clients find this proxy, in a few words."""
+    for server in _servers():
+        for each in _addresses(server, None):
+            return f"{each.host}, port {each.port}"
+    return "the address and port that this proxy listens on"
+
+
 def _servers() -> list[Any]:
     proxyserver = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
     return [server for server in getattr(proxyserver, "servers", ()) if server.is_running]

@@ -51,3 +51,19 @@ def test_no_form_is_none() -> None:
     assert read_form("text/plain", b"--x--") is None
     assert read_form("multipart/form-data", b"--x--") is None
     assert read_form(KIND, b"--x y\r\n\r\nno end") is None
+
+
+def test_a_part_named_file_is_the_file_also_without_a_file_name() -> None:
+    """As COS takes it, and as the form is read while it passes."""
+    body = b'--x y\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n--x y--\r\n'
+    form = read_form(KIND, body)
+    assert form is not None
+    assert dict(form.fields) == {}
+    assert form.with_fields({}) == body
+
+
+def test_names_are_read_as_while_the_form_passes() -> None:
+    body = b"--x y\r\ncontent-disposition:form-data; name=key\r\n\r\na\r\n--x y--\r\n"
+    form = read_form(KIND, body)
+    assert form is not None
+    assert dict(form.fields) == {"key": "a"}
