@@ -68,8 +68,8 @@ class KeyLog:
     def _add(self, line: bytes) -> bool:
         if len(line) > _LONGEST_LINE:
             return False
-        words = line.decode("latin-1").split()
-        label = words[0].upper()
+        words = [word.decode("latin-1") for word in line.split()]
+        label = words[0].upper() if words else ""
         if label not in _READ:
             return label.startswith(_OTHERS)
         if len(words) != 3:
