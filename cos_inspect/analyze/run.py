@@ -98,7 +98,7 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
         inputs = _inputs(arguments, errors, folder)
         paths = [each.path for each in inputs]
         step = step_of(paths, settings.jobs)
-        shards = shards_of(_parts(inputs, step, errors), step)
+        shards = shards_of(_parts(inputs, step, settings, errors), step)
         with Workers(settings, len(shards)) as workers:
             shown = on_terminal() and not settings.quiet
             with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
@@ -192,11 +192,13 @@ def _inputs(arguments: Sequence[str], errors: list[str], folder: str) -> list[In
     return list(inputs)
 
 
-def _parts(inputs: Sequence[Input], step: int, errors: list[str]) -> list[CapturePart]:
+def _parts(
+    inputs: Sequence[Input], step: int, settings: AnalysisSettings, errors: list[str]
+) -> list[CapturePart]:
     parts: list[CapturePart] = []
     for each in inputs:
         try:
-            parts += parts_of(each, step)
+            parts += parts_of(each, step, settings.key_logs)
         except CaptureError as error:
             errors.append(str(error))
     return parts

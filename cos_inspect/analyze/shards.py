@@ -34,12 +34,18 @@ def size_of(path: str) -> int:
         return 0
 
 
-def parts_of(given: Input, step: int) -> Iterator[CapturePart]:
+def parts_of(given: Input, step: int, key_logs: tuple[str, ...] = ()) -> Iterator[CapturePart]:
     """The parts of one input, each about ``step`` bytes long.
 
+    :param key_logs: files with the secrets that it may have been encrypted with.
     :raises CaptureError: for what cannot be read at all.
     """
-    part = CapturePart(path=given.path, name=given.name, format=format_of(given.path, given.name))
+    part = CapturePart(
+        path=given.path,
+        name=given.name,
+        format=format_of(given.path, given.name),
+        key_logs=key_logs,
+    )
     stream = Stream(given.path)
     try:
         if part.format.cut is None or not stream.seekable or size_of(given.path) < 2 * step:

@@ -27,6 +27,8 @@ class CapturePart(msgspec.Struct, frozen=True, kw_only=True):
     asked_again: bool = False
     """It was read before, and is read again for what its flows can tell when they are asked
     (``CapturedFlow.marks``)."""
+    key_logs: tuple[str, ...] = ()
+    """Files with secrets of TLS, for what was encrypted."""
 
 
 Reader = Callable[[Stream, CapturePart, Sequence[str], InputRemarks], Iterator[CapturedFlow]]

@@ -15,6 +15,7 @@ from cos_inspect.captures.wire.connections import Connections
 from cos_inspect.captures.wire.context import WireContext
 from cos_inspect.captures.wire.frames import FrameFile, recognises_frames
 from cos_inspect.captures.wire.ip import IpReader
+from cos_inspect.captures.wire.key_files import key_log_of
 from cos_inspect.captures.wire.link import UNKNOWN_LINK, ip_offset
 from cos_inspect.captures.wire.protocol import ProtocolReader
 from cos_inspect.model.capture_account import CaptureAccount
@@ -35,13 +36,19 @@ class PacketFile:
         remarks: InputRemarks,
         *,
         keeps_answers: bool = False,
+        key_logs: Sequence[str] = (),
     ) -> None:
+        """:raises CaptureError: for a key log that cannot be read."""
         self._stream = stream
         self._remarks = remarks
         self._account = remarks.account = CaptureAccount(format="pcap")
         self._ready: deque[CapturedFlow] = deque()
         self._context = WireContext(
-            hosts, self._account, self._ready.append, keeps_answers=keeps_answers
+            hosts,
+            self._account,
+            self._ready.append,
+            keeps_answers=keeps_answers,
+            keys=key_log_of(key_logs),
         )
         self._connections = Connections(
             lambda peers: ProtocolReader(self._context, peers), self._account, self._note
@@ -54,7 +61,7 @@ class PacketFile:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         ready, context, connections, ip = self._ready, self._context, self._connections, self._ip
         ended: CaptureError | None = None
-        frames = FrameFile(self._stream, self._account, context.secrets.append).frames()
+        frames = FrameFile(self._stream, self._account, context.keys.add).frames()
         while True:
             try:
                 frame = next(frames, None)
@@ -101,7 +108,9 @@ class PacketFile:
 def _read(
     stream: Stream, part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
 ) -> Iterator[CapturedFlow]:
-    return PacketFile(stream, hosts, remarks, keeps_answers=part.asked_again).saved()
+    return PacketFile(
+        stream, hosts, remarks, keeps_answers=part.asked_again, key_logs=part.key_logs
+    ).saved()
 
 
 PCAP = CaptureFormat(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cos_inspect.captures.errors import CaptureError
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import (
     Baseline,
@@ -91,6 +92,15 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
     help="A file of keys, to recompute signatures with; for its owner alone.",
 )
 @click.option(
+    "--keys",
+    "key_logs",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    multiple=True,
+    help="A key log (the file that SSLKEYLOGFILE names), to read TLS in captures of packets; may"
+    " be repeated. What SSLKEYLOGFILE names is read too.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(["never", "notice", "warning", "error"]),
     default="never",
@@ -129,6 +139,7 @@ def analyze(
     *,
     redact: bool,
     credentials: Path | None,
+    key_logs: tuple[str, ...],
     fail_on: str,
     baseline: Path | None,
     new_baseline: Path | None,
@@ -147,7 +158,8 @@ def analyze(
     try:
         known = Baseline() if baseline is None else read_baseline(baseline)
         keys = {} if credentials is None else read_credentials(credentials)
-    except (BaselineError, CredentialsError) as error:
+        logs = _key_logs(key_logs)
+    except (BaselineError, CaptureError, CredentialsError) as error:
         _complain(str(error))
         raise click.exceptions.Exit(2) from None
     terminal = sys.stdout.isatty()
@@ -166,12 +178,29 @@ def analyze(
         quiet=quiet,
         all_flows=all_flows,
         keys=keys,
+        key_logs=logs,
         width=shutil.get_terminal_size().columns if terminal else None,
         colour=terminal and "NO_COLOR" not in os.environ,
     )
     raise click.exceptions.Exit(
         _run(files, settings, require_cos=require_cos, new_baseline=new_baseline)
     )
+
+
+def _key_logs(given: Sequence[str]) -> tuple[str, ...]:
+    """Those that were asked for, and the one that programs on this machine write, if it is there.
+
+    :raises CaptureError: for one that was asked for and is none.
+    """
+    if given:
+        from cos_inspect.captures.wire.key_files import check_key_log  # noqa: PLC0415
+
+        for path in given:
+            if odd := check_key_log(path):
+                _complain(f"{path}: {odd} lines of the key log are odd, and passed over")
+    usual = os.environ.get("SSLKEYLOGFILE", "")
+    found = [usual] if usual and Path(usual).is_file() and os.access(usual, os.R_OK) else []
+    return tuple(dict.fromkeys([*given, *found]))
 
 
 def _processes(files: Sequence[str]) -> int:

@@ -34,6 +34,8 @@ class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every flow is told."""
     keys: Mapping[str, str] = {}
     """SecretKeys by SecretId, to recompute signatures with."""
+    key_logs: tuple[str, ...] = ()
+    """Files with the secrets of TLS connections, which captures of packets are read with."""
     width: int | None = None
     """Columns of the terminal; None: lines are as long as they are."""
     colour: bool = False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from cos_inspect.captures.captured_flow import CapturedFlow
+from cos_inspect.captures.wire.tls_key_log import KeyLog
 from cos_inspect.model.capture_account import CaptureAccount
 
 
@@ -16,6 +17,7 @@ class WireContext:
         emit: Callable[[CapturedFlow], object],
         *,
         keeps_answers: bool = False,
+        keys: KeyLog | None = None,
     ) -> None:
         self.hosts = hosts
         """Patterns of further hosts of COS."""
@@ -25,7 +27,7 @@ class WireContext:
         self.keeps_answers = keeps_answers
         """Copies are made of partial answers, as somebody will ask for their CRC-64 up to some
         offsets."""
-        self.secrets: list[bytes] = []
-        """Texts of TLS key logs that the capture itself holds."""
+        self.keys = KeyLog() if keys is None else keys
+        """Secrets of TLS; those that the capture itself holds are added as they come."""
         self.offset = 0
         """Where in the file that stands which is read just now."""

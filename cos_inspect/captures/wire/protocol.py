@@ -5,12 +5,14 @@ import re
 from cos_inspect.captures.wire.context import WireContext
 from cos_inspect.captures.wire.events import Peers, Side, StreamEnd, StreamReader
 from cos_inspect.captures.wire.http1 import Http1Reader
+from cos_inspect.captures.wire.http2 import Http2Reader
+from cos_inspect.captures.wire.tls_reader import TlsReader
+from cos_inspect.captures.wire.tls_records import looks_like_tls
+from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.model.capture_account import NOT_HTTP
 
-TLS_UNREAD = "TLS, and no keys for it"
-HTTP2_UNREAD = "HTTP/2"
+_HTTPS = "https"
 _HTTP2 = b"PRI * HTTP/2.0\r\n"
-_TLS = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
 _REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
 _MOST_HELD = 256 * 1024
 """Bytes of a side that are looked at before it is known what the connection speaks."""
@@ -86,10 +88,10 @@ class ProtocolReader:
         """Who reads it; None as long as nobody knows."""
         client, server = self._first["client"], self._first["server"]
         held = max(len(client), len(server))
-        if _TLS.match(client) or (not client and _TLS.match(server)):
+        if looks_like_tls(client) or (not client and looks_like_tls(server)):
             return self._tls()
         if client.startswith(_HTTP2):
-            return self._http2()
+            return Http2Reader(self._context, self._peers, self._scheme)
         if _HTTP2.startswith(client) and client and not last:
             return None
         if _REQUEST.match(client) or (self._in_the_middle and server.startswith(b"HTTP/1.")):
@@ -104,12 +106,22 @@ class ProtocolReader:
         return _Unread()
 
     def _tls(self) -> StreamReader:
-        self._context.account.give_up(TLS_UNREAD)
-        return _Unread()
+        if self._scheme == _HTTPS:
+            # TLS inside of TLS: nobody does that.
+            self._context.account.give_up(NOT_HTTP, hides=self._in_the_middle)
+            return _Unread()
+        context = self._context
+        return TlsReader(
+            context.keys, self._peers, context.account, self._inside, may_be_cos=self._may_be_cos
+        )
 
-    def _http2(self) -> StreamReader:
-        self._context.account.give_up(HTTP2_UNREAD)
-        return _Unread()
+    def _inside(self, _first: bytes, alpn: str | None) -> StreamReader:
+        if alpn == "h2":
+            return Http2Reader(self._context, self._peers, _HTTPS)
+        return ProtocolReader(self._context, self._peers, _HTTPS)
+
+    def _may_be_cos(self, name: str | None) -> bool:
+        return name is None or read_endpoint(name.lower(), "/", self._context.hosts) is not None
 
     def _tunnel(self, peers: Peers) -> StreamReader:
         return ProtocolReader(self._context, peers)

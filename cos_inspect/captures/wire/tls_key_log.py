@@ -53,6 +53,13 @@ class KeyLog:
     def __repr__(self) -> str:
         return f"<KeyLog of {len(self)} secrets>"
 
+    def copy(self) -> "KeyLog":
+        """Another one that holds the same."""
+        other = KeyLog()
+        other._secrets = dict(self._secrets)
+        other.odd = self.odd
+        return other
+
     def add(self, text: bytes) -> None:
         """Takes the lines of a key log, whole; what is odd is counted and passed over."""
         for mark, name in _UTF16:

@@ -154,7 +154,7 @@ def _length(head: bytearray | memoryview) -> int:
 
 
 def looks_like_tls(first: bytes) -> bool:
-    """By the first bytes of a direction, however few; also where a connection began before."""
-    if not first or first[0] not in TYPES:
+    """By the first three bytes of a direction; also where a connection began before."""
+    if len(first) < 3 or first[0] not in TYPES:
         return False
-    return len(first) < 3 or (first[1] == 3 and first[2] <= 4) or first[1:3] == TLCP
+    return (first[1] == 3 and first[2] <= 4) or first[1:3] == TLCP

@@ -92,7 +92,7 @@ def test_the_longest_record_is_read() -> None:
 
 
 def test_tls_is_known_by_its_first_bytes() -> None:
-    for first in (b"\x16", b"\x16\x03", b"\x16\x03\x01\x02", b"\x17\x03\x03", b"\x16\x01\x01"):
+    for first in (b"\x16\x03\x01", b"\x16\x03\x01\x02", b"\x17\x03\x03", b"\x16\x01\x01"):
         assert looks_like_tls(first)
-    for first in (b"", b"G", b"GET ", b"\x16\x02\x01", b"\x17\x03\x09", b"PRI * HTTP"):
+    for first in (b"", b"\x16\x03", b"G", b"GET ", b"\x16\x02\x01", b"\x17\x03\x09", b"PRI * HTTP"):
         assert not looks_like_tls(first)
