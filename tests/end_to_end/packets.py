@@ -117,6 +117,19 @@ def _ports_of(frame: bytes) -> set[int]:
     return set(struct.unpack_from(">HH", frame, at))
 
 
+def of_port(capture: Path, port: int, path: Path) -> Path:
+    """A capture of what came from or went to a port alone."""
+    data = capture.read_bytes()
+    kept, at = data[:24], 24
+    while at < len(data):
+        end = at + 16 + struct.unpack_from("<I", data, at + 8)[0]
+        if port in _ports_of(data[at + 16 : end]):
+            kept += data[at:end]
+        at = end
+    path.write_bytes(kept)
+    return path
+
+
 def with_secrets(capture: Path, key_log: bytes, path: Path) -> Path:
     """The same capture as a pcapng that holds the key log itself, as Wireshark writes it."""
     data = capture.read_bytes()
@@ -139,5 +152,3 @@ def with_secrets(capture: Path, key_log: bytes, path: Path) -> Path:
         at += 16 + held
     path.write_bytes(made)
     return path
-
-
