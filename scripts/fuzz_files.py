@@ -56,7 +56,7 @@ def _folder() -> Path:
 _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def _file(data: bytes) -> Path:
+def file_of(data: bytes) -> Path:
     path = _folder() / "input"
     path.write_bytes(data)
     path.chmod(0o600)
@@ -78,7 +78,7 @@ def _read(reader: type[FlowFile | HarFile], path: Path) -> tuple[list[CapturedFl
     return found, [*remarks.notes, *remarks.faults, *ended]
 
 
-def _judge(exchange: Exchange) -> None:
+def judge(exchange: Exchange) -> None:
     found = Session().inspect(exchange)
     if found is None:
         return
@@ -89,11 +89,11 @@ def _judge(exchange: Exchange) -> None:
 
 
 def _mitm(data: bytes) -> None:
-    path = _file(data)
+    path = file_of(data)
     found, lines = _read(FlowFile, path)
     for flow in found:
         if flow.exchange is not None:
-            _judge(flow.exchange)
+            judge(flow.exchange)
         if flow.marks is not None:
             flow.marks([0, 1, 4096])
     for line in lines:
@@ -106,7 +106,7 @@ def _mitm(data: bytes) -> None:
         # As if it were too large for memory.
         for flow in _read(FlowFile, path)[0]:
             if flow.exchange is not None:
-                _judge(flow.exchange)
+                judge(flow.exchange)
     _tnetstring(data)
 
 
@@ -143,11 +143,11 @@ def _comparable(value: Any) -> Any:
 
 
 def _har(data: bytes) -> None:
-    path = _file(data)
+    path = file_of(data)
     found, lines = _read(HarFile, path)
     for flow in found:
         if flow.exchange is not None:
-            _judge(flow.exchange)
+            judge(flow.exchange)
     for line in lines:
         line.encode()
     with patch.object(har_entries, "_AHEAD", 7):
@@ -178,7 +178,7 @@ def _count(data: bytes, path: Path) -> None:
 
 def _json_string(data: bytes) -> None:
     """A string of a HAR that is too large for memory."""
-    path = _file(data)
+    path = file_of(data)
     stream = Stream(str(path))
     try:
         wanted = json.loads(b'"' + data + b'"', strict=False)
@@ -209,7 +209,7 @@ def _written(text: str) -> bytes:
 
 def _packed(data: bytes) -> None:
     """Compressed files: what they hold, within bounds."""
-    path = _file(data)
+    path = file_of(data)
     with (
         patch.object(source, "_UNPACKED", _UNPACKED),
         patch.object(source, "_UNPACKED_RATIO", _RATIO),
@@ -238,7 +238,7 @@ def _inflated(data: bytes) -> bytes:
 
 
 def _baseline(data: bytes) -> None:
-    path = _file(data)
+    path = file_of(data)
     try:
         found = read_baseline(path)
     except BaselineError as error:
@@ -254,7 +254,7 @@ def _baseline(data: bytes) -> None:
 
 
 def _credentials(data: bytes) -> None:
-    path = _file(data)
+    path = file_of(data)
     try:
         keys = read_credentials(path)
     except CredentialsError as error:
@@ -271,7 +271,7 @@ def _credentials(data: bytes) -> None:
         for number, (name, key) in enumerate(keys.items())
     )
     if all(text.isprintable() for pair in keys.items() for text in pair):
-        agree("keys written and read", read_credentials(_file(text.encode())), keys)
+        agree("keys written and read", read_credentials(file_of(text.encode())), keys)
 
 
 def _metadata(data: bytes) -> None:
@@ -297,7 +297,7 @@ def _metadata(data: bytes) -> None:
             demand(crc64 < 10**20, f"the CRC-64 at {offset} is {crc64}")
         read = FlowSnapshot(flow, (), as_it_is=as_it_is).read()
         if read is not None:
-            _judge(read.exchange)
+            judge(read.exchange)
 
 
 def _options(data: bytes) -> None:
