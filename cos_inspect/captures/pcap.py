@@ -87,6 +87,9 @@ class PacketFile:
         for number, count in sorted(self._unknown_links.items()):
             self._account.hides_exchanges = True
             self._note(f"{count} packets are of link type {number}, which is not read")
+        if self._account.packets_cut:
+            cut, count = self._account.packets_cut, self._account.packets
+            self._note(f"{cut} of its {count} packets are cut: capture them whole (tcpdump -s 0)")
         if ended is not None:
             raise ended
 

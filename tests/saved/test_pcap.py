@@ -55,3 +55,15 @@ def test_a_file_that_is_cut_is_named_and_its_flows_count(tmp_path: Path) -> None
     assert result.exit_code == 2
     assert "the file ends inside the packet" in result.output
     assert len(list((tmp_path / "reports" / "flows").iterdir())) == 2
+
+
+def test_a_snap_length_is_named(tmp_path: Path) -> None:
+    made = Conversation()
+    converse(made, [put("a", b"a" * 4000)])
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap(frames(made.packets), snap=96))
+    result = _analyze(tmp_path, path)
+    assert f"of its {len(made.packets)} packets are cut" in result.output
+    assert not (tmp_path / "reports" / "flows").exists() or not list(
+        (tmp_path / "reports" / "flows").iterdir()
+    )

@@ -16,8 +16,8 @@ from cos_inspect.model.capture_account import CaptureAccount
 
 FIN, SYN, RST = 1, 2, 4
 TOO_MANY = "more connections were open at once than are held"
-_MOST_OPEN = 50_000
-_MOST_CLOSED = 10_000
+_MOST_OPEN = 10_000
+_MOST_CLOSED = 4_000
 """Connections that ended and whose late packets are known again."""
 _MOST_HELD = 8 * 1024 * 1024
 """Bytes of one direction that wait for others before them."""
@@ -342,7 +342,8 @@ class Connections:
         if len(self._open) > _MOST_OPEN:
             oldest = list(islice(self._open.values(), 64))
             longest = min(oldest[:_MOST_OPEN], key=lambda each: each.time)
-            self._account.give_up(TOO_MANY)
+            if longest.reader is not None:
+                self._account.give_up(TOO_MANY)
             self._close(longest)
         return connection
 

@@ -6,7 +6,6 @@ packets of the connection.
 """
 
 import heapq
-from collections import deque
 from typing import Protocol
 
 PATIENCE = 64
@@ -60,7 +59,7 @@ class TcpStream:
         self._time = 0.0
         self._fin: tuple[int, float] | None = None
         self._acked: int | None = None
-        self._ripening: deque[tuple[int, int]] = deque()
+        self._ripening: list[tuple[int, int]] = []
         self.held = 0
         """Bytes that wait for others before them."""
         self.ended = False
@@ -151,7 +150,7 @@ class TcpStream:
         ripe = None
         ripening = self._ripening
         while ripening and packet - ripening[0][0] >= PATIENCE:
-            ripe = ripening.popleft()[1]
+            ripe = ripening.pop(0)[1]
         if ripe is not None:
             self._give_up(ripe, self._time)
         if ripening and self.expected is not None and ripening[-1][1] <= self.expected:
