@@ -5,7 +5,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cos_inspect"
 TESTS = ROOT / "tests"
-FOLDERS = {"captures": "saved", "captures/wire": "saved/wire"}
+FOLDERS = {
+    "captures": "saved",
+    "captures/exports": "saved/exports",
+    "captures/wire": "saved/wire",
+}
 """Where a room's tests stand under another name: ``tests/captures`` holds captures."""
 UNMIRRORED = frozenset(
     {

@@ -21,6 +21,8 @@ from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.said_once import said_once_names
 from cos_inspect.inspection.transfer_summary import TransferNote, note_of
+from cos_inspect.model.capture_account import CaptureAccount
+from cos_inspect.model.capture_summary import CaptureFacts
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, TimingReport
 from cos_inspect.model.plain_text import packed
@@ -90,6 +92,22 @@ class SpooledListing(msgspec.Struct, frozen=True, array_like=True):
     listing: ListEntry
 
 
+class CaptureRead(msgspec.Struct, kw_only=True):
+    """What is known of a capture, or of the parts of it that a shard has."""
+
+    format: str
+    facts: CaptureFacts
+    exchanges: int = 0
+    lost: Counter[str] = msgspec.field(default_factory=Counter)
+    """Exchanges without a report, by reason."""
+
+    def merge(self, other: "CaptureRead") -> None:
+        """Adds what is known of other parts of the same capture."""
+        self.facts.merge(other.facts)
+        self.exchanges += other.exchanges
+        self.lost.update(other.lost)
+
+
 class ShardRead(msgspec.Struct, kw_only=True):
     """What is known of a shard that was read; all that grows with it lies in files."""
 
@@ -121,6 +139,8 @@ class ShardRead(msgspec.Struct, kw_only=True):
     """Flows that are in the shard, but could not be judged."""
     met: Counter[str] = msgspec.field(default_factory=Counter)
     """Flows, judged or lost, by capture."""
+    facts: dict[str, CaptureRead] = {}
+    """Of the captures themselves, by their names."""
 
     def place_of(self, index: int) -> tuple[str, int]:
         """The capture of a report, and where in it its flow begins."""
@@ -156,6 +176,7 @@ class ShardReader:
             said_once=array("Q"),
             notes=[],
             faults=[],
+            facts={},
         )
 
     def read(self, progress: Progress | None = None) -> ShardRead:
@@ -187,19 +208,27 @@ class ShardReader:
         remarks = InputRemarks(part.name)
         read.captures.append((len(read.offsets), remarks.file))
         ended: CaptureError | None = None
+        about = CaptureRead(format=part.format.name, facts=remarks.facts)
         try:
             for saved in saved_in(part, self._settings, remarks, progress):
                 read.met[part.name] += 1
+                about.exchanges += 1
                 self._take(saved, remarks)
         except CaptureError as error:
             ended = error
             if error.loses:
                 remarks.lost[UNREADABLE] += 1
-        if remarks.account is not None and remarks.account.has_holes:
+        if remarks.account is not None:
+            _add_account(about.facts, remarks.account)
+        if about.facts.misses_exchanges:
             read.gaps.append((read.captures[-1][0], len(read.offsets)))
         read.notes += remarks.notes
         read.faults += remarks.faults
         read.met[part.name] += remarks.lost.total() + (ended is not None)
+        about.lost = remarks.lost
+        known = read.facts.setdefault(part.name, about)
+        if known is not about:
+            known.merge(about)
         if ended is not None:
             read.faults.append(str(ended))
         for reason, count in remarks.lost.items():
@@ -256,6 +285,16 @@ class ShardReader:
         self._identities.add(
             name, FlowIdentity(hash_of(name), rank, self._shard.number, index, saved.host)
         )
+
+
+def _add_account(facts: CaptureFacts, account: CaptureAccount) -> None:
+    """What a reader of packets has counted."""
+    facts.program = account.program
+    for counts in (account.left_out, account.unread):
+        for reason, count in counts.items():
+            facts.leave_out(reason, count)
+    facts.lose(bytes_=account.bytes_lost, packets=account.packets_lost or 0)
+    facts.misses_exchanges = account.has_holes
 
 
 def _rank(saved: CapturedFlow, look: FirstLook) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from cos_inspect.analyze.joining import (
 from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.lines import Lines
 from cos_inspect.analyze.progress import ReadingProgress, on_terminal
-from cos_inspect.analyze.reading import ShardRead
+from cos_inspect.analyze.reading import CaptureRead, ShardRead
 from cos_inspect.analyze.shards import (
     Shard,
     partitions_for,
@@ -38,6 +38,7 @@ from cos_inspect.analyze.writing import Chunk, SharedEvidence, WrittenChunk, for
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
+from cos_inspect.model.capture_summary import CaptureFacts, CaptureSummary
 from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import Lost, RunSummary, SessionSummary, Summary
@@ -77,6 +78,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Flows without a report."""
     hosts: dict[str, int] = {}
     """Who was asked in flows that are no COS traffic."""
+    captures: list[CaptureSummary] = []
+    """Those that were read."""
     groups: Groups = msgspec.field(default_factory=Groups)
     """For GitHub: what was found and is not known before."""
     failing_rules: Counter[str] = msgspec.field(default_factory=Counter)
@@ -95,7 +98,7 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
     thing that was left out. What is wrong with an input stands in the outcome."""
     errors: list[str] = []
     with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
-        inputs = _inputs(arguments, errors, folder)
+        inputs = _inputs(arguments, errors, folder, warn)
         paths = [each.path for each in inputs]
         step = step_of(paths, settings.jobs)
         shards = shards_of(_parts(inputs, step, settings, errors), step)
@@ -104,17 +107,46 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
             with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
                 reads = workers.read(shards, folder, partitions_for(paths), progress.at)
             met: Counter[str] = Counter()
+            facts: dict[str, CaptureRead] = {}
             for read in reads:
                 for line in read.notes:
                     warn(line)
                 errors += read.faults
                 met.update(read.met)
+                for name, about in read.facts.items():
+                    if facts.setdefault(name, about) is not about:
+                        facts[name].merge(about)
             # What held nothing is no success.
-            errors += [f"{name}: it holds no HTTP flow" for name in met if not met[name]]
+            errors += [_held_nothing(name, facts.get(name)) for name in met if not met[name]]
             joined = _join(workers, shards, reads, folder, errors)
             writing = _Writing(settings, joined, errors, say)
+            writing.outcome.captures = [_summary_of(name, facts[name]) for name in facts]
             writing.write(workers, reads)
     return writing.outcome
+
+
+def _held_nothing(name: str, about: CaptureRead | None) -> str:
+    """Of a capture without an exchange."""
+    if about is None or not about.facts.left_out:
+        return f"{name}: it holds no HTTP flow"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in about.facts.left_out.items())
+    return f"{name}: it holds no HTTP flow; left out: {reasons}"
+
+
+def _summary_of(name: str, about: CaptureRead) -> CaptureSummary:
+    facts = CaptureFacts()
+    facts.merge(about.facts)
+    for reason, count in about.lost.items():
+        facts.leave_out(reason, count)
+    return CaptureSummary(
+        file=name,
+        format=about.format,
+        program=facts.program,
+        exchanges=about.exchanges,
+        left_out=dict(sorted(facts.left_out.items())),
+        bytes_lost=facts.bytes_lost,
+        packets_lost=facts.packets_lost,
+    )
 
 
 class _Joined(msgspec.Struct, frozen=True):
@@ -184,10 +216,10 @@ def _marks(
     }
 
 
-def _inputs(arguments: Sequence[str], errors: list[str], folder: str) -> list[Input]:
+def _inputs(arguments: Sequence[str], errors: list[str], folder: str, warn: Say) -> list[Input]:
     inputs: dict[Input, None] = {}
     for argument in dict.fromkeys(arguments):
-        for found in inputs_of(argument, folder, lambda problem: errors.append(str(problem))):
+        for found in inputs_of(argument, folder, lambda problem: errors.append(str(problem)), warn):
             inputs[found] = None
     return list(inputs)
 
@@ -390,6 +422,7 @@ class _Writing:
             )
         tally.sessions = [session]
         tally.session_counts = SessionCounts.of(session)
+        tally.captures = self.outcome.captures
         tally.lost = self.outcome.lost
         self._untold.append(tally)
         summary = self._renew_summary()
@@ -467,6 +500,7 @@ def closing_text(outcome: Outcome, settings: AnalysisSettings, *, require_cos: b
         wrong_transfers=SessionCounts.of(outcome.session).went_wrong,
         said_once=outcome.said_once,
         nothing=nothing,
+        captures=outcome.captures,
     )
     if settings.baseline:
         text += f"\n    baseline   {outcome.known} known findings"

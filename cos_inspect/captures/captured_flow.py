@@ -8,6 +8,7 @@ import msgspec
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.model.capture_account import CaptureAccount
+from cos_inspect.model.capture_summary import CaptureFacts
 from cos_inspect.model.exchange import Exchange
 
 Marks = Callable[[Sequence[int]], list[tuple[int, int]]]
@@ -56,6 +57,9 @@ class InputRemarks:
         self.account: CaptureAccount | None = None
         """What the input gave and what it had not, of formats that tell; filled in as it is
         read."""
+        self.facts = CaptureFacts()
+        """Of the file; the reader fills it as it reads, and it counts when the reader has ended,
+        also by an error."""
 
     @property
     def notes(self) -> list[str]:

@@ -127,6 +127,7 @@ class HarFile:
         for number, raw in enumerate(reader.entries(self._end), start=self._first):
             self._stream.admit(number)
             self._mitmproxy = reader.creator == "mitmproxy"
+            remarks.facts.program = reader.creator
             try:
                 entry = as_object(decode(raw), "the entry")
                 if is_from_cache(entry):
@@ -134,6 +135,7 @@ class HarFile:
                     continue
                 found = self._one(entry, raw, number)
             except _NeverSentError as error:
+                remarks.facts.leave_out("never sent")
                 remarks.note(f"{name}: entry {number}, at byte {raw.offset}: skipped, {error}")
             except Exception as error:
                 # Anything may stand in an entry; the next one may be whole again.
@@ -144,6 +146,7 @@ class HarFile:
                 yield found
         if cached:
             remarks.note(f"{name}: {cached} entries came out of a cache and are not counted")
+            remarks.facts.leave_out("answered out of a cache", cached)
 
     def _one(self, entry: dict[str, Any], raw: RawEntry, number: int) -> CapturedFlow:
         asked = as_object(entry.get("request"), "its request")

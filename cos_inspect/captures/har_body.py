@@ -173,14 +173,14 @@ def har_response_marks(
     held = response.get("content")
     content = held if isinstance(held, dict) else {}
     text, is_base64 = _text_of(content)
-    chunks, _ = _bytes_in(raw, text, is_base64, headers, content, _announced(headers))
+    chunks, _ = bytes_in(raw, text, is_base64, headers, content, _announced(headers))
     meter = BodyMeter(DigestPlan(crc64=True), None, offsets)
     for chunk in chunks or ():
         meter.feed(chunk)
     return meter.marks
 
 
-def _bytes_in(
+def bytes_in(
     raw: RawEntry,
     text: str,
     is_base64: bool,
@@ -213,7 +213,7 @@ def _facts(
     reader: PayloadReader | None,
     size: int | None,
 ) -> Body:
-    chunks, changed = _bytes_in(raw, text, is_base64, headers, holder, size)
+    chunks, changed = bytes_in(raw, text, is_base64, headers, holder, size)
     if chunks is None:
         return _NOT_CAPTURED
     meter = BodyMeter(plan, reader)

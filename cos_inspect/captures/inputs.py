@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import BinaryIO
 import msgspec
 
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.formats import HEAD, find_in_folder, is_named_so, recognised
+from cos_inspect.captures.exports.archive import is_zip
+from cos_inspect.captures.formats import (
+    HEAD,
+    is_named_so,
+    looks_like_capture,
+    other_in,
+    recognised,
+)
+from cos_inspect.captures.other_files import OtherFile
 from cos_inspect.captures.source import Stream, is_packed
 
 STDIN = "-"
@@ -20,6 +29,9 @@ _SPARE = 256 * _CHUNK
 """Bytes of a disk that a copy leaves free."""
 
 Problem = Callable[[CaptureError], None]
+Note = Callable[[str], None]
+"""Told, in a line, what was passed over."""
+_MOST_NAMED = 10
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -30,15 +42,17 @@ class Input(msgspec.Struct, frozen=True):
     """As messages call it."""
 
 
-def inputs_of(argument: str, folder: str, problem: Problem) -> Iterator[Input]:
+def inputs_of(
+    argument: str, folder: str, problem: Problem, note: Note = lambda _line: None
+) -> Iterator[Input]:
     """A file, the captures below a folder in the order of their names, or a copy in
     ``folder`` of standard input, a pipe or a device.
 
     ``problem`` is told what does not exist or cannot be read, a folder without a capture,
-    and files that are captures by their name alone.
+    and files that are captures by their name alone; ``note`` what lies in a folder besides.
     """
     if argument != STDIN and Path(argument).is_dir():
-        for path in _captures_below(argument, problem):
+        for path in _captures_below(argument, problem, note):
             yield Input(path, path)
     elif argument != STDIN and (Path(argument).is_file() or not Path(argument).exists()):
         yield Input(argument, argument)
@@ -49,8 +63,9 @@ def inputs_of(argument: str, folder: str, problem: Problem) -> Iterator[Input]:
             problem(error)
 
 
-def _captures_below(folder: str, problem: Problem) -> Iterator[str]:
+def _captures_below(folder: str, problem: Problem, note: Note) -> Iterator[str]:
     found = troubles = 0
+    passed_over = _PassedOver(folder)
 
     def tell(error: CaptureError) -> None:
         nonlocal troubles
@@ -65,26 +80,76 @@ def _captures_below(folder: str, problem: Problem) -> Iterator[str]:
     ]
     for path in sorted(paths):
         try:
-            if path.is_file() and _is_capture(path):
+            if not path.is_file():
+                continue
+            head = _head_of(path)
+            if _is_capture(path, head):
                 found += 1
                 yield str(path)
+            else:
+                passed_over.add(path, head)
         except CaptureError as error:
             tell(error)
+    for line in passed_over.lines():
+        note(line)
     if not found and not troubles:
         problem(CaptureError(folder, "there is no capture in this folder"))
 
 
-def _is_capture(path: Path) -> bool:
-    """:raises CaptureError: for what cannot be read, and for a name that promises too much."""
+def _head_of(path: Path) -> bytes:
+    """:raises CaptureError: for what cannot be read."""
     stream = Stream(str(path))
     try:
-        head = stream.read(HEAD)
+        return stream.read(HEAD)
     finally:
         stream.close()
+
+
+def _is_capture(path: Path, head: bytes) -> bool:
+    """:raises CaptureError: for a name that promises too much."""
     if is_named_so(path):
-        recognised(stream.name, head)
+        recognised(str(path), head, str(path))
         return True
-    return find_in_folder(head) is not None
+    return looks_like_capture(str(path), str(path), head)
+
+
+class _PassedOver:
+    """Files of a folder that are no capture."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._captures: list[tuple[str, OtherFile]] = []
+        self._more = 0
+        self._others: Counter[str] = Counter()
+
+    def add(self, path: Path, head: bytes) -> None:
+        other = other_in(str(path), head, str(path))
+        if other is not None and other.is_capture:
+            if len(self._captures) < _MOST_NAMED:
+                self._captures.append((str(path), other))
+            else:
+                self._more += 1
+        else:
+            what = "an empty file" if not head else "another file" if other is None else other.what
+            self._others[what] += 1
+
+    def lines(self) -> Iterator[str]:
+        for path, other in self._captures:
+            yield f"{path}: passed over, {other.sentence}"
+        if self._more:
+            yield f"{self._folder}: and {self._more} more captures that are not read"
+        if self._others:
+            count = self._others.total()
+            told = ", ".join(
+                what if number == 1 else f"{number} times {what}"
+                for what, number in sorted(
+                    self._others.items(), key=lambda each: (-each[1], each[0])
+                )[:_MOST_NAMED]
+            )
+            files = (
+                "1 file that is no capture" if count == 1 else f"{count} files that are no captures"
+            )
+            yield f"{self._folder}: passed over {files}: {told}"
 
 
 def _copy(argument: str, folder: str) -> Input:
@@ -95,7 +160,7 @@ def _copy(argument: str, folder: str) -> Input:
     try:
         with _opened(argument) as source, path.open("wb") as file:
             head = source.read(HEAD)
-            if not is_packed(head):
+            if not is_packed(head) and not is_zip(head):
                 # What is endless and no capture ends here.
                 recognised(name, head)
             while head:

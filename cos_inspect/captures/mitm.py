@@ -53,6 +53,7 @@ class FlowFile:
     def saved(self, remarks: InputRemarks) -> Iterator[CapturedFlow]:
         """:raises CaptureError: where the file is cut or broken, after what came before."""
         first = True
+        remarks.facts.program = "mitmproxy"
         found_all = FlowBytes(self._stream, self._end).flows()
         for number, (offset, data) in enumerate(found_all, start=1):
             self._stream.admit(number)
@@ -72,6 +73,8 @@ class FlowFile:
             else:
                 if found is not None:
                     yield found
+                else:
+                    remarks.facts.leave_out("no HTTP (TCP, UDP, DNS, WebSocket)")
             first = False
 
     def _one(self, data: bytes | State, offset: int) -> CapturedFlow | None:

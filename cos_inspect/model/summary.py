@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.devices import DeviceSummary
 from cos_inspect.model.flow_report import (
     Check,
@@ -268,6 +269,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Flows that were not COS traffic."""
     other_hosts: dict[str, int] = msgspec.field(default_factory=dict)
     """Who was asked in these, the first 100 by name."""
+    captures: list[CaptureSummary] = msgspec.field(default_factory=list)
+    """The newest 1000 captures that were read, and what is not in the reports of each."""
     lost: Lost = msgspec.field(default_factory=Lost)
     """Flows of COS without a report."""
     left_out: int = 0

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.devices import DeviceTally, with_connections
 from cos_inspect.model.flow_report import (
     VERDICT_RANKS,
@@ -28,6 +29,7 @@ _MOST_FLOWS = 20
 """The latest flows that are named with a connection's trouble."""
 _MOST_RUNS = 1000
 _MOST_OTHER_HOSTS = 100
+_MOST_CAPTURES = 1000
 MOST_LISTED = 10_000
 """Transfers, and chains of retries, in the summary."""
 MOST_ROWS = 50_000
@@ -96,6 +98,7 @@ class SummaryDelta:
         self.others = 0
         self.other_hosts: dict[str, int] = {}
         self.connections: list[ConnectionFailureSummary] = []
+        self.captures: list[CaptureSummary] = []
         self.sessions: list[SessionSummary] = []
         """What the run's flows say together; each replaces what the run said before of the
         same transfers."""
@@ -112,6 +115,7 @@ class SummaryDelta:
             or self.others
             or self.devices
             or self.connections
+            or self.captures
             or self.sessions
             or self.session_counts
             or self.lost.count
@@ -290,6 +294,7 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
     for host, number in tally.other_hosts.items():
         count_host(summary.other_hosts, host, number)
     summary.lost.merge(tally.lost)
+    summary.captures = [*summary.captures, *_of_run(tally.captures, run)][-_MOST_CAPTURES:]
     summary.counts.flows += tally.counts.flows
     for name in ("verdict", "rule", "operation", "host", "client"):
         into: dict[str, int] = getattr(summary.counts, name)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
+from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
 from cos_inspect.report.by_proxy import by_proxy
@@ -24,6 +25,9 @@ _NARROWEST_PLACE = 16
 _NARROWEST = 32
 """Columns; a smaller window is taken to be this wide."""
 _MOST_RULES = 8
+_MOST_CAPTURES = 5
+_PLAIN = ("mitm", "har")
+"""Formats of captures of which nothing is said where they lack nothing."""
 _NONE: Mapping[str, int] = {}
 _SEVERITIES = ("error", "warning", "notice", "ok")
 
@@ -217,13 +221,14 @@ def closing_lines(
     connections: Iterable[ConnectionFailureSummary] = (),
     said_once: Mapping[str, int] = _NONE,
     nothing: Iterable[str] = (),
+    captures: Sequence[CaptureSummary] = (),
     failed: str | None = None,
 ) -> str:
     """What a run has seen: ``verdicts`` of flows, flows by rule, transfers (and how many more
     there were), ``others`` that were not COS, flows without a report, and where the reports
     lie. ``wrong_transfers``: those that went wrong, by verdict; ``said_once``: how many flows
     a rule speaks of that is said once for many; ``nothing``: what to say where nothing was
-    seen; ``failed``: why the exit status is 1."""
+    seen; ``captures``: those that were read; ``failed``: why the exit status is 1."""
     total = sum(verdicts.values())
     counted = [f"{verdicts[name]} {name}" for name in _SEVERITIES if verdicts.get(name)]
     line = f"COS summary: {total} COS flows among {total + others}"
@@ -250,6 +255,7 @@ def closing_lines(
         hosts = sorted({one_line(each.host) for each in troubles if each.host})
         more = f" and {len(hosts) - 3} more" if len(hosts) > 3 else ""
         lines.append(f"connected  not: {_counts(by_rule)}: {', '.join(hosts[:3])}{more}")
+    lines += _captures(captures)
     if lost is not None and lost.count:
         what = "report" if lost.count == 1 else "reports"
         lines.append(f"lost       {lost.count} {what}: {one_line(_counts(lost.reasons))}")
@@ -258,6 +264,32 @@ def closing_lines(
     if failed is not None:
         lines.append(f"exit 1     {failed}")
     return "\n    ".join(lines)
+
+
+def _captures(captures: Sequence[CaptureSummary]) -> Iterator[str]:
+    """A line for each that does not hold all there was, or whose bytes are not simply those
+    that passed; of a flow file or a HAR that lacks nothing there is nothing to say."""
+    told = [
+        each
+        for each in captures
+        if each.left_out or each.packets_lost or each.bytes_lost or each.format not in _PLAIN
+    ]
+    for number, each in enumerate(told[:_MOST_CAPTURES]):
+        lost = [
+            f"{each.packets_lost} packets" if each.packets_lost else "",
+            f"{each.bytes_lost} bytes" if each.bytes_lost else "",
+        ]
+        parts = [
+            f"{each.format} of {each.program}" if each.program else each.format,
+            f"{each.exchanges} exchanges" if each.exchanges != 1 else "1 exchange",
+        ]
+        if any(lost):
+            parts.append(f"lost {' and '.join(filter(None, lost))}")
+        if each.left_out:
+            parts.append(f"left out {_counts(each.left_out)}")
+        yield one_line(f"{'' if number else 'captures':9}  {each.file}: {', '.join(parts)}")
+    if len(told) > _MOST_CAPTURES:
+        yield f"{'':9}  and {len(told) - _MOST_CAPTURES} more captures: summary.json has them all"
 
 
 def _also(

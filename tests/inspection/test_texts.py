@@ -34,6 +34,7 @@ UNMASKED = {
         read_back.0.bucket read_back.0.write read_back.0.reads.0
         connections.0.failed connections.0.findings.0.rule connections.0.findings.0.title
         connections.0.flows.0
+        captures.0.format
     """,
 }
 """Members whose text is never changed: closed sets of words, ids, digests and times of our
@@ -104,4 +105,5 @@ def test_the_names_of_documented_headers_are_not_changed() -> None:
 
 
 def test_the_marks_in_the_types_do_not_change_the_schema() -> None:
-    assert "masked" not in str(schema()).replace("it was masked", "")
+    marks = str(schema()).replace("it was masked", "").replace("'masked': {'type': 'boolean'", "")
+    assert "masked" not in marks

@@ -51,7 +51,8 @@ def test_the_format_is_found_by_content(head: bytes, found: str | None) -> None:
     ("content", "what"),
     [
         (b"", "the file is empty, at byte 0"),
-        (b"%PDF-1.4", "neither a flow file of mitmproxy nor a HAR"),
+        (b"%PDF-1.4", "this is a document (PDF): "),
+        (b"\x00\x01", "neither a flow file of mitmproxy nor a HAR nor a session archive"),
         (HAR.decode().encode("utf-16"), "UTF-16"),
     ],
 )
@@ -137,7 +138,7 @@ def test_a_format_is_one_row(
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "one.toy").write_bytes(b"toy\na.example.com\n?\nb.example.com\n%\n")
-    (folder / "three.toy").write_bytes(b"no toy")
+    (folder / "three.toy").write_bytes(b"\x00 no toy")
     (folder / "unnamed").write_bytes(b"toy\na.example.com\n")
     settings = AnalysisSettings(report_dir=None, hosts=("*.example",), jobs=jobs)
     outcome = analyze([str(folder)], settings, print, print)
@@ -145,9 +146,9 @@ def test_a_format_is_one_row(
     assert outcome.others == 3
     assert outcome.lost.count == 1
     assert outcome.errors == [
-        f"{folder / 'three.toy'}: this is neither a flow file of mitmproxy nor a HAR nor a capture"
-        " of packets nor a toy,"
-        " at byte 0",
+        f"{folder / 'three.toy'}: this is neither a flow file of mitmproxy nor a HAR nor"
+        " a session archive of Fiddler nor an export of Whistle nor a JSON session of Charles nor"
+        " a capture of packets nor a toy, at byte 0",
         f"{folder / 'one.toy'}: no host, at byte 18",
         f"{folder / 'one.toy'}: broken, at byte 34",
     ]

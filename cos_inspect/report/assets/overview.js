@@ -1,7 +1,7 @@
 "use strict";
 // What is wrong, in one look; then time, counts, transfers and the list.
 (() => {
-  const { el, wire, visible, icon, badge, time, count, duration, speed, flowLink, section, table, unseen } = cosInspect.dom;
+  const { el, wire, visible, icon, badge, time, count, duration, speed, bytes, flowLink, section, table, unseen } = cosInspect.dom;
   const { VERDICTS, MANY } = cosInspect.words;
   const { term, address } = cosInspect.filter;
   const store = cosInspect.store;
@@ -10,6 +10,7 @@
   const MOST_FACETS = 6;
   const MOST_UNFOLDED = 200;
   const MOST_MEASURED = 30;
+  const MOST_CAPTURES = 50;
   const unfolded = new Set();
 
   const tally = (rows, get) => {
@@ -176,6 +177,17 @@
     return el("details", { class: "panel runs" }, el("summary", null, `${all.length} runs wrote into this directory; this is all of them together`),
       el("ul", null, all.slice(0, 200).map(runOf)));
   };
+  // Of flow files and HAR that hold all there was, nothing is to be said.
+  const captures = () => {
+    const all = (store.summary.captures || []).filter((one) => !["mitm", "har"].includes(one.format) || Object.keys(one.left_out || {}).length || one.bytes_lost || one.packets_lost);
+    if (!all.length) return null;
+    const left = (one) => Object.entries(one.left_out || {}).map(([reason, number]) => `${number.toLocaleString("en")} ${reason}`);
+    const gone = (one) => [one.packets_lost ? count(one.packets_lost, "packet") : "", one.bytes_lost ? bytes(one.bytes_lost) : ""].filter(Boolean);
+    const place = el("div", null, table("Captures", ["File", "Format", "Written by", "Exchanges", "Left out", "Lost"], all.slice(-MOST_CAPTURES).reverse().map((one) =>
+      el("tr", null, el("td", null, wire(one.file)), el("td", null, one.format), el("td", null, wire(one.program || "")), el("td", { class: "number" }, one.exchanges.toLocaleString("en")),
+        el("td", null, wire(left(one).join(", "))), el("td", null, gone(one).join(", ")))), "captures"));
+    return section("captures", "Captures, and what they do not hold", place);
+  };
   const elsewhere = (rows) => {
     const hosts = Object.entries(store.summary.other_hosts || {}).sort((a, b) => b[1] - a[1]);
     if (rows.length || !hosts.length) return null;
@@ -237,6 +249,7 @@
       runs(),
       elsewhere(rows),
       wrong(rows),
+      captures(),
       cosInspect.transfers.retries(),
       timeLine(rows, ""),
       rows.length ? facets(rows) : null,

@@ -1,0 +1,1 @@
+"""What other proxies save and export: Fiddler, Whistle, Charles."""

@@ -1,0 +1,199 @@
+"""Whistle's own export (Export, ``.txt`` or ``.json``): its sessions as JSON.
+
+Bodies stand as base64 with codings taken off, while the headers still tell of them; those over
+1 or 2 MiB are left out, and sometimes the last piece of one is left. ``size`` counts the bytes
+that passed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cos_inspect.captures.capture_format import CaptureFormat, CapturePart
+from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
+from cos_inspect.captures.exports.exported_body import NO_BODY, ExportedBody
+from cos_inspect.captures.exports.exported_flow import ExportedFlow, peer, plain_address, split_url
+from cos_inspect.captures.exports.json_export import (
+    JsonExport,
+    LeftOutError,
+    TextBody,
+    encoded,
+    plain_fields,
+    short_text,
+)
+from cos_inspect.captures.exports.json_kinds import WHISTLE_KEYS, has_keys
+from cos_inspect.captures.exports.raw_message import RawMessageError, status_line
+from cos_inspect.captures.exports.saz import OTHER_SCHEME, TUNNEL, WEB_SOCKET
+from cos_inspect.captures.exports.session_facts import times_of
+from cos_inspect.captures.har_entries import OddEntryError, RawEntry
+from cos_inspect.captures.har_values import as_object, as_text, moment_of
+from cos_inspect.captures.source import Stream
+from cos_inspect.model.exchange import BrokeOff, Headers, Timing
+from cos_inspect.recording.actors import Peers
+from cos_inspect.recording.message_heads import (
+    DEFAULT_PORTS,
+    AnswerHead,
+    Fields,
+    RequestHead,
+    headers_of,
+)
+
+_PACKED = ("gzip", "br", "deflate")
+"""Codings that Whistle takes off."""
+
+
+class WhistleFile(JsonExport):
+    """Reads one file."""
+
+    def flow_of(
+        self, entry: dict[str, Any], raw: RawEntry, flow_id: str, remarks: InputRemarks
+    ) -> ExportedFlow:
+        """The exchange that an entry is."""
+        version = entry.get("version")
+        program = f"Whistle {version[:30]}" if isinstance(version, str) else "Whistle"
+        remarks.facts.program = remarks.facts.program or program
+        asked = as_object(entry.get("req"), "its request")
+        method = short_text(asked.get("method"), raw).upper() or "GET"
+        url = short_text(entry.get("url"), raw)
+        if method == "CONNECT" or entry.get("isHttps") is True:
+            raise LeftOutError(TUNNEL)
+        if url.lower().startswith(("ws:", "wss:")):
+            raise LeftOutError(WEB_SOCKET)
+        if "://" not in url:
+            raise OddEntryError("it has no URL")
+        scheme, host, port, target = split_url(as_text(url))
+        if scheme not in DEFAULT_PORTS:
+            raise LeftOutError(OTHER_SCHEME)
+        fields = _fields(asked, raw)
+        headers = headers_of(fields)
+        answered = entry.get("res")
+        answer = answered if isinstance(answered, dict) else {}
+        end = _End(answer, entry, _fields(answer, raw))
+        date = None if end.head is None else headers_of(end.head.fields)
+        two = entry.get("useH2") is True and entry.get("useHttp") is not True
+        return ExportedFlow(
+            flow_id=flow_id,
+            head=RequestHead(
+                fields,
+                encoded(method),
+                scheme.encode(),
+                encoded(host) if two else b"",
+                host,
+                port,
+                encoded(target),
+                b"HTTP/2.0" if two else b"HTTP/1.1",
+            ),
+            answer=end.head,
+            sent=_body(asked, headers, raw),
+            received=NO_BODY if end.head is None else _body(answer, date or Headers(), raw),
+            timing=times_of(entry) or _unknown(date),
+            error=end.error,
+            broke_off=end.broke_off,
+            cut=end.broke_off is not None or end.error is not None,
+            peers=Peers(
+                client=peer(asked.get("ip"), asked.get("port")),
+                server=peer(answer.get("ip"), answer.get("port") or port),
+            ),
+            client_address=_address(asked),
+            server_address=_address(answer),
+        )
+
+
+class _End:
+    """What came of a request."""
+
+    def __init__(self, answer: Mapping[str, Any], entry: Mapping[str, Any], fields: Fields) -> None:
+        self.head: AnswerHead | None = None
+        self.error: str | None = None
+        self.broke_off: BrokeOff | None = None
+        told = answer.get("statusCode")
+        if told is None or told == "":
+            if entry.get("reqError") is True:
+                self._by_client()
+            return
+        try:
+            line = status_line(f"HTTP/1.1 {told} {as_text(answer.get('statusMessage'))}".encode())
+        except RawMessageError:
+            raise OddEntryError("its status is none") from None
+        if entry.get("resError") is True:
+            self.error = "Whistle: the server gave no answer, or broke it off"
+        elif entry.get("reqError") is True or line.reason == b"aborted":
+            self._by_client()
+        if line.status is not None and (fields or self.error is None):
+            self.head = AnswerHead(fields, line.status, line.reason, b"HTTP/1.1")
+
+    def _by_client(self) -> None:
+        self.error = "client disconnected"
+        self.broke_off = BrokeOff(by="client")
+
+
+def _unknown(answer: Headers | None) -> Timing:
+    """Of an entry that does not say when it was.
+
+    :raises OddEntryError: where the answer does not say either.
+    """
+    return Timing(request_start=moment_of(None, answer or Headers()))
+
+
+def _fields(message: Mapping[str, Any], raw: RawEntry) -> Fields:
+    """Header fields as they were written: names stand in lower case, and how they were written
+    in a list of its own."""
+    headers = message.get("headers")
+    written = message.get("rawHeaderNames")
+    names = written if isinstance(written, dict) else {}
+
+    def pairs() -> Iterator[tuple[object, object]]:
+        for name, value in headers.items() if isinstance(headers, dict) else ():
+            shown = names.get(name)
+            for each in value if isinstance(value, list) else (value,):
+                yield shown if isinstance(shown, str) and shown else name, each
+
+    return plain_fields(pairs(), raw)
+
+
+def _body(message: Mapping[str, Any], headers: Headers, raw: RawEntry) -> ExportedBody:
+    size = message.get("size")
+    known = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+    length = size if known and isinstance(size, int) else None
+    packed, text = message.get("base64"), message.get("body")
+    held: TextBody | None = None
+    if isinstance(packed, str) and packed:
+        held = TextBody(raw, packed, is_base64=True, headers=headers)
+    elif isinstance(text, str) and text:
+        held = TextBody(raw, text, is_base64=False, headers=headers, size=length)
+    if held is None:
+        # What passed nothing had nothing to keep.
+        empty = length == 0
+        return ExportedBody(content=None, stored=0, length=length, dropped=not empty and known)
+    codings = (headers.get("content-encoding") or "").strip().lower()
+    return ExportedBody(
+        content=held.chunks,
+        length=length,
+        decoded=held.changed
+        or codings in _PACKED
+        or isinstance(message.get("unzipSize"), int)
+        or message.get("hasGzipError") is True,
+    )
+
+
+def _address(message: Mapping[str, Any]) -> str | None:
+    address = message.get("ip")
+    return plain_address(address) or None if isinstance(address, str) else None
+
+
+def _recognises(head: bytes) -> bool:
+    return has_keys(head, WHISTLE_KEYS)
+
+
+def _read(
+    stream: Stream, _part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
+) -> Iterator[CapturedFlow]:
+    return WhistleFile(stream, hosts).saved(remarks)
+
+
+WHISTLE = CaptureFormat(
+    name="whistle",
+    called="an export of Whistle",
+    recognises=_recognises,
+    suffixes=(),
+    read=_read,
+)
