@@ -14,12 +14,13 @@ from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, s
 from cos_inspect.model.flow_report import FlowReport
 
 SIGNATURE = re.compile(
-    r"q-sign-algorithm=sha1&q-ak=\w{1,128}&q-sign-time=[0-9]{1,11}(?:;|%3B)[0-9]{1,11}"
-    r"&q-key-time=[0-9]{1,11}(?:;|%3B)[0-9]{1,11}&q-header-list=(?:[a-z0-9;-]|%3B)*+"
-    r"&q-url-param-list=(?:[a-z0-9;-]|%3B)*+&q-signature=[0-9a-f]{40}",
+    r"(q-sign-algorithm=sha1&q-ak=\w{1,128})&q-sign-time=([0-9]{1,11})(?:;|%3B)([0-9]{1,11})"
+    r"&q-key-time=([0-9]{1,11})(?:;|%3B)([0-9]{1,11})(&q-header-list=(?:[a-z0-9;-]|%3B)*+"
+    r"&q-url-param-list=(?:[a-z0-9;-]|%3B)*+)&q-signature=([0-9a-f]{40})",
     re.ASCII,
 )
-"""As nearly every client writes it."""
+"""As nearly every client writes it. Groups: what stands before its times, these (twice two), the
+lists, and what is secret."""
 
 
 def masked_at_once(report: FlowReport) -> FlowReport | None:

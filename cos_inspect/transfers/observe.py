@@ -87,7 +87,7 @@ def observe(cos: CosExchange) -> Observation:
         if name == "InitiateMultipartUpload":
             facts["upload_id"] = _bounded(fields.get("UploadId"))
     timing = exchange.timing
-    started = _started(exchange)
+    started = started_of(exchange)
     encryption = cos.confirmed if cos.confirmed.mode != "none" else cos.asked
     limit = request.headers.get("x-cos-traffic-limit") or query.get("x-cos-traffic-limit")
     return Observation(
@@ -114,7 +114,7 @@ def observe(cos: CosExchange) -> Observation:
         error_code=_bounded(cos.error.code) if cos.error else None,
         error_message=_bounded(cos.error.message) if cos.error else None,
         request_id=cos.request_id is not None,
-        same_request=_same_request(cos, exchange),
+        same_request=request_name(cos, exchange),
         announced=_number(request.headers.get("content-length")),
         stores_body=operation.uploads_object,
         redirected=response is not None
@@ -143,7 +143,7 @@ def observe(cos: CosExchange) -> Observation:
     )
 
 
-def _started(exchange: Exchange) -> float:
+def started_of(exchange: Exchange) -> float:
     """When it began; where nobody noted that, when it was answered."""
     timing, response = exchange.timing, exchange.response
     moments = (timing.request_start, timing.request_end, timing.response_start)
@@ -236,7 +236,7 @@ def _object_bytes(body: Body, told: int | None) -> tuple[int | None, str | None,
     return payload.size, payload.md5, payload.crc64
 
 
-def _same_request(cos: CosExchange, exchange: Exchange) -> str:
+def request_name(cos: CosExchange, exchange: Exchange) -> str:
     """Names what is asked, whoever of COS's hosts is asked and however it is signed."""
     request = exchange.request
     headers = request.headers

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from cos_inspect import rules
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.headers import describe
-from cos_inspect.inspection.first_look import first_look, verdict_of
+from cos_inspect.inspection.first_look import first_look
+from cos_inspect.inspection.flow_report_of import verdict_of
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import Check, CheckName, Finding
 from cos_inspect.rules.registry import CHECKS_OF_RULES, FLOW_RULES, RULE_IDS, RULES
