@@ -79,6 +79,8 @@ class ReportWriter:
         if self._thread is None:
             self._start()
         if self._writing.waiting.put(report, is_new=is_new):
+            if not self._writing.has_work.is_set():
+                self._writing.has_work.set()
             return
         if not self._is_full:
             self._is_full = True
@@ -141,7 +143,7 @@ class ReportWriter:
 
     def retire(self) -> None:
         """Has everything submitted before written, without waiting for it; ``close`` does."""
-        self._writing.closing.set()
+        self._writing.end_soon()
 
     def followed(self, formats: Sequence[str]) -> "ReportWriter":
         """The same, and the writer that goes on in the same place, in other formats: it may
@@ -155,7 +157,7 @@ class ReportWriter:
     def close(self) -> None:
         """Returns when everything submitted before is on disk, or is lost."""
         writing = self._writing
-        writing.closing.set()
+        writing.end_soon()
         self._start_again_at = 0.0
         self._start()
         thread = self._thread

@@ -37,6 +37,7 @@ _REVISABLE = 2048
 for a report may be revised however old it is."""
 _MOST_REVISABLE = 2_000_000
 _GATHER_SECONDS = 0.1
+_IDLE_SECONDS = 0.4
 _RETRY_SECONDS = 0.5
 _SUMMARY_SECONDS = 0.5
 
@@ -100,6 +101,8 @@ class WriterThread:
         """For ``met``, ``failures`` and what is lost; held for moments only."""
         self.masked = True
         """False once a report came whose secrets are not masked."""
+        self.has_work = threading.Event()
+        """Set once a report waits; without one it sleeps a little longer."""
         self.closing = threading.Event()
         self.ended = threading.Event()
         """Nothing more will be written."""
@@ -162,6 +165,11 @@ class WriterThread:
         self.lose(reason, count)
         logger.error("%d COS reports are not written to %s: %s", count, self._path, reason)
 
+    def end_soon(self) -> None:
+        """From another thread: nothing more will come."""
+        self.closing.set()
+        self.has_work.set()
+
     def run(self) -> None:
         """The thread's work: writes what waits, until ``closing`` is set and nothing is left."""
         is_closing = False
@@ -170,6 +178,9 @@ class WriterThread:
             while not is_closing and not self._is_given_up:
                 # Waking for each report would cost more than writing it does.
                 pause = _RETRY_SECONDS if self._trouble.is_on else _GATHER_SECONDS
+                if not self._trouble.is_on:
+                    self.has_work.wait(_IDLE_SECONDS)
+                self.has_work.clear()
                 is_closing = self.closing.wait(pause)
                 self._guarded_turn(is_closing=is_closing)
         finally:
