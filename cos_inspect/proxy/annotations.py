@@ -4,6 +4,7 @@ The metadata holds plain data with a version (``recording/flow_metadata.py`` rea
 facts of bodies that were streamed and are gone, and what was set, to tell it from a person's.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from mitmproxy import http
@@ -43,6 +44,9 @@ def comment_of(report: FlowReport, page: str | None = None) -> str:
     """The first line says it all, and begins with the cause, or with what was verified, for
     mitmweb's column shows some 18 signs of it; then the address of the flow's page, where it has
     one; each finding follows on a line of its own, the worst first."""
+    if not (report.findings or report.error or report.is_healed):
+        first = _first_of_fine(report.verdict, report.cos.operation, verified(report.checks))
+        return first if page is None else f"{first}\n{page}"
     about = f"COS {report.verdict}: {report.cos.operation}"
     begin = ", ".join(_causes(report)) or verified(report.checks)
     first = f"{begin} ({about})" if begin else about
@@ -50,6 +54,13 @@ def comment_of(report: FlowReport, page: str | None = None) -> str:
         first = f"{first}, healed by a later try"
     lines = [escaped(first)] if page is None else [escaped(first), page]
     return "\n".join([*lines, *(f"{one.rule}: {escaped(one.detail)}" for one in _ranked(report))])
+
+
+@lru_cache(maxsize=512)
+def _first_of_fine(verdict: Verdict, operation: str, checked: str) -> str:
+    """The same of a flow without findings."""
+    about = f"COS {verdict}: {operation}"
+    return escaped(f"{checked} ({about})" if checked else about)
 
 
 def _causes(report: FlowReport) -> list[str]:

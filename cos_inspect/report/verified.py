@@ -3,8 +3,10 @@ pages, in comments and on the terminal.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from cos_inspect.model.flow_report import Check, CheckName
+from cos_inspect.model.flow_report import Check, CheckName, CheckStatus, SkipReason
 
 _CONTENT: dict[CheckName, str] = {
     "crc64": "CRC-64",
@@ -29,17 +31,29 @@ _NOTHING_TO_SAY = frozenset({"no-header", "no-body", "unsupported", "failed-requ
 def verified(checks: Sequence[Check]) -> str:
     """``✓ CRC-64 ✓ length``; where no check of the bytes was made, ``– content: no-header``, with
     the reason of the strongest. Empty where there was nothing to check."""
-    return " ".join(_parts(checks))
+    return _text(tuple([(each.check, each.status, each.reason) for each in checks]))
 
 
-def _is_missed(check: Check) -> bool:
+class _Outcome(NamedTuple):
+    check: CheckName
+    status: CheckStatus
+    reason: SkipReason | None
+
+
+# Few ways in which the checks of a flow end, and each is met again and again.
+@lru_cache(maxsize=512)
+def _text(outcomes: tuple[tuple[CheckName, CheckStatus, SkipReason | None], ...]) -> str:
+    return " ".join(_parts([_Outcome(*each) for each in outcomes]))
+
+
+def _is_missed(check: _Outcome) -> bool:
     """A check of the bytes that was not made; whether a client sends Content-MD5 is its own
     affair, and says nothing where COS is to send nothing either."""
     is_own_affair = check.check == "content-md5" and check.reason == "no-header"
     return check.status == "skipped" and check.check in _CONTENT and not is_own_affair
 
 
-def _parts(checks: Sequence[Check]) -> Iterator[str]:
+def _parts(checks: Sequence[_Outcome]) -> Iterator[str]:
     names = _CONTENT | _OTHERS
     matched = {names[each.check]: None for each in checks if each.status == "match"}
     failed = {names[each.check]: None for each in checks if each.status == "mismatch"}
