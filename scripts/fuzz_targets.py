@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
-from scripts import fuzz_bodies, fuzz_files, fuzz_headers, fuzz_requests, fuzz_wire
+from scripts import fuzz_bodies, fuzz_files, fuzz_headers, fuzz_requests, fuzz_tls, fuzz_wire
 from scripts.fuzz_judge import Target
 
 SEEDS = Path(__file__).resolve().parent / "fuzz_seeds"
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (fuzz_headers, fuzz_requests, fuzz_bodies, fuzz_files, fuzz_wire)
+    for module in (
+        fuzz_headers,
+        fuzz_requests,
+        fuzz_bodies,
+        fuzz_files,
+        fuzz_wire,
+        fuzz_tls,
+    )
     for target in module.TARGETS
 }
 
