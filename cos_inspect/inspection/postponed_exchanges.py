@@ -29,7 +29,7 @@ class PostponedExchange(msgspec.Struct, frozen=True, array_like=True):
     is_told: bool = False
     """All that is to be said of it was said."""
     is_late: bool = False
-    """It ended before something else whose report was held no more when it came."""
+    """It ended before another one that came first."""
 
 
 class PostponedExchanges:

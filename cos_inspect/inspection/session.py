@@ -8,6 +8,7 @@ temporary file, and what is beyond that is forgotten and counted. No clock, no l
 
 from collections import OrderedDict
 from collections.abc import Container, Iterable, Mapping, Sequence
+from math import inf
 
 import msgspec
 
@@ -161,6 +162,8 @@ class Session:
         self._held_until = 0.0
         """When the newest flow ended whose report is held no more, as nothing was to be taken
         back of it, or added."""
+        self._newest = 0.0
+        """When the newest flow ended."""
         self._not_joined = 0
         """Exchanges that were not kept in mind, to bound memory."""
         self._echoed: OrderedDict[bytes, str] = OrderedDict()
@@ -206,12 +209,14 @@ class Session:
         touched = self._secret_ids.add(seen, waits=bool(look.pending))
         alone = None
         self._under_way.over(seen)
-        is_late = seen.ended < self._held_until
         if seen.is_dated:
             # What has no time has no place among others.
             note = note_of(held.alone, seen)
             is_fine = held.alone.verdict in ("ok", "notice")
-            waiting = PostponedExchange(seen, tuple(marks), note, is_late=is_late)
+            # Of one that waits it is not known what will be held when its turn comes.
+            came_behind = seen.ended < self._newest
+            self._newest = max(self._newest, seen.ended)
+            waiting = PostponedExchange(seen, tuple(marks), note, is_late=came_behind)
             alone = self._histories.put_off(waiting, is_fine=is_fine)
             if alone is None:
                 touched |= self._add_to_history(held, marks)
@@ -222,14 +227,12 @@ class Session:
                 if self._wanting_proof:
                     touched |= self._add_listings(look.cos, seen, self._wanting_proof)
             self._add_to_said_once(held)
-        touched.discard(seen.flow_id)
-        if is_late and touched:
-            self._count_missing(touched)
-        touched |= self._take_touched()
+        waited, behind = self._histories.take_touched()
+        touched |= waited | behind
         touched.discard(seen.flow_id)
         self._revise(held, alone.history if alone is not None else None)
         self._held.put(seen.flow_id, held)
-        revised = self._revise_all(touched) if touched else []
+        revised = self._revise_all(touched, behind, seen.ended) if touched else []
         return InspectionResult(look.cos, held.report, revised)
 
     def learn(
@@ -246,7 +249,7 @@ class Session:
         if look is None or known is None or not known.seen.stopped or not look.seen.is_dated:
             return []
         touched = self._add_to_history(_RevisableFlow(look.report, look.seen, ()), marks)
-        return self._revise_all(touched | self._take_touched())
+        return self._revise_all(touched) + self._revise_waited()
 
     def boundaries(self, exchange: Exchange) -> list[int]:
         """Offsets in the body of an answer at which a running CRC-64 is worth noting, so
@@ -274,7 +277,7 @@ class Session:
         """Reports that must be replaced, of which that can wait for a moment."""
         found: list[RevisedReport] = []
         for _ in self._histories.read_waiting():
-            found += self._revise_all(self._take_touched())
+            found += self._revise_waited()
         touched = self._counted_anew | self._histories.take_settled()
         self._counted_anew = set()
         return found + self._revise_all(touched)
@@ -283,7 +286,7 @@ class Session:
         """At the end, before ``close``: reports that must be replaced."""
         found: list[RevisedReport] = []
         for _ in self._histories.read_waiting(all_of_it=True):
-            found += self._revise_all(self._take_touched())
+            found += self._revise_waited()
         touched = self._counted_anew | self._histories.settle()
         self._counted_anew = set()
         return found + self._revise_all(touched)
@@ -326,16 +329,10 @@ class Session:
         self._held_until = max(self._held_until, held.seen.ended)
         return False
 
-    def _count_missing(self, touched: Iterable[str]) -> None:
-        """Flows of which something else may be to be said, and whose reports are held no more:
-        what comes in order of time says nothing new of them."""
-        self._not_joined += sum(self._held.get(flow_id) is None for flow_id in touched)
-
-    def _take_touched(self) -> set[str]:
-        """Flows of which something else is to be said since their histories were read."""
-        touched, late = self._histories.take_touched()
-        self._count_missing(late)
-        return touched | late
+    def _revise_waited(self) -> list[RevisedReport]:
+        """What else is to be said since histories were read."""
+        waited, behind = self._histories.take_touched()
+        return self._revise_all(waited | behind, behind)
 
     def _add_to_history(self, held: _RevisableFlow, marks: Sequence[tuple[int, int]]) -> set[str]:
         seen = held.seen
@@ -404,12 +401,17 @@ class Session:
                 known.add(held.seen)
             self._said_once.put(name, known)
 
-    def _revise_all(self, flow_ids: Iterable[str]) -> list[RevisedReport]:
+    def _revise_all(
+        self, flow_ids: Iterable[str], behind: Container[str] = (), ended: float = inf
+    ) -> list[RevisedReport]:
+        """``behind``: those that are touched by what came behind later ones; ``ended``: when that
+        ended which touches all of them."""
         found = []
         for flow_id in sorted(flow_ids):
             held = self._held.get(flow_id)
             if held is None:
-                # It is clean and whole, so that nothing is taken back of it; or forgotten.
+                # It was clean and whole, and what comes in order of time changes nothing of that.
+                self._not_joined += flow_id in behind or ended < self._held_until
                 continue
             before = held.report
             held.waits = False

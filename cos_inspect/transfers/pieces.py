@@ -148,13 +148,19 @@ def cover(pieces: list[Piece], total: int, crc64: int | None) -> Coverage | None
     )
 
 
+def answers_whole(seen: Observation) -> bool:
+    """Whether the answer is that of a whole object: to a plain GET, or to one for a range that is
+    all of it."""
+    return seen.status == 200 or (seen.status == 206 and seen.total is not None)
+
+
 def piece_of(seen: Observation, marks: Sequence[tuple[int, int]] = ()) -> Piece | None:
     """The piece of an object in one answer; None when it is no piece."""
     if not seen.describes_object or seen.operation != "GetObject" or not seen.answer_size:
         return None
     if seen.span is None and not seen.answer_cut:
         return None
-    if seen.span is None and seen.status != 200:
+    if seen.span is None and not answers_whole(seen):
         return None
     first, last = seen.span or (0, (seen.total or seen.answer_size) - 1)
     if seen.answer_size > last - first + 1:

@@ -14,6 +14,7 @@ import msgspec
 from cos_inspect.transfers.account import Fact, keep, newest
 from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation, flow_of
+from cos_inspect.transfers.pieces import answers_whole
 
 PAUSE = 30.0
 """Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""
@@ -211,8 +212,10 @@ def try_of(seen: Observation) -> Try:
 
 
 def _left_download(seen: Observation) -> bool:
-    """A whole object, asked for without a range, broke off."""
-    return seen.operation == "GetObject" and seen.answer_cut and seen.status == 200
+    """A whole object broke off, asked for without a range, or by one from its first byte on."""
+    if seen.operation != "GetObject" or not seen.answer_cut or seen.span is not None:
+        return False
+    return answers_whole(seen)
 
 
 def _is_clock(seen: Observation) -> bool:

@@ -335,6 +335,19 @@ def test_resumed_after_a_cut() -> None:
     assert run.close().transfers[0].verdict == "ok"
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_range_over_all_that_broke_off_is_joined_with_what_follows(damaged: bool) -> None:
+    got = bytes(len(DATA) - 4321) if damaged else None
+    run = Run(
+        [
+            ranged("r1", DATA, 0, len(DATA), 0.0, cut_at=4321, error="server closed"),
+            ranged("r2", DATA, 4321, len(DATA), 500.0, got=got),
+        ]
+    )
+    assert run.check("r2", "range-crc64").status == ("mismatch" if damaged else "match")
+    assert run.close().transfers[0].verdict == ("error" if damaged else "ok")
+
+
 def test_damaged_range() -> None:
     run = Run(
         [

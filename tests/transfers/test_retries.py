@@ -125,6 +125,15 @@ def test_a_download_that_begins_again_from_the_start() -> None:
     assert chain.got_before == (400, 1000)
 
 
+def test_a_range_from_the_first_byte_that_breaks_off_begins_again() -> None:
+    asked: dict[str, Any] = {"sent": {"Range": "bytes=0-"}}
+    cut = ranged("1", WHOLE, 0, 1000, 0.0, cut_at=400, error="client disconnected", **asked)
+    (chain,) = chains(cut, ranged("2", WHOLE, 0, 1000, 5.0, **asked))
+    assert chain.got_before == (400, 1000)
+    (chain,) = chains(cut, get("2", WHOLE, 5.0))
+    assert chain.got_before == (400, 1000)
+
+
 def test_a_recorder_may_take_what_came_for_all_of_it() -> None:
     short = get("1", WHOLE, 0.0, answer=body_of(WHOLE[:400]), error="client disconnected")
     (chain,) = chains(short, get("2", WHOLE, 5.0))
