@@ -58,7 +58,12 @@ def error_code(name: str) -> Iterator[str]:
     also = dict.fromkeys(
         row["code"] for row in rows("errors") if row["alias_of"] == code != row["code"]
     )
-    for row, found in zip(table, explanations, strict=True):
+    # What holds everywhere is told first.
+    told = sorted(
+        zip(table, explanations, strict=True),
+        key=lambda pair: bool(pair[0]["message"]) + bool(pair[0]["context"]),
+    )
+    for row, found in told:
         yield block(
             f"{found.code}: an error code of COS",
             ("status", found.status),

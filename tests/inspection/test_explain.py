@@ -69,10 +69,11 @@ def test_an_alias_names_what_it_stands_for_and_the_other_way_round() -> None:
     assert re.search(r"also as +BadRquest", told("badrequest"))
 
 
-def test_rows_that_hold_for_some_messages_say_so() -> None:
-    first, *_, last = told("AccessDenied").split("\n\n")
-    assert "contains 'Request has expired'" in first
-    assert "contains" not in last
+def test_rows_that_hold_for_some_messages_say_so_behind_the_one_that_holds_for_all() -> None:
+    first, *others = told("AccessDenied").split("\n\n")
+    assert "contains" not in first
+    assert any("contains 'Request has expired'" in each for each in others)
+    assert "only for" not in told("NoSuchKey").split("\n\n")[0]
 
 
 @pytest.mark.parametrize(
