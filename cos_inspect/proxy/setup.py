@@ -183,12 +183,16 @@ def _remarks(
             "WireGuard mode does not run. It is the surest way for a phone: add --mode wireguard"
             " (beside --mode regular) to the command line."
         )
-    elif network is None:
-        yield "This machine's address in the network is not known: put it into Endpoint by hand."
-    yield (
-        "Behind WireGuard every device has the same address here, so that devices are told apart"
-        " by client and version alone; its tunnel carries IPv4: switch IPv6 off where apps use it."
-    )
+    else:
+        if network is None:
+            yield (
+                "This machine's address in the network is not known: put it into Endpoint by hand."
+            )
+        yield (
+            "Behind WireGuard every device has the same address here, so that devices are told"
+            " apart by client and version alone; its tunnel carries IPv4: switch IPv6 off where"
+            " apps use it."
+        )
     if getattr(ctx.options, "http3", False):
         yield (
             "HEAD over HTTP/3 fails in mitmproxy: --set http3=false has clients use TCP, where"

@@ -185,7 +185,11 @@ def _of_place(one: RequestFacts, other: RequestFacts) -> _Found:
     if unquote(one.path) == unquote(other.path):
         yield "escape", "", one.path, other.path
         return
-    yield "path", "", one.path, other.path
+    if mine.key and theirs.key and mine.key != theirs.key:
+        # As people write it.
+        yield "path", "", f"/{mine.key}", f"/{theirs.key}"
+    else:
+        yield "path", "", one.path, other.path
     if _is_plain(one) != _is_plain(other):
         yield "characters", "", mine.key or one.path, theirs.key or other.path
 

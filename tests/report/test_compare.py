@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.report.compare import compare, failed, proposed, title_of
+from tests.report.build import flow_report
 from tests.report.compared import LATER, PAIRS, Pair, authorization, sent
 
 texts = st.text(max_size=30)
@@ -121,3 +122,18 @@ def test_the_nearest_that_worked_is_proposed() -> None:
 def test_a_long_value_is_shortened() -> None:
     found = compare(sent(headers={"x-cos-meta-a": "b" * 5000}), sent(**LATER))
     assert max(len(each.first) for each in found.differences) <= 120
+
+
+def test_names_of_objects_are_told_as_people_write_them() -> None:
+    one, other = (
+        msgspec.structs.replace(
+            report,
+            cos=msgspec.structs.replace(report.cos, key=key),
+            request=msgspec.structs.replace(
+                report.request, url=report.request.url.partition(".com")[0] + f".com/{quote(key)}"
+            ),
+        )
+        for report, key in ((flow_report(), "报告/终稿.pdf"), (flow_report(), "照片.jpg"))
+    )
+    (path,) = (each for each in compare(one, other).differences if each.kind == "path")
+    assert (path.first, path.second) == ("/报告/终稿.pdf", "/照片.jpg")

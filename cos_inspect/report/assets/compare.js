@@ -116,7 +116,9 @@
       found("escape", "", one.path, other.path);
       return;
     }
-    found("path", "", one.path, other.path);
+    // As people write it.
+    if (mine.key && theirs.key && mine.key !== theirs.key) found("path", "", `/${mine.key}`, `/${theirs.key}`);
+    else found("path", "", one.path, other.path);
     if (isPlain(one) !== isPlain(other)) found("characters", "", mine.key || one.path, theirs.key || other.path);
   };
 
