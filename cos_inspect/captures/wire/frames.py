@@ -28,7 +28,8 @@ _CLASSIC = {
 }
 """By the first four bytes: byte order, parts of a second, length of a packet's header."""
 _SECTION = b"\x0a\x0d\x0d\x0a"
-_ORDERS: dict[bytes, Literal["<", ">"]] = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
+_Order = Literal["<", ">"]
+_ORDERS: dict[bytes, _Order] = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 
 _INTERFACE, _OBSOLETE_PACKET, _SIMPLE_PACKET, _STATISTICS, _PACKET, _SECRETS = 1, 2, 3, 5, 6, 10
 _SECTION_TYPE = 0x0A0D0D0A
@@ -164,7 +165,7 @@ class _Blocks:
         self._window = window
         self._account = account
         self._secrets = secrets
-        self._order: Literal["<", ">"] = "<"
+        self._order: _Order = "<"
         self._interfaces: list[_Interface] = []
         self._dropped: dict[int, int] = {}
         """By interface of this section, as its latest statistics say."""
