@@ -17,6 +17,7 @@ import pytest
 import cos_inspect
 from cos_inspect.cos import client, endpoint
 from cos_inspect.cos.header_syntax import CHECKERS
+from cos_inspect.settings import execution
 from tests.growth import TOO_FAST, TookTooLongError, at_most, cpu_seconds
 from tests.pumping import Pump, pieces, pumps
 
@@ -58,6 +59,15 @@ BUILT: dict[tuple[str, str], _BuiltFrom] = {
         lambda: [fullmatch.__self__ for _, fullmatch in endpoint._others()],  # type: ignore[attr-defined]
         "fullmatch",
         endpoint._LONGEST_HOST,
+    ),
+    # Names of files in the paths of captures.
+    ("cos_inspect.settings.execution", "_segment"): _BuiltFrom(
+        lambda: [
+            execution._segment("{device}-{day}*.mitm", "", set()),
+            execution._segment("*", "", set()),
+        ],
+        "fullmatch",
+        execution._LONGEST,
     ),
     # mitmproxy's map_local, asked again as it asks itself: the user's own expressions.
     ("cos_inspect.proxy.actors", "_maps_local"): _BuiltFrom(

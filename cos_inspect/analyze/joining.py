@@ -6,7 +6,6 @@ name, so nothing depends on how the flows were spread over captures and shards.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -20,7 +19,9 @@ from cos_inspect.analyze.reading import (
     SpooledObservation,
     SpooledReport,
 )
-from cos_inspect.analyze.spool import records
+from cos_inspect.analyze.spool import read_at, records
+from cos_inspect.captures import places
+from cos_inspect.captures.places import open_to_read
 from cos_inspect.inspection.redaction import KnownSecrets, fault_text, masked_lists
 from cos_inspect.inspection.said_once import SaidOnce, said_once_names
 from cos_inspect.inspection.second_look import (
@@ -54,17 +55,46 @@ with anything else is not held in memory."""
 class CountedFlows(msgspec.Struct, frozen=True):
     """Which flows count."""
 
-    dropped: dict[int, bytes]
+    dropped: dict[int, bytes] = {}
     """For each shard a bit for each report: another capture knows the flow as well or
     better."""
-    not_first: dict[int, bytes]
+    not_first: dict[int, bytes] = {}
     """The same for flows on a connection that an earlier flow opened."""
-    others: int
+    others: int = 0
     """Flows that were not COS traffic, each once."""
     other_hosts: dict[str, int] = {}
     """Who was asked in these."""
     gaps: dict[int, list[tuple[int, int]]] = {}
     """Of each shard, as in ``ShardRead``."""
+
+    @classmethod
+    def none(cls, reads: Sequence[ShardRead]) -> "CountedFlows":
+        """Before anything was counted."""
+        return cls({}, {}, 0, {}, {read.number: read.gaps for read in reads if read.gaps})
+
+    def with_dropped(self, found: "FlowsCounted") -> "CountedFlows":
+        """With what one more partition says."""
+        dropped = dict(self.dropped)
+        for shard, indexes in found.dropped.items():
+            bits = bytearray(dropped.get(shard, b""))
+            for index in indexes:
+                _set_bit(bits, index)
+            dropped[shard] = bytes(bits)
+        hosts = Counter(self.other_hosts)
+        hosts.update(found.other_hosts)
+        return msgspec.structs.replace(
+            self,
+            dropped=dropped,
+            others=self.others + found.others,
+            other_hosts=dict(sorted(hosts.items(), key=lambda host: (-host[1], host[0]))),
+        )
+
+    def with_not_first(self, found: Mapping[int, bytes]) -> "CountedFlows":
+        """With what ``first_on_connections`` says of one more partition."""
+        not_first = dict(self.not_first)
+        for shard, bits in found.items():
+            not_first[shard] = _either(not_first.get(shard, b""), bits)
+        return msgspec.structs.replace(self, not_first=not_first)
 
     def is_dropped(self, shard: int, index: int) -> bool:
         """Whether a report does not count, as another capture has the flow as well or better."""
@@ -84,51 +114,57 @@ class CountedFlows(msgspec.Struct, frozen=True):
         return (index for index in range(len(read.offsets)) if not _bit(dropped, index))
 
 
-def count_flows(reads: Sequence[ShardRead]) -> CountedFlows:
+class FlowsCounted(msgspec.Struct):
+    """What one partition of identities says; lists are of indexes, by shard."""
+
+    dropped: dict[int, list[int]] = {}
+    others: int = 0
+    other_hosts: dict[str, int] = {}
+
+
+def count_partition(paths: Sequence[str]) -> FlowsCounted:
     """Finds the flows that several captures hold, so that each counts once."""
-    dropped = {read.number: bytearray(-(-len(read.offsets) // 8)) for read in reads}
-    not_first = {number: bytearray(len(bits)) for number, bits in dropped.items()}
-    others = 0
+    counted = FlowsCounted({}, 0, {})
     hosts: Counter[str] = Counter()
     decoder = msgspec.msgpack.Decoder(FlowIdentity)
-    for paths in _by_partition(read.identities for read in reads):
-        best: dict[int, FlowIdentity] = {}
-        for path in paths:
-            for found in records(path, decoder):
-                known = best.setdefault(found.name, found)
-                if known is found:
-                    continue
-                worse = found
-                if found.rank > known.rank:
-                    best[found.name], worse = found, known
-                if worse.index != OTHER:
-                    _set_bit(dropped[worse.shard], worse.index)
-        for found in best.values():
-            if found.index == OTHER:
-                others += 1
-                if found.host:
-                    hosts[found.host] += 1
-    connections = msgspec.msgpack.Decoder(ConnectionUse)
-    for paths in _by_partition(read.connections for read in reads):
-        first: dict[int, ConnectionUse] = {}
-        for path in paths:
-            for flow in records(path, connections):
-                if _bit(dropped[flow.shard], flow.index):
-                    continue
-                earliest = first.setdefault(flow.name, flow)
-                if earliest is flow:
-                    continue
-                later = flow
-                if flow.begin < earliest.begin:
-                    first[flow.name], later = flow, earliest
-                _set_bit(not_first[later.shard], later.index)
-    return CountedFlows(
-        {number: bytes(bits) for number, bits in dropped.items() if any(bits)},
-        {number: bytes(bits) for number, bits in not_first.items() if any(bits)},
-        others,
-        dict(hosts),
-        {read.number: read.gaps for read in reads if read.gaps},
-    )
+    best: dict[int, FlowIdentity] = {}
+    for path in paths:
+        for found in records(path, decoder):
+            known = best.setdefault(found.name, found)
+            if known is found:
+                continue
+            worse = found
+            if found.rank > known.rank:
+                best[found.name], worse = found, known
+            if worse.index != OTHER:
+                counted.dropped.setdefault(worse.shard, []).append(worse.index)
+    for found in best.values():
+        if found.index == OTHER:
+            counted.others += 1
+            if found.host:
+                hosts[found.host] += 1
+    counted.other_hosts = dict(hosts)
+    return counted
+
+
+def first_on_connections(paths: Sequence[str], counted: CountedFlows) -> dict[int, bytes]:
+    """For each shard a bit for each flow on a connection of this partition that an earlier
+    flow opened."""
+    not_first: dict[int, bytearray] = {}
+    decoder = msgspec.msgpack.Decoder(ConnectionUse)
+    first: dict[int, ConnectionUse] = {}
+    for path in paths:
+        for flow in records(path, decoder):
+            if counted.is_dropped(flow.shard, flow.index):
+                continue
+            earliest = first.setdefault(flow.name, flow)
+            if earliest is flow:
+                continue
+            later = flow
+            if flow.begin < earliest.begin:
+                first[flow.name], later = flow, earliest
+            _set_bit(not_first.setdefault(later.shard, bytearray()), later.index)
+    return {shard: bytes(bits) for shard, bits in not_first.items()}
 
 
 def count_said_once(reads: Sequence[ShardRead], counted: CountedFlows) -> dict[str, SaidOnce]:
@@ -138,12 +174,11 @@ def count_said_once(reads: Sequence[ShardRead], counted: CountedFlows) -> dict[s
     for read in reads:
         if not read.said_once:
             continue
-        with Path(read.spool).open("rb") as file:
+        with open_to_read(read.spool) as file:
             for index in read.said_once:
                 if counted.is_dropped(read.number, index):
                     continue
-                file.seek(read.offsets[index])
-                held = decoder.decode(file.read(int.from_bytes(file.read(4), "little")))
+                held = read_at(file, read.offsets[index], decoder)
                 seen = held.seen
                 if seen is None:
                     continue
@@ -333,15 +368,15 @@ def _write_revisions(
         by_shard.setdefault(observed.shard, []).append(entry)
     paths: dict[int, str] = {}
     for shard, found in by_shard.items():
-        path = f"{partition.folder}/{shard}.revisions.{partition.number}"
-        Path(path).write_bytes(packed(found))
+        path = places.join(partition.folder, f"{shard}.revisions.{partition.number}")
+        places.write(path, packed(found))
         paths[shard] = path
     return paths
 
 
 def _observed(partition: Partition, counted: CountedFlows) -> Iterator[SpooledObservation]:
     decoder = msgspec.msgpack.Decoder(SpooledObservation)
-    size = sum(Path(path).stat().st_size for path in partition.paths)
+    size = sum(places.size_of(path) for path in partition.paths)
     matters = _RelevantFlows(partition, counted, decoder) if size > _LARGE else None
     for path in partition.paths:
         for observed in records(path, decoder):
@@ -410,7 +445,7 @@ def read_revisions(paths: Iterable[str]) -> dict[int, Revision]:
     found: dict[int, Revision] = {}
     of_sources: list[tuple[int, Revision]] = []
     for path in paths:
-        for index, is_copy, revision in decoder.decode(Path(path).read_bytes()):
+        for index, is_copy, revision in decoder.decode(places.read(path)):
             if is_copy:
                 of_sources.append((index, revision))
             else:
@@ -430,17 +465,18 @@ def merge_lists(joined: Iterable[Joined]) -> SummaryLists:
     return lists
 
 
-def _by_partition(files: Iterable[Mapping[int, str]]) -> Iterator[list[str]]:
-    found: dict[int, list[str]] = {}
-    for by_number in files:
-        for number, path in by_number.items():
-            found.setdefault(number, []).append(path)
-    yield from (found[number] for number in sorted(found))
-
-
 def _bit(bits: bytes | bytearray | None, index: int) -> bool:
-    return bits is not None and bool(bits[index >> 3] & 1 << (index & 7))
+    place = index >> 3
+    return bits is not None and place < len(bits) and bool(bits[place] & 1 << (index & 7))
 
 
 def _set_bit(bits: bytearray, index: int) -> None:
+    missing = (index >> 3) + 1 - len(bits)
+    if missing > 0:
+        bits.extend(bytes(missing))
     bits[index >> 3] |= 1 << (index & 7)
+
+
+def _either(one: bytes, other: bytes) -> bytes:
+    both = int.from_bytes(one, "little") | int.from_bytes(other, "little")
+    return both.to_bytes(max(len(one), len(other)), "little")

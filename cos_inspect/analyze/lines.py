@@ -63,3 +63,17 @@ class Lines:
             left = self._counts.get(severity, 0) - _MOST[severity]
             if left > 0:
                 yield f"{left} {severity if left == 1 else _MANY[severity]}"
+
+
+def told_of(lines: Iterable[tuple[Verdict, str]], shown: Shown) -> list[tuple[Verdict, str]]:
+    """Those that ``Lines`` has a use for, out of a run of lines; of what it only counts the
+    text is left out."""
+    if shown == "all":
+        return list(lines)
+    found: list[tuple[Verdict, str]] = []
+    counts: dict[str, int] = {}
+    for verdict, line in lines:
+        if verdict != "ok" and (shown != "errors" or verdict == "error"):
+            counts[verdict] = counts.get(verdict, 0) + 1
+            found.append((verdict, line if counts[verdict] <= _MOST[verdict] else ""))
+    return found

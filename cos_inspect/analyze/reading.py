@@ -29,6 +29,7 @@ from cos_inspect.model.plain_text import packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.settings.analysis_settings import AnalysisSettings
+from cos_inspect.settings.execution import DEVICE, labels_of
 from cos_inspect.transfers.history import history_name, object_name, source_name
 from cos_inspect.transfers.objects import ListEntry, listings_of
 from cos_inspect.transfers.observation import Observation, identity_of
@@ -207,13 +208,14 @@ class ShardReader:
         read = self._read
         remarks = InputRemarks(part.name)
         read.captures.append((len(read.offsets), remarks.file))
+        device = labels_of(part.name, self._settings.labels).get(DEVICE)
         ended: CaptureError | None = None
         about = CaptureRead(format=part.format.name, facts=remarks.facts)
         try:
             for saved in saved_in(part, self._settings, remarks, progress):
                 read.met[part.name] += 1
                 about.exchanges += 1
-                self._take(saved, remarks)
+                self._take(saved, remarks, device)
         except CaptureError as error:
             ended = error
             if error.loses:
@@ -234,9 +236,9 @@ class ShardReader:
         for reason, count in remarks.lost.items():
             read.lost.add(reason, count)
 
-    def _take(self, saved: CapturedFlow, remarks: InputRemarks) -> None:
+    def _take(self, saved: CapturedFlow, remarks: InputRemarks, device: str | None) -> None:
         lost = remarks.lost.total()
-        look = _guarded_look(saved, self._settings, remarks)
+        look = _guarded_look(saved, self._settings, remarks, device)
         if look is None:
             if remarks.lost.total() == lost:
                 self._identify(saved, OTHER, ())
@@ -320,7 +322,10 @@ class _Look(msgspec.Struct, frozen=True):
 
 
 def _guarded_look(
-    saved: CapturedFlow, settings: AnalysisSettings, remarks: InputRemarks
+    saved: CapturedFlow,
+    settings: AnalysisSettings,
+    remarks: InputRemarks,
+    device: str | None = None,
 ) -> _Look | None:
     """As live: one flow that cannot be inspected costs its own report alone. None for it, and
     for what is no COS traffic."""
@@ -328,11 +333,24 @@ def _guarded_look(
         return None
     try:
         first = look_at(saved.exchange, settings, saved.recognised)
-        return None if first is None else _packed_look(first)
+        return None if first is None else _packed_look(_of_device(first, device))
     except Exception as error:
         what = f"a flow that cannot be inspected ({fault_text(error)})"
         remarks.lose(what, saved.offset, saved.entry, UNINSPECTED)
         return None
+
+
+def _of_device(first: FirstLook, device: str | None) -> FirstLook:
+    """Behind other routers, other devices have the same private address."""
+    if device is None:
+        return first
+    seen = first.seen
+    scoped = msgspec.structs.replace(
+        seen,
+        client=f"{device}\0{seen.client or ''}",
+        same_request=f"{device}\0{seen.same_request}",
+    )
+    return msgspec.structs.replace(first, seen=scoped)
 
 
 def _packed_look(first: FirstLook) -> _Look:

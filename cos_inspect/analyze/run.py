@@ -7,17 +7,18 @@ transfers is joined; then all reports are written in the order of the inputs.
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import batched
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
+from cos_inspect.analyze.executors import Executor, ExecutorError, InProcess, ProcessPool
 from cos_inspect.analyze.joining import (
     CountedFlows,
     Joined,
-    count_flows,
-    count_said_once,
     merge_lists,
     partitions,
 )
@@ -30,14 +31,21 @@ from cos_inspect.analyze.shards import (
     partitions_for,
     parts_of,
     shards_of,
-    size_of,
     step_of,
 )
 from cos_inspect.analyze.workers import Workers
-from cos_inspect.analyze.writing import Chunk, SharedEvidence, WrittenChunk, format_settings
+from cos_inspect.analyze.writing import (
+    Chunk,
+    SharedEvidence,
+    WrittenChunk,
+    format_settings,
+    rendered_in,
+)
+from cos_inspect.captures import places
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
+from cos_inspect.captures.places import size_of
 from cos_inspect.model.capture_summary import CaptureFacts, CaptureSummary
 from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.plain_text import packed
@@ -53,6 +61,8 @@ from cos_inspect.report.terminal import closing_lines
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 _PER_CHUNK = 500
+_MOST_SIDE_BY_SIDE = 16
+"""Partitions for a cluster, where there are no more flows than for one."""
 _NAME = "analyze"
 """What the summary calls a run without a label. Neither that nor its times depend on how the
 traffic was spread over captures, or on when it was analysed."""
@@ -97,15 +107,24 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
     """Analyses files, folders and ``-``. ``say`` takes a line per flow, ``warn`` one per
     thing that was left out. What is wrong with an input stands in the outcome."""
     errors: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
-        inputs = _inputs(arguments, errors, folder, warn)
+    with spool_folder(settings) as folder, tempfile.TemporaryDirectory() as copies:
+        inputs = _inputs(arguments, errors, copies, warn)
         paths = [each.path for each in inputs]
-        step = step_of(paths, settings.jobs)
-        shards = shards_of(_parts(inputs, step, settings, errors), step)
-        with Workers(settings, len(shards)) as workers:
+        with ExitStack() as stack:
+            if settings.where.cluster is None:
+                shards = _shards(inputs, step_of(paths, settings.jobs), settings, errors)
+                executor = stack.enter_context(
+                    near_executor(min(settings.jobs, len(shards)), [*paths, folder])
+                )
+            else:
+                executor = stack.enter_context(far_executor(settings, paths, folder))
+                step = step_of(paths, executor.width, executor.smallest_shard)
+                shards = _shards(inputs, step, settings, errors)
+            workers = Workers(settings, executor, folder, errors)
             shown = on_terminal() and not settings.quiet
+            least = 1 if executor.is_near else min(executor.width, _MOST_SIDE_BY_SIDE)
             with ReadingProgress(sum(map(size_of, paths)), shown=shown) as progress:
-                reads = workers.read(shards, folder, partitions_for(paths), progress.at)
+                reads = workers.read(shards, partitions_for(paths, least), progress.at)
             met: Counter[str] = Counter()
             facts: dict[str, CaptureRead] = {}
             for read in reads:
@@ -119,10 +138,55 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
             # What held nothing is no success.
             errors += [_held_nothing(name, facts.get(name)) for name in met if not met[name]]
             joined = _join(workers, shards, reads, folder, errors)
-            writing = _Writing(settings, joined, errors, say)
+            writing = _Writing(settings, joined, errors, say, near=executor.is_near)
             writing.outcome.captures = [_summary_of(name, facts[name]) for name in facts]
-            writing.write(workers, reads)
+            writing.write(workers, reads, folder)
     return writing.outcome
+
+
+def _shards(
+    inputs: Sequence[Input], step: int, settings: AnalysisSettings, errors: list[str]
+) -> list[Shard]:
+    return shards_of(_parts(inputs, step, settings, errors), step)
+
+
+@contextmanager
+def spool_folder(settings: AnalysisSettings) -> Iterator[str]:
+    """A folder, or a URL, of this analysis alone, for what its steps hand on; it is removed at
+    the end."""
+    scratch = settings.scratch
+    if scratch is None:
+        with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
+            yield folder
+        return
+    folder = places.join(scratch, f"cos-inspect-{uuid4().hex[:12]}")
+    if not places.is_url(folder):
+        Path(folder).mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        places.remove_below(folder)
+
+
+def near_executor(jobs: int, seen: Sequence[str]) -> Executor:
+    """Processes of this machine. ``seen`` are the places that all of them must see."""
+    alone = any(places.is_of_one_process(place) for place in seen)
+    return InProcess() if jobs <= 1 or alone else ProcessPool(jobs)
+
+
+def far_executor(settings: AnalysisSettings, paths: Sequence[str], folder: str) -> Executor:
+    """A cluster.
+
+    :raises ExecutorError: when there is none.
+    :raises MissingExtraError: when packages for it are not installed.
+    """
+    # Only this kind of work needs it, and it takes long to import.
+    from cos_inspect.analyze.dask_executor import DaskExecutor  # noqa: PLC0415
+
+    for place in (*paths, folder):
+        if places.is_of_one_process(place):
+            raise ExecutorError(f"{place}: no other process can see that")
+    return DaskExecutor(settings.where, folder)
 
 
 def _held_nothing(name: str, about: CaptureRead | None) -> str:
@@ -168,13 +232,13 @@ def _join(
     folder: str,
     errors: list[str],
 ) -> _Joined:
-    counted = count_flows(reads)
+    counted, counted_path = workers.count(reads)
     found = partitions(reads, folder)
-    joined = workers.join(found, counted, {})
+    joined = workers.join(found, counted_path, {})
     marks = _marks(workers, shards, joined)
     if marks:
         anew = [number for number, each in enumerate(joined) if each.overlaps]
-        again = workers.join([found[number] for number in anew], counted, marks)
+        again = workers.join([found[number] for number in anew], counted_path, marks)
         for number, each in zip(anew, again, strict=True):
             joined[number] = each
     for each in joined:
@@ -187,13 +251,13 @@ def _join(
     for read in reads:
         for name, flags in read.secret_ids.items():
             secret_ids[name] = secret_ids.get(name, 0) | flags
-    shown = Path(folder) / "shown"
-    said_once = count_said_once(reads, counted)
+    shown = places.join(folder, "shown")
+    said_once = workers.said_once(reads, counted_path)
     judged = TransfersJudged()
     for each in joined:
         judged.merge(each.judged)
-    shown.write_bytes(packed(SharedEvidence(secret_ids, said_once)))
-    return _Joined(counted, merge_lists(joined).summary(), judged, revisions, str(shown))
+    places.write(shown, packed(SharedEvidence(secret_ids, said_once)))
+    return _Joined(counted, merge_lists(joined).summary(), judged, revisions, shown)
 
 
 def _marks(
@@ -240,18 +304,26 @@ class _Writing:
     """What is done in order: files that hold many reports, lines, counts."""
 
     def __init__(
-        self, settings: AnalysisSettings, joined: _Joined, errors: list[str], say: Say
+        self,
+        settings: AnalysisSettings,
+        joined: _Joined,
+        errors: list[str],
+        say: Say,
+        *,
+        near: bool,
     ) -> None:
+        """``near``: who works writes each flow's own files; else all of them are written here."""
         self._settings = settings
+        self._near = near
         self._joined = joined
         self._lines = Lines(settings.shown, say)
         path = settings.report_dir
         self._directory = None if path is None else ReportDirectory(path)
         self._writers: dict[str, FormatWriter[Any]] = {}
-        """Of formats that hold many reports in one file, by name."""
+        """Of formats that are written here, by name."""
         if self._directory is not None:
             for each in formats_named(settings.formats):
-                if not each.is_by_flow:
+                if not (near and each.is_by_flow):
                     writer = each.writer(self._directory, format_settings(settings))
                     self._writers[each.name] = writer
         self._run: RunSummary | None = None
@@ -270,7 +342,7 @@ class _Writing:
             errors=errors,
         )
 
-    def write(self, workers: Workers, reads: Sequence[ShardRead]) -> None:
+    def write(self, workers: Workers, reads: Sequence[ShardRead], folder: str) -> None:
         outcome = self.outcome
         counted = self._joined.counted
         outcome.others = counted.others
@@ -286,7 +358,13 @@ class _Writing:
             self._directory, self._run, first = None, None, 1
         writes = self._directory is not None
         run = self._run.id if self._run else None
-        for written in workers.write(_chunks(reads, first, self._joined, run, writes=writes)):
+        chunks = _chunks(reads, first, self._joined, run, writes=writes)
+        if not self._near:
+            chunks = (
+                msgspec.structs.replace(chunk, rendered_to=places.join(folder, _rendered(chunk)))
+                for chunk in chunks
+            )
+        for written in workers.write(chunks):
             self._add(written)
         self._judge_transfers(self._joined.judged)
         self._lines.add_transfers(outcome.session.transfers)
@@ -359,7 +437,7 @@ class _Writing:
         """What cannot be put into one format is put into the others; OSError then."""
         failure: OSError | None = None
         with directory.exclusively():
-            for name, rendered in written.rendered.items():
+            for name, rendered in rendered_in(written).items():
                 try:
                     self._writers[name].add(rendered)
                 except OSError as error:
@@ -452,6 +530,10 @@ def _chunks(
                 run=run,
             )
             first += len(part)
+
+
+def _rendered(chunk: Chunk) -> str:
+    return f"{chunk.first_sequence}.rendered"
 
 
 def _known(*moments: float | None) -> list[float]:

@@ -1,13 +1,13 @@
 """Cuts inputs into parts that can be read side by side, and puts small ones together."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.formats import format_of, unpacked_size
 from cos_inspect.captures.inputs import Input
+from cos_inspect.captures.places import size_of
 from cos_inspect.captures.source import Stream
 
 _SMALLEST = 4 * 1024 * 1024
@@ -24,14 +24,6 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     parts: list[CapturePart]
-
-
-def size_of(path: str) -> int:
-    """Bytes on the disk; 0 where nobody knows."""
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
 
 
 def parts_of(given: Input, step: int, key_logs: tuple[str, ...] = ()) -> Iterator[CapturePart]:
@@ -70,14 +62,14 @@ def shards_of(parts: Sequence[CapturePart], step: int) -> list[Shard]:
     return shards
 
 
-def step_of(paths: Sequence[str], jobs: int) -> int:
+def step_of(paths: Sequence[str], jobs: int, smallest: int | None = None) -> int:
     """How many bytes a part should have, for so many processes."""
     total = sum(map(size_of, paths))
     wanted = _LARGEST if jobs == 1 else total // (jobs * _PER_JOB)
-    return max(_SMALLEST, min(wanted, _LARGEST))
+    return max(smallest or _SMALLEST, min(wanted, _LARGEST))
 
 
-def partitions_for(paths: Sequence[str]) -> int:
+def partitions_for(paths: Sequence[str], least: int = 1) -> int:
     """In how many files observations are sorted, so that those of one fit into memory."""
     total = sum(unpacked_size(path, size_of(path)) for path in paths)
-    return max(1, min(_MOST_PARTITIONS, -(-total // _PARTITION)))
+    return max(1, min(_MOST_PARTITIONS, max(least, -(-total // _PARTITION))))

@@ -1,18 +1,21 @@
 """Files between the steps of an analysis: what a step hands to the next, one record after
 another, so that memory does not grow with the input.
 
-A record is msgpack with its length in front.
+A record is msgpack with its length in front. Files lie in a folder, or at a URL where the
+machines of a cluster find them. Each is named by what it was made of and appears whole, so
+that a step may run twice, also at the same time.
 """
 
 from array import array
 from collections.abc import Iterator
 from hashlib import blake2b
-from io import BufferedReader, BufferedWriter
+from io import BufferedWriter
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from cos_inspect.captures.places import NewFile, join, open_to_read
 from cos_inspect.model.plain_text import packed
 
 _BUFFERED = 256 * 1024
@@ -23,7 +26,8 @@ class SpoolWriter:
     """Records that are found again by the offset at which they begin."""
 
     def __init__(self, path: str) -> None:
-        self._file: BufferedWriter = Path(path).open("wb")  # noqa: SIM115
+        self._new = NewFile(path)
+        self._file: BufferedWriter = Path(self._new.path).open("wb")  # noqa: SIM115
         self.offsets = array("Q")
         self._at = 0
 
@@ -35,11 +39,12 @@ class SpoolWriter:
         self._at += 4 + len(data)
 
     def close(self) -> None:
-        """Writes what is left, and closes the file."""
+        """Writes what is left, and puts the file under its name."""
         self._file.close()
+        self._new.publish()
 
 
-def read_at[R](file: BufferedReader, offset: int, decoder: msgspec.msgpack.Decoder[R]) -> R:
+def read_at[R](file: BinaryIO, offset: int, decoder: msgspec.msgpack.Decoder[R]) -> R:
     """The record that begins at ``offset``."""
     file.seek(offset)
     return decoder.decode(file.read(int.from_bytes(file.read(4), "little")))
@@ -47,7 +52,7 @@ def read_at[R](file: BufferedReader, offset: int, decoder: msgspec.msgpack.Decod
 
 def records[R](path: str, decoder: msgspec.msgpack.Decoder[R]) -> Iterator[R]:
     """All records of a file, in order."""
-    with Path(path).open("rb") as file:
+    with open_to_read(path) as file:
         while size := file.read(4):
             yield decoder.decode(file.read(int.from_bytes(size, "little")))
 
@@ -57,9 +62,9 @@ class PartitionsWriter:
     one, whoever wrote it."""
 
     def __init__(self, folder: str, prefix: str, count: int) -> None:
-        self._base = str(Path(folder) / prefix)
+        self._base = join(folder, prefix)
         self._buffers = [bytearray() for _ in range(count)]
-        self._written: set[int] = set()
+        self._files: dict[int, NewFile] = {}
 
     def add(self, name: str, record: object) -> None:
         """Puts a record into the partition of what bears this name."""
@@ -74,20 +79,20 @@ class PartitionsWriter:
     def _write(self, number: int) -> None:
         buffer = self._buffers[number]
         if buffer:
-            with self._open(number) as file:
+            new = self._files.get(number)
+            if new is None:
+                new = self._files[number] = NewFile(f"{self._base}.{number}")
+            with Path(new.path).open("ab") as file:
                 file.write(buffer)
             buffer.clear()
-
-    def _open(self, number: int) -> BinaryIO:
-        mode = "ab" if number in self._written else "wb"
-        self._written.add(number)
-        return Path(f"{self._base}.{number}").open(mode)  # type: ignore[return-value]
 
     def close(self) -> dict[int, str]:
         """The files that were written, by the number of the partition."""
         for number in range(len(self._buffers)):
             self._write(number)
-        return {number: f"{self._base}.{number}" for number in sorted(self._written)}
+        for new in self._files.values():
+            new.publish()
+        return {number: f"{self._base}.{number}" for number in sorted(self._files)}
 
 
 def partition_of(name: str, count: int) -> int:

@@ -1,179 +1,196 @@
-"""Work on shards in several processes, or in this one when there is one job."""
+"""The steps of an analysis as tasks, and what their results say in the order of the tasks.
 
-import multiprocessing
-import sys
+What grows with the traffic lies in files of the spool; tasks return where, and how much.
+"""
+
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.context import SpawnContext
-from multiprocessing.sharedctypes import Synchronized
-from types import TracebackType
-from typing import Self
+from functools import lru_cache
+from typing import Any
 
-from cos_inspect.analyze.joining import CountedFlows, Joined, Marks, Partition, join
+import msgspec
+
+from cos_inspect.analyze.executors import Executor, TaskLostError, count_bytes
+from cos_inspect.analyze.joining import (
+    CountedFlows,
+    FlowsCounted,
+    Joined,
+    Marks,
+    Partition,
+    count_partition,
+    count_said_once,
+    first_on_connections,
+    join,
+)
 from cos_inspect.analyze.reading import ShardRead, ShardReader, marks_of
 from cos_inspect.analyze.shards import Shard
-from cos_inspect.analyze.writing import Chunk, WrittenChunk, write_chunk
+from cos_inspect.analyze.writing import Chunk, WrittenChunk, lost_chunk, write_chunk
+from cos_inspect.captures.places import join as below
+from cos_inspect.captures.places import read, size_of, write
+from cos_inspect.inspection.said_once import SaidOnce
+from cos_inspect.model.plain_text import packed
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 
-_TICK_SECONDS = 0.2
 _AHEAD = 4
 """Chunks for each process that may be written before their turn comes."""
 
-_read_bytes: "Synchronized[int] | None" = None
-
-
-def _start(counter: "Synchronized[int]") -> None:
-    global _read_bytes  # noqa: PLW0603 - a process of the pool has no other place for it
-    _read_bytes = counter
-
-
-def _count(size: int) -> None:
-    if _read_bytes is not None:
-        with _read_bytes.get_lock():
-            _read_bytes.value += size
-
 
 def _read(shard: Shard, settings: AnalysisSettings, folder: str, partitions: int) -> ShardRead:
-    return ShardReader(shard, settings, folder, partitions).read(_count)
+    return ShardReader(shard, settings, folder, partitions).read(count_bytes)
+
+
+def _first(paths: list[str], counted: str) -> dict[int, bytes]:
+    return first_on_connections(paths, _counted(counted))
+
+
+def _said_once(shard: ShardRead, counted: str) -> dict[str, SaidOnce]:
+    return count_said_once([shard], _counted(counted))
+
+
+def _join(partition: Partition, counted: str, settings: AnalysisSettings, marks: Marks) -> Joined:
+    return join(partition, _counted(counted), settings, marks)
+
+
+@lru_cache(maxsize=2)
+def _counted(path: str) -> CountedFlows:
+    return msgspec.msgpack.decode(read(path), type=CountedFlows)
 
 
 class Workers:
-    """``with Workers(settings, most) as workers:``; results come in the order of the tasks."""
+    """What an executor is to do. Losses are added to ``errors``, a line each."""
 
-    def __init__(self, settings: AnalysisSettings, most: int) -> None:
-        self._settings = settings
-        self._pool: ProcessPoolExecutor | None = None
-        self.jobs = max(1, min(settings.jobs, most))
-        if self.jobs > 1:
-            context: SpawnContext = multiprocessing.get_context("spawn")
-            self._counter = context.Value("Q", 0)
-            self._pool = ProcessPoolExecutor(
-                self.jobs, mp_context=context, initializer=_start, initargs=(self._counter,)
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
+    def __init__(
+        self, settings: AnalysisSettings, executor: Executor, folder: str, errors: list[str]
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._settings = settings
+        self._executor = executor
+        self._folder = folder
+        self._errors = errors
+        self.writes_near = executor.is_near
+        """Whether tasks write into the report directory themselves."""
 
     def read(
-        self,
-        shards: Sequence[Shard],
-        folder: str,
-        partitions: int,
-        at: Callable[[int], None],
+        self, shards: list[Shard], partitions: int, at: Callable[[int], None]
     ) -> list[ShardRead]:
-        """First looks. ``at`` is told how many bytes were read so far."""
-        settings = self._settings
-        if self._pool is None:
-            here = 0
+        """First looks. ``at`` is told how many bytes were read so far. Of a shard that nobody can
+        read each part is read alone: these become further shards."""
+        whole = 0
 
-            def count(size: int) -> None:
-                nonlocal here
-                here += size
-                at(here)
+        def tick(size: int | None) -> None:
+            at(whole if size is None else size)
 
-            return [
-                ShardReader(shard, settings, folder, partitions).read(count) for shard in shards
-            ]
-        calls = [(shard, settings, folder, partitions) for shard in shards]
-        futures = [self._task(_read, call) for call in calls]
-        left = {future for future in futures if future is not None}
-        while left:
-            _, left = wait(left, _TICK_SECONDS, FIRST_COMPLETED)
-            at(int(self._counter.value))
+        calls = [(shard, self._settings, self._folder, partitions) for shard in shards]
+        submitted = [self._executor.submit(_read, *call) for call in calls]
         reads: list[ShardRead] = []
-        for future, call in zip(futures, calls, strict=True):
+        for each, call in zip(submitted, calls, strict=True):
             try:
-                reads.append(self._result(future, _read, call))
-            except BrokenProcessPool:
-                why = "the process that read it was ended (was there no memory left?)"
-                reads.append(ShardReader(*call).give_up(why))
+                reads.append(self._executor.gather(each, tick))
+            except TaskLostError as error:
+                if len(call[0].parts) > 1:
+                    alone = [
+                        (Shard(number=len(shards) + number, parts=[part]), *call[1:])
+                        for number, part in enumerate(call[0].parts)
+                    ]
+                    shards += [shard for shard, *_ in alone]
+                    reads += [self._read_alone(*one) for one in alone]
+                else:
+                    reads.append(ShardReader(*call).give_up(str(error)))
+            whole += sum(_size(part.path, part.begin, part.end) for part in call[0].parts)
         return reads
 
-    def join(
-        self, partitions: Sequence[Partition], counted: CountedFlows, marks: Marks
-    ) -> list[Joined]:
+    def _read_alone(self, *call: Any) -> ShardRead:
+        try:
+            read: ShardRead = self._executor.gather(self._executor.submit(_read, *call))
+        except TaskLostError as error:
+            return ShardReader(*call).give_up(str(error))
+        return read
+
+    def count(self, reads: Sequence[ShardRead]) -> tuple[CountedFlows, str]:
+        """Which flows count, and the file that says so."""
+        counted = CountedFlows.none(reads)
+        groups = by_partition(read.identities for read in reads)
+        for found in self._map(count_partition, [(paths,) for paths in groups], FlowsCounted):
+            counted = counted.with_dropped(found)
+        path = self._keep("counted-flows", counted)
+        groups = by_partition(read.connections for read in reads)
+        later = self._map(_first, [(paths, path) for paths in groups], dict)
+        for bits in later:
+            counted = counted.with_not_first(bits)
+        return counted, path
+
+    def said_once(self, reads: Sequence[ShardRead], counted: str) -> dict[str, SaidOnce]:
+        """What is said once for many flows, by ``said_once_name``."""
+        all_of_them: dict[str, SaidOnce] = {}
+        calls = [(read, counted) for read in reads if read.said_once]
+        for found in self._map(_said_once, calls, dict):
+            for name, once in found.items():
+                known = all_of_them.get(name)
+                all_of_them[name] = once if known is None else known.merged(once)
+        return all_of_them
+
+    def join(self, partitions: Sequence[Partition], counted: str, marks: Marks) -> list[Joined]:
         """What the flows say together."""
-        return self._map(join, [(each, counted, self._settings, marks) for each in partitions])
+        calls = [(each, counted, self._settings, marks) for each in partitions]
+        return self._map(_join, calls, Joined)
 
     def marks_of(
         self, shards: Sequence[Shard], wanted: Sequence[dict[int, list[int]]]
     ) -> list[dict[int, tuple[tuple[int, int], ...]]]:
         """CRC-64s of answers' bodies up to the offsets wanted, by index, of each shard."""
-        return self._map(
-            marks_of,
-            [(shard, self._settings, each) for shard, each in zip(shards, wanted, strict=True)],
-        )
+        calls = [(shard, self._settings, each) for shard, each in zip(shards, wanted, strict=True)]
+        return self._map(marks_of, calls, dict)
 
-    def _map[R](self, task: Callable[..., R], calls: Sequence[tuple[object, ...]]) -> list[R]:
-        if self._pool is None or len(calls) < 2:
-            return [task(*call) for call in calls]
-        futures = [self._task(task, call) for call in calls]
-        return [
-            self._result(future, task, call) for future, call in zip(futures, calls, strict=True)
-        ]
-
-    def _task[R](self, task: Callable[..., R], call: Sequence[object]) -> Future[R] | None:
-        """None where there is no pool, or none any more."""
-        if self._pool is None:
-            return None
-        try:
-            return self._pool.submit(task, *call)
-        except BrokenProcessPool:
-            return None
-
-    def _result[R](
-        self, future: Future[R] | None, task: Callable[..., R], call: Sequence[object]
-    ) -> R:
-        """Of a task also where a process was ended (for want of memory, say): then the others
-        lose theirs too, and each is done again in a process of its own.
-
-        :raises BrokenProcessPool: when that one is ended as well.
-        """
-        if future is not None:
+    def _map(
+        self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], nothing: type[Any]
+    ) -> list[Any]:
+        """``nothing`` makes what stands for a task that is lost."""
+        submitted = [self._executor.submit(task, *call) for call in calls]
+        results: list[Any] = []
+        for each in submitted:
             try:
-                return future.result()
-            except BrokenProcessPool:
-                pass
-        context: SpawnContext = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as alone:
-            return alone.submit(task, *call).result()
+                results.append(self._executor.gather(each))
+            except TaskLostError as error:
+                line = f"what some flows say together cannot be told ({error})"
+                if line not in self._errors:
+                    self._errors.append(line)
+                results.append(nothing())
+        return results
+
+    def _keep(self, name: str, value: object) -> str:
+        path = below(self._folder, name)
+        write(path, packed(value))
+        return path
 
     def write(self, chunks: Iterator[Chunk]) -> Iterator[WrittenChunk]:
         """Writes the reports of all chunks; what came of each, in their order."""
         settings = self._settings
-        if self._pool is None:
-            for chunk in chunks:
-                yield write_chunk(chunk, settings)
-            return
-        waiting: deque[tuple[Future[WrittenChunk] | None, Chunk]] = deque()
+        waiting: deque[tuple[Any, Chunk]] = deque()
 
         def next_one() -> WrittenChunk:
-            future, chunk = waiting.popleft()
-            return self._result(future, write_chunk, (chunk, settings))
+            submitted, chunk = waiting.popleft()
+            try:
+                written: WrittenChunk = self._executor.gather(submitted)
+            except TaskLostError as error:
+                written = lost_chunk(chunk, str(error))
+            return written
 
+        ahead = 1 if self._executor.width == 1 else self._executor.width * _AHEAD
         for chunk in chunks:
-            waiting.append((self._task(write_chunk, (chunk, settings)), chunk))
-            if len(waiting) >= self.jobs * _AHEAD:
+            waiting.append((self._executor.submit(write_chunk, chunk, settings), chunk))
+            if len(waiting) >= ahead:
                 yield next_one()
         while waiting:
             yield next_one()
 
 
-def processors() -> int:
-    """How many this process may use; at least 1."""
-    if sys.version_info >= (3, 13):
-        import os  # noqa: PLC0415
+def by_partition(files: Iterator[dict[int, str]] | Any) -> list[list[str]]:
+    """The files of each partition, of all shards."""
+    found: dict[int, list[str]] = {}
+    for by_number in files:
+        for number, path in by_number.items():
+            found.setdefault(number, []).append(path)
+    return [found[number] for number in sorted(found)]
 
-        return os.process_cpu_count() or 1
-    return multiprocessing.cpu_count()
+
+def _size(path: str, begin: int, end: int | None) -> int:
+    return max(0, (size_of(path) if end is None else end) - begin)

@@ -3,22 +3,22 @@
 from collections import Counter
 from datetime import datetime
 from functools import lru_cache
-from io import BufferedReader
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from cos_inspect.analyze.joining import read_revisions
+from cos_inspect.analyze.lines import told_of
 from cos_inspect.analyze.reading import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.analyze.spool import hash_of, read_at
+from cos_inspect.captures import places
 from cos_inspect.captures.captured_flow import UNINSPECTED, InputRemarks
 from cos_inspect.inspection.first_look import revise
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.said_once import SaidOnce, say_once
 from cos_inspect.inspection.second_look import Revision, add_pending
 from cos_inspect.model.flow_report import FlowReport, Verdict
-from cos_inspect.model.plain_text import encoded
+from cos_inspect.model.plain_text import encoded, packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report.baseline import BaselineEntry, entry_of
@@ -30,6 +30,7 @@ from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
 from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.settings.analysis_settings import AnalysisSettings
+from cos_inspect.settings.execution import labels_of
 
 Place = tuple[str, int]
 """A capture, and an offset in it."""
@@ -54,6 +55,9 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """False: the reports are judged, but nothing is written."""
     run: int | None = None
     """The run of the report directory that they belong to."""
+    rendered_to: str | None = None
+    """A file for what becomes of the reports in all formats, where nothing is written into the
+    report directory; None: it is returned, and files of single flows are written."""
 
 
 class SharedEvidence(msgspec.Struct):
@@ -94,25 +98,29 @@ class WrittenChunk(msgspec.Struct, kw_only=True):
     error: str | None = None
     faults: list[str] = []
     """A line for each that could not be made."""
+    rendered_at: str | None = None
+    """Where ``rendered`` lies, instead of here."""
 
 
-def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
-    """A report that cannot be written is told in ``error``; the others are tried."""
-    path = settings.report_dir if chunk.writes else None
-    directory = None if path is None else ReportDirectory(path)
-    formats = formats_named(settings.formats) if directory is not None else []
-    said = format_settings(settings)
-    own_files = [
-        (each, each.writer(directory, said)) for each in formats if directory and each.is_by_flow
-    ]
-    looks = _SecondLooks(chunk, settings)
-    written = WrittenChunk(
+def lost_chunk(chunk: Chunk, why: str) -> WrittenChunk:
+    """In the place of one that nobody could write."""
+    written = _nothing_written(chunk)
+    count = len(chunk.indexes)
+    written.lost.add(UNINSPECTED, count)
+    captures = list(dict.fromkeys(capture for capture, _ in chunk.places))
+    more = f" and {len(captures) - 1} more" if len(captures) > 1 else ""
+    written.faults.append(f"{captures[0]}{more}: {count} reports cannot be made: {why}")
+    return written
+
+
+def _nothing_written(chunk: Chunk) -> WrittenChunk:
+    return WrittenChunk(
         first_sequence=chunk.first_sequence,
         tally=SummaryDelta(),
         verdicts=Counter(),
         rules=Counter(),
         lines=[],
-        rendered={each.name: [] for each in formats if not each.is_by_flow},
+        rendered={},
         found=Counter(),
         failing=0,
         failing_rules=Counter(),
@@ -120,16 +128,51 @@ def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
         known=0,
         lost=Lost(),
         faults=[],
-        groups=Groups() if GITHUB in settings.formats else None,
     )
+
+
+def rendered_in(written: WrittenChunk) -> dict[str, list[Rendered[Any]]]:
+    """The reports of a chunk in each format, wherever they lie."""
+    if written.rendered_at is None:
+        return written.rendered
+    packed_by_name = msgspec.msgpack.decode(
+        places.read(written.rendered_at), type=dict[str, msgspec.Raw]
+    )
+    return {
+        each.name: msgspec.msgpack.decode(
+            packed_by_name[each.name],
+            type=list[Rendered[each.content]],  # type: ignore[name-defined]
+        )
+        for each in formats_named(packed_by_name)
+    }
+
+
+def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
+    """A report that cannot be written is told in ``error``; the others are tried."""
+    is_far = chunk.rendered_to is not None
+    path = settings.report_dir if chunk.writes else None
+    directory = None if path is None or is_far else ReportDirectory(path)
+    formats = formats_named(settings.formats) if path is not None else []
+    said = format_settings(settings)
+    own_files = [
+        (each, each.writer(directory, said)) for each in formats if directory and each.is_by_flow
+    ]
+    looks = _SecondLooks(chunk, settings)
+    written = _nothing_written(chunk)
+    written.rendered = {each.name: [] for each in formats if is_far or not each.is_by_flow}
+    written.groups = Groups() if GITHUB in settings.formats else None
     remarks: dict[str, InputRemarks] = {}
     lines = StoryLines(width=settings.width)
-    with Path(chunk.spool).open("rb") as file:
+    with places.open_to_read(chunk.spool) as file:
         for number, index in enumerate(chunk.indexes):
             try:
                 report = looks.report(file, chunk.offsets[number], index)
+                labels = labels_of(chunk.places[number][0], settings.labels)
                 report = msgspec.structs.replace(
-                    report, sequence=chunk.first_sequence + number, run=chunk.run
+                    report,
+                    sequence=chunk.first_sequence + number,
+                    run=chunk.run,
+                    labels=labels or msgspec.UNSET,
                 )
                 line = flow_line(report, width=settings.width, colour=settings.colour)
                 given = FormatInput(report, encoded(report), said)
@@ -158,11 +201,14 @@ def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
             written.tally.add(report)
             for name, together in written.rendered.items():
                 together.append(rendered[name])
-    written.lines += lines.by_verdict()
+    written.lines += told_of(lines.by_verdict(), settings.shown)
     for about in remarks.values():
         written.faults += about.faults
         for reason, count in about.lost.items():
             written.lost.add(reason, count)
+    if chunk.rendered_to is not None and formats:
+        places.write(chunk.rendered_to, packed(written.rendered))
+        written.rendered, written.rendered_at = {}, chunk.rendered_to
     return written
 
 
@@ -176,7 +222,7 @@ class _SecondLooks:
         self._not_first = frozenset(chunk.not_first)
         self._decoder = msgspec.msgpack.Decoder(SpooledReport)
 
-    def report(self, file: BufferedReader, offset: int, index: int) -> FlowReport:
+    def report(self, file: BinaryIO, offset: int, index: int) -> FlowReport:
         held = read_at(file, offset, self._decoder)
         report = held.alone
         revision = self._revisions.get(index)
@@ -205,7 +251,7 @@ def _revisions_of(paths: tuple[str, ...]) -> dict[int, Revision]:
 
 @lru_cache(maxsize=1)
 def _shown(path: str) -> SharedEvidence:
-    return msgspec.msgpack.decode(Path(path).read_bytes(), type=SharedEvidence)
+    return msgspec.msgpack.decode(places.read(path), type=SharedEvidence)
 
 
 def _note_time(report: FlowReport, written: WrittenChunk) -> None:

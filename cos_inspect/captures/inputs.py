@@ -1,5 +1,6 @@
 """What there is to read: files, the captures of folders, and what can be read only once."""
 
+import glob
 import os
 import shutil
 import sys
@@ -21,6 +22,15 @@ from cos_inspect.captures.formats import (
     recognised,
 )
 from cos_inspect.captures.other_files import OtherFile
+from cos_inspect.captures.places import (
+    files_below,
+    has_glob,
+    is_folder,
+    is_url,
+    name_of,
+    plain,
+    reason_of,
+)
 from cos_inspect.captures.source import Stream, is_packed
 
 STDIN = "-"
@@ -51,7 +61,12 @@ def inputs_of(
     ``problem`` is told what does not exist or cannot be read, a folder without a capture,
     and files that are captures by their name alone; ``note`` what lies in a folder besides.
     """
-    if argument != STDIN and Path(argument).is_dir():
+    argument = plain(argument)
+    if is_url(argument):
+        yield from _at_url(argument, problem)
+    elif argument != STDIN and has_glob(argument) and not Path(argument).exists():
+        yield from _matching(argument, problem)
+    elif argument != STDIN and Path(argument).is_dir():
         for path in _captures_below(argument, problem, note):
             yield Input(path, path)
     elif argument != STDIN and (Path(argument).is_file() or not Path(argument).exists()):
@@ -61,6 +76,47 @@ def inputs_of(
             yield _copy(argument, folder)
         except CaptureError as error:
             problem(error)
+
+
+def _at_url(place: str, problem: Problem) -> Iterator[Input]:
+    """Files at a URL: one, those below a folder that are captures, or those that a pattern
+    names."""
+    try:
+        if not has_glob(place) and not is_folder(place):
+            yield Input(place, name_of(place))
+            return
+        paths = files_below(place)
+    except OSError as error:
+        problem(CaptureError(name_of(place), reason_of(error)))
+        return
+    found = troubles = 0
+    for path in paths:
+        try:
+            if has_glob(place) or _is_capture(path, _head_of(path)):
+                found += 1
+                yield Input(path, name_of(path))
+        except CaptureError as error:
+            troubles += 1
+            problem(error)
+    if not found and not troubles:
+        problem(CaptureError(name_of(place), _nothing_there(place)))
+
+
+def _nothing_there(place: str) -> str:
+    if has_glob(place):
+        return "no file is called so"
+    return "there is no capture in this folder"
+
+
+def _matching(pattern: str, problem: Problem) -> Iterator[Input]:
+    """What a pattern names that the shell has left alone."""
+    # Patterns may be absolute, which those of Path may not.
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    paths = sorted(path for path in found if Path(path).is_file())
+    if not paths:
+        problem(CaptureError(pattern, _nothing_there(pattern)))
+    for path in paths:
+        yield Input(path, path)
 
 
 def _captures_below(folder: str, problem: Problem, note: Note) -> Iterator[str]:
@@ -96,19 +152,19 @@ def _captures_below(folder: str, problem: Problem, note: Note) -> Iterator[str]:
         problem(CaptureError(folder, "there is no capture in this folder"))
 
 
-def _head_of(path: Path) -> bytes:
+def _head_of(path: Path | str) -> bytes:
     """:raises CaptureError: for what cannot be read."""
-    stream = Stream(str(path))
+    stream = Stream(str(path), name=name_of(str(path)))
     try:
         return stream.read(HEAD)
     finally:
         stream.close()
 
 
-def _is_capture(path: Path, head: bytes) -> bool:
+def _is_capture(path: Path | str, head: bytes) -> bool:
     """:raises CaptureError: for a name that promises too much."""
-    if is_named_so(path):
-        recognised(str(path), head, str(path))
+    if is_named_so(Path(path)):
+        recognised(name_of(str(path)), head, str(path))
         return True
     return looks_like_capture(str(path), str(path), head)
 

@@ -6,10 +6,10 @@ import os
 import sys
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.places import open_to_read, reason_of
 
 Progress = Callable[[int], None]
 """Told how many more bytes of the file (as it lies on the disk) were read."""
@@ -45,15 +45,15 @@ class Stream:
         """Of the next byte that ``read`` returns."""
         self._second: BinaryIO | None = None
         try:
-            self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115
+            self._file: BinaryIO = open_to_read(path)
             self._raw = _Counted(self._file, progress)
             head = self._raw.read(_HEAD)
             self.packed = is_packed(head)
             self.seekable = not self.packed and self._file.seekable()
-            self.size = os.fstat(self._file.fileno()).st_size if self.seekable else None
+            self.size = self._file.seek(0, os.SEEK_END) if self.seekable else None
             """Bytes when it was opened; None where nobody knows."""
         except OSError as error:
-            raise CaptureError(self.name, error.strerror or str(error)) from error
+            raise CaptureError(self.name, reason_of(error)) from error
         if self.packed:
             rest = _Joined(head, self._raw)
             self._bytes: io.BufferedIOBase = (
@@ -100,7 +100,7 @@ class Stream:
     def at(self, offset: int, size: int) -> bytes:
         """Bytes from elsewhere in a file that is ``seekable``."""
         if self._second is None:
-            self._second = Path(self.path).open("rb")  # noqa: SIM115
+            self._second = open_to_read(self.path)
         self._second.seek(offset)
         return self._second.read(size)
 
@@ -127,7 +127,13 @@ class _Counted(io.BufferedIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        data = self._file.read(-1 if size is None else size)
+        try:
+            data = self._file.read(-1 if size is None else size)
+        except (OSError, EOFError):
+            raise
+        except Exception as error:
+            # Filesystems behind URLs raise what their libraries do.
+            raise OSError(str(error) or type(error).__name__) from error
         self.total += len(data)
         if self._progress is not None and data:
             self._progress(len(data))

@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.places import (
+    MissingExtraError,
+    PlaceError,
+    has_glob,
+    is_url,
+    plain,
+    size_of,
+)
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import (
     Baseline,
@@ -22,6 +30,7 @@ from cos_inspect.report.formats import FORMATS, GITHUB
 from cos_inspect.rules.registry import RULE_IDS
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
+from cos_inspect.settings.execution import Label, Where, is_label, label_of, where_of
 
 if TYPE_CHECKING:
     from cos_inspect.analyze.run import Outcome
@@ -47,6 +56,33 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
     if value and (why := refusal_of(path)):
         raise click.BadParameter(why)
     return path if value else None
+
+
+def _where(_context: click.Context, _option: click.Parameter, value: str | None) -> Where | None:
+    if value is None:
+        return None
+    try:
+        return where_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _place(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _labels(
+    _context: click.Context, _option: click.Parameter, values: Sequence[str]
+) -> tuple[str | None, tuple[Label, ...]]:
+    """The name of the run, and the labels of captures."""
+    names = [value for value in values if not is_label(value)]
+    if len(names) > 1:
+        raise click.BadParameter(f"a run has one name, not {names[0]!r} and {names[1]!r}")
+    try:
+        labels = tuple(label_of(value) for value in values if is_label(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return next(iter(names), None), labels
 
 
 @click.command()
@@ -126,7 +162,29 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
     help="How many processes work side by side. Without it: one each processor for large inputs.",
 )
 @click.option(
-    "--label", metavar="NAME", help="What summary.json and the pages call this run; else analyze."
+    "--on",
+    "where",
+    metavar="WHERE",
+    callback=_where,
+    help="Who does the work: local:NUMBER is what --jobs NUMBER is; dask a Dask cluster on this"
+    " machine, dask://HOST:PORT or a scheduler file one elsewhere. Reports are the same.",
+)
+@click.option(
+    "--scratch",
+    metavar="PLACE",
+    callback=_place,
+    help="A folder or URL that all of a cluster see, for what steps hand on. Without it: a"
+    " temporary folder of this machine.",
+)
+@click.option(
+    "--label",
+    "names",
+    metavar="NAME|NAME=VALUE|PATTERN",
+    multiple=True,
+    callback=_labels,
+    help="What summary.json and the pages call this run (else analyze); device=pixel-7: labels"
+    " all captures; captures/{device}/*.mitm: labels each by its path. Clients of different"
+    " devices are told apart, whatever their addresses. May be repeated.",
 )
 @click.option("--all", "all_flows", is_flag=True, help="Print every flow, not only problems.")
 @click.option("--quiet", is_flag=True, help="Print errors and the summary alone; no progress bar.")
@@ -145,16 +203,20 @@ def analyze(
     new_baseline: Path | None,
     require_cos: bool,
     jobs: int | None,
-    label: str | None,
+    where: Where | None,
+    scratch: str | None,
+    names: tuple[str | None, tuple[Label, ...]],
     all_flows: bool,
     quiet: bool,
 ) -> None:
     """Reports on saved captures: FILE may be a flow file of mitmproxy, a HAR (either may be
-    packed), a folder of them, or - for standard input.
+    packed), a folder of them, a pattern, a URL of any of these, or - for standard input.
 
     Exit status 1: --fail-on or --require-cos was reached; 2: an input could not be read, or a
     flow in it not inspected.
     """
+    if jobs is not None and where is not None:
+        raise click.UsageError("--jobs and --on exclude each other")
     try:
         known = Baseline() if baseline is None else read_baseline(baseline)
         keys = {} if credentials is None else read_credentials(credentials)
@@ -173,8 +235,11 @@ def analyze(
         fail_on=None if fail_on == "never" else Severity(fail_on),
         baseline=known,
         keeps_findings=baseline is not None or new_baseline is not None,
-        jobs=jobs or _processes(files),
-        label=label,
+        jobs=jobs or (where and where.jobs) or _processes(files),
+        where=where or Where(),
+        scratch=scratch,
+        label=names[0],
+        labels=names[1],
         quiet=quiet,
         all_flows=all_flows,
         keys=keys,
@@ -204,11 +269,13 @@ def _key_logs(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _processes(files: Sequence[str]) -> int:
-    from cos_inspect.analyze.shards import size_of  # noqa: PLC0415 - starts quickly without
-    from cos_inspect.analyze.workers import processors  # noqa: PLC0415
+    from cos_inspect.analyze.executors import processors  # noqa: PLC0415 - starts quickly without
 
-    total = sum(size_of(file) for file in files)
-    return processors() if total >= _LARGE or any(Path(file).is_dir() for file in files) else 1
+    total = sum(size_of(file) for file in files if not is_url(file))
+    if any(is_url(file) for file in files):
+        total = _LARGE
+    many = total >= _LARGE or any(Path(file).is_dir() or has_glob(file) for file in files)
+    return processors() if many else 1
 
 
 def _run(
@@ -219,11 +286,15 @@ def _run(
     new_baseline: Path | None,
 ) -> int:
     # The reader of flow files brings in mitmproxy, which takes long to start.
+    from cos_inspect.analyze.executors import ExecutorError  # noqa: PLC0415
     from cos_inspect.analyze.run import analyze as analyze_files  # noqa: PLC0415
     from cos_inspect.analyze.run import closing_text, why_not  # noqa: PLC0415
 
     try:
         outcome = analyze_files(files, settings, click.echo, _complain)
+    except (ExecutorError, MissingExtraError, PlaceError) as error:
+        _complain(str(error))
+        return 2
     except OSError as error:
         # Reports wait in the folder for temporary files until all inputs were read.
         _complain(f"{error.filename or 'a temporary file'}: {error.strerror or error}")

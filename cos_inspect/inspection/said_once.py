@@ -28,6 +28,10 @@ class SaidOnce(msgspec.Struct):
         self.count += 1
         self.earliest = min(self.earliest, (seen.started, seen.flow_id))
 
+    def merged(self, other: "SaidOnce") -> "SaidOnce":
+        """Those of both."""
+        return SaidOnce(min(self.earliest, other.earliest), self.count + other.count)
+
 
 def said_once_names(findings: Iterable[Finding], seen: Observation) -> Iterator[tuple[str, str]]:
     """The rule of each such finding, and the name under which flows are counted for it; none of

@@ -139,7 +139,8 @@ class SummaryLists:
             left_out=self._left_out,
             retries_left_out=self._retries_left_out,
             forgotten=forgotten,
-            verdicts=dict(self._verdicts),
+            # Partitions may have been joined in any number.
+            verdicts=dict(sorted(self._verdicts.items())),
         )
 
 

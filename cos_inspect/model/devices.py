@@ -42,6 +42,7 @@ class DeviceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of one client address."""
 
     address: str
+    """Behind the label ``device``, where its captures have one: ``pixel-7 (10.0.0.5)``."""
     client: str | None = None
     """The SDK or tool of the latest COS flow."""
     version: str | None = None
@@ -98,6 +99,9 @@ class DeviceTally:
         address = address_of(connection.client if connection else None)
         if connection is None or address is None:
             return
+        if report.device is not None:
+            # The label says whose it is; the address may be that of others, too.
+            address = f"{report.device} ({address})"
         seen = self._seen(address)
         seen.flows += 1
         seen.over_tls += connection.tls is not None

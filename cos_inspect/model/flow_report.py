@@ -353,6 +353,13 @@ class FlowReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     findings: list[Finding]
     ticket: str | None = None
     transfer: TransferReport | None = None
+    labels: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """What ``analyze --label`` says of its capture; absent where it says nothing."""
+
+    @property
+    def device(self) -> str | None:
+        """The label by which clients of equal addresses are told apart."""
+        return self.labels.get("device") if self.labels else None
 
     @property
     def is_healed(self) -> bool:

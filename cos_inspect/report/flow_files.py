@@ -30,4 +30,6 @@ def _render(given: FormatInput) -> FlowFile:
     return FlowFile(f"{flow_file_stem(given.report)}.json", readable + b"\n")
 
 
-JSON = ReportFormat(name="json", render=_render, writer=FlowFilesWriter, is_by_flow=True)
+JSON = ReportFormat(
+    name="json", render=_render, writer=FlowFilesWriter, content=FlowFile, is_by_flow=True
+)

@@ -20,4 +20,4 @@ def _render(given: FormatInput) -> bytes:
     return given.json
 
 
-JSONL = ReportFormat(name="jsonl", render=_render, writer=JsonLinesWriter)
+JSONL = ReportFormat(name="jsonl", render=_render, writer=JsonLinesWriter, content=bytes)

@@ -186,4 +186,4 @@ def _render(given: FormatInput) -> Suite:
     return Suite(flow_suite(given.report, given.settings), given.report.is_healed)
 
 
-JUNIT = ReportFormat(name="junit", render=_render, writer=JunitWriter)
+JUNIT = ReportFormat(name="junit", render=_render, writer=JunitWriter, content=Suite)

@@ -253,4 +253,6 @@ def _render(given: FormatInput) -> FlowFile:
     return FlowFile(f"{flow_file_stem(given.report)}.md", content)
 
 
-MARKDOWN = ReportFormat(name="markdown", render=_render, writer=FlowFilesWriter, is_by_flow=True)
+MARKDOWN = ReportFormat(
+    name="markdown", render=_render, writer=FlowFilesWriter, content=FlowFile, is_by_flow=True
+)

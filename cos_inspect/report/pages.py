@@ -238,4 +238,4 @@ def _render(given: FormatInput) -> PageLines:
     )
 
 
-HTML = ReportFormat(name="html", render=_render, writer=PagesWriter)
+HTML = ReportFormat(name="html", render=_render, writer=PagesWriter, content=PageLines)

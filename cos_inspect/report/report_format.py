@@ -108,6 +108,8 @@ class ReportFormat[Content](msgspec.Struct, frozen=True, kw_only=True):
     is_by_flow: bool = False
     """Each flow has a file of its own, and nothing is held back: reports may be added by
     several processes, in any order, without the lock."""
+    content: Any = bytes
+    """The type of what ``render`` gives: it goes through files where other machines render."""
 
 
 AnyFormat = ReportFormat[Any]

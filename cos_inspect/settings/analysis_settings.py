@@ -8,6 +8,7 @@ import msgspec
 
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import Baseline
+from cos_inspect.settings.execution import Label, Where
 
 Shown = Literal["all", "problems", "errors"]
 """Which flows are told."""
@@ -27,7 +28,18 @@ class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the outcome is to name all that was found, for a baseline."""
     label: str | None = None
     """What the summary calls the run."""
+    labels: tuple[Label, ...] = ()
+    """What the captures are labelled with."""
     jobs: int = 1
+    where: Where = Where()
+    """Who does the work; of processes of this machine ``jobs`` says how many."""
+    scratch: str | None = None
+    """A folder or URL that all who work see, for what steps hand on; None: a temporary folder
+    of this machine."""
+    dataset: str | None = None
+    """A folder or URL for tables of all that was found."""
+    dataset_run: int | None = None
+    """The number of the run among those of the dataset."""
     quiet: bool = False
     """Of flows errors alone are told."""
     all_flows: bool = False

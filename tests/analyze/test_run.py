@@ -457,13 +457,15 @@ def ended(shard: shards.Shard, settings: AnalysisSettings, folder: str, partitio
     return ShardReader(shard, settings, folder, partitions).read()
 
 
+@pytest.mark.parametrize("step", [1, 3000])
 def test_a_process_that_is_ended_costs_its_input_alone(
-    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: int, two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deadly = tmp_path / "deadly.har"
     deadly.write_bytes(har([good()]))
     monkeypatch.setattr(workers, "_read", ended)
-    monkeypatch.setattr(shards, "_SMALLEST", 1)
+    # Whether it is read alone or with others.
+    monkeypatch.setattr(shards, "_SMALLEST", step)
     run = Run(tmp_path, deadly, *two, "--jobs=2", status=2)
     assert [report["verdict"] for report in run.reports] == ["ok", "error", "ok", "ok"]
     assert run.summary["lost"] == {"count": 1, "reasons": {"cannot be read": 1}}

@@ -1,0 +1,186 @@
+"""Tasks on Dask distributed, an extra: ``pip install 'cos-inspect[fleet]'``.
+
+The scheduler gives a task to another worker when one is lost; what a task returns is small,
+for all that grows with the traffic lies in files.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import msgspec
+
+from cos_inspect import __version__
+from cos_inspect.analyze.executors import ExecutorError, TaskLostError, Tick, processors
+from cos_inspect.captures.places import MissingExtraError, is_url
+from cos_inspect.settings.execution import HERE, Where
+
+_CONNECT_SECONDS = 20
+_WORKERS_SECONDS = 60
+"""How long nobody may be there to work, before the analysis is given up."""
+_TICK_SECONDS = 0.5
+_SMALLEST = 64 * 1024
+_TRIES = 2
+"""Dask itself tries a task on several workers before it gives it up; then it is tried once
+more, for the fault may have been another task's on the same workers."""
+
+
+class _Submitted(msgspec.Struct):
+    task: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: Any
+    tries: int = 1
+
+
+class DaskExecutor:
+    """``folder`` is where steps hand their files on: all workers must see it."""
+
+    smallest_shard: int | None = _SMALLEST
+    is_near = False
+
+    def __init__(self, where: Where, folder: str) -> None:
+        """:raises MissingExtraError: where distributed is not installed.
+        :raises ExecutorError: where nobody is there to do the work.
+        """
+        try:
+            import distributed  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise MissingExtraError("--on dask", error.name or "distributed") from None
+        assert where.cluster is not None
+        self._distributed = distributed
+        self._called = f"--on {'dask' if where.cluster == HERE else where.cluster}"
+        self._run = uuid4().hex[:8]
+        self._numbers = count()
+        self._cluster: Any = None
+        self._client: Any = None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        try:
+            if where.cluster == HERE:
+                self._start_cluster(where.jobs or max(2, processors()), folder)
+            self._connect(where.cluster)
+            self._meet_workers(folder)
+        except BaseException:
+            self.__exit__()
+            raise
+        self.width = max(1, self._threads())
+
+    def _start_cluster(self, workers: int, folder: str) -> None:
+        self._cluster = self._distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            local_directory=folder,
+        )
+
+    def _connect(self, address: str) -> None:
+        given: dict[str, Any] = {"address": address}
+        if self._cluster is not None:
+            given = {"address": self._cluster}
+        elif "://" not in address:
+            given = {"scheduler_file": address}
+        try:
+            self._client = self._distributed.Client(
+                **given, set_as_default=False, timeout=_CONNECT_SECONDS
+            )
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ExecutorError(f"{self._called}: no scheduler answers ({error})") from error
+
+    def _meet_workers(self, folder: str) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=_WORKERS_SECONDS)
+        except TimeoutError as error:
+            raise ExecutorError(f"{self._called}: there is no worker") from error
+        try:
+            met = self._client.run(meet, folder, on_error="return")
+        except Exception as error:
+            raise ExecutorError(f"{self._called}: the workers cannot be asked ({error})") from error
+        for worker, told in met.items():
+            if not isinstance(told, tuple):
+                raise ExecutorError(
+                    f"{self._called}: {worker} has no cos_inspect of this version"
+                    f" ({type(told).__name__})"
+                )
+            version, sees = told
+            if version != __version__:
+                raise ExecutorError(
+                    f"{self._called}: {worker} has cos_inspect {version}, not {__version__}"
+                )
+            if not sees:
+                raise ExecutorError(
+                    f"{self._called}: {worker} does not see {folder}; name a folder or URL that"
+                    " all machines share by --scratch"
+                )
+
+    def _threads(self) -> int:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return sum(int(each["nthreads"]) for each in workers.values())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_what: object) -> None:
+        for each in (self._client, self._cluster):
+            if each is not None:
+                # What is left ends with its processes.
+                with suppress(Exception):
+                    each.close(timeout=_CONNECT_SECONDS)
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
+        """See ``Executor``."""
+        return _Submitted(task, arguments, self._submit(task, arguments))
+
+    def _submit(self, task: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        key = f"cos-inspect-{task.__name__.strip('_')}-{self._run}-{next(self._numbers)}"
+        return self._client.submit(task, *arguments, key=key, pure=False)
+
+    def gather(self, submitted: Any, tick: Tick | None = None) -> Any:
+        """See ``Executor``."""
+        assert isinstance(submitted, _Submitted)
+        while True:
+            future = submitted.future
+            self._wait(future, tick)
+            try:
+                return future.result()
+            except self._distributed.scheduler.KilledWorker:
+                if submitted.tries >= _TRIES:
+                    raise TaskLostError(
+                        "the workers that read it were ended (was there no memory left?)"
+                    ) from None
+            except self._distributed.client.FutureCancelledError as error:
+                raise ExecutorError(f"{self._called}: the scheduler is gone") from error
+            finally:
+                future.release()
+            submitted.tries += 1
+            submitted.future = self._submit(submitted.task, submitted.arguments)
+
+    def _wait(self, future: Any, tick: Tick | None) -> None:
+        alone_since: float | None = None
+        while True:
+            with suppress(TimeoutError), self._client.as_current():
+                self._distributed.wait([future], timeout=_TICK_SECONDS)
+            if future.done():
+                return
+            if tick is not None:
+                tick(None)
+            if self._client.status not in ("running", "connecting"):
+                raise ExecutorError(f"{self._called}: the scheduler is gone")
+            if self._threads():
+                alone_since = None
+            else:
+                now = time.monotonic()
+                alone_since = alone_since or now
+                if now - alone_since > _WORKERS_SECONDS:
+                    raise ExecutorError(f"{self._called}: there is no worker any more")
+
+
+def meet(folder: str) -> tuple[str, bool]:
+    """What a worker says of itself: the version that it has, and whether it sees a folder."""
+    return __version__, is_url(folder) or Path(folder).is_dir()
