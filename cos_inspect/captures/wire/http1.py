@@ -118,8 +118,14 @@ class Http1Reader:
         peers: Peers,
         scheme: str,
         open_tunnel: Callable[[Peers], StreamReader],
+        *,
+        is_sure: bool = True,
     ) -> None:
-        """``open_tunnel`` makes who reads what is inside of a CONNECT."""
+        """
+        :param open_tunnel: makes who reads what is inside of a CONNECT.
+        :param is_sure: False where the capture begins inside of a connection that may speak
+            anything: it counts as HTTP from the first head on.
+        """
         self._context = context
         self._peers = peers
         self._scheme = scheme
@@ -131,6 +137,10 @@ class Http1Reader:
         self._tunnel: StreamReader | None = None
         self._ignores = False
         """Nothing more of it is read."""
+        self._is_sure = is_sure
+        self._has_lost = False
+        """Heads may have been lost."""
+        self._ends = 0
         self._refused = False
 
         self._request_head = _Head()
@@ -211,15 +221,19 @@ class Http1Reader:
             self._tunnel.end(side, how, time)
         elif self._ignores:
             return
-        elif side == "server":
-            self._hold(_End(how, time))
-        elif self._client_waits:
-            self._client_held.append(_End(how, time))
-            self._client_end = how
-            self._pump()
         else:
-            self._client_ended(_End(how, time))
-            self._pump()
+            self._ends += 1
+            if side == "server":
+                self._hold(_End(how, time))
+            elif self._client_waits:
+                self._client_held.append(_End(how, time))
+                self._client_end = how
+                self._pump()
+            else:
+                self._client_ended(_End(how, time))
+                self._pump()
+            if self._ends == 2 and not self._is_sure:
+                self._context.account.give_up(NOT_HTTP, hides=False)
 
     # The client's side.
 
@@ -263,6 +277,7 @@ class Http1Reader:
         if read is None:
             self._refuse()
             return False
+        self._recognise()
         position, started, acknowledged = begin
         if read.head.method == b"CONNECT":
             self._asked.append(_Asked(None, acknowledged, is_connect=True))
@@ -334,7 +349,7 @@ class Http1Reader:
             if exchange.is_whole:
                 exchange.finish()
         self._request_head.taken()
-        self._context.account.hides_exchanges = True
+        self._lose_heads()
         self._asked_before = None
         if not self._server_lost and not self._asked and self._answering is None and self._held:
             first = self._held[0]
@@ -369,7 +384,7 @@ class Http1Reader:
         if self._held_bytes > _MOST_HELD:
             # Its request does not come any more.
             self._server_lost = True
-            self._context.account.hides_exchanges = True
+            self._lose_heads()
             self._pump()
 
     def _pump(self) -> None:
@@ -538,7 +553,7 @@ class Http1Reader:
             if first.exchange is not None:
                 first.exchange.leave_out("answer-lost")
         self._server_lost = True
-        self._context.account.hides_exchanges = True
+        self._lose_heads()
 
     def _found_again(self, piece: _Piece, at: int) -> bool:
         """Whether an answer begins here whose request is known."""
@@ -556,6 +571,7 @@ class Http1Reader:
         )
         if known is None or self._pipelines or position == self._lost_at:
             if begins_answer(data):
+                self._recognise()
                 self._strange_answers += 1
             return False
         self._forget(known)
@@ -630,6 +646,17 @@ class Http1Reader:
             self._refused = True
             self._context.account.give_up(NOT_HTTP)
         self._lose_client(0.0)
+
+    def _lose_heads(self) -> None:
+        """Some may have been in what is not there."""
+        self._has_lost = True
+        self._context.account.hides_exchanges |= self._is_sure
+
+    def _recognise(self) -> None:
+        """A head was met."""
+        if not self._is_sure:
+            self._is_sure = True
+            self._context.account.hides_exchanges |= self._has_lost
 
     def _leave_out_all(self) -> None:
         for asked in self._asked:

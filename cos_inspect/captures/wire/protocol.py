@@ -45,6 +45,8 @@ class ProtocolReader:
         self._events: list[tuple[str, tuple[object, ...]]] = []
         self._first: dict[Side, bytes] = {"client": b"", "server": b""}
         self._in_the_middle = False
+        self._is_inside_tls = False
+        """A record begins where a piece of a connection does that is met in the middle."""
 
     def data(self, side: Side, data: bytes, time: float, position: int, acknowledged: int) -> None:
         """As in ``StreamReader``."""
@@ -54,6 +56,7 @@ class ProtocolReader:
         self._events.append(("data", (side, data, time, position, acknowledged)))
         if len(self._first[side]) < _MOST_HELD:
             self._first[side] += data
+        self._is_inside_tls |= self._in_the_middle and looks_like_tls(data)
         self._choose()
 
     def hole(self, side: Side, length: int | None, time: float) -> None:
@@ -87,23 +90,29 @@ class ProtocolReader:
     def _found(self, *, last: bool) -> StreamReader | None:
         """Who reads it; None as long as nobody knows."""
         client, server = self._first["client"], self._first["server"]
-        held = max(len(client), len(server))
-        if looks_like_tls(client) or (not client and looks_like_tls(server)):
+        if self._is_inside_tls or looks_like_tls(client) or (not client and looks_like_tls(server)):
             return self._tls()
         if client.startswith(_HTTP2):
             return Http2Reader(self._context, self._peers, self._scheme)
         if _HTTP2.startswith(client) and client and not last:
             return None
-        if _REQUEST.match(client) or (self._in_the_middle and server.startswith(b"HTTP/1.")):
-            return Http1Reader(self._context, self._peers, self._scheme, self._tunnel)
-        if self._in_the_middle and not last and held < _MOST_HELD:
+        if _REQUEST.match(client):
+            return self._http1()
+        if not last and max(len(client), len(server)) < _MOST_HELD:
+            answers = self._in_the_middle and server.startswith(b"HTTP/1.")
+            if not answers and (self._in_the_middle or len(client) < _ENOUGH):
+                return None
+        if server.startswith(b"HTTP/1.") and (self._in_the_middle or not client):
+            return self._http1()
+        if self._in_the_middle:
             # It may be inside of a body.
-            return None
-        if not last and len(client) < _ENOUGH and held < _MOST_HELD:
-            return None
+            return self._http1(is_sure=False)
         if client or server:
-            self._context.account.give_up(NOT_HTTP, hides=self._in_the_middle)
+            self._context.account.give_up(NOT_HTTP, hides=False)
         return _Unread()
+
+    def _http1(self, *, is_sure: bool = True) -> StreamReader:
+        return Http1Reader(self._context, self._peers, self._scheme, self._tunnel, is_sure=is_sure)
 
     def _tls(self) -> StreamReader:
         if self._scheme == _HTTPS:

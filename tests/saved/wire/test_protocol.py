@@ -4,7 +4,7 @@ from cos_inspect.captures.pcap import QUIC
 from cos_inspect.captures.wire import http2, tls_reader
 from cos_inspect.captures.wire.http2_frames import PREFACE
 from cos_inspect.model.capture_account import NOT_HTTP
-from tests.saved.wire.exchanges_made import converse, get, read
+from tests.saved.wire.exchanges_made import converse, get, put, read
 from tests.saved.wire.packets_made import Conversation, Frame, ethernet, frames, ip_4, pcap
 
 
@@ -53,3 +53,21 @@ def test_quic_is_counted() -> None:
         packet = ip_4(b"\x0a\x00\x00\x05", b"\xcb\x00\x71\x09", datagram, protocol=17)
         made.append(Frame(1.0, ethernet(packet)))
     assert read(pcap(made)).account.unread == {QUIC: 2}
+
+
+def test_a_capture_that_begins_inside_of_a_body_finds_the_next_request() -> None:
+    made = Conversation()
+    converse(made, [put("a", bytes(1 << 20)), get("b", b"b"), get("c", b"c")])
+    found = read(pcap(frames(made.packets[200:])))
+    targets = [flow.exchange.request.target for flow in found.flows if flow.exchange is not None]
+    assert targets == ["/b", "/c"]
+    assert found.account.has_holes
+
+
+def test_what_begins_inside_of_something_else_hides_nothing() -> None:
+    made = Conversation(server=("203.0.113.9", 22))
+    made.send("client", b"\x00\x01\x02" * 200_000)
+    made.send("server", b"\x00\x01\x02" * 200_000)
+    found = read(pcap(frames(made.packets[50:])))
+    assert found.account.unread == {NOT_HTTP: 1}
+    assert not found.account.has_holes
