@@ -295,7 +295,7 @@ def _add_account(facts: CaptureFacts, account: CaptureAccount) -> None:
     for counts in (account.left_out, account.unread):
         for reason, count in counts.items():
             facts.leave_out(reason, count)
-    facts.lose(bytes_=account.bytes_lost, packets=account.packets_lost or 0)
+    facts.bytes_lost, facts.packets_lost = account.bytes_lost, account.packets_lost
     facts.misses_exchanges = account.has_holes
 
 

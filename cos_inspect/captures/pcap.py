@@ -91,6 +91,7 @@ class PacketFile:
             cut, count = self._account.packets_cut, self._account.packets
             self._note(f"{cut} of its {count} packets are cut: capture them whole (tcpdump -s 0)")
         if ended is not None:
+            self._account.hides_exchanges = True
             raise ended
 
     def _note(self, line: str) -> None:

@@ -4,12 +4,12 @@ not happen."""
 import msgspec
 
 STILL_OPEN = "still open when the capture ended"
-ANSWER_LOST = "the answer was not captured"
-REQUEST_LOST = "the request was not captured"
-PLACE_LOST = "the capture lost the head of a message before it"
+ANSWER_LOST = "whose answer was not captured"
+REQUEST_LOST = "whose request was not captured"
 UPGRADED = "not HTTP after an upgrade or CONNECT"
 NOT_HTTP = "not HTTP"
-"""Reasons of ``left_out`` and ``unread``; who reads another protocol has more."""
+"""Reasons of ``left_out`` and ``unread``, as words behind a number; who reads another
+protocol has more."""
 
 
 class CaptureAccount(msgspec.Struct, kw_only=True):

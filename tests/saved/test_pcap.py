@@ -67,3 +67,23 @@ def test_a_snap_length_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "reports" / "flows").exists() or not list(
         (tmp_path / "reports" / "flows").iterdir()
     )
+
+
+def test_what_a_capture_has_not_stands_in_the_summary(tmp_path: Path) -> None:
+    made = Conversation()
+    converse(made, [put("a", b"a" * 4000), get("b", b"b" * 4000), get("c", b"c" * 400)])
+    made.close()
+    lost = next(n for n, each in enumerate(made.packets) if each.data[:4] == b"aaaa")
+    answer = next(n for n, each in enumerate(made.packets) if each.data[-4:] == b"cccc")
+    packets = [each for n, each in enumerate(made.packets) if n not in (lost, answer)]
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(pcapng(frames(packets)))
+    result = _analyze(tmp_path, path)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "reports" / "summary.json").read_bytes())
+    (about,) = summary["captures"]
+    missing = len(made.packets[lost].data) + len(made.packets[answer].data)
+    assert (about["bytes_lost"], about["packets_lost"]) == (missing, None)
+    assert (about["program"], about["exchanges"]) == ("made by hand", 2)
+    assert about["left_out"] == {"whose answer was not captured": 1}
+    assert "left out 1 whose answer was not captured" in result.output
