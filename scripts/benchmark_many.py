@@ -72,6 +72,8 @@ def analyzed(folder: Path, reports: Path, jobs: int) -> Peak:
     if process.returncode:
         raise RuntimeError(f"analyze ended with {process.returncode}")
     summary = json.loads((reports / "summary.json").read_text())
+    # Of the files alone.
+    summary.pop("captures", None)
     return Peak(time.perf_counter() - began, peak, summary)
 
 
