@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from scripts import fuzz_bodies, fuzz_files, fuzz_headers, fuzz_requests, fuzz_tls, fuzz_wire
+from scripts import (
+    fuzz_bodies,
+    fuzz_exports,
+    fuzz_files,
+    fuzz_headers,
+    fuzz_requests,
+    fuzz_tls,
+    fuzz_wire,
+)
 from scripts.fuzz_judge import Target
 
 SEEDS = Path(__file__).resolve().parent / "fuzz_seeds"
@@ -15,6 +23,7 @@ TARGETS: dict[str, Target] = {
         fuzz_files,
         fuzz_wire,
         fuzz_tls,
+        fuzz_exports,
     )
     for target in module.TARGETS
 }

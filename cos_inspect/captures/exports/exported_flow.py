@@ -162,12 +162,14 @@ def peer(address: object, port: object) -> str | None:
 
 def plain_address(address: str) -> str:
     """Without the prefix of an IPv4 address in IPv6, without brackets and port."""
-    address = address.strip()
+    # Halves of pairs cannot be written, and no address is longer than this.
+    address = address[:_LONGEST_ADDRESS].encode("utf-8", "replace").decode().strip()
     address = _IPV4_WITH_PORT.sub(r"\1", address)
     if address.startswith("["):
         address = address[1:].partition("]")[0]
     return address[7:] if address.lower().startswith("::ffff:") and "." in address else address
 
 
+_LONGEST_ADDRESS = 255
 _IPV4_WITH_PORT = re.compile(r"^([0-9.]+):[0-9]+$")
 """As Whistle writes the server's where a rule of its own has led there."""

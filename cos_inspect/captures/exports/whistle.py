@@ -49,7 +49,7 @@ class WhistleFile(JsonExport):
     ) -> ExportedFlow:
         """The exchange that an entry is."""
         version = entry.get("version")
-        program = f"Whistle {version[:30]}" if isinstance(version, str) else "Whistle"
+        program = f"Whistle {as_text(version)[:30]}".strip()
         remarks.facts.program = remarks.facts.program or program
         asked = as_object(entry.get("req"), "its request")
         method = short_text(asked.get("method"), raw).upper() or "GET"
