@@ -439,3 +439,44 @@ def test_rules_may_be_left_out(ignored: frozenset[str]) -> None:
     late = _member("timing.request_start", CLOCK - 2000)(BASES[0])
     shapes = taught(ignore=ignored)
     assert looks(late, shapes, ignore=ignored) == looks(late, CleanShapes(0), ignore=ignored)
+
+
+BUCKET = HOST.partition(".")[0]
+SIGNED_CHUNK = b";chunk-signature=" + b"0" * 64 + b"\r\n"
+FRAMED = b"10" + SIGNED_CHUNK + CONTENT + b"\r\n0" + SIGNED_CHUNK + b"\r\n"
+ODD = {
+    "clock": (0, _member("timing", Timing(request_start=CLOCK + 2000, request_end=CLOCK + 2000.1))),
+    "bucket": (3, _member("request.target", f"/{BUCKET}/a")),
+    "framing": (0, lambda one: _member("response.body.sample", FRAMED)(with_content(one, FRAMED))),
+    "signature": (1, _member("request.target", f"/{SIGNATURE[-40:]}")),
+    "secret": (0, _member("request.target", "/eyJ0b2tlbiI6ImFiY2RlZmdoIn0")),
+    "replay": (0, _member("is_replay", value=True)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ODD))
+def test_what_is_odd_goes_the_thorough_way(name: str) -> None:
+    number, change = ODD[name]
+    shapes = taught()
+    assert quick(BASES[number], shapes) is not None
+    odd = change(BASES[number])
+    assert quick(odd, shapes) is None
+    assert looks(odd, shapes) == looks(odd, CleanShapes(0))
+
+
+def test_a_page_that_a_browser_would_save_goes_the_thorough_way() -> None:
+    browser = ("User-Agent", "Mozilla/5.0")
+    plain = exchange(
+        headers=(browser,),
+        answer=CONTENT,
+        answer_headers=(SIZE, ("Content-Disposition", "attachment"), *PAIRS),
+    )
+    plain = replace(plain, connection=Connection(client="127.0.0.1:50000"))
+    shapes = CleanShapes()
+    looks(plain, shapes)
+    assert quick(plain, shapes) is not None
+    page = _member("request.target", "/a.html")(plain)
+    assert quick(page, shapes) is None
+    look = looks(page, shapes)
+    assert look is not None
+    assert [finding.rule for finding in look.report.findings] == ["forced-download"]
