@@ -139,7 +139,7 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
             errors += [_held_nothing(name, facts.get(name)) for name in met if not met[name]]
             joined = _join(workers, shards, reads, folder, errors)
             writing = _Writing(settings, joined, errors, say, near=executor.is_near)
-            writing.outcome.captures = [_summary_of(name, facts[name]) for name in facts]
+            writing.outcome.captures = [_summary_of(name, facts[name]) for name in sorted(facts)]
             writing.write(workers, reads, folder)
     return writing.outcome
 
