@@ -1,5 +1,6 @@
 """Forms of a path, a host and a content type that clients take for one another when they sign."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import split_target
 from cos_inspect.model.exchange import Request
 
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _DEFAULT_TYPES = (
     "",
     "application/json",
@@ -108,5 +110,4 @@ def _normalised(path: str) -> Iterator[str]:
 
 def lower_hex(text: str) -> str:
     """The same text with its percent escapes in lower case: ``%2F`` becomes ``%2f``."""
-    pieces = text.split("%")
-    return "%".join([pieces[0], *(piece[:2].lower() + piece[2:] for piece in pieces[1:])])
+    return _ESCAPE.sub(lambda found: found[0].lower(), text)

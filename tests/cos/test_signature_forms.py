@@ -1,6 +1,6 @@
 from urllib.parse import unquote
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.endpoint import read_endpoint
@@ -47,6 +47,8 @@ def test_other_paths_have_names() -> None:
 
 
 @given(st.text())
+@example("%A")
+@example("%ag%4%41")
 def test_escapes_in_lower_case_mean_the_same(text: str) -> None:
     assert unquote(lower_hex(text)) == unquote(text)
     assert lower_hex("/A%2FB%C3") == "/A%2fB%c3"
