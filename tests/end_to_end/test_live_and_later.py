@@ -133,13 +133,16 @@ def test_the_flow_file_says_what_live_said(run: Run) -> None:
 
 
 def test_the_flow_file_gives_the_same_summary(run: Run) -> None:
-    """But for the run, which is another one."""
+    """But for the run, which is another one, and for the file that was read."""
     later = json.loads((analyze(run.mitm) / "summary.json").read_text())
     assert [one["name"] for one in (*later["runs"], *run.summary["runs"])] == [
         "analyze",
         "mitmdump",
     ]
-    assert later | {"runs": []} == run.summary | {"runs": []}
+    (read,) = later["captures"]
+    assert (read["format"], read["exchanges"]) == ("mitm", len(run.live))
+    of_this_run: dict[str, Any] = {"runs": [], "captures": []}
+    assert later | of_this_run == run.summary | of_this_run
     assert [item["kind"] for item in later["transfers"]] == ["ranged-download", "multipart-upload"]
 
 
