@@ -46,6 +46,7 @@ from scripts.benchmark_clients import (
     spread,
 )
 from scripts.benchmark_many import many_case
+from scripts.benchmark_packets import packets_case
 from scripts.benchmark_plants import Plants
 from scripts.benchmark_transfers import transfers_case
 from tests.origin.server import Origin
@@ -299,6 +300,10 @@ def many(_bench: Bench) -> Iterator[Result]:
     yield from many_case()
 
 
+def packets(_bench: Bench) -> Iterator[Result]:
+    yield from packets_case()
+
+
 _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "downloads": downloads,
     "uploads": large_uploads,
@@ -310,6 +315,7 @@ _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "saved": saved,
     "transfers": transfers,
     "many": many,
+    "packets": packets,
 }
 
 

@@ -60,10 +60,11 @@ def captures(home: Path, counts: Sequence[int], flows: int, open_uploads: int) -
     return folders
 
 
-def analyzed(folder: Path, reports: Path, jobs: int) -> Peak:
-    """Runs ``analyze``, and looks again and again at the memory of all its processes."""
+def analyzed(place: Path, reports: Path, jobs: int, *more: str) -> Peak:
+    """Runs ``analyze`` (with ``more`` switches), and looks again and again at the memory of all
+    its processes."""
     command = [str(Path(sys.executable).with_name("cos-inspect")), "analyze", "--quiet"]
-    command += [f"--jobs={jobs}", "--format=jsonl", f"--report-dir={reports}", str(folder)]
+    command += [f"--jobs={jobs}", "--format=jsonl", f"--report-dir={reports}", *more, str(place)]
     began, peak = time.perf_counter(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
