@@ -153,7 +153,7 @@ class _Places(NamedTuple):
 @lru_cache(maxsize=256)
 def _places(names: tuple[str, ...], values: frozenset[str]) -> _Places | None:
     lower = [name.lower() for name in names]
-    if len(set(lower)) != len(lower) or len(lower) > _MOST_NAMES:
+    if len(set(lower)) != len(lower):
         return None
     same = [at for at, name in enumerate(lower) if name not in values]
     others = tuple((at, name) for at, name in enumerate(lower) if name in values)
@@ -191,6 +191,8 @@ def _name_of(
     ):
         return None
     sent, answered = request.headers.fields, response.headers.fields
+    if max(len(sent), len(answered)) > _MOST_NAMES:
+        return None
     names, answer_names = tuple([name for name, _ in sent]), tuple([name for name, _ in answered])
     places, answer_places = _places(names, _SENT), _places(answer_names, _ANSWERED)
     if places is None or answer_places is None:

@@ -250,10 +250,11 @@ def test_an_upstream_certificate_that_is_not_trusted(origin: Origin, tmp_path: P
     assert related["flows"] == [report["flow_id"]]
     assert related["findings"] == []
     assert run.lines(ALERT) == []
-    (alone,) = run.trouble(ONCE)
-    assert (alone["failed"], alone["flows"]) == ("upstream-certificate", [])
+    # A client that goes at that moment may be told as well.
+    (alone,) = (each for each in run.trouble(ONCE) if each["failed"] == "upstream-certificate")
+    assert alone["flows"] == []
     assert "ssl_verify_upstream_trusted_ca" in alone["fix"]
-    assert len(run.lines(ONCE)) == 1
+    assert len([line for line in run.lines(ONCE) if "upstream-certificate" in line]) == 1
 
 
 def test_a_name_that_does_not_resolve(origin: Origin, tmp_path: Path) -> None:

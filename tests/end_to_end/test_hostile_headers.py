@@ -19,9 +19,9 @@ from tests.origin.server import Origin
 
 pytestmark = pytest.mark.end_to_end
 
-ALLOWED = 0.1
-"""Seconds that a request may take longer than with plain mitmdump, on a machine with nothing
-else to do."""
+ALLOWED = 0.4
+"""Seconds that a request may take longer than with plain mitmdump. With nothing else to do 60,000
+lines cost 0.12; the rest is for what other tests do meanwhile. What blocks takes many seconds."""
 TRIES = 5
 """A moment's load accuses nobody; what blocks the loop does so each time."""
 FRAMING = frozenset({"content-length", "transfer-encoding", "host", "expect", "upgrade"})

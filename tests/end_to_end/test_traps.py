@@ -214,12 +214,19 @@ def _take_away(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _put_in_the_way(folder: Path) -> None:
+    """A file in the place of a folder that the writer may be making anew."""
+    while not folder.is_file():
+        _take_away(folder)
+        with contextlib.suppress(IsADirectoryError):
+            folder.write_text("in the way")
+
+
 def test_report_directory_that_cannot_be_written(tmp_path: Path) -> None:
     with Origin() as origin, Lab(origin, tmp_path) as lab:
         put()(lab, "before")
         lab.report_on("before")
-        _take_away(lab.report_dir)
-        lab.report_dir.write_text("in the way")
+        _put_in_the_way(lab.report_dir)
         assert lab.send("PUT", "lost", data=BIG).status_code == 200
         lab.wait_for_output("COS reports cannot be written")
         assert received(lab, "lost") == BIG
