@@ -66,8 +66,6 @@ class Workers:
         self._executor = executor
         self._folder = folder
         self._errors = errors
-        self.writes_near = executor.is_near
-        """Whether tasks write into the report directory themselves."""
 
     def read(
         self, shards: list[Shard], partitions: int, at: Callable[[int], None]

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
@@ -32,6 +31,7 @@ from cos_inspect.captures.har_entries import (
     RawEntry,
     blob_of,
     decode,
+    entry_id,
 )
 from cos_inspect.captures.har_values import (
     address_of,
@@ -159,7 +159,7 @@ class HarFile:
         digest = raw.digest
         self._met[digest] += 1
         known = self._met[digest] if self._repeats is None else self._repeats.get(number, 1)
-        flow_id = _identity(digest, known)
+        flow_id = entry_id(digest, known)
         if scheme not in DEFAULT_PORTS:
             return CapturedFlow(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
         headers, pseudo = headers_of(asked.get("headers"), raw)
@@ -285,14 +285,6 @@ def _taken_away(headers: Headers, target: str) -> tuple[tuple[str, str], ...]:
     signed = _SIGNED_HEADERS.search(f"{headers.get('authorization') or ''} {target}")
     names = unquote(signed[1]).lower().split(";") if signed else ()
     return (("Expect", "100-continue"),) if "expect" in names and "expect" not in headers else ()
-
-
-def _identity(digest: bytes, occurrence: int) -> str:
-    """The same entry in two files has the same id; twice in one file, it has two."""
-    if occurrence > 1:
-        digest = blake2b(digest + str(occurrence).encode(), digest_size=16).digest()
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _recognises(head: bytes) -> bool:

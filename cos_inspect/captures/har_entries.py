@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -245,6 +246,13 @@ class _Entry:
     def raw(self) -> RawEntry:
         data = b"".join(self._data) if self._fits else b""
         return RawEntry(self.offset, data, self._blobs, self._digest.digest())
+
+
+def entry_id(digest: bytes, occurrence: int) -> str:
+    """The same entry in two files has the same id; twice in one file, it has two."""
+    if occurrence > 1:
+        digest = blake2b(digest + str(occurrence).encode(), digest_size=16).digest()
+    return str(UUID(bytes=digest))
 
 
 def decode(entry: RawEntry) -> Any:

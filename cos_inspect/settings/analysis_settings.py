@@ -36,10 +36,6 @@ class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     scratch: str | None = None
     """A folder or URL that all who work see, for what steps hand on; None: a temporary folder
     of this machine."""
-    dataset: str | None = None
-    """A folder or URL for tables of all that was found."""
-    dataset_run: int | None = None
-    """The number of the run among those of the dataset."""
     quiet: bool = False
     """Of flows errors alone are told."""
     all_flows: bool = False

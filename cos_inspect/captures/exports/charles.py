@@ -12,8 +12,8 @@ from cos_inspect.captures.exports.exported_flow import ExportedFlow, peer, plain
 from cos_inspect.captures.exports.json_export import (
     JsonExport,
     LeftOutError,
-    TextBody,
     encoded,
+    held_body,
     plain_fields,
     short_text,
 )
@@ -172,20 +172,15 @@ def _body(
     size = number_of(_object(message.get("sizes")).get("body"))
     length = int(size) if size is not None and size >= 0 else None
     held = _object(message.get("body"))
-    packed, text = held.get("encoded"), held.get("text")
-    found: TextBody | None = None
-    if isinstance(packed, str) and packed:
-        found = TextBody(raw, packed, is_base64=True, headers=headers)
-    elif isinstance(text, str) and text:
-        charset = held.get("charset") or message.get("charset")
-        found = TextBody(
-            raw,
-            text,
-            is_base64=False,
-            headers=headers,
-            charset=charset if isinstance(charset, str) else None,
-            size=length,
-        )
+    charset = held.get("charset") or message.get("charset")
+    found = held_body(
+        raw,
+        held.get("encoded"),
+        held.get("text"),
+        headers,
+        charset=charset if isinstance(charset, str) else None,
+        size=length,
+    )
     if found is None:
         return ExportedBody(
             content=None, stored=0, length=length, dropped=open_ or length not in (None, 0)

@@ -3,14 +3,19 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from typing import Any
-from uuid import UUID
 
 from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.exports.exported_flow import ExportedFlow
 from cos_inspect.captures.har_body import bytes_in
-from cos_inspect.captures.har_entries import HarEntries, OddEntryError, RawEntry, blob_of, decode
+from cos_inspect.captures.har_entries import (
+    HarEntries,
+    OddEntryError,
+    RawEntry,
+    blob_of,
+    decode,
+    entry_id,
+)
 from cos_inspect.captures.har_values import as_object
 from cos_inspect.captures.source import Stream
 from cos_inspect.inspection.redaction import fault_text
@@ -57,13 +62,8 @@ class JsonExport:
         raise NotImplementedError
 
     def _identity(self, raw: RawEntry) -> str:
-        """The same entry in two files has the same id; twice in one file, it has two."""
-        digest = raw.digest
-        self._met[digest] += 1
-        if self._met[digest] > 1:
-            again = str(self._met[digest]).encode()
-            digest = blake2b(digest + again, digest_size=16).digest()
-        return str(UUID(bytes=digest))
+        self._met[raw.digest] += 1
+        return entry_id(raw.digest, self._met[raw.digest])
 
 
 def encoded(text: str) -> bytes:
@@ -98,6 +98,23 @@ def _header_value(value: object, raw: RawEntry) -> str:
         return json.dumps(value) if isinstance(value, int | float) else ""
     # No header that is too long for memory is read by anyone; the length says so.
     return value if blob_of(raw, value) is None else "x" * (MAX_VALUE + 1)
+
+
+def held_body(
+    raw: RawEntry,
+    packed: object,
+    text: object,
+    headers: Headers,
+    *,
+    charset: str | None = None,
+    size: int | None = None,
+) -> "TextBody | None":
+    """A body by its base64 or else its text; None where an entry has neither."""
+    if isinstance(packed, str) and packed:
+        return TextBody(raw, packed, is_base64=True, headers=headers)
+    if isinstance(text, str) and text:
+        return TextBody(raw, text, is_base64=False, headers=headers, charset=charset, size=size)
+    return None
 
 
 class TextBody:

@@ -15,8 +15,8 @@ from cos_inspect.captures.exports.exported_flow import ExportedFlow, peer, plain
 from cos_inspect.captures.exports.json_export import (
     JsonExport,
     LeftOutError,
-    TextBody,
     encoded,
+    held_body,
     plain_fields,
     short_text,
 )
@@ -154,12 +154,7 @@ def _body(message: Mapping[str, Any], headers: Headers, raw: RawEntry) -> Export
     size = message.get("size")
     known = isinstance(size, int) and not isinstance(size, bool) and size >= 0
     length = size if known and isinstance(size, int) else None
-    packed, text = message.get("base64"), message.get("body")
-    held: TextBody | None = None
-    if isinstance(packed, str) and packed:
-        held = TextBody(raw, packed, is_base64=True, headers=headers)
-    elif isinstance(text, str) and text:
-        held = TextBody(raw, text, is_base64=False, headers=headers, size=length)
+    held = held_body(raw, message.get("base64"), message.get("body"), headers, size=length)
     if held is None:
         # What passed nothing had nothing to keep.
         empty = length == 0

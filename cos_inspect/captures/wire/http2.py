@@ -29,7 +29,7 @@ from cos_inspect.captures.wire.http2_frames import (
     Whole,
 )
 from cos_inspect.captures.wire.http2_heads import answer_head, request_head
-from cos_inspect.captures.wire.open_exchange import OpenExchange
+from cos_inspect.captures.wire.open_exchange import Ending, OpenExchange
 from cos_inspect.model.capture_account import NOT_HTTP, REQUEST_LOST, UPGRADED
 from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.recording.message_heads import Fields
@@ -253,7 +253,7 @@ class Http2Reader:
         if exchange is None:
             return
         if isinstance(event, _Reset):
-            self._break_off(stream, exchange, "client", time)
+            self._break_off(stream, exchange, "client", "reset", time)
             return
         if isinstance(event, _Missing):
             exchange.sent.hole(event.length)
@@ -289,7 +289,7 @@ class Http2Reader:
         if exchange is None:
             return
         if isinstance(event, _Reset):
-            self._break_off(stream, exchange, "server", time)
+            self._break_off(stream, exchange, "server", "reset", time)
             return
         received = exchange.received
         if isinstance(event, _Missing):
@@ -316,7 +316,14 @@ class Http2Reader:
             del self._open[stream]
             exchange.finish()
 
-    def _break_off(self, stream: int, exchange: OpenExchange, by: Side, time: float) -> None:
+    def _break_off(
+        self,
+        stream: int,
+        exchange: OpenExchange,
+        by: Side,
+        how: Ending,
+        time: float,
+    ) -> None:
         del self._open[stream]
         received = exchange.received
         if received is not None and received.ended is not None:
@@ -324,7 +331,7 @@ class Http2Reader:
             exchange.sent.end(BodyEnd.CUT, time)
             exchange.finish()
         else:
-            exchange.break_off(by, "reset", time)
+            exchange.break_off(by, how, time)
 
     # The end.
 
@@ -337,13 +344,9 @@ class Http2Reader:
         for stream, exchange in list(self._open.items()):
             if exchange.sent.ended is None and self._client.end is None:
                 continue
-            del self._open[stream]
-            received = exchange.received
-            if received is not None and received.ended is not None:
-                exchange.sent.end(BodyEnd.CUT, time)
-                exchange.finish()
-            else:
-                exchange.break_off(by, "closed" if how is StreamEnd.FIN else "reset", time)
+            self._break_off(
+                stream, exchange, by, "closed" if how is StreamEnd.FIN else "reset", time
+            )
 
     def _end_all(self) -> None:
         """Both sides have ended, or the capture has."""

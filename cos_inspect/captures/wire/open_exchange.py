@@ -42,6 +42,9 @@ RESET_BY: dict[Side, str] = {
 }
 """What is said of an exchange that a side broke off; the client's words begin as mitmproxy's."""
 
+Ending = Literal["closed", "reset"]
+"""How a side ended a connection, or a stream of it, before an exchange was over."""
+
 
 class OpenBody:
     """What came of a body so far."""
@@ -163,7 +166,7 @@ class OpenExchange:
         """Hands the flow on; both bodies are over."""
         self._hand_on(None, None)
 
-    def break_off(self, by: Side, how: Literal["closed", "reset"], time: float) -> None:
+    def break_off(self, by: Side, how: Ending, time: float) -> None:
         """A side ended the connection before the exchange was over. What has not ended of its
         bodies is cut."""
         self.sent.end(BodyEnd.CUT, time)
