@@ -15,6 +15,8 @@ UNMIRRORED = frozenset(
     {
         "addon.py",
         "analyze/joining.py",
+        "analyze/joining_all.py",
+        "analyze/ordered_writing.py",
         "analyze/progress.py",
         "analyze/reading.py",
         "analyze/shards.py",

@@ -10,20 +10,18 @@ from typing import Any
 
 import msgspec
 
-from cos_inspect.analyze.executors import Executor, TaskLostError, count_bytes
-from cos_inspect.analyze.joining import (
+from cos_inspect.analyze.counting import (
     CountedFlows,
     FlowsCounted,
-    Joined,
-    Marks,
-    Partition,
     count_partition,
     count_said_once,
     first_on_connections,
-    join,
 )
-from cos_inspect.analyze.reading import ShardRead, ShardReader, marks_of
+from cos_inspect.analyze.executors import Executor, TaskLostError, count_bytes
+from cos_inspect.analyze.joining import Joined, Marks, Partition, join
+from cos_inspect.analyze.reading import ShardReader, marks_of
 from cos_inspect.analyze.shards import Shard
+from cos_inspect.analyze.spooled import ShardRead
 from cos_inspect.analyze.writing import Chunk, WrittenChunk, lost_chunk, write_chunk
 from cos_inspect.captures.places import join as below
 from cos_inspect.captures.places import read, size_of, write

@@ -9,8 +9,8 @@ import msgspec
 
 from cos_inspect.analyze.joining import read_revisions
 from cos_inspect.analyze.lines import told_of
-from cos_inspect.analyze.reading import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.analyze.spool import hash_of, read_at
+from cos_inspect.analyze.spooled import ACCEPTED, WITH_TOKEN, SpooledReport
 from cos_inspect.captures import places
 from cos_inspect.captures.captured_flow import UNINSPECTED, InputRemarks
 from cos_inspect.inspection.first_look import revise

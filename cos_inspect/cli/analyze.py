@@ -33,7 +33,7 @@ from cos_inspect.settings.credentials import CredentialsError, read_credentials
 from cos_inspect.settings.execution import Label, Where, is_label, label_of, where_of
 
 if TYPE_CHECKING:
-    from cos_inspect.analyze.run import Outcome
+    from cos_inspect.analyze.outcome import Outcome
 
 _LARGE = 32 * 1024 * 1024
 """Inputs below this are not worth starting processes for."""
@@ -287,8 +287,8 @@ def _run(
 ) -> int:
     # The reader of flow files brings in mitmproxy, which takes long to start.
     from cos_inspect.analyze.executors import ExecutorError  # noqa: PLC0415
+    from cos_inspect.analyze.outcome import closing_text, why_not  # noqa: PLC0415
     from cos_inspect.analyze.run import analyze as analyze_files  # noqa: PLC0415
-    from cos_inspect.analyze.run import closing_text, why_not  # noqa: PLC0415
 
     try:
         outcome = analyze_files(files, settings, click.echo, _complain)

@@ -17,8 +17,9 @@ from cos_inspect.analyze import shards, workers
 from cos_inspect.analyze.dask_executor import DaskExecutor
 from cos_inspect.analyze.executors import ExecutorError
 from cos_inspect.analyze.joining import Joined
-from cos_inspect.analyze.reading import ShardRead
-from cos_inspect.analyze.run import Outcome, analyze
+from cos_inspect.analyze.outcome import Outcome
+from cos_inspect.analyze.run import analyze
+from cos_inspect.analyze.spooled import ShardRead
 from cos_inspect.analyze.writing import Chunk, WrittenChunk, write_chunk
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import Where, where_of
@@ -62,7 +63,7 @@ def many_shards(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
     """So that both workers have to do."""
     monkeypatch.setattr(DaskExecutor, "smallest_shard", 1)
     monkeypatch.setattr(shards, "_LARGEST", 200_000)
-    monkeypatch.setattr("cos_inspect.analyze.run._PER_CHUNK", 20)
+    monkeypatch.setattr("cos_inspect.analyze.ordered_writing._PER_CHUNK", 20)
     cluster.mark.unlink(missing_ok=True)
 
 

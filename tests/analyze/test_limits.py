@@ -23,7 +23,8 @@ import pytest
 from mitmproxy import http
 
 import cos_inspect
-from cos_inspect.analyze.run import Outcome, analyze
+from cos_inspect.analyze.outcome import Outcome
+from cos_inspect.analyze.run import analyze
 from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.mitm import FlowFile
 from cos_inspect.captures.source import Stream
@@ -200,7 +201,7 @@ def test_what_is_exempt_is_there() -> None:
     taken = {limit.full_name for limit in _every_limit() if not _is_exempt(limit)}
     assert {
         "cos_inspect.analyze.joining._LARGE",
-        "cos_inspect.analyze.run._PER_CHUNK",
+        "cos_inspect.analyze.ordered_writing._PER_CHUNK",
         "cos_inspect.analyze.shards._MOST_PARTITIONS",
         "cos_inspect.cos.endpoint._place",
         "cos_inspect.transfers.limits.JudgingBudget.FREE",

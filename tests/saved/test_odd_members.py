@@ -11,7 +11,8 @@ import pytest
 from mitmproxy.flow import Error
 from mitmproxy.io import tnetstring
 
-from cos_inspect.analyze.run import Outcome, analyze, closing_text
+from cos_inspect.analyze.outcome import Outcome, closing_text
+from cos_inspect.analyze.run import analyze
 from cos_inspect.report.formats import FORMATS
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.saved.hars import Entry, as_base64, download, har, upload
