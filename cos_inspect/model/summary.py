@@ -14,6 +14,7 @@ from cos_inspect.model.flow_report import (
     Verdict,
 )
 from cos_inspect.model.statistics import StatisticsRow
+from cos_inspect.model.time_line import TimeLine
 
 _MOST_NAMES = 1000
 """Different hosts or clients counted by name; further ones are counted together."""
@@ -35,6 +36,16 @@ class Counts(msgspec.Struct, kw_only=True):
     """Flows by host; what is beyond 1,000 names counts as ``(others)``."""
     client: dict[str, int] = msgspec.field(default_factory=dict)
     """The same by client, as User-Agent tells."""
+    region: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same by region; ``none`` where the host names none."""
+    status: dict[str, int] = msgspec.field(default_factory=dict)
+    """Flows by the status of the answer; ``none`` where there was no answer."""
+    healed: dict[str, int] = msgspec.field(default_factory=dict)
+    """Failed tries after which another one came through, by verdict."""
+    error_rule: dict[str, int] = msgspec.field(default_factory=dict)
+    """The other flows that are errors, each by the rule of its worst finding."""
+    warning_rule: dict[str, int] = msgspec.field(default_factory=dict)
+    """The same of warnings."""
     transfers: dict[str, int] = msgspec.field(default_factory=dict)
     """Those that went wrong, by verdict; also of those that are not listed."""
     connections: dict[str, int] = msgspec.field(default_factory=dict)
@@ -265,6 +276,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """Who was connected, by client address."""
     statistics: list[StatisticsRow] = msgspec.field(default_factory=list)
     """Times and throughput by operation and host, of all runs."""
+    time_line: TimeLine = msgspec.field(default_factory=TimeLine)
+    """How many flows of each verdict began when, of all runs."""
     others: int = 0
     """Flows that were not COS traffic."""
     other_hosts: dict[str, int] = msgspec.field(default_factory=dict)

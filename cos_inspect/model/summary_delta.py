@@ -10,6 +10,7 @@ from cos_inspect.model.devices import DeviceTally, with_connections
 from cos_inspect.model.flow_report import (
     VERDICT_RANKS,
     FlowReport,
+    Verdict,
 )
 from cos_inspect.model.statistics import Statistics
 from cos_inspect.model.summary import (
@@ -23,6 +24,7 @@ from cos_inspect.model.summary import (
     TransferSummary,
     count_name,
 )
+from cos_inspect.model.time_line import TimeLine, second_of
 
 _MOST_CONNECTIONS = 1000
 _MOST_FLOWS = 20
@@ -82,6 +84,33 @@ class Unlisted(msgspec.Struct, frozen=True):
     retries: int = 0
 
 
+class CountedFlow(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a flow counts as: a revision of its report may count as something else."""
+
+    verdict: Verdict
+    rules: frozenset[str]
+    worst: str | None
+    """The rule of its worst finding."""
+    is_healed: bool
+    """A failed try after which another one came through."""
+    at: int | None
+    """The second since the epoch in which it began."""
+
+    @classmethod
+    def of(cls, report: FlowReport) -> "CountedFlow":
+        """What a report says."""
+        findings, at = report.findings, second_of(report.started)
+        if not findings:
+            return cls(report.verdict, _NO_RULES, None, report.is_healed, at)
+        worst = max(findings, key=lambda finding: finding.severity.rank).rule
+        rules = frozenset([finding.rule for finding in findings])
+        return cls(report.verdict, rules, worst, report.is_healed, at)
+
+
+_NO_RULES: frozenset[str] = frozenset()
+_NONE = "none"
+
+
 class SummaryDelta:
     """Counts flows as they come; what was counted is handed on as a delta. ``unlisted``: of the
     last session that was told, where this one takes its place."""
@@ -92,6 +121,7 @@ class SummaryDelta:
         """The same once it is told."""
         self.counts = Counts()
         self.statistics = Statistics()
+        self.time_line = TimeLine()
         self.devices = DeviceTally()
         self.run: RunSummary | None = None
         """Whose these are; its counts do not matter."""
@@ -112,6 +142,9 @@ class SummaryDelta:
             counts.flows
             or counts.verdict
             or counts.rule
+            or counts.healed
+            or counts.error_rule
+            or counts.warning_rule
             or self.others
             or self.devices
             or self.connections
@@ -121,30 +154,40 @@ class SummaryDelta:
             or self.lost.count
         )
 
-    def replace(
-        self, verdict: str, rules: Iterable[str], new_verdict: str, new_rules: Iterable[str]
-    ) -> None:
+    def replace(self, before: CountedFlow, now: CountedFlow) -> None:
         """Counts a flow anew whose report was revised."""
-        count_name(self.counts.verdict, verdict, -1)
-        count_name(self.counts.verdict, new_verdict)
-        for rule in rules:
-            count_name(self.counts.rule, rule, -1)
-        for rule in new_rules:
-            count_name(self.counts.rule, rule)
+        self._count(before, -1)
+        self._count(now, 1)
 
-    def add(self, report: FlowReport) -> None:
-        """Counts a report."""
+    def add(self, report: FlowReport, counted: CountedFlow | None = None) -> None:
+        """Counts a report; ``counted`` is what ``CountedFlow.of`` gives."""
         counts = self.counts
         counts.flows += 1
-        count_name(counts.verdict, report.verdict)
-        for rule in {finding.rule for finding in report.findings}:
-            count_name(counts.rule, rule)
-        count_name(counts.operation, report.cos.operation)
+        self._count(counted or CountedFlow.of(report), 1)
+        cos, response = report.cos, report.response
+        count_name(counts.operation, cos.operation)
         host = _host_of(report)
         count_name(counts.host, host)
         self.statistics.add(report, host)
         self.devices.add_flow(report)
-        count_name(counts.client, report.cos.client.name if report.cos.client else "unknown")
+        count_name(counts.client, cos.client.name if cos.client else "unknown")
+        count_name(counts.region, cos.region or _NONE)
+        count_name(counts.status, str(response.status) if response else _NONE)
+
+    def _count(self, flow: CountedFlow, number: int) -> None:
+        counts, verdict = self.counts, flow.verdict
+        count_name(counts.verdict, verdict, number)
+        self.time_line.add(flow.at, verdict, number)
+        if flow.worst is None:
+            return
+        for rule in flow.rules:
+            count_name(counts.rule, rule, number)
+        if flow.is_healed:
+            count_name(counts.healed, verdict, number)
+        elif verdict == "error":
+            count_name(counts.error_rule, flow.worst, number)
+        elif verdict == "warning":
+            count_name(counts.warning_rule, flow.worst, number)
 
     def add_other(self, host: str | None) -> None:
         """Names who was asked in a flow that was not COS traffic."""
@@ -286,6 +329,13 @@ def _is_told_anew(item: TransferSummary, told: dict[tuple[str, str], set[str]]) 
     return not flows or not item.flows or not flows.isdisjoint(item.flows)
 
 
+_BY_FLOW = (
+    *("verdict", "rule", "operation", "host", "client"),
+    *("region", "status", "healed", "error_rule", "warning_rule"),
+)
+"""Counts that each flow adds to."""
+
+
 def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
     """The summary on disk with a run's tally added."""
     summary = before or Summary()
@@ -296,7 +346,7 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
     summary.lost.merge(tally.lost)
     summary.captures = [*summary.captures, *_of_run(tally.captures, run)][-_MOST_CAPTURES:]
     summary.counts.flows += tally.counts.flows
-    for name in ("verdict", "rule", "operation", "host", "client"):
+    for name in _BY_FLOW:
         into: dict[str, int] = getattr(summary.counts, name)
         added: dict[str, Any] = getattr(tally.counts, name)
         for key, number in added.items():
@@ -317,6 +367,7 @@ def merged(before: Summary | None, tally: SummaryDelta) -> Summary:
         statistics.merge(summary.statistics)
         statistics.merge(tally.statistics.raw().values())
         summary.statistics = statistics.rows()
+    summary.time_line.merge(tally.time_line)
     devices = tally.devices.added_to(summary.devices, run)
     summary.devices = with_connections(devices, summary.connections)
     if tally.run is not None:

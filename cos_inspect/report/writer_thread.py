@@ -11,10 +11,9 @@ from typing import Any
 import msgspec
 
 from cos_inspect.model.exchange import utc_text
-from cos_inspect.model.flow_report import Verdict
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import Lost, RunSummary, SessionSummary, Summary, TransferSummary
-from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
+from cos_inspect.model.summary_delta import CountedFlow, SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
 from cos_inspect.report.format_writers import FormatWriters, QueuedReport
 from cos_inspect.report.formats import formats_named
@@ -46,8 +45,7 @@ class WrittenReport(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is kept of a flow that is on disk, in case that its report is revised."""
 
     sequence: int
-    verdict: Verdict
-    rules: frozenset[str]
+    counted: CountedFlow
 
 
 class WriterState(msgspec.Struct, frozen=True):
@@ -297,14 +295,13 @@ class WriterThread:
 
     def _count(self, written: QueuedReport) -> None:
         report = written.report
-        rules = frozenset([finding.rule for finding in report.findings])
-        now = WrittenReport(report.sequence, report.verdict, rules)
+        now = WrittenReport(report.sequence, CountedFlow.of(report))
         before = None if written.is_new else self._written.get(name_of(report))
         if before is None:
-            self._tally.add(report)
+            self._tally.add(report, now.counted)
             self._flows += 1
         else:
-            self._tally.replace(before.verdict, before.rules, now.verdict, now.rules)
+            self._tally.replace(before.counted, now.counted)
         self._trouble.late += written.is_late
         self._written.put(name_of(report), now)
 

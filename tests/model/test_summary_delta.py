@@ -1,5 +1,6 @@
 """Counting flows, and adding one run's counts to another's."""
 
+import msgspec
 import pytest
 
 from cos_inspect.model import summary_delta
@@ -12,8 +13,8 @@ from cos_inspect.model.summary import (
     Summary,
     TransferSummary,
 )
-from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, merged
-from tests.report.build import finding, flow_report
+from cos_inspect.model.summary_delta import CountedFlow, SessionCounts, SummaryDelta, merged
+from tests.report.build import finding, flow_report, healed_try
 
 
 def test_a_rule_counts_once_a_flow() -> None:
@@ -25,6 +26,41 @@ def test_a_rule_counts_once_a_flow() -> None:
     assert summary.counts.verdict == {"error": 2}
     assert summary.counts.client == {"cos-python-sdk-v5": 1, "unknown": 1}
     assert summary.counts.host == {"examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com": 2}
+
+
+def test_a_flow_that_went_wrong_counts_under_its_worst_rule_unless_it_was_healed() -> None:
+    notice, warning = finding("retried", Severity.NOTICE), finding("clock-skew", Severity.WARNING)
+    tally = SummaryDelta()
+    for report in (
+        flow_report(findings=[notice, finding("etag-mismatch"), warning]),
+        msgspec.structs.replace(flow_report(findings=[notice]), verdict="notice"),
+        healed_try(),
+        flow_report(status=None),
+    ):
+        tally.add(report)
+    counts = merged(None, tally).counts
+    assert (counts.error_rule, counts.warning_rule) == ({"etag-mismatch": 1}, {})
+    assert counts.healed == {"error": 1}
+    assert counts.status == {"200": 2, "503": 1, "none": 1}
+    assert counts.region == {"ap-guangzhou": 4}
+
+
+def test_a_revision_moves_a_flow_from_one_count_to_another() -> None:
+    failed = flow_report(status=503, findings=[finding("error-response")])
+    first, then = SummaryDelta(), SummaryDelta()
+    first.add(failed)
+    then.replace(CountedFlow.of(failed), CountedFlow.of(healed_try()))
+    assert then
+    summary = merged(merged(None, first), then)
+    assert (summary.counts.error_rule, summary.counts.healed) == ({}, {"error": 1})
+    (bar,) = summary.time_line.bars.values()
+    assert bar == [1, 0, 0, 0]
+    anew = SummaryDelta()
+    anew.replace(CountedFlow.of(healed_try()), CountedFlow.of(flow_report()))
+    summary = merged(summary, anew)
+    assert (summary.counts.healed, summary.counts.verdict) == ({}, {"ok": 1})
+    (bar,) = summary.time_line.bars.values()
+    assert bar == [0, 0, 0, 1]
 
 
 def test_runs_add_up() -> None:
