@@ -8,17 +8,23 @@ from typing import Any
 from cos_inspect.captures.capture_format import CaptureFormat, CapturePart
 from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.exports.exported_body import NO_BODY, ExportedBody
-from cos_inspect.captures.exports.exported_flow import ExportedFlow, peer, plain_address
+from cos_inspect.captures.exports.exported_flow import (
+    OTHER_SCHEME,
+    TUNNEL,
+    WEB_SOCKET,
+    ExportedFlow,
+    LeftOutError,
+    peer,
+    plain_address,
+)
 from cos_inspect.captures.exports.json_export import (
     JsonExport,
-    LeftOutError,
     encoded,
     held_body,
     plain_fields,
     short_text,
 )
 from cos_inspect.captures.exports.json_kinds import CHARLES_KEYS, has_keys
-from cos_inspect.captures.exports.saz import OTHER_SCHEME, TUNNEL, WEB_SOCKET
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry
 from cos_inspect.captures.har_values import as_object, as_text, moment_of, number_of, span_of
 from cos_inspect.captures.source import Stream

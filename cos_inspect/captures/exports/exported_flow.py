@@ -25,7 +25,17 @@ from cos_inspect.recording.message_heads import (
 )
 from cos_inspect.recording.recorded_flow import Heads, RecordedFlow, object_reader, plan_of_answer
 
+TUNNEL = "tunnel (CONNECT)"
+WEB_SOCKET = "WebSocket"
+CACHED = "answered out of Fiddler's cache"
+OTHER_SCHEME = "of another scheme than HTTP"
+"""Why a session has no report, in the summary."""
+
 _BODY_METHODS = frozenset({"PUT", "POST", "PATCH"})
+
+
+class LeftOutError(Exception):
+    """A session has no report; the text is one of the reasons above."""
 
 
 class ExportedFlow(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
-from cos_inspect.captures.exports.exported_flow import ExportedFlow
+from cos_inspect.captures.exports.exported_flow import ExportedFlow, LeftOutError
 from cos_inspect.captures.har_body import bytes_in
 from cos_inspect.captures.har_entries import (
     HarEntries,
@@ -21,10 +21,6 @@ from cos_inspect.captures.source import Stream
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.model.exchange import MAX_VALUE, Headers
 from cos_inspect.recording.message_heads import Fields
-
-
-class LeftOutError(Exception):
-    """What an entry tells of has no report, for this reason."""
 
 
 class JsonExport:

@@ -23,7 +23,14 @@ from cos_inspect.captures.exports.archive import (
     session_name,
 )
 from cos_inspect.captures.exports.exported_body import NO_BODY, ExportedBody
-from cos_inspect.captures.exports.exported_flow import ExportedFlow, split_url
+from cos_inspect.captures.exports.exported_flow import (
+    CACHED,
+    OTHER_SCHEME,
+    TUNNEL,
+    WEB_SOCKET,
+    ExportedFlow,
+    split_url,
+)
 from cos_inspect.captures.exports.raw_message import (
     RawMessage,
     RawMessageError,
@@ -52,12 +59,6 @@ _MOST_FACTS = 1024 * 1024
 """Bytes of a session's XML or JSON; frames of a WebSocket stand in the latter."""
 _FIDDLER_FAILED = b"Fiddler - "
 """How the reason begins of an answer that Fiddler gives where it got none."""
-
-TUNNEL = "tunnel (CONNECT)"
-WEB_SOCKET = "WebSocket"
-CACHED = "answered out of Fiddler's cache"
-OTHER_SCHEME = "of another scheme than HTTP"
-"""Why a session has no report, in the summary."""
 
 _Members = dict[str, ZipInfo]
 
