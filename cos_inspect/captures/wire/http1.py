@@ -51,14 +51,14 @@ class _Asked(NamedTuple):
     is_connect: bool = False
 
 
-class _Piece(NamedTuple):
+class _Segment(NamedTuple):
     data: bytes
     time: float
     position: int
     acknowledged: int
 
 
-class _Hole(NamedTuple):
+class _Gap(NamedTuple):
     length: int | None
     time: float
 
@@ -81,7 +81,7 @@ class _Head:
         self.is_whole = False
         """It ended in the piece that was added last."""
 
-    def add(self, piece: _Piece, at: int) -> int:
+    def add(self, piece: _Segment, at: int) -> int:
         """Takes what is of the head from a piece; where in it the rest begins, or -1 where the
         head is longer than any."""
         data = piece.data
@@ -159,7 +159,7 @@ class Http1Reader:
         which answer is whose."""
         self._client_waits = False
         """It asked for a tunnel."""
-        self._client_held: list[_Piece | _Hole | _End] = []
+        self._client_held: list[_Segment | _Gap | _End] = []
         self._client_end: StreamEnd | None = None
 
         self._answer_head = _Head()
@@ -168,7 +168,7 @@ class Http1Reader:
         self._server_lost = False
         self._lost_at: int | None = None
         """Where the answer to a request begins that the capture has not."""
-        self._held: deque[_Piece | _Hole | _End] = deque()
+        self._held: deque[_Segment | _Gap | _End] = deque()
         self._held_bytes = 0
         self._strange_answers = 0
         """That were met while the place was lost, and belong to no request that is known."""
@@ -190,14 +190,14 @@ class Http1Reader:
                 used = framing.take(data, self._answering.receive)
                 if used == len(data) and not framing.done:
                     return
-                self._after_answer_body(_Piece(data, time, position, acknowledged), used)
+                self._after_answer_body(_Segment(data, time, position, acknowledged), used)
                 self._pump()
                 return
-            self._hold(_Piece(data, time, position, acknowledged))
+            self._hold(_Segment(data, time, position, acknowledged))
         elif self._client_waits:
-            self._client_held.append(_Piece(data, time, position, acknowledged))
+            self._client_held.append(_Segment(data, time, position, acknowledged))
         else:
-            self._client_piece(_Piece(data, time, position, acknowledged), 0)
+            self._client_piece(_Segment(data, time, position, acknowledged), 0)
             if self._held:
                 self._pump()
 
@@ -208,11 +208,11 @@ class Http1Reader:
         elif self._ignores:
             return
         elif side == "server":
-            self._hold(_Hole(length, time))
+            self._hold(_Gap(length, time))
         elif self._client_waits:
-            self._client_held.append(_Hole(length, time))
+            self._client_held.append(_Gap(length, time))
         else:
-            self._client_hole(_Hole(length, time))
+            self._client_hole(_Gap(length, time))
             self._pump()
 
     def end(self, side: Side, how: StreamEnd, time: float) -> None:
@@ -237,7 +237,7 @@ class Http1Reader:
 
     # The client's side.
 
-    def _client_piece(self, piece: _Piece, at: int) -> None:
+    def _client_piece(self, piece: _Segment, at: int) -> None:
         heard, self._heard = self._heard, piece.acknowledged
         self._acknowledged = piece.acknowledged
         if self._client_lost:
@@ -328,7 +328,7 @@ class Http1Reader:
             if exchange.is_whole:
                 exchange.finish()
 
-    def _client_hole(self, hole: _Hole) -> None:
+    def _client_hole(self, hole: _Gap) -> None:
         self._heard = None
         framing, exchange = self._sending_framing, self._sending
         if framing is not None and exchange is not None and framing.hole(hole.length):
@@ -353,7 +353,7 @@ class Http1Reader:
         self._asked_before = None
         if not self._server_lost and not self._asked and self._answering is None and self._held:
             first = self._held[0]
-            self._heard = first.position if isinstance(first, _Piece) else None
+            self._heard = first.position if isinstance(first, _Segment) else None
         if not self._client_lost:
             self._client_lost = True
             self._asked.append(_Asked(None))
@@ -376,9 +376,9 @@ class Http1Reader:
 
     # The server's side.
 
-    def _hold(self, event: _Piece | _Hole | _End) -> None:
+    def _hold(self, event: _Segment | _Gap | _End) -> None:
         self._held.append(event)
-        if isinstance(event, _Piece):
+        if isinstance(event, _Segment):
             self._held_bytes += len(event.data)
         self._pump()
         if self._held_bytes > _MOST_HELD:
@@ -400,10 +400,10 @@ class Http1Reader:
             if self._server_lost and self._may_be_asked_for(event):
                 return
             self._held.popleft()
-            if isinstance(event, _Piece):
+            if isinstance(event, _Segment):
                 self._held_bytes -= len(event.data)
                 self._server_piece(event)
-            elif isinstance(event, _Hole):
+            elif isinstance(event, _Gap):
                 self._server_hole(event)
             else:
                 self._server_ended(event)
@@ -412,9 +412,9 @@ class Http1Reader:
             for event in held:
                 _tell(self._tunnel, "server", event)
 
-    def _may_be_asked_for(self, event: _Piece | _Hole | _End) -> bool:
+    def _may_be_asked_for(self, event: _Segment | _Gap | _End) -> bool:
         """Whether the request may still come whose answer begins there."""
-        if not isinstance(event, _Piece) or self._client_end is not None:
+        if not isinstance(event, _Segment) or self._client_end is not None:
             return False
         if self._held_bytes > _MOST_HELD:
             return False
@@ -423,7 +423,7 @@ class Http1Reader:
         known = self._acknowledged
         return known is None or known < 0 or ((known - event.position - 1) & _MASK) >= _HALF
 
-    def _server_piece(self, piece: _Piece) -> None:
+    def _server_piece(self, piece: _Segment) -> None:
         at, size = 0, len(piece.data)
         while at < size and not self._ignores and self._tunnel is None:
             if self._server_lost and not self._found_again(piece, at):
@@ -455,7 +455,7 @@ class Http1Reader:
             if self._answer_head.is_whole and not self._answer(piece, at):
                 return
 
-    def _after_answer_body(self, piece: _Piece, used: int) -> None:
+    def _after_answer_body(self, piece: _Segment, used: int) -> None:
         """The body ended in this piece, or its framing is broken."""
         framing = self._answering_framing
         if used < 0:
@@ -474,7 +474,7 @@ class Http1Reader:
             return False
         return True
 
-    def _answer(self, piece: _Piece, at: int) -> bool:
+    def _answer(self, piece: _Segment, at: int) -> bool:
         """An answer's head is whole; ``at`` is where the rest of the piece begins. False where
         nothing more is to be read of the piece."""
         head = read_answer_head(self._answer_head.taken())
@@ -510,7 +510,7 @@ class Http1Reader:
             if exchange.is_whole:
                 exchange.finish()
 
-    def _connected(self, status: int, piece: _Piece, at: int) -> bool:
+    def _connected(self, status: int, piece: _Segment, at: int) -> bool:
         """The answer to a CONNECT."""
         self._client_waits = False
         held, self._client_held = self._client_held, []
@@ -523,15 +523,15 @@ class Http1Reader:
             return False
         self._context.account.leave_out(UPGRADED, hides=False)
         for event in held:
-            if isinstance(event, _Piece):
+            if isinstance(event, _Segment):
                 self._client_piece(event, 0)
-            elif isinstance(event, _Hole):
+            elif isinstance(event, _Gap):
                 self._client_hole(event)
             else:
                 self._client_ended(event)
         return True
 
-    def _server_hole(self, hole: _Hole) -> None:
+    def _server_hole(self, hole: _Gap) -> None:
         framing, exchange = self._answering_framing, self._answering
         if framing is not None and exchange is not None and framing.hole(hole.length):
             if exchange.received is not None:
@@ -555,7 +555,7 @@ class Http1Reader:
         self._server_lost = True
         self._lose_heads()
 
-    def _found_again(self, piece: _Piece, at: int) -> bool:
+    def _found_again(self, piece: _Segment, at: int) -> bool:
         """Whether an answer begins here whose request is known."""
         data = piece.data[at:] if at else piece.data
         if not data.startswith(b"HTTP/1."):
@@ -672,14 +672,14 @@ def _has_heard_an_answer(before: int | None, now: int) -> bool:
     return _LONGEST_INTERIM <= ((now - before) & _MASK) < _HALF
 
 
-def _rest_of(piece: _Piece, at: int) -> _Piece:
-    return _Piece(piece.data[at:], piece.time, (piece.position + at) & _MASK, piece.acknowledged)
+def _rest_of(piece: _Segment, at: int) -> _Segment:
+    return _Segment(piece.data[at:], piece.time, (piece.position + at) & _MASK, piece.acknowledged)
 
 
-def _tell(reader: StreamReader, side: Side, event: _Piece | _Hole | _End) -> None:
-    if isinstance(event, _Piece):
+def _tell(reader: StreamReader, side: Side, event: _Segment | _Gap | _End) -> None:
+    if isinstance(event, _Segment):
         reader.data(side, *event)
-    elif isinstance(event, _Hole):
+    elif isinstance(event, _Gap):
         reader.hole(side, *event)
     else:
         reader.end(side, *event)
