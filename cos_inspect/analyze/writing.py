@@ -31,6 +31,7 @@ from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
 from cos_inspect.rules.rule import PendingFinding
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import labels_of
+from cos_inspect.transfers.observation import Observation
 
 Place = tuple[str, int]
 """A capture, and an offset in it."""
@@ -229,7 +230,7 @@ class _SecondLooks:
         if held.seen is not None:
             revision = revision or Revision()
             for pending in held.pending:
-                if self._holds(pending):
+                if self._holds(pending, held.seen):
                     add_pending(revision, pending)
             say_once(revision, report.findings, held.seen, self._shown.said_once.get)
         if revision:
@@ -239,9 +240,9 @@ class _SecondLooks:
             report = msgspec.structs.replace(report, timing=timing)
         return report
 
-    def _holds(self, pending: PendingFinding) -> bool:
+    def _holds(self, pending: PendingFinding, seen: Observation) -> bool:
         flag = WITH_TOKEN if pending.shown == "with-token" else ACCEPTED
-        return bool(self._shown.secret_ids.get(hash_of(pending.secret_id), 0) & flag)
+        return bool(self._shown.secret_ids.get(hash_of(seen.secret_id or ""), 0) & flag)
 
 
 @lru_cache(maxsize=1)

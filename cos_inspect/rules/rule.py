@@ -65,7 +65,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 class PendingFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that holds as soon as another flow shows something of the same SecretId."""
 
-    secret_id: str
     shown: Literal["with-token", "accepted"]
     """That it came with a token, or that COS accepted a signature of it."""
     finding: Finding

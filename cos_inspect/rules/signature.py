@@ -218,12 +218,10 @@ def token_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findin
 def token_sent_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterator[PendingFinding]:
     """Where the request has no token: it should, if its SecretId comes with one elsewhere."""
     wanted = _wanted_token(cos)
-    secret_id = cos.signed.secret_id
-    if wanted is None or cos.token_names or not secret_id:
+    if wanted is None or cos.token_names or not cos.signed.secret_id:
         return
     if next(token_missing(cos, checks), None) is None:
         yield PendingFinding(
-            secret_id=secret_id,
             shown="with-token",
             finding=TOKEN_MISSING.finding(
                 f"There is no {wanted}, and the same SecretId was seen with a token.",

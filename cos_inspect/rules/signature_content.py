@@ -302,7 +302,6 @@ def key_accepted_elsewhere(cos: CosExchange, checks: Sequence[Check]) -> Iterato
     special = _special(cos, signature) if signature is not None else None
     part = special or "path, parameters or headers"
     yield PendingFinding(
-        secret_id=secret_id,
         shown="accepted",
         finding=SIGNATURE_MISMATCH.finding(
             f"COS accepted another request of SecretId {secret_id}, so the key is right; and what"

@@ -22,7 +22,7 @@ def flow(name: str, *, with_token: bool = False, accepted: bool = False) -> Obse
 
 
 def pending(shown: Shown) -> PendingFinding:
-    return PendingFinding(secret_id=ID, shown=shown, finding=finding())
+    return PendingFinding(shown=shown, finding=finding())
 
 
 @pytest.mark.parametrize("shown", get_args(Shown))
