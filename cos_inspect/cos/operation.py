@@ -33,8 +33,6 @@ class Operation(msgspec.Struct, frozen=True):
     """The request's body."""
     answer: BodyContent = "none"
     """The body of a success."""
-    ranged: bool = False
-    """GetObject with a Range."""
     processed: bool = False
     """The answer was made from the object by image or media processing."""
     processed_upload: bool = False
