@@ -20,9 +20,9 @@ from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import ConnectionFailureSummary, SessionSummary
 from cos_inspect.proxy import annotations, options
+from cos_inspect.proxy.capture_metadata import metadata_for_capture
 from cos_inspect.proxy.flow_lines import FlowLines
 from cos_inspect.proxy.live_session import LiveSession, LiveSettings
-from cos_inspect.proxy.received import to_leave
 from cos_inspect.proxy.setup import where_to_connect
 from cos_inspect.recording.recorded_flow import FlowRead
 from cos_inspect.report.nothing_seen import nothing_seen
@@ -90,7 +90,7 @@ class FlowReporter:
             return
         received = None
         if answer_changes or not as_it_came:
-            received = to_leave(
+            received = metadata_for_capture(
                 flow,
                 exchange,
                 inspected.report,
@@ -147,7 +147,7 @@ class FlowReporter:
             visibly=self._settings.annotate,
             request_body=None if sent.end is BodyEnd.NOT_CAPTURED else sent,
             response_body=answer.body if answer else None,
-            received=to_leave(
+            received=metadata_for_capture(
                 flow, exchange, look.report, look.cos.operation, self._redactor_of(look.cos)
             ),
             stopped=exchange.stopped,

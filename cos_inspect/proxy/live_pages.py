@@ -115,7 +115,7 @@ def _handlers() -> list[tuple[str, type]]:
             self.set_status(403)
             return True
 
-    class Changes(Base):  # type: ignore[no-untyped-call]
+    class ChangesHandler(Base):  # type: ignore[no-untyped-call]
         async def get(self) -> None:
             if self.is_foreign():
                 return
@@ -129,7 +129,7 @@ def _handlers() -> list[tuple[str, type]]:
             trouble = self.settings[_TROUBLE]()
             self.write(await asyncio.to_thread(changes_since, folder, rows, summary, trouble))
 
-    class Setup(Base):  # type: ignore[no-untyped-call]
+    class SetupHandler(Base):  # type: ignore[no-untyped-call]
         async def get(self) -> None:
             if self.is_foreign():
                 return
@@ -138,13 +138,13 @@ def _handlers() -> list[tuple[str, type]]:
             advice = await asyncio.to_thread(advice_by_device, folder)
             self.write(pages.call("setupFacts", msgspec.json.encode(setup(advice))))
 
-    class Start(Base):  # type: ignore[no-untyped-call]
+    class StartHandler(Base):  # type: ignore[no-untyped-call]
         def get(self) -> None:
             # Without what authenticated it, so that no token stays in the address bar.
             is_setup = self.request.path.endswith("/setup")
             self.redirect("/cos/index.html#setup" if is_setup else "/cos/index.html")
 
-    class File(Base):  # type: ignore[no-untyped-call]
+    class FileHandler(Base):  # type: ignore[no-untyped-call]
         async def get(self, name: str) -> None:
             if name != "index.html" and self.is_foreign():
                 return
@@ -168,10 +168,10 @@ def _handlers() -> list[tuple[str, type]]:
                 self.set_status(404)
 
     return [
-        (r"/cos(?:/|/setup)?", Start),
-        (r"/cos/setup\.js", Setup),
-        (r"/cos/changes\.js", Changes),
-        (_FILE, File),
+        (r"/cos(?:/|/setup)?", StartHandler),
+        (r"/cos/setup\.js", SetupHandler),
+        (r"/cos/changes\.js", ChangesHandler),
+        (_FILE, FileHandler),
     ]
 
 

@@ -13,7 +13,7 @@ from cos_inspect.cos.operation import Operation
 from cos_inspect.inspection.first_look import first_look
 from cos_inspect.model.exchange import Body, Exchange, Headers
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.proxy import annotations, received
+from cos_inspect.proxy import annotations, capture_metadata
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.proxy.inspected import HOST, cos_flow
 
@@ -44,7 +44,7 @@ def _leave(
         visibly=False,
         request_body=exchange.request.body,
         response_body=exchange.response.body if exchange.response else None,
-        received=received.to_leave(
+        received=capture_metadata.metadata_for_capture(
             flow, exchange, report, DOWNLOAD, None, marks=[(7, 2**64 - 1)], answer_changes=changes
         ),
     )
@@ -100,7 +100,7 @@ def test_the_line_is_the_one_that_came() -> None:
 def test_nothing_is_left_where_the_flow_holds_all() -> None:
     flow = cos_flow()
     exchange, report = _seen(flow)
-    assert received.to_leave(flow, exchange, report, DOWNLOAD, None) is None
+    assert capture_metadata.metadata_for_capture(flow, exchange, report, DOWNLOAD, None) is None
 
 
 def test_what_was_edited_later_counts() -> None:

@@ -26,7 +26,7 @@ _SIZE_LINE = re.compile(rb"[0-9A-Fa-f]{1,16}(;chunk-signature=[0-9a-f]{64})?\r\n
 """An object that begins like this may be a framed upload that was stored as it came."""
 
 
-def to_leave(
+def metadata_for_capture(
     flow: http.HTTPFlow,
     exchange: Exchange,
     report: FlowReport,
