@@ -33,7 +33,7 @@ from cos_inspect.inspection.flow_report_of import (
 )
 from cos_inspect.inspection.known_secrets import mask_of, may_stand_in
 from cos_inspect.inspection.plain_success import SIGNATURE
-from cos_inspect.inspection.secret_finder import is_suspect
+from cos_inspect.inspection.secret_finder import secret_hint
 from cos_inspect.inspection.texts import collect
 from cos_inspect.model.exchange import Body, BodyEnd, Exchange, utc_text
 from cos_inspect.model.flow_report import Check, EndpointKind, FlowReport, HeaderReport
@@ -332,7 +332,7 @@ class _Shape:
                 if address is not None and _ADDRESS.fullmatch(address) is None
             ]
         data = plain("\n".join(suspects).encode("utf-8", "surrogatepass"), ascii_only=True)
-        if is_suspect(data):
+        if secret_hint(data):
             return None
         signed, masked = cos.signed, None
         authorization = request.headers.get("authorization")

@@ -10,7 +10,7 @@ from cos_inspect.cos.secret_names import SECRET_KINDS, kind_of_header
 from cos_inspect.inspection import texts
 from cos_inspect.inspection.escapes import plain
 from cos_inspect.inspection.known_secrets import mask_of, may_stand_in
-from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, suspicion_of
+from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, secret_hint_of
 from cos_inspect.model.flow_report import FlowReport
 
 SIGNATURE = re.compile(
@@ -56,7 +56,7 @@ def masked_at_once(report: FlowReport) -> FlowReport | None:
     unknown.discard(parsed)
     if place < 0:
         unknown.add(address)
-    if (unknown and suspicion_of(unknown)) or texts.collect_named(report):
+    if (unknown and secret_hint_of(unknown)) or texts.collect_named(report):
         return None
     seen = plain("\n".join(held).encode("utf-8", "surrogatepass"), ascii_only=True)
     return None if may_stand_in(signature, seen) else report

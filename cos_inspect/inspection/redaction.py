@@ -35,8 +35,8 @@ from cos_inspect.inspection.known_secrets import (
     mask_of,
 )
 from cos_inspect.inspection.plain_success import SIGNATURE
-from cos_inspect.inspection.secret_finder import Suspicion, find, is_suspect
-from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, suspicion_of
+from cos_inspect.inspection.secret_finder import SecretHint, find, secret_hint
+from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, secret_hint_of
 from cos_inspect.inspection.secret_shapes import (
     MASK,
     credentials_begin,
@@ -166,14 +166,14 @@ class Redactor:
         """Learns the secrets that texts name."""
         unknown = held - SECRET_FREE
         unknown -= self._parsed
-        suspicion = suspicion_of(unknown)
-        for text in unknown if suspicion else ():
-            if suspicion is Suspicion.MARKS or _has_separators(text):
+        hint = secret_hint_of(unknown)
+        for text in unknown if hint else ():
+            if hint is SecretHint.MARKS or _has_separators(text):
                 self._read(text)
 
     def _read(self, text: str) -> None:
         """Learns the secrets that a text names."""
-        if text in self._own or not is_suspect(plain(encoded(text), ascii_only=True)):
+        if text in self._own or not secret_hint(plain(encoded(text), ascii_only=True)):
             return
         if len(text) > self._longest:
             self._own[text] = mask_of(encoded(text))

@@ -60,7 +60,7 @@ _ID = re.compile(rb"[A-Za-z0-9/_.%-]{1,256}")
 _NAME = re.compile(rb"[A-Za-z0-9._$\[\]-]{1,96}")
 
 
-class Suspicion(IntEnum):
+class SecretHint(IntEnum):
     """Why a text may hold a secret: a name, or other marks, which stand also in texts that
     have neither separators nor escapes."""
 
@@ -77,7 +77,7 @@ class Findings(msgspec.Struct):
     """Values that are no secrets: SecretIds."""
 
 
-def is_suspect(data: bytes) -> Suspicion:
+def secret_hint(data: bytes) -> SecretHint:
     """Whether ``find`` may find something in a text without escapes; quick, and never wrong
     when it says no."""
     if (
@@ -86,10 +86,10 @@ def is_suspect(data: bytes) -> Suspicion:
         or (b"$" in data and _LISTED.search(data) is not None)
         or has_base64(data)
     ):
-        return Suspicion.MARKS
+        return SecretHint.MARKS
     names = data.translate(_NAMES_AND_SEPARATORS, _INSIDE_NAMES)
     if b"bearer\n" in names or b"basic\n" in names:
-        return Suspicion.MARKS
+        return SecretHint.MARKS
     pieces = names.split(b"=")
     last = pieces.pop()
     found = [piece.rstrip(b"\n").rpartition(b"\n")[2] for piece in pieces]
@@ -98,8 +98,8 @@ def is_suspect(data: bytes) -> Suspicion:
         pieces.append(last)
         for at, name in enumerate(found):
             if name in suspects and _is_suspect_name(name[-LONGEST_NAME:], pieces, at + 1):
-                return Suspicion.NAMES
-    return Suspicion.NONE
+                return SecretHint.NAMES
+    return SecretHint.NONE
 
 
 _INNOCENT: set[bytes] = set()

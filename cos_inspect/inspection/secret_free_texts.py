@@ -5,7 +5,7 @@ import msgspec
 
 from cos_inspect.inspection import texts
 from cos_inspect.inspection.escapes import encoded, plain
-from cos_inspect.inspection.secret_finder import Suspicion, is_suspect
+from cos_inspect.inspection.secret_finder import SecretHint, secret_hint
 
 SECRET_FREE: set[str] = set()
 """Texts that name no secret."""
@@ -16,18 +16,18 @@ _LONGEST = 2048
 """Characters of the new texts of one exchange."""
 
 
-def suspicion_of(unknown: set[str]) -> Suspicion:
+def secret_hint_of(unknown: set[str]) -> SecretHint:
     """Of texts that may not have been seen before."""
     seen = "\n".join(unknown)
-    suspicion = is_suspect(plain(encoded(seen), ascii_only=True))
-    if not suspicion and len(seen) <= _LONGEST:
+    hint = secret_hint(plain(encoded(seen), ascii_only=True))
+    if not hint and len(seen) <= _LONGEST:
         if len(SECRET_FREE) >= MOST:
             SECRET_FREE.clear()
         SECRET_FREE.update(unknown)
-    return suspicion
+    return hint
 
 
 def names_secrets(struct: msgspec.Struct) -> bool:
     """Whether a text of a struct may name a secret; quicker than to mask it."""
     unknown = set(filter(None, texts.collect(struct))) - SECRET_FREE
-    return bool(unknown and suspicion_of(unknown)) or bool(texts.collect_named(struct))
+    return bool(unknown and secret_hint_of(unknown)) or bool(texts.collect_named(struct))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.inspection.escapes import decode, encoded, plain
 from cos_inspect.inspection.redaction import Redactor, mask
-from cos_inspect.inspection.secret_finder import find, is_suspect
+from cos_inspect.inspection.secret_finder import find, secret_hint
 from tests.growth import assert_linear
 
 SIGNATURE = "3b8851a11a569213c17ba8fa7dcf2abec6935172"
@@ -235,7 +235,7 @@ SENTENCES = st.lists(WORDS, max_size=14).map("".join)
 @given(SENTENCES)
 def test_the_quick_look_is_never_wrong_when_it_says_no(text: str) -> None:
     if find(decode(text)).secrets:
-        assert is_suspect(plain(encoded(text)))
+        assert secret_hint(plain(encoded(text)))
 
 
 @given(SENTENCES)
@@ -273,7 +273,7 @@ def test_time_grows_with_the_text(piece: str, head: str) -> None:
         text = head + piece * (size // len(piece))
 
         def run() -> None:
-            is_suspect(plain(encoded(text)))
+            secret_hint(plain(encoded(text)))
             find(decode(text))
 
         return run

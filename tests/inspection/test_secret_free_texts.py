@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from cos_inspect.inspection import secret_free_texts
-from cos_inspect.inspection.secret_free_texts import SECRET_FREE, names_secrets, suspicion_of
+from cos_inspect.inspection.secret_free_texts import SECRET_FREE, names_secrets, secret_hint_of
 
 
 class Holder(msgspec.Struct):
@@ -14,8 +14,8 @@ class Holder(msgspec.Struct):
 
 def test_innocent_texts_are_remembered_and_others_are_not() -> None:
     SECRET_FREE.clear()
-    assert not suspicion_of({"nothing", "a=b"})
-    assert suspicion_of({"token=abc", "more"})
+    assert not secret_hint_of({"nothing", "a=b"})
+    assert secret_hint_of({"token=abc", "more"})
     assert {"nothing", "a=b"} == SECRET_FREE
 
 
@@ -23,10 +23,10 @@ def test_texts_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(secret_free_texts, "MOST", 10)
     SECRET_FREE.clear()
     for number in range(100):
-        suspicion_of({f"text {number}"})
+        secret_hint_of({f"text {number}"})
         assert len(SECRET_FREE) <= 10
     long = "a" * 100_000
-    assert not suspicion_of({long})
+    assert not secret_hint_of({long})
     assert long not in SECRET_FREE
 
 
