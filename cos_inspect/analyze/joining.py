@@ -28,7 +28,7 @@ from cos_inspect.inspection.transfer_summary import (
 )
 from cos_inspect.model.plain_text import packed
 from cos_inspect.settings.analysis_settings import AnalysisSettings
-from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.history import ObjectHistory, history_name, source_name
 from cos_inspect.transfers.objects import copy_of, judge_copy
 
 Flow = tuple[int, int]
@@ -108,7 +108,7 @@ class _Joining:
         self._beside_gaps: set[str] = set()
         """Histories of which not all was seen."""
         self._marks = marks
-        self._histories: dict[str, History] = {}
+        self._histories: dict[str, ObjectHistory] = {}
         self._notes: dict[str, dict[str, TransferNote]] = {}
         self._echoes: dict[str, KnownSecrets] = {}
         """Secrets that the exchanges of a history repeat."""
@@ -121,14 +121,14 @@ class _Joining:
             name = source_name(seen) or ""
             source = self._histories.get(name)
             if source is None:
-                source = History(name=name, bucket=None, key=seen.copy_key)
+                source = ObjectHistory(name=name, bucket=None, key=seen.copy_key)
                 self._histories[name] = source
             source.add_copy(copy_of(seen))
         else:
             name = history_name(seen)
             history = self._histories.get(name)
             if history is None:
-                history = self._histories[name] = History.of(seen)
+                history = self._histories[name] = ObjectHistory.of(seen)
             history.add(seen, self._marks.get(flow, observed.marks), judge=False)
             if observed.note is not None:
                 self._notes.setdefault(name, {})[seen.flow_id] = observed.note
@@ -184,7 +184,7 @@ class _Joining:
             try:
                 if observed.is_copy:
                     revision = Revision()
-                    add_copy(revision, seen, judge_copy(copy_of(seen), history.content))
+                    add_copy(revision, seen, judge_copy(copy_of(seen), history.events))
                 else:
                     revision = revision_of(history, seen)
                 revision.findings = [

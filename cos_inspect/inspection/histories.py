@@ -17,7 +17,7 @@ from cos_inspect.inspection.postponed_exchanges import PostponedExchange, Postpo
 from cos_inspect.inspection.spilled_summaries import SpilledSummaries, worse_of
 from cos_inspect.inspection.transfer_summary import HistorySummary, SummaryLists, TransferNote
 from cos_inspect.model.spill_map import SpillMap
-from cos_inspect.transfers.history import History, history_name
+from cos_inspect.transfers.history import ObjectHistory, history_name
 from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.multipart import Step
 from cos_inspect.transfers.observation import Observation, belongs_to_upload
@@ -30,7 +30,7 @@ _MOST_NAMED = 256
 class TrackedHistory(msgspec.Struct):
     """A history, and what its flows show that counts for transfers."""
 
-    history: History
+    history: ObjectHistory
     notes: dict[str, TransferNote] = {}
 
 
@@ -57,7 +57,7 @@ class _StoredHistory(msgspec.Struct):
 class ProvisionalLook(NamedTuple):
     """What can be told of an exchange that waits."""
 
-    history: History
+    history: ObjectHistory
     """With nothing else in it."""
     is_all: bool
 
@@ -105,7 +105,7 @@ class Histories:
 
     def of(self, seen: Observation) -> TrackedHistory:
         """The history of an exchange, which may be new."""
-        return self.get(history_name(seen)) or TrackedHistory(History.of(seen))
+        return self.get(history_name(seen)) or TrackedHistory(ObjectHistory.of(seen))
 
     def get(self, name: str) -> TrackedHistory | None:
         """The history of this name; None where nothing is known of it."""
@@ -141,7 +141,7 @@ class Histories:
                 return None
             self._unsaid[name] = None
         self._waiting.add(name, msgspec.structs.replace(waiting, is_told=is_told))
-        alone = History.of(seen)
+        alone = ObjectHistory.of(seen)
         if is_told:
             known = extract.open[seen.upload_id or ""]
             known.room -= 1
@@ -197,7 +197,9 @@ class Histories:
                 lists.add(self._list(tracked, True))
             for name in self._waiting.names():
                 waiting = self._waiting.take(name)
-                tracked = self._tracked.get(name) or TrackedHistory(History.of(waiting[0].seen))
+                tracked = self._tracked.get(name) or TrackedHistory(
+                    ObjectHistory.of(waiting[0].seen)
+                )
                 self._catch_up(tracked, waiting)
                 if name not in told:
                     told.add(name)
@@ -259,9 +261,9 @@ class Histories:
         self.left_out += history.left_out - left_out
 
 
-def _extract_of(history: History, limits: Limits) -> _StoredHistory | None:
+def _extract_of(history: ObjectHistory, limits: Limits) -> _StoredHistory | None:
     """None where it would be large itself."""
-    failed = frozenset(name for name, tries in history.tries.items() if tries.any_failed)
+    failed = frozenset(name for name, tries in history.retries.items() if tries.any_failed)
     found = {
         name: _Open(
             limits.parts - upload.facts,

@@ -18,7 +18,7 @@ from cos_inspect.rules.tracing import NOT_FROM_COS
 from cos_inspect.rules.unintended_success import KEY_ESCAPED_TWICE
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
-from cos_inspect.transfers.history import History
+from cos_inspect.transfers.history import ObjectHistory
 from cos_inspect.transfers.invalid_part import part_trouble
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import judge_complete
@@ -76,7 +76,7 @@ def masked(revision: Revision, echoes: KnownSecrets | None) -> Revision:
     return Redactor(others=echoes).struct(revision)
 
 
-def revision_of(history: History, seen: Observation) -> Revision:
+def revision_of(history: ObjectHistory, seen: Observation) -> Revision:
     """What the history of its object says of an exchange."""
     revision = Revision()
     place = history.place_of(seen)
@@ -117,7 +117,7 @@ def add_pending(revision: Revision, pending: PendingFinding) -> None:
 
 
 def _of_upload(
-    history: History, seen: Observation, revision: Revision, attempt: int | None
+    history: ObjectHistory, seen: Observation, revision: Revision, attempt: int | None
 ) -> None:
     upload = history.upload_of(seen)
     if upload is None:
@@ -147,11 +147,11 @@ def _of_upload(
             revision.details = dict.fromkeys((ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id), trouble)
     words = None
     if complete is not None and complete.unanswered:
-        words = words_of_open(upload, history.content)
+        words = words_of_open(upload, history.events)
     words = words or why_gone(upload, seen.flow_id, seen.started)
     if words is not None:
         revision.details |= dict.fromkeys(_FAILURES, words)
-    unanswered = unanswered_complete(upload, history.content)
+    unanswered = unanswered_complete(upload, history.events)
     if unanswered is None:
         return
     if unanswered.proof is not None:
@@ -171,9 +171,9 @@ def _no_md5(upload: Upload, part: Observation) -> SkipReason | None:
 
 
 def _of_append(
-    history: History, seen: Observation, revision: Revision, attempt: int | None
+    history: ObjectHistory, seen: Observation, revision: Revision, attempt: int | None
 ) -> None:
-    log = history.log
+    log = history.appends
     if log is None or seen.flow_id not in log.appends:
         return
     revision.transfer = TransferReport(
@@ -188,7 +188,9 @@ def _of_append(
     revision.findings.extend(rules.append_mismatch(verdict, own=alone))
 
 
-def _of_read(history: History, seen: Observation, revision: Revision, attempt: int | None) -> None:
+def _of_read(
+    history: ObjectHistory, seen: Observation, revision: Revision, attempt: int | None
+) -> None:
     reading = history.reading_of(seen)
     changed = False
     if reading is not None:
@@ -222,7 +224,7 @@ def _of_read(history: History, seen: Observation, revision: Revision, attempt: i
         revision.checks.append(skip)
         revision.mutes = [ETAG_MISMATCH.id]
     if not changed:
-        found = read_after_write(history.content, seen.flow_id)
+        found = read_after_write(history.events, seen.flow_id)
         if found is not None:
             revision.findings.extend(rules.object_rewritten(found))
 

@@ -33,7 +33,7 @@ from cos_inspect.model.flow_report import FlowReport, Verdict
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.rules.rule import PendingFinding
-from cos_inspect.transfers.history import History, history_name, object_name, source_name
+from cos_inspect.transfers.history import ObjectHistory, history_name, object_name, source_name
 from cos_inspect.transfers.limits import LIVE, Limits
 from cos_inspect.transfers.objects import copy_of, judge_copy, listings_of
 from cos_inspect.transfers.observation import Observation
@@ -353,7 +353,7 @@ class Session:
         name = source_name(seen) if seen.operation == "PutObjectCopy" else None
         if name is not None and seen.succeeded:
             source = self._histories.get(name) or TrackedHistory(
-                History(name=name, bucket=None, key=seen.copy_key)
+                ObjectHistory(name=name, bucket=None, key=seen.copy_key)
             )
             left_out = source.history.left_out
             source.history.add_copy(copy_of(seen), self._limits)
@@ -361,7 +361,7 @@ class Session:
             self._histories.put(source)
         return touched
 
-    def _note_wish(self, history: History) -> None:
+    def _note_wish(self, history: ObjectHistory) -> None:
         if not history.wants_proof:
             self._wanting_proof.pop(history.name, None)
         elif len(self._wanting_proof) < self._bounds.secret_ids:
@@ -421,7 +421,7 @@ class Session:
                 found.append(RevisedReport(held.report, before.verdict, rules))
         return found
 
-    def _revise(self, held: _RevisableFlow, history: History | None = None) -> bool:
+    def _revise(self, held: _RevisableFlow, history: ObjectHistory | None = None) -> bool:
         """Whether the report says something else than it did. ``history``: what is known, where
         that of its object is not to be asked."""
         alone, shown = held.alone, held.report
@@ -439,7 +439,7 @@ class Session:
         held.shown = report
         return True
 
-    def _revision(self, held: _RevisableFlow, history: History | None) -> Revision:
+    def _revision(self, held: _RevisableFlow, history: ObjectHistory | None) -> Revision:
         seen = held.seen
         if history is None and seen.is_dated:
             tracked = self._histories.get(history_name(seen))
@@ -448,7 +448,7 @@ class Session:
         if seen.operation == "PutObjectCopy" and seen.succeeded and seen.is_dated:
             source = self._histories.get(source_name(seen) or "")
             if source is not None:
-                add_copy(revision, seen, judge_copy(copy_of(seen), source.history.content))
+                add_copy(revision, seen, judge_copy(copy_of(seen), source.history.events))
         for pending in held.pending:
             if self._secret_ids.holds(pending, seen.secret_id):
                 add_pending(revision, pending)

@@ -24,7 +24,7 @@ from cos_inspect.rules.registry import OF_TRANSFER
 from cos_inspect.transfers import appends, multipart_verdict, ranges
 from cos_inspect.transfers.account import Account, PartRow
 from cos_inspect.transfers.appends import AppendHistory
-from cos_inspect.transfers.history import History
+from cos_inspect.transfers.history import ObjectHistory
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.objects import read_backs
 from cos_inspect.transfers.observation import Observation, flow_of
@@ -156,7 +156,7 @@ def _name_of(transfer: TransferSummary) -> tuple[str, ...]:
 
 
 def list_history(
-    history: History,
+    history: ObjectHistory,
     notes: dict[str, TransferNote],
     *,
     ignore: frozenset[str],
@@ -177,7 +177,7 @@ def list_history(
 class _Sums:
     def __init__(
         self,
-        history: History,
+        history: ObjectHistory,
         notes: dict[str, TransferNote],
         *,
         ignore: frozenset[str],
@@ -194,7 +194,7 @@ class _Sums:
         self._replaced = history.replaced()
         self._other_bodies = {
             chain.flows[-1]: found
-            for tries in history.tries.values()
+            for tries in history.retries.values()
             for chain in tries.chains
             for found in retry_rules.retry_body_differs(chain)
         }
@@ -216,17 +216,17 @@ class _Sums:
                     ],
                     notice=_OVERLAP if reading.overlaps_unresolved(name, history.heads) else None,
                 )
-        if history.log is not None:
-            yield self._log(history.log)
+        if history.appends is not None:
+            yield self._log(history.appends)
 
     def retries(self) -> Iterator[tuple[float, RetryChain]]:
-        for tries in self._history.tries.values():
+        for tries in self._history.retries.values():
             for chain in tries.chains:
                 yield chain.started, _retry(chain)
 
     def read_backs(self) -> Iterator[ReadBackSummary]:
         history = self._history
-        for found in read_backs(history.content):
+        for found in read_backs(history.events):
             yield ReadBackSummary(
                 bucket=history.bucket,
                 key=history.key,
@@ -238,9 +238,9 @@ class _Sums:
     def _upload(self, upload: Upload) -> tuple[float, TransferSummary]:
         # Of an upload whose beginning was forgotten nobody knows whether it was completed.
         over = self._over and not self._has_gaps and (self._is_whole or upload.was_begun)
-        content = self._history.content
-        account = multipart_verdict.account_of(upload, content, over=over)
-        unanswered = unanswered_complete(upload, content)
+        events = self._history.events
+        account = multipart_verdict.account_of(upload, events, over=over)
+        unanswered = unanswered_complete(upload, events)
         checks: list[Check] = []
         findings: list[Finding] = []
         judged = multipart_verdict.deciding_complete(upload)

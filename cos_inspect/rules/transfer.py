@@ -8,9 +8,9 @@ from cos_inspect.rules.integrity import CRC64_MISMATCH
 from cos_inspect.rules.rule import Rule
 from cos_inspect.transfers.account import DigestComparison
 from cos_inspect.transfers.appends import AppendVerdict
+from cos_inspect.transfers.fetched_ranges import Coverage
 from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
 from cos_inspect.transfers.observation import flow_of
-from cos_inspect.transfers.pieces import Coverage
 from cos_inspect.transfers.ranges import GAP, VersionChange
 
 MOST_NAMED = 20

@@ -14,18 +14,18 @@ from math import inf
 import msgspec
 
 from cos_inspect.transfers.appends import AppendHistory
+from cos_inspect.transfers.fetched_ranges import fetched_range_of
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Step, Upload
 from cos_inspect.transfers.objects import (
     Copy,
     ListEntry,
     ObjectEvent,
-    ObjectHistory,
+    ObjectEvents,
     event_of,
     event_of_listing,
 )
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
-from cos_inspect.transfers.pieces import piece_of
 from cos_inspect.transfers.ranges import RangedDownload, VersionHead, better_head, version_name
 from cos_inspect.transfers.retries import (
     MARKED_PAUSE,
@@ -43,7 +43,7 @@ from cos_inspect.transfers.unanswered_complete import (
 _LONGEST_ID = 128
 
 
-class History(msgspec.Struct, kw_only=True):
+class ObjectHistory(msgspec.Struct, kw_only=True):
     """Plain data: it can be written to disk and read back. Exchanges without a key, of a bucket
     or a service, have a history for each request."""
 
@@ -54,10 +54,10 @@ class History(msgspec.Struct, kw_only=True):
     """By upload id."""
     readings: dict[str, RangedDownload] = {}
     """By the client's address."""
-    tries: dict[str, RetryHistory] = {}
+    retries: dict[str, RetryHistory] = {}
     """By what is asked for."""
-    log: AppendHistory | None = None
-    content: ObjectHistory = msgspec.field(default_factory=ObjectHistory)
+    appends: AppendHistory | None = None
+    events: ObjectEvents = msgspec.field(default_factory=ObjectEvents)
     heads: dict[str, VersionHead] = {}
     """What HEADs and GETs told of the object's versions, by ETag."""
     dropped_until: float = 0.0
@@ -73,7 +73,7 @@ class History(msgspec.Struct, kw_only=True):
         self.settle()
 
     @classmethod
-    def of(cls, seen: Observation) -> "History":
+    def of(cls, seen: Observation) -> "ObjectHistory":
         """An empty one, for an exchange of it."""
         return cls(name=history_name(seen), bucket=seen.bucket, key=seen.key)
 
@@ -96,12 +96,12 @@ class History(msgspec.Struct, kw_only=True):
             touched |= self._add_to_upload(seen, limits, judge=judge)
         if seen.key is not None:
             if seen.operation == "AppendObject":
-                touched |= self._add_to_log(seen, limits, judge=judge)
+                touched |= self._add_to_appends(seen, limits, judge=judge)
             if seen.describes_object or seen.finds_nothing or writes_object(seen.operation):
-                touched |= self._add_to_content(seen, limits, judge=judge)
-            if seen.operation == "GetObject" and piece_of(seen) is not None:
+                touched |= self._add_to_events(seen, limits, judge=judge)
+            if seen.operation == "GetObject" and fetched_range_of(seen) is not None:
                 touched |= self._add_to_reading(seen, marks, limits, judge=judge)
-        return touched | self._add_to_tries(seen, limits, judge=judge)
+        return touched | self._add_to_retries(seen, limits, judge=judge)
 
     def expect_upload(self, seen: Observation, steps: dict[str, Step]) -> None:
         """Begins the upload that a part belongs to, with what is known of it."""
@@ -112,8 +112,8 @@ class History(msgspec.Struct, kw_only=True):
 
     def add_copy(self, copy: Copy, limits: Limits = UNBOUNDED) -> None:
         """Takes in that another object was made from this one."""
-        before = self.content.facts
-        self._count(before, self.content.add_copy(copy, limits))
+        before = self.events.facts
+        self._count(before, self.events.add_copy(copy, limits))
         self.last = max(self.last, copy.ended)
 
     @property
@@ -133,13 +133,13 @@ class History(msgspec.Struct, kw_only=True):
         )
         if listing.started < min(lost, default=inf):
             return set()
-        facts = self.content.facts
-        self._count(facts, self.content.add_listed(event_of_listing(listing), limits))
+        facts = self.events.facts
+        self._count(facts, self.events.add_listed(event_of_listing(listing), limits))
         self.last = max(self.last, listing.ended)
         return {flow for upload in uploads for flow in self._told(upload)}
 
     def _count(self, before: int, dropped: int) -> None:
-        self.facts += self.content.facts - before
+        self.facts += self.events.facts - before
         self.left_out += dropped
 
     def settle(self) -> set[str]:
@@ -147,8 +147,8 @@ class History(msgspec.Struct, kw_only=True):
         touched: set[str] = set()
         for reading in self.readings.values():
             touched |= reading.settle(self.heads)
-        if self.log is not None:
-            touched |= self.log.settle()
+        if self.appends is not None:
+            touched |= self.appends.settle()
         for upload in self.uploads.values():
             touched |= upload.settle()
         return touched
@@ -157,7 +157,7 @@ class History(msgspec.Struct, kw_only=True):
     def is_read_as_it_is_named(self) -> bool:
         """Whether an object whose name looks escaped is also asked for, and found, by that name."""
         return "%" in (self.key or "") and any(
-            event.kind == "read" for event in self.content.events.values()
+            event.kind == "read" for event in self.events.by_flow.values()
         )
 
     def upload_of(self, seen: Observation) -> Upload | None:
@@ -169,7 +169,7 @@ class History(msgspec.Struct, kw_only=True):
         answer said that it was appended."""
         if seen.etag is None:
             return False
-        head, log = self.heads.get(seen.etag), self.log
+        head, log = self.heads.get(seen.etag), self.appends
         if head is not None and head.appendable:
             return True
         return log is not None and log.appended_as(seen.etag, seen.ended)
@@ -182,14 +182,14 @@ class History(msgspec.Struct, kw_only=True):
 
     def place_of(self, seen: Observation) -> ChainPosition | None:
         """Where the exchange stands among the tries of its request."""
-        tries = self.tries.get(seen.same_request)
+        tries = self.retries.get(seen.same_request)
         return tries.places.get(seen.flow_id) if tries else None
 
     def replaced(self) -> set[str]:
         """Failed tries after which the same was tried again."""
         return {
             flow_id
-            for tries in self.tries.values()
+            for tries in self.retries.values()
             for flow_id, place in tries.places.items()
             if not place.is_last
         }
@@ -237,28 +237,28 @@ class History(msgspec.Struct, kw_only=True):
         now = self._said(upload)
         return touched if was == now else touched | _told_by(was, upload) | _told_by(now, upload)
 
-    def _add_to_log(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
-        if self.log is None:
-            self.log = AppendHistory(
+    def _add_to_appends(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+        if self.appends is None:
+            self.appends = AppendHistory(
                 id=f"append-{_digest(self.name)}", bucket=seen.bucket, key=seen.key
             )
-            for event in self.content.events.values():
-                self._tell_log(event, limits, judge=judge)
-        before, left_out = self.log.facts, self.log.left_out
-        touched = self.log.add(seen, limits, judge=judge)
+            for event in self.events.by_flow.values():
+                self._tell_appends(event, limits, judge=judge)
+        before, left_out = self.appends.facts, self.appends.left_out
+        touched = self.appends.add(seen, limits, judge=judge)
         if judge and seen.etag:
             touched |= {
                 event.flow_id
-                for event in self.content.events.values()
+                for event in self.events.by_flow.values()
                 if event.etag == seen.etag and event.ended >= seen.ended
             }
-        self.facts += self.log.facts - before
-        self.left_out += self.log.left_out - left_out
+        self.facts += self.appends.facts - before
+        self.left_out += self.appends.left_out - left_out
         return touched
 
-    def _tell_log(self, event: ObjectEvent, limits: Limits, *, judge: bool) -> set[str]:
+    def _tell_appends(self, event: ObjectEvent, limits: Limits, *, judge: bool) -> set[str]:
         """What was read of an object says what is appended to."""
-        log = self.log
+        log = self.appends
         if log is None or event.kind != "read" or event.cached:
             return set()
         if event.size is None or event.crc64 is None:
@@ -268,32 +268,32 @@ class History(msgspec.Struct, kw_only=True):
         self.facts += log.facts - before
         return touched
 
-    def _add_to_content(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+    def _add_to_events(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         event = event_of(seen)
         if event is None:
             return set()
-        content = self.content
-        before = content.facts
+        events = self.events
+        before = events.facts
         open_ones = [upload for upload in self.uploads.values() if judge and upload.is_open]
         said = [self._said(upload) for upload in open_ones]
-        self._count(before, content.add(event, limits))
+        self._count(before, events.add(event, limits))
         touched: set[str] = set()
         for upload, was in zip(open_ones, said, strict=True):
             now = self._said(upload)
             if was != now:
                 touched |= _told_by(was, upload) | _told_by(now, upload)
         if judge and event.kind == "read" and "%" in (self.key or ""):
-            touched |= {each.flow_id for each in content.events.values() if each.is_write}
+            touched |= {each.flow_id for each in events.by_flow.values() if each.is_write}
         if not event.is_write:
             touched |= self._learn(event, limits, judge=judge)
-            touched |= self._tell_log(event, limits, judge=judge)
+            touched |= self._tell_appends(event, limits, judge=judge)
         elif judge:
             touched |= {
-                read.flow_id for read in content.events.values() if read.ended >= event.started
+                read.flow_id for read in events.by_flow.values() if read.ended >= event.started
             }
-        if judge and content.copies:
+        if judge and events.copies:
             touched |= {
-                copy.flow_id for copy in content.copies.values() if copy.started >= event.ended
+                copy.flow_id for copy in events.copies.values() if copy.started >= event.ended
             }
         return touched
 
@@ -311,7 +311,7 @@ class History(msgspec.Struct, kw_only=True):
             return set()
         touched: set[str] = set()
         if head.appendable and not (known and known.appendable):
-            touched = {each.flow_id for each in self.content.events.values() if each.etag == etag}
+            touched = {each.flow_id for each in self.events.by_flow.values() if each.etag == etag}
         if known and (known.total, known.crc64) == (head.total, head.crc64):
             return touched
         for reading in self.readings.values():
@@ -338,16 +338,16 @@ class History(msgspec.Struct, kw_only=True):
         self.left_out += reading.left_out - left_out
         return touched
 
-    def _add_to_tries(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
+    def _add_to_retries(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         name = seen.same_request
-        tries = self.tries.get(name)
+        tries = self.retries.get(name)
         one = try_of(seen)
         if tries is None:
-            if len(self.tries) >= limits.requests:
+            if len(self.retries) >= limits.requests:
                 self._forget_requests(limits.requests)
             # It may be what came before one that is known no more.
             self.left_out += may_be_retried(one) and one.started < self.dropped_until
-            tries = self.tries[name] = RetryHistory(
+            tries = self.retries[name] = RetryHistory(
                 id=f"retry-{name}", operation=seen.operation, bucket=seen.bucket, key=seen.key
             )
         before = tries.facts
@@ -374,23 +374,23 @@ class History(msgspec.Struct, kw_only=True):
         since = self.last - MARKED_PAUSE
         kept = {
             name: tries
-            for name, tries in self.tries.items()
+            for name, tries in self.retries.items()
             if tries.any_failed or tries.last >= since
         }
         if len(kept) > most // 2:
             newest = sorted(kept, key=lambda name: kept[name].last)[-(most // 2 or 1) :]
             kept = {name: kept[name] for name in newest}
-        dropped = [tries for name, tries in self.tries.items() if name not in kept]
+        dropped = [tries for name, tries in self.retries.items() if name not in kept]
         self.facts -= sum(tries.facts for tries in dropped)
         self.left_out += sum(tries.facts for tries in dropped if tries.any_failed)
         self.dropped_until = max(self.dropped_until, *(tries.last for tries in dropped))
-        self.tries = kept
+        self.retries = kept
 
     def _said(self, upload: Upload) -> "_Said":
         """What is said of Completes of which nobody heard how they ended."""
         if not upload.is_open:
             return None, None
-        return unanswered_complete(upload, self.content), words_of_open(upload, self.content)
+        return unanswered_complete(upload, self.events), words_of_open(upload, self.events)
 
     def _told(self, upload: Upload) -> set[str]:
         return _told_by(self._said(upload), upload)

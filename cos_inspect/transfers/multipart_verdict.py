@@ -21,7 +21,7 @@ from cos_inspect.transfers.account import (
     skipped,
 )
 from cos_inspect.transfers.multipart import SMALLEST_PART, CompleteTry, PartTry, Upload
-from cos_inspect.transfers.objects import ObjectHistory
+from cos_inspect.transfers.objects import ObjectEvents
 from cos_inspect.transfers.observation import plain_etag
 from cos_inspect.transfers.stored_parts import joined, stored_part
 from cos_inspect.transfers.unanswered_complete import is_aborted, refutation_of, unanswered_complete
@@ -212,17 +212,17 @@ def deciding_complete(upload: Upload) -> CompleteTry | None:
     return done[0] if done else completes[-1] if completes else None
 
 
-def state_of(upload: Upload, content: ObjectHistory, *, over: bool) -> UploadState:
-    """``over``: nothing more will come; ``content``: what was seen of the object."""
+def state_of(upload: Upload, events: ObjectEvents, *, over: bool) -> UploadState:
+    """``over``: nothing more will come; ``events``: what was seen of the object."""
     completes = upload.completes.values()
     if any(complete.succeeded for complete in completes):
         return "completed"
     if is_aborted(upload):
         return "aborted"
-    unanswered = unanswered_complete(upload, content)
+    unanswered = unanswered_complete(upload, events)
     if unanswered is not None and unanswered.proof is not None:
         return "completed"
-    refuted = refutation_of(upload, content)
+    refuted = refutation_of(upload, events)
     is_refuted = refuted is not None and refuted.is_sure
     if unanswered is not None and not is_refuted:
         return "probably-completed"
@@ -241,10 +241,10 @@ def state_of(upload: Upload, content: ObjectHistory, *, over: bool) -> UploadSta
     return "refused" if completes else "open"
 
 
-def account_of(upload: Upload, content: ObjectHistory, *, over: bool) -> Account:
+def account_of(upload: Upload, events: ObjectEvents, *, over: bool) -> Account:
     """The sum of an upload.
 
-    :param content: what is known of the object that it makes.
+    :param events: what is known of the object that it makes.
     :param over: no exchange can follow, so that what is open stays so.
     """
     done = [complete for complete in upload.completes.values() if complete.succeeded]
@@ -255,7 +255,7 @@ def account_of(upload: Upload, content: ObjectHistory, *, over: bool) -> Account
     table: list[PartRow] = []
     twice = 0
     replaced: set[str] = set()
-    unanswered = unanswered_complete(upload, content)
+    unanswered = unanswered_complete(upload, events)
     if done or unanswered is not None:
         replaced |= {each.flow_id for each in upload.completes.values() if not each.succeeded}
         replaced |= set(unanswered.gone) if unanswered is not None else set()
@@ -288,7 +288,7 @@ def account_of(upload: Upload, content: ObjectHistory, *, over: bool) -> Account
         id=upload.upload_id,
         bucket=upload.bucket,
         key=upload.key,
-        state=state_of(upload, content, over=over),
+        state=state_of(upload, events, over=over),
         size=sum(known) if len(known) == len(sizes) and known else None,
         parts=len(wanted) or len(upload.parts.keys() | upload.listed.keys()),
         started=every[0].started if every else 0.0,

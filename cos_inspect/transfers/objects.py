@@ -53,10 +53,10 @@ class Copy(Fact, frozen=True, kw_only=True, omit_defaults=True):
     encrypted: bool = False
 
 
-class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
+class ObjectEvents(msgspec.Struct, kw_only=True, dict=True):
     """What was seen of one object at one time or another, and the copies made of it."""
 
-    events: dict[str, ObjectEvent] = {}
+    by_flow: dict[str, ObjectEvent] = {}
     copies: dict[str, Copy] = {}
     """Successful copies of this object to another one, or onto itself."""
     listed: dict[str, ObjectEvent] = {}
@@ -75,7 +75,7 @@ class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
     @property
     def facts(self) -> int:
         """How many events and copies are held; bounds of memory count them."""
-        return len(self.events) + len(self.copies) + len(self.listed)
+        return len(self.by_flow) + len(self.copies) + len(self.listed)
 
     def add(self, event: ObjectEvent, limits: Limits) -> int:
         """How many events say less than they would, to bound memory: older writes that were
@@ -83,15 +83,15 @@ class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
         meanwhile has been compared with the writes before it."""
         self.any_written = self.any_written or event.is_write
         self.any_read = self.any_read or not event.is_write
-        keep(self.events, event)
+        keep(self.by_flow, event)
         self._writes = self._by_end = None
         is_late = event.started < self.dropped_until
-        kept = newest(self.events, limits.events)
-        if kept is self.events:
+        kept = newest(self.by_flow, limits.events)
+        if kept is self.by_flow:
             return int(is_late)
-        dropped = [each for name, each in self.events.items() if name not in kept]
+        dropped = [each for name, each in self.by_flow.items() if name not in kept]
         self.dropped_until = max(self.dropped_until, *(each.ended for each in dropped))
-        self.events = kept
+        self.by_flow = kept
         return is_late + sum(each.is_write for each in dropped)
 
     def add_listed(self, entry: ObjectEvent, limits: Limits) -> int:
@@ -113,14 +113,14 @@ class ObjectHistory(msgspec.Struct, kw_only=True, dict=True):
     def writes(self) -> "_Writes":
         """What changed the object; made anew after each event."""
         if self._writes is None:
-            self._writes = _Writes([event for event in self.events.values() if event.is_write])
+            self._writes = _Writes([event for event in self.by_flow.values() if event.is_write])
         return self._writes
 
     def last_before(self, moment: float, version: str | None) -> ObjectEvent | None:
         """The last event that had ended by then, of this version or of none in particular."""
         if self._by_end is None:
             self._by_end = {}
-            for event in sorted(self.events.values(), key=lambda event: event.order):
+            for event in sorted(self.by_flow.values(), key=lambda event: event.order):
                 self._by_end.setdefault(event.wanted_version, []).append(event)
         found = None
         for wanted in {None, version}:
@@ -171,13 +171,13 @@ class ReadAfterWrite(msgspec.Struct, frozen=True, kw_only=True):
     crc64: DigestComparison
 
 
-def read_after_write(content: ObjectHistory, flow_id: str) -> ReadAfterWrite | None:
+def read_after_write(events: ObjectEvents, flow_id: str) -> ReadAfterWrite | None:
     """Compares a read with the last write before it; None where that cannot be told:
     another write was under way, its outcome is unknown, or a cache answered."""
-    read = content.events.get(flow_id) if content.any_written else None
+    read = events.by_flow.get(flow_id) if events.any_written else None
     if read is None or read.kind != "read" or read.crc64 is None or read.cached or read.head:
         return None
-    last = content.writes.before(read)
+    last = events.writes.before(read)
     if last is None or last.kind != "write" or last.crc64 is None:
         return None
     wanted = read.wanted_version
@@ -197,7 +197,7 @@ class CopyVerdict(msgspec.Struct, frozen=True):
     """The flow that told what the source is."""
 
 
-def judge_copy(copy: Copy, source: ObjectHistory) -> CopyVerdict:
+def judge_copy(copy: Copy, source: ObjectEvents) -> CopyVerdict:
     """The copy's CRC-64 and ETag against what was last seen of its source.
 
     Only equal CRCs, or different ones under the same ETag, can be told: when
@@ -227,13 +227,13 @@ class ReadBack(msgspec.Struct, frozen=True, kw_only=True):
     same: bool
 
 
-def read_backs(content: ObjectHistory) -> Iterator[ReadBack]:
+def read_backs(events: ObjectEvents) -> Iterator[ReadBack]:
     """One for each write that was read."""
     reads: dict[str, list[ReadAfterWrite]] = {}
-    if not content.any_written:
+    if not events.any_written:
         return
-    for event in sorted(content.events.values(), key=lambda event: event.order):
-        found = read_after_write(content, event.flow_id)
+    for event in sorted(events.by_flow.values(), key=lambda event: event.order):
+        found = read_after_write(events, event.flow_id)
         if found is not None:
             reads.setdefault(found.write, []).append(found)
     for write, found_reads in reads.items():

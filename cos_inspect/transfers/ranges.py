@@ -8,9 +8,15 @@ from itertools import accumulate
 import msgspec
 
 from cos_inspect.transfers.account import Account, busy_seconds
+from cos_inspect.transfers.fetched_ranges import (
+    ContiguousPrefix,
+    Coverage,
+    FetchedRange,
+    cover,
+    fetched_range_of,
+)
 from cos_inspect.transfers.limits import JudgingBudget, Limits
 from cos_inspect.transfers.observation import Observation
-from cos_inspect.transfers.pieces import ContiguousPrefix, Coverage, Piece, cover, piece_of
 
 GAP = 60.0
 """Seconds of silence after which a range of another version is another download, not a
@@ -46,7 +52,7 @@ class Version(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
     version_id: str | None = None
     total: int | None = None
     appendable: bool = False
-    pieces: dict[str, Piece] = {}
+    pieces: dict[str, FetchedRange] = {}
 
     def __post_init__(self) -> None:
         self._times: _Times | None = None
@@ -62,7 +68,7 @@ class Version(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
             )
         )
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: FetchedRange) -> None:
         """Takes one more piece of the object, or the same again with more known of it."""
         self.pieces[piece.flow_id] = piece
         self._times = None
@@ -78,7 +84,7 @@ class Version(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
 class _Times:
     """When the pieces of a version came, and which bytes they hold together."""
 
-    def __init__(self, pieces: Iterable[Piece]) -> None:
+    def __init__(self, pieces: Iterable[FetchedRange]) -> None:
         self._sorted = sorted(pieces, key=lambda piece: (piece.started, piece.flow_id))
         self._latest = list(accumulate((piece.ended for piece in self._sorted), max))
         self.first = self._sorted[0]
@@ -92,7 +98,7 @@ class _Times:
                 self._begins.append(piece.first)
                 self._ends.append(piece.end)
 
-    def last_before(self, moment: float) -> Piece | None:
+    def last_before(self, moment: float) -> FetchedRange | None:
         """The piece that began last before this moment and did not end long before it."""
         at = bisect.bisect_left(self._sorted, moment, key=lambda piece: piece.started)
         while at and self._latest[at - 1] + GAP >= moment:
@@ -144,7 +150,7 @@ class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
     ) -> set[str]:
         """Takes one answer in; the flows of which something else is to be said now. Where
         ``heads`` is None nothing is judged, ``settle`` does it later."""
-        piece = piece_of(seen, marks)
+        piece = fetched_range_of(seen, marks)
         name = version_name(seen)
         if piece is None:
             return set()
@@ -184,7 +190,7 @@ class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
         return touched
 
     def _add_piece(
-        self, name: str, version: Version, piece: Piece, heads: Heads | None
+        self, name: str, version: Version, piece: FetchedRange, heads: Heads | None
     ) -> set[str]:
         known = version.pieces.get(piece.flow_id)
         if known is not None and known.order >= piece.order:
@@ -211,7 +217,7 @@ class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
             touched |= self._find_changes()
         return touched
 
-    def _may_change(self, front: ContiguousPrefix, piece: Piece) -> bool:
+    def _may_change(self, front: ContiguousPrefix, piece: FetchedRange) -> bool:
         return front.first is piece or any(
             other.first is not None and other.first.started >= piece.started
             for other in self.fronts.values()
@@ -284,7 +290,7 @@ class RangedDownload(msgspec.Struct, kw_only=True, dict=True):
             version_id=(other.version_id, version.version_id),
         )
 
-    def _was_over(self, name: str, piece: Piece) -> bool:
+    def _was_over(self, name: str, piece: FetchedRange) -> bool:
         """Whether the download of a version had ended, or was begun anew, with ``piece``."""
         coverage = self.coverages.get(name)
         if coverage is not None and coverage.closed <= piece.started:

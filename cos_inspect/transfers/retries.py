@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 
 from cos_inspect.transfers.account import Fact, keep, newest
+from cos_inspect.transfers.fetched_ranges import answers_whole
 from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation, flow_of
-from cos_inspect.transfers.pieces import answers_whole
 
 PAUSE = 30.0
 """Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""

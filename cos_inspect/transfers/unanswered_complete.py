@@ -8,7 +8,7 @@ import msgspec
 
 from cos_inspect.cos.header_values import read_etag
 from cos_inspect.transfers.multipart import GONE, CompleteTry, Step, Upload
-from cos_inspect.transfers.objects import ObjectEvent, ObjectHistory
+from cos_inspect.transfers.objects import ObjectEvent, ObjectEvents
 from cos_inspect.transfers.observation import plain_etag
 from cos_inspect.transfers.stored_parts import joined, stored_part
 
@@ -58,10 +58,10 @@ class Refutation(msgspec.Struct, frozen=True):
         return self.why != "other"
 
 
-def unanswered_complete(upload: Upload, content: ObjectHistory) -> UnansweredComplete | None:
-    """None when no Complete is open, or nothing speaks for it; ``content``: what was seen of
+def unanswered_complete(upload: Upload, events: ObjectEvents) -> UnansweredComplete | None:
+    """None when no Complete is open, or nothing speaks for it; ``events``: what was seen of
     the object."""
-    if not (upload.is_gone or content.any_read):
+    if not (upload.is_gone or events.any_read):
         return None
     lost = open_completes(upload)
     if not lost:
@@ -72,7 +72,7 @@ def unanswered_complete(upload: Upload, content: ObjectHistory) -> UnansweredCom
         for each in group.values()
         if each.error_code in GONE and each.started >= lost[0].ended
     ]
-    proof = _proof(upload, lost, content)
+    proof = _proof(upload, lost, events)
     if not gone and proof is None:
         return None
     return UnansweredComplete(
@@ -83,13 +83,13 @@ def unanswered_complete(upload: Upload, content: ObjectHistory) -> UnansweredCom
     )
 
 
-def refutation_of(upload: Upload, content: ObjectHistory) -> Refutation | None:
+def refutation_of(upload: Upload, events: ObjectEvents) -> Refutation | None:
     """The last read after all open Completes, where no read shows what the parts make."""
     lost = open_completes(upload)
-    if not lost or not content.any_read or _proof(upload, lost, content) is not None:
+    if not lost or not events.any_read or _proof(upload, lost, events) is not None:
         return None
     over = max(each.ended for each in lost)
-    reads = [event for event in _reads(upload, lost, content) if event.started >= over]
+    reads = [event for event in _reads(upload, lost, events) if event.started >= over]
     last = max(reads, key=lambda event: event.begin, default=None)
     if last is None:
         return None
@@ -101,15 +101,15 @@ def refutation_of(upload: Upload, content: ObjectHistory) -> Refutation | None:
     return None if made is None or made.differs(last) is not True else Refutation("other", last)
 
 
-def words_of_open(upload: Upload, content: ObjectHistory) -> str | None:
+def words_of_open(upload: Upload, events: ObjectEvents) -> str | None:
     """What is to be said beside the failure of each Complete of which it is open whether COS did
     it (``open_completes``); None where that is known."""
     if not open_completes(upload):
         return None
-    unanswered = unanswered_complete(upload, content)
+    unanswered = unanswered_complete(upload, events)
     if unanswered is not None and unanswered.proof is not None:
         return None
-    refuted = refutation_of(upload, content)
+    refuted = refutation_of(upload, events)
     if refuted is None:
         return _OPEN
     return _REFUTED[refuted.why].format(method="HEAD" if refuted.event.head else "GET")
@@ -148,21 +148,19 @@ def open_completes(upload: Upload) -> Sequence[CompleteTry]:
     return upload.unanswered
 
 
-def _reads(
-    upload: Upload, lost: Sequence[CompleteTry], content: ObjectHistory
-) -> list[ObjectEvent]:
+def _reads(upload: Upload, lost: Sequence[CompleteTry], events: ObjectEvents) -> list[ObjectEvent]:
     """Those after the first open Complete that tell of it: not a cache's, and nobody else wrote
     or deleted the object meanwhile."""
     since = lost[0].started
     others = [
         event.started
-        for event in content.events.values()
+        for event in events.by_flow.values()
         if event.is_write and event.ended >= since and event.flow_id not in upload.completes
     ]
     until = min(others, default=None)
     return [
         event
-        for event in (*content.events.values(), *content.listed.values())
+        for event in (*events.by_flow.values(), *events.listed.values())
         if not event.is_write
         and not event.cached
         and event.started >= since
@@ -208,16 +206,14 @@ class _AssembledParts(msgspec.Struct, frozen=True):
         return None
 
 
-def _proof(
-    upload: Upload, lost: Sequence[CompleteTry], content: ObjectHistory
-) -> ObjectEvent | None:
+def _proof(upload: Upload, lost: Sequence[CompleteTry], events: ObjectEvents) -> ObjectEvent | None:
     """The first read after the Complete that shows what the parts make."""
     made = _AssembledParts.of(upload, lost)
     if made is None:
         return None
     shown = [
         event
-        for event in _reads(upload, lost, content)
+        for event in _reads(upload, lost, events)
         if event.kind == "read" and not _is_older(event, lost) and made.differs(event) is False
     ]
     return min(shown, key=lambda event: event.begin, default=None)

@@ -13,7 +13,7 @@ from cos_inspect.inspection.session import Bounds, RevisedReport, Session
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Check, FlowReport
 from cos_inspect.model.summary import SessionSummary
-from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.history import ObjectHistory, history_name, source_name
 from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.objects import copy_of, judge_copy
 from tests.transfers.build import (
@@ -930,14 +930,14 @@ EVERYTHING = [
 def all_at_once(flows: list[Exchange]) -> dict[str, FlowReport]:
     """The reports that second looks give when everything has been seen, as for captures."""
     looks = [look for flow in flows if (look := first_look(flow)) is not None]
-    histories: dict[str, History] = {}
+    histories: dict[str, ObjectHistory] = {}
     for look in looks:
         seen = look.seen
-        history = histories.setdefault(history_name(seen), History.of(seen))
+        history = histories.setdefault(history_name(seen), ObjectHistory.of(seen))
         history.add(seen, judge=False)
         source = source_name(seen)
         if source is not None:
-            copied = History(name=source, bucket=None, key=seen.copy_key)
+            copied = ObjectHistory(name=source, bucket=None, key=seen.copy_key)
             histories.setdefault(source, copied).add_copy(copy_of(seen))
     for history in histories.values():
         history.settle()
@@ -947,7 +947,7 @@ def all_at_once(flows: list[Exchange]) -> dict[str, FlowReport]:
         revision = revision_of(histories[history_name(seen)], seen)
         source = source_name(seen)
         if source is not None and seen.succeeded:
-            verdict = judge_copy(copy_of(seen), histories[source].content)
+            verdict = judge_copy(copy_of(seen), histories[source].events)
             add_copy(revision, seen, verdict)
         reports[seen.flow_id] = revise(look.report, revision) if revision else look.report
     return reports

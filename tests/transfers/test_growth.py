@@ -9,7 +9,7 @@ import pytest
 
 from cos_inspect.inspection.second_look import revision_of
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.transfers.history import History, history_name
+from cos_inspect.transfers.history import ObjectHistory, history_name
 from cos_inspect.transfers.limits import LIVE, UNBOUNDED
 from cos_inspect.transfers.observation import Observation
 from tests.growth import assert_linear
@@ -21,12 +21,12 @@ Work = Callable[[], object]
 
 def live(observations: list[Observation]) -> None:
     """What is to be said of each is found anew where another changes it."""
-    histories: dict[str, History] = {}
+    histories: dict[str, ObjectHistory] = {}
     known: dict[str, Observation] = {}
     for one in observations:
         known[one.flow_id] = one
         name = history_name(one)
-        history = histories.setdefault(name, History.of(one))
+        history = histories.setdefault(name, ObjectHistory.of(one))
         for flow_id in history.add(one, (), LIVE):
             if flow_id in known:
                 revision_of(histories[history_name(known[flow_id])], known[flow_id])
@@ -36,10 +36,10 @@ def live(observations: list[Observation]) -> None:
 
 def saved(observations: list[Observation]) -> None:
     """All are taken in, then what is to be said of each is found once; nothing is forgotten."""
-    histories: dict[str, History] = {}
+    histories: dict[str, ObjectHistory] = {}
     for one in observations:
         name = history_name(one)
-        histories.setdefault(name, History.of(one)).add(one, (), UNBOUNDED, judge=False)
+        histories.setdefault(name, ObjectHistory.of(one)).add(one, (), UNBOUNDED, judge=False)
     for history in histories.values():
         history.settle()
     for one in observations:
@@ -198,7 +198,7 @@ def test_where_pieces_are_joined(order: str, way: str) -> None:
         observations = [seen(one) for one in ORDERS[order](flows)]
 
         def work() -> None:
-            history = History.of(observations[0])
+            history = ObjectHistory.of(observations[0])
             for one in observations:
                 if way == "live":
                     assert len(history.boundaries(one)) <= 128

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.transfers.history import History, history_name, source_name
+from cos_inspect.transfers.history import ObjectHistory, history_name, source_name
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import copy_of
 from cos_inspect.transfers.observation import Observation
@@ -32,8 +32,8 @@ DATA = bytes(range(256))
 COPY = {"x-cos-copy-source": f"{HOST}/a"}
 
 
-def history(*flows: Exchange, judge: bool = True, limits: Limits = UNBOUNDED) -> History:
-    made = History.of(seen(flows[0]))
+def history(*flows: Exchange, judge: bool = True, limits: Limits = UNBOUNDED) -> ObjectHistory:
+    made = ObjectHistory.of(seen(flows[0]))
     for flow in flows:
         made.add(seen(flow), limits=limits, judge=judge)
     made.settle()
@@ -42,7 +42,7 @@ def history(*flows: Exchange, judge: bool = True, limits: Limits = UNBOUNDED) ->
 
 def test_a_complete_is_touched_when_all_of_its_parts_are_there() -> None:
     flows = [seen(flow) for flow in upload_of([bytes([fill]) * MIB for fill in range(3)])]
-    made = History.of(flows[0])
+    made = ObjectHistory.of(flows[0])
     assert made.add(flows[3]) == {flows[3].flow_id}
     assert made.add(flows[0]) == {flows[0].flow_id}
     assert made.add(flows[1]) == {flows[1].flow_id}
@@ -61,7 +61,7 @@ def test_a_complete_is_touched_when_all_of_its_parts_are_there() -> None:
 def test_a_complete_is_touched_by_a_part_that_is_not_as_listed(late: Exchange) -> None:
     """Also where others were not seen."""
     done = [seen(flow) for flow in upload_of([bytes(MIB), b"x" * MIB, b"end"])][-1]
-    made = History.of(done)
+    made = ObjectHistory.of(done)
     made.add(done)
     assert made.add(seen(late)) == {"late", done.flow_id}
 
@@ -103,7 +103,7 @@ def test_names() -> None:
 
 def test_all_kinds_are_bounded() -> None:
     limits = Limits(parts=5, steps=5, versions=3, tries=4, requests=6, events=4)
-    made = History(name="a", bucket=None, key="a")
+    made = ObjectHistory(name="a", bucket=None, key="a")
     for number in range(60):
         at = float(number)
         for flow in (
@@ -119,9 +119,9 @@ def test_all_kinds_are_bounded() -> None:
     counted = (
         sum(upload.facts for upload in made.uploads.values())
         + sum(reading.facts for reading in made.readings.values())
-        + sum(tries.facts for tries in made.tries.values())
-        + made.content.facts
-        + (made.log.facts if made.log else 0)
+        + sum(tries.facts for tries in made.retries.values())
+        + made.events.facts
+        + (made.appends.facts if made.appends else 0)
     )
     assert made.facts == counted
 
@@ -142,13 +142,13 @@ FLOWS = [
 ]
 
 
-def said(made: History) -> object:
+def said(made: ObjectHistory) -> object:
     """Everything that a second look asks for."""
     return (
         {name: dict(sorted(upload.parts.items())) for name, upload in made.uploads.items()},
         {name: (reading.coverages, reading.changes) for name, reading in made.readings.items()},
-        {name: tries.places for name, tries in made.tries.items()},
-        sorted(made.content.events),
+        {name: tries.places for name, tries in made.retries.items()},
+        sorted(made.events.by_flow),
         made.heads,
         made.replaced(),
         made.facts,
@@ -160,11 +160,11 @@ def said(made: History) -> object:
 def test_any_order_says_the_same(shuffle: random.Random, judge: bool, kept: int) -> None:
     flows = list(FLOWS)
     shuffle.shuffle(flows)
-    made = History.of(seen(flows[0]))
+    made = ObjectHistory.of(seen(flows[0]))
     for number, flow in enumerate(flows):
         if number == kept:
             # As when it was on the disk for a while.
-            made = msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=History)
+            made = msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=ObjectHistory)
         made.add(seen(flow), judge=judge)
     made.settle()
     assert said(made) == said(history(*FLOWS))

@@ -14,7 +14,7 @@ from cos_inspect.transfers.multipart_verdict import (
     part_problem,
     state_of,
 )
-from cos_inspect.transfers.objects import ObjectHistory
+from cos_inspect.transfers.objects import ObjectEvents
 from cos_inspect.transfers.observation import Observation
 from tests.transfers.build import (
     HOST,
@@ -51,7 +51,7 @@ def test_last_upload_of_a_number_counts() -> None:
     verdict = judge_complete(upload, upload.completes["c"])
     assert verdict.crc64.same
     assert verdict.etags.same
-    account = account_of(upload, ObjectHistory(), over=True)
+    account = account_of(upload, ObjectEvents(), over=True)
     assert account.bytes_sent_twice == MIB
     assert "early" in account.flows
     assert account.replaced == {"early"}
@@ -106,7 +106,7 @@ def test_the_header_leaves_before_the_body_ends() -> None:
     upload = uploaded(*PARTS, cut)
     verdict = judge_complete(upload, upload.completes["c"])
     assert (verdict.crc64.reason, verdict.etags.reason) == ("incomplete", "incomplete")
-    assert state_of(upload, ObjectHistory(), over=True) == "unanswered"
+    assert state_of(upload, ObjectEvents(), over=True) == "unanswered"
 
 
 @pytest.mark.parametrize(
@@ -134,16 +134,16 @@ def test_a_limit_on_parts_leaves_it_open() -> None:
     upload = uploaded(PARTS[0], DONE, PARTS[1], PARTS[2], limits=Limits(parts=3))
     assert upload.facts == 3
     assert judge_complete(upload, upload.completes["c"]).crc64.reason == "unseen-parts"
-    assert account_of(upload, ObjectHistory(), over=True).left_out == 1
+    assert account_of(upload, ObjectEvents(), over=True).left_out == 1
 
 
 def test_states() -> None:
-    assert state_of(uploaded(*PARTS), ObjectHistory(), over=False) == "open"
-    assert state_of(uploaded(*PARTS), ObjectHistory(), over=True) == "abandoned"
-    assert state_of(uploaded(*PARTS, DONE), ObjectHistory(), over=True) == "completed"
+    assert state_of(uploaded(*PARTS), ObjectEvents(), over=False) == "open"
+    assert state_of(uploaded(*PARTS), ObjectEvents(), over=True) == "abandoned"
+    assert state_of(uploaded(*PARTS, DONE), ObjectEvents(), over=True) == "completed"
     lost = seen(complete("c", LISTED, None, 9.0, status=None))
-    assert state_of(uploaded(*PARTS, lost), ObjectHistory(), over=True) == "unanswered"
-    assert state_of(uploaded(), ObjectHistory(), over=True) == "open"
+    assert state_of(uploaded(*PARTS, lost), ObjectEvents(), over=True) == "unanswered"
+    assert state_of(uploaded(), ObjectEvents(), over=True) == "open"
 
 
 FLOWS = [
@@ -163,8 +163,8 @@ def test_any_order_says_the_same(shuffle: random.Random, twice: int) -> None:
     shuffle.shuffle(flows)
     one = uploaded(*flows, *flows[:twice])
     assert one == expected
-    assert account_of(one, ObjectHistory(), over=True) == account_of(
-        expected, ObjectHistory(), over=True
+    assert account_of(one, ObjectEvents(), over=True) == account_of(
+        expected, ObjectEvents(), over=True
     )
     assert judge_complete(one, one.completes["c"]) == judge_complete(
         expected, expected.completes["c"]

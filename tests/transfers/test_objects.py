@@ -4,7 +4,7 @@ from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import (
     Copy,
-    ObjectHistory,
+    ObjectEvents,
     event_of,
     judge_copy,
     read_after_write,
@@ -13,8 +13,8 @@ from cos_inspect.transfers.objects import (
 from tests.transfers.build import START, crc64, exchange, failure, get, md5, put, seen
 
 
-def content(*flows: Exchange, limits: Limits = UNBOUNDED) -> ObjectHistory:
-    made = ObjectHistory()
+def content(*flows: Exchange, limits: Limits = UNBOUNDED) -> ObjectEvents:
+    made = ObjectEvents()
     for flow in flows:
         event = event_of(seen(flow))
         if event is not None:
@@ -106,7 +106,7 @@ def test_copy() -> None:
     assert not judge_copy(copy(md5(b"body"), 5), source).crc64.same
     assert judge_copy(copy(md5(b"new"), 5), source).crc64.reason == "copy"
     assert judge_copy(copy(md5(b"kms"), crc64(b"body")), source).crc64.same
-    assert judge_copy(copy(md5(b"body"), 5), ObjectHistory()).crc64.reason == "copy"
+    assert judge_copy(copy(md5(b"body"), 5), ObjectEvents()).crc64.reason == "copy"
     assert judge_copy(copy(md5(b"body"), 5), content(WRITE, DELETE)).crc64.reason == "copy"
 
 
@@ -114,6 +114,6 @@ def test_the_newest_sights_are_kept() -> None:
     writes = [put(f"w{n}", b"x", float(n)) for n in range(64)]
     made = content(*writes, limits=Limits(events=32))
     assert 32 <= made.facts <= 48
-    assert "w0" not in made.events
-    assert set(made.events) >= {f"w{63 - back}" for back in range(32)}
+    assert "w0" not in made.by_flow
+    assert set(made.by_flow) >= {f"w{63 - back}" for back in range(32)}
     assert content(*writes).facts == 64

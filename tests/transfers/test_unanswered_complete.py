@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cos_inspect.model.exchange import Exchange
-from cos_inspect.transfers.history import History
+from cos_inspect.transfers.history import ObjectHistory
 from cos_inspect.transfers.multipart_verdict import state_of
 from cos_inspect.transfers.unanswered_complete import (
     open_completes,
@@ -59,8 +59,8 @@ def head(
     return exchange("head", "HEAD", "/a", at, answered=answered, **more)
 
 
-def history(*flows: Exchange) -> History:
-    made = History.of(seen(flows[0]))
+def history(*flows: Exchange) -> ObjectHistory:
+    made = ObjectHistory.of(seen(flows[0]))
     for flow in flows:
         made.add(seen(flow))
     return made
@@ -71,7 +71,7 @@ def told(*flows: Exchange) -> tuple[str, str | None, str | None]:
     found = set()
     for order in permutations(flows, len(flows)) if len(flows) < 6 else (flows, flows[::-1]):
         made = history(*order)
-        upload, content = made.uploads[UPLOAD], made.content
+        upload, content = made.uploads[UPLOAD], made.events
         unanswered, refuted = unanswered_complete(upload, content), refutation_of(upload, content)
         state = state_of(upload, content, over=True)
         proof = None if unanswered is None else unanswered.proof
@@ -83,7 +83,7 @@ def told(*flows: Exchange) -> tuple[str, str | None, str | None]:
 def test_nothing_more_was_seen() -> None:
     assert told(*PARTS, LOST) == ("unanswered", None, None)
     made = history(*PARTS, LOST)
-    words = words_of_open(made.uploads[UPLOAD], made.content)
+    words = words_of_open(made.uploads[UPLOAD], made.events)
     assert words is not None
     assert "HEAD" in words
     assert [each.flow_id for each in open_completes(made.uploads[UPLOAD])] == ["lost"]
@@ -121,7 +121,7 @@ def test_a_read_that_finds_nothing() -> None:
     early = head(4.0, status=404)
     assert told(*PARTS, LOST, early) == ("unanswered", None, None)
     made = history(*PARTS, LOST, head(9.0, status=404))
-    assert "404" in (words_of_open(made.uploads[UPLOAD], made.content) or "")
+    assert "404" in (words_of_open(made.uploads[UPLOAD], made.events) or "")
 
 
 def test_only_the_end_was_seen() -> None:
@@ -139,10 +139,10 @@ def test_parts_whose_bytes_were_not_kept() -> None:
     unknown = [
         seen(each).__class__(**{**_fields(each), "size": None, "crc64": None}) for each in bare
     ]
-    made = History.of(unknown[0])
+    made = ObjectHistory.of(unknown[0])
     for one in (*unknown, seen(LOST), seen(head(9.0))):
         made.add(one)
-    assert state_of(made.uploads[UPLOAD], made.content, over=True) == "completed"
+    assert state_of(made.uploads[UPLOAD], made.events, over=True) == "completed"
 
 
 def _fields(one: Exchange) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _fields(one: Exchange) -> dict[str, Any]:
 
 def test_a_later_success_leaves_nothing_open() -> None:
     made = history(*PARTS, LOST, complete("done", LISTED, crc64(WHOLE), 8.0))
-    assert words_of_open(made.uploads[UPLOAD], made.content) is None
+    assert words_of_open(made.uploads[UPLOAD], made.events) is None
     assert not open_completes(made.uploads[UPLOAD])
 
 

@@ -3,14 +3,14 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_inspect.transfers.pieces import Piece, cover, piece_of
+from cos_inspect.transfers.fetched_ranges import FetchedRange, cover, fetched_range_of
 from tests.transfers.build import crc64, get, ranged, seen
 
 DATA = bytes(range(256)) * 2
 
 
-def piece(number: int, first: int, end: int, marks: tuple[int, ...] = ()) -> Piece:
-    return Piece(
+def piece(number: int, first: int, end: int, marks: tuple[int, ...] = ()) -> FetchedRange:
+    return FetchedRange(
         flow_id=f"f{number}",
         started=float(number),
         ended=number + 0.5,
@@ -39,7 +39,7 @@ def covering(draw: st.DrawFn) -> list[tuple[int, int]]:
 @settings(deadline=None)
 @given(covering())
 def test_any_cover_gives_the_crc(spans: list[tuple[int, int]]) -> None:
-    pieces: list[Piece] = []
+    pieces: list[FetchedRange] = []
     for number, (first, end) in enumerate(spans):
         edges = {at for before in pieces for at in (before.first, before.end)}
         marks = tuple(sorted(at for at in edges if first < at < end))
@@ -65,7 +65,7 @@ def test_gap_and_overlap_without_marks_say_nothing() -> None:
 
 
 def test_the_later_of_two_in_one_place_counts() -> None:
-    damaged = Piece(flow_id="bad", started=1.0, ended=1.5, first=200, end=512, crc64=7)
+    damaged = FetchedRange(flow_id="bad", started=1.0, ended=1.5, first=200, end=512, crc64=7)
     found = cover([piece(0, 0, 200), damaged, piece(2, 200, 512)], 512, crc64(DATA))
     assert found is not None
     assert found.check.same
@@ -73,11 +73,11 @@ def test_the_later_of_two_in_one_place_counts() -> None:
 
 
 def test_what_is_a_piece() -> None:
-    cut = piece_of(seen(ranged("r", DATA, 100, 200, 0.0, cut_at=30)))
+    cut = fetched_range_of(seen(ranged("r", DATA, 100, 200, 0.0, cut_at=30)))
     assert cut is not None
     assert (cut.first, cut.end, cut.crc64) == (100, 130, crc64(DATA[100:130]))
-    assert piece_of(seen(get("g", DATA, 0.0))) is None
+    assert fetched_range_of(seen(get("g", DATA, 0.0))) is None
     whole = {"Content-Range": f"bytes 0-511/{len(DATA)}"}
-    assert piece_of(seen(ranged("r", DATA, 0, 512, 0.0, answered=whole))) is None
+    assert fetched_range_of(seen(ranged("r", DATA, 0, 512, 0.0, answered=whole))) is None
     too_much = ranged("r", DATA, 100, 200, 0.0, got=DATA)
-    assert piece_of(seen(too_much)) is None
+    assert fetched_range_of(seen(too_much)) is None

@@ -19,7 +19,7 @@ from cos_inspect.transfers.observation import Observation
 _MOST_EDGES = 64
 
 
-class Piece(Fact, frozen=True, kw_only=True, omit_defaults=True):
+class FetchedRange(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes ``first`` up to ``end`` (exclusive), as far as they came."""
 
     first: int
@@ -73,9 +73,9 @@ class ContiguousPrefix:
         self.judged = False
         self._effort = JudgingBudget()
         self.partial = False
-        self.first: Piece | None = None
+        self.first: FetchedRange | None = None
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: FetchedRange) -> None:
         """Takes one more piece. What it costs does not grow with the pieces before it."""
         self.pieces += 1 + len(piece.marks)
         for edge in (piece.first, piece.end):
@@ -113,11 +113,11 @@ class ContiguousPrefix:
         return self.edges[low : low + _MOST_EDGES] + self.edges[high - _MOST_EDGES : high]
 
 
-def cover(pieces: list[Piece], total: int, crc64: int | None) -> Coverage | None:
+def cover(pieces: list[FetchedRange], total: int, crc64: int | None) -> Coverage | None:
     """Joins pieces from the first byte to the last; of several that fit in one place the
     latest is taken. None when they leave a gap, or overlap in a way that cannot be resolved."""
     by_end: dict[int, list[tuple[float, str, int, int]]] = {}
-    of: dict[str, Piece] = {}
+    of: dict[str, FetchedRange] = {}
     for piece in pieces:
         of[piece.flow_id] = piece
         for first, end, crc in piece.edges():
@@ -134,7 +134,7 @@ def cover(pieces: list[Piece], total: int, crc64: int | None) -> Coverage | None
             break
     if total not in reached or total == 0:
         return None
-    used: list[Piece] = []
+    used: list[FetchedRange] = []
     at = total
     while at > 0:
         _, before, flow_id = reached[at]
@@ -154,7 +154,9 @@ def answers_whole(seen: Observation) -> bool:
     return seen.status == 200 or (seen.status == 206 and seen.total is not None)
 
 
-def piece_of(seen: Observation, marks: Sequence[tuple[int, int]] = ()) -> Piece | None:
+def fetched_range_of(
+    seen: Observation, marks: Sequence[tuple[int, int]] = ()
+) -> FetchedRange | None:
     """The piece of an object in one answer; None when it is no piece."""
     if not seen.describes_object or seen.operation != "GetObject" or not seen.answer_size:
         return None
@@ -165,7 +167,7 @@ def piece_of(seen: Observation, marks: Sequence[tuple[int, int]] = ()) -> Piece 
     first, last = seen.span or (0, (seen.total or seen.answer_size) - 1)
     if seen.answer_size > last - first + 1:
         return None
-    return Piece(
+    return FetchedRange(
         flow_id=seen.flow_id,
         started=seen.started,
         ended=seen.ended,
