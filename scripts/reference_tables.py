@@ -12,12 +12,14 @@ import msgspec
 from cos_inspect.cli.commands import main as cli
 from cos_inspect.cos.headers import allowed_values
 from cos_inspect.cos.tables import rows
+from cos_inspect.dataset.marks import DatasetSummary
+from cos_inspect.dataset.schemas import TABLES, VERSION, columns
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Summary
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
-from scripts.reference_members import member_rows
+from scripts.reference_members import meanings, member_rows
 
 PATH = Path(__file__).resolve().parents[1] / "cos_inspect" / "REFERENCE.md"
 
@@ -121,6 +123,15 @@ def reference() -> str:
             f"{_MEMBERS} `summary.json`.",
             table(("member", "is", "meaning"), _members(Summary)),
         ),
+        "Tables of a dataset": (
+            f"What `analyze --dataset` writes, by version `{VERSION}`: `TABLE/run=…/day=…/*.parquet`."
+            " A `?` behind a type: it may be null. `run` and `day` are in the names of the folders.",
+            table(("table", "column", "type", "meaning"), column_rows()),
+        ),
+        "Members of a dataset's `summary.json`": (
+            f"{_MEMBERS} `summary.json` of a dataset, and `runs/….json`.",
+            table(("member", "is", "meaning"), _members(DatasetSummary)),
+        ),
         "Operations": (
             "The first row of a family, level and method whose conditions all hold counts. Names"
             " that are not Tencent's are marked as ours. The last column says where the call"
@@ -207,6 +218,15 @@ def switch_rows() -> Iterator[tuple[str, str, str, str]]:
         takes = "" if item.is_flag else code(item.make_metavar(context))
         default = item.default if isinstance(item.default, str) else ""
         yield names, takes, code(default), item.help or ""
+
+
+def column_rows() -> Iterator[tuple[str, ...]]:
+    for name, row in TABLES.items():
+        yield code(name), "", "", (row.__doc__ or "").replace("``", "`")
+        for column in columns(row):
+            kind = code(f"{column.type}{'?' if column.nullable else ''}")
+            meaning = meanings(row)[column.name].replace("``", "`")
+            yield code(name), code(column.name), kind, meaning
 
 
 def operation_rows() -> Iterator[tuple[str, ...]]:

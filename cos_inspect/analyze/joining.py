@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from cos_inspect.analyze.counting import CountedFlows
+from cos_inspect.analyze.datasets import Told, told_of, write_told
 from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.spool import records
 from cos_inspect.analyze.spooled import ShardRead, SpooledListing, SpooledObservation
@@ -55,6 +56,8 @@ class Joined(msgspec.Struct, kw_only=True):
     overlaps: dict[int, dict[int, list[int]]] = {}
     """Answers, by shard and index, that can be joined with others once the CRC-64 up to
     these offsets in their bodies is known."""
+    told: str | None = None
+    """A file of all transfers and retries, for a dataset."""
 
 
 class Partition(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +98,9 @@ def join(
         joining.add_listed(listed)
     joined = joining.joined()
     joined.revisions = _write_revisions(partition, joining.revisions(joined))
+    if settings.dataset is not None:
+        name = f"{partition.number}.{'told-again' if marks else 'told'}"
+        joined.told = write_told(places.join(partition.folder, name), joining.told)
     return joined
 
 
@@ -114,6 +120,8 @@ class _Joining:
         """Secrets that the exchanges of a history repeat."""
         self._observed: list[SpooledObservation] = []
         self._ranges: dict[str, Flow] = {}
+        self.told: list[Told] = []
+        """All that is listed, for a dataset."""
 
     def add(self, observed: SpooledObservation) -> None:
         seen, flow = observed.seen, (observed.shard, observed.index)
@@ -169,6 +177,8 @@ class _Joining:
                 self._give_up(name, joined, error)
             else:
                 lists.add(listing)
+                if self._settings.dataset is not None:
+                    self.told += told_of(listing)
                 found = (transfer for _, transfer in listing.transfers)
                 joined.judged.add(found, self._settings)
         joined.lists = lists.state()

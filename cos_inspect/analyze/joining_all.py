@@ -26,6 +26,8 @@ class AllJoined(msgspec.Struct, frozen=True):
     """Files for each shard."""
     shown: str
     """A file of ``SharedEvidence``."""
+    told: list[str]
+    """Files of all transfers and retries, for a dataset."""
 
 
 def join_all(
@@ -61,7 +63,8 @@ def join_all(
     for each in joined:
         judged.merge(each.judged)
     places.write(shown, packed(SharedEvidence(secret_ids, said_once)))
-    return AllJoined(counted, merge_lists(joined).summary(), judged, revisions, shown)
+    told = [each.told for each in joined if each.told is not None]
+    return AllJoined(counted, merge_lists(joined).summary(), judged, revisions, shown, told)
 
 
 def _marks(

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from cos_inspect.analyze.datasets import Dataset
 from cos_inspect.analyze.joining_all import AllJoined
 from cos_inspect.analyze.judging import TransfersJudged
 from cos_inspect.analyze.lines import Lines
@@ -65,6 +66,7 @@ class OrderedWriting:
         self._last: float | None = None
         self._untold: list[SummaryDelta] = []
         """What the summary on disk does not tell yet."""
+        self.dataset: Dataset | None = None
         self.outcome = Outcome(
             verdicts=Counter(),
             rules=Counter(),
@@ -99,8 +101,15 @@ class OrderedWriting:
                 msgspec.structs.replace(chunk, rendered_to=places.join(folder, _rendered(chunk)))
                 for chunk in chunks
             )
+        if self.dataset is not None:
+            chunks = (
+                msgspec.structs.replace(chunk, rows_to=places.join(folder, _rows(chunk)))
+                for chunk in chunks
+            )
         for written in workers.write(chunks):
             self._add(written)
+            if self.dataset is not None and written.rows is not None:
+                self.dataset.add(written.rows)
         self._judge_transfers(self._joined.judged)
         self._lines.add_transfers(outcome.session.transfers)
         self._lines.close(reports_of(self._settings) if writes else None)
@@ -269,6 +278,10 @@ def _chunks(
 
 def _rendered(chunk: Chunk) -> str:
     return f"{chunk.first_sequence}.rendered"
+
+
+def _rows(chunk: Chunk) -> str:
+    return f"{chunk.first_sequence}.rows"
 
 
 def _known(*moments: float | None) -> list[float]:

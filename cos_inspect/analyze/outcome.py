@@ -40,6 +40,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Of the findings that fail."""
     said_once: Counter[str] = msgspec.field(default_factory=Counter)
     """For how many flows a rule speaks that is said once for many."""
+    dataset: str | None = None
+    """Where it is, and as what run, where it is whole."""
 
     @property
     def flows(self) -> int:
@@ -96,6 +98,8 @@ def closing_text(outcome: Outcome, settings: AnalysisSettings, *, require_cos: b
         gone = settings.baseline.not_seen(outcome.found)
         if gone:
             text += f", {len(gone)} entries were not seen"
+    if outcome.dataset is not None:
+        text += f"\n    dataset    {outcome.dataset}"
     why = why_not(outcome, settings, require_cos=require_cos)
     if why is not None:
         text += f"\n    exit 1     {why}"

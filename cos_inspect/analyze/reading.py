@@ -144,7 +144,9 @@ class ShardReader:
             self._read.said_once.append(index)
         self._spool.add(look.spooled)
         self._read.places.append(saved.offset)
-        self._identify(saved, index, _rank(saved, look.first))
+        # Of the same from several captures, the same one counts in any order.
+        rank = (*_rank(saved, look.first), hash_of(remarks.file) >> 1)
+        self._identify(saved, index, rank)
         if saved.connection is not None:
             self._connections.add(
                 saved.connection,

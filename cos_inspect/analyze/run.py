@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from cos_inspect.analyze.datasets import Dataset
 from cos_inspect.analyze.executors import Executor, ExecutorError, InProcess, ProcessPool
 from cos_inspect.analyze.joining_all import join_all
 from cos_inspect.analyze.ordered_writing import OrderedWriting
@@ -43,6 +44,7 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
     """Analyses files, folders and ``-``. ``say`` takes a line per flow, ``warn`` one per
     thing that was left out. What is wrong with an input stands in the outcome."""
     errors: list[str] = []
+    dataset = None if settings.dataset is None else Dataset(settings)
     with spool_folder(settings) as folder, tempfile.TemporaryDirectory() as copies:
         inputs = _inputs(arguments, errors, copies, warn)
         paths = [each.path for each in inputs]
@@ -75,8 +77,20 @@ def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn
             errors += [_held_nothing(name, facts.get(name)) for name in met if not met[name]]
             joined = join_all(workers, shards, reads, folder, errors)
             writing = OrderedWriting(settings, joined, errors, say, near=executor.is_near)
+            writing.dataset = dataset
             writing.outcome.captures = [_summary_of(name, facts[name]) for name in sorted(facts)]
             writing.write(workers, reads, folder)
+            if dataset is not None:
+                outcome = writing.outcome
+                whole = dataset.finish(
+                    executor,
+                    joined.told,
+                    outcome.captures,
+                    others=outcome.others,
+                    lost=outcome.lost,
+                    errors=errors,
+                )
+                outcome.dataset = dataset.shown if whole else None
     return writing.outcome
 
 

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from cos_inspect.analyze.datasets import FlowRowsWriter, RowsPiece
 from cos_inspect.analyze.joining import read_revisions
 from cos_inspect.analyze.lines import told_of
 from cos_inspect.analyze.spool import hash_of, read_at
@@ -59,6 +60,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     rendered_to: str | None = None
     """A file for what becomes of the reports in all formats, where nothing is written into the
     report directory; None: it is returned, and files of single flows are written."""
+    rows_to: str | None = None
+    """A file for the rows of the dataset; None: there is no dataset."""
 
 
 class SharedEvidence(msgspec.Struct):
@@ -101,6 +104,8 @@ class WrittenChunk(msgspec.Struct, kw_only=True):
     """A line for each that could not be made."""
     rendered_at: str | None = None
     """Where ``rendered`` lies, instead of here."""
+    rows: RowsPiece | None = None
+    """Where the rows of the dataset lie."""
 
 
 def lost_chunk(chunk: Chunk, why: str) -> WrittenChunk:
@@ -164,6 +169,7 @@ def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
     written.groups = Groups() if GITHUB in settings.formats else None
     remarks: dict[str, InputRemarks] = {}
     lines = StoryLines(width=settings.width)
+    rows = None if chunk.rows_to is None else FlowRowsWriter(chunk.rows_to)
     with places.open_to_read(chunk.spool) as file:
         for number, index in enumerate(chunk.indexes):
             try:
@@ -180,6 +186,8 @@ def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
                 rendered = {
                     each.name: Rendered(report.sequence, each.render(given)) for each in formats
                 }
+                if rows is not None:
+                    rows.add(report, chunk.places[number][0])
             except (ValueError, LookupError, TypeError, ArithmeticError) as error:
                 what = f"a flow whose report cannot be made ({fault_text(error)})"
                 capture, begin = chunk.places[number]
@@ -202,6 +210,9 @@ def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
             written.tally.add(report)
             for name, together in written.rendered.items():
                 together.append(rendered[name])
+    if rows is not None:
+        rows.close()
+        written.rows = RowsPiece(chunk.first_sequence, len(chunk.indexes), chunk.rows_to or "")
     written.lines += told_of(lines.by_verdict(), settings.shown)
     for about in remarks.values():
         written.faults += about.faults

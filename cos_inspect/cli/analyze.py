@@ -71,6 +71,14 @@ def _place(_context: click.Context, _option: click.Parameter, value: str | None)
     return None if value is None else plain(value)
 
 
+def _dataset(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if not value:
+        return None
+    place = plain(value)
+    # Processes elsewhere have another working directory.
+    return place if is_url(place) else str(Path(place).expanduser().absolute())
+
+
 def _labels(
     _context: click.Context, _option: click.Parameter, values: Sequence[str]
 ) -> tuple[str | None, tuple[Label, ...]]:
@@ -177,6 +185,13 @@ def _labels(
     " temporary folder of this machine.",
 )
 @click.option(
+    "--dataset",
+    metavar="PLACE",
+    callback=_dataset,
+    help="A folder or URL for the reports as tables of Parquet, beside the report directory. Each"
+    " analysis into it is another run.",
+)
+@click.option(
     "--label",
     "names",
     metavar="NAME|NAME=VALUE|PATTERN",
@@ -205,6 +220,7 @@ def analyze(
     jobs: int | None,
     where: Where | None,
     scratch: str | None,
+    dataset: str | None,
     names: tuple[str | None, tuple[Label, ...]],
     all_flows: bool,
     quiet: bool,
@@ -238,6 +254,7 @@ def analyze(
         jobs=jobs or (where and where.jobs) or _processes(files),
         where=where or Where(),
         scratch=scratch,
+        dataset=dataset,
         label=names[0],
         labels=names[1],
         quiet=quiet,

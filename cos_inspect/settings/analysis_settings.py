@@ -36,6 +36,8 @@ class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     scratch: str | None = None
     """A folder or URL that all who work see, for what steps hand on; None: a temporary folder
     of this machine."""
+    dataset: str | None = None
+    """A folder or URL for the reports as tables; None: there are none."""
     quiet: bool = False
     """Of flows errors alone are told."""
     all_flows: bool = False
