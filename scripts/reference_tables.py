@@ -124,8 +124,9 @@ def reference() -> str:
             table(("member", "is", "meaning"), _members(Summary)),
         ),
         "Tables of a dataset": (
-            f"What `analyze --dataset` writes, by version `{VERSION}`: `TABLE/run=…/day=…/*.parquet`."
-            " A `?` behind a type: it may be null. `run` and `day` are in the names of the folders.",
+            f"What `analyze --dataset` writes, by version `{VERSION}`, to"
+            " `TABLE/run=…/day=…/*.parquet`; `run` and `day` are columns by the names of the"
+            " folders. A `?` behind a type: it may be null.",
             table(("table", "column", "type", "meaning"), column_rows()),
         ),
         "Members of a dataset's `summary.json`": (

@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import batched
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -217,6 +218,9 @@ class Dataset:
             program=__version__,
             masked=settings.redact,
         )
+        if not places.is_url(self._place):
+            # For its owner alone, as reports are.
+            Path(self._place).mkdir(parents=True, exist_ok=True, mode=0o700)
         write_run(self._place, DatasetSummary(runs=[self._told]))
 
     @property

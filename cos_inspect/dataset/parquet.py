@@ -36,7 +36,8 @@ def require_pyarrow() -> None:
     try:
         import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
-        raise places.MissingExtraError("--dataset", error.name or "pyarrow") from None
+        package = (error.name or "pyarrow").partition(".")[0]
+        raise places.MissingExtraError("--dataset", package) from None
 
 
 class RowsWritten(msgspec.Struct, kw_only=True):

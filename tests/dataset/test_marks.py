@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from cos_inspect.captures import places
-from cos_inspect.dataset import marks
 from cos_inspect.dataset.marks import DatasetRun, DatasetSummary, new_run, write_run, write_summary
 from cos_inspect.model.summary import Counts, Lost
 
@@ -70,7 +69,7 @@ def test_a_run_that_becomes_whole_meanwhile_is_not_lost(
         real(path, content)
 
     write_run(place, told("a"))
-    monkeypatch.setattr(marks.places, "write", write)
+    monkeypatch.setattr(places, "write", write)
     write_summary(place)
     assert [run.run for run in summary_in(place).runs] == ["a", "b"]
     assert summary_in(place).counts.flows == 4
