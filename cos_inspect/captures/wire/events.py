@@ -6,7 +6,7 @@ was inside, and who reads HTTP need not know which of them it listens to.
 """
 
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -27,6 +27,41 @@ class StreamEnd(StrEnum):
     CAPTURE = "capture"
     """The capture ended before the stream did, or what comes then cannot be read. It says
     nothing of the connection."""
+
+
+SEQUENCE_MASK, SEQUENCE_HALF = (1 << 32) - 1, 1 << 31
+"""Sequence numbers of TCP count so far, and then from 0 again."""
+
+
+class Segment(NamedTuple):
+    """What ``StreamReader.data`` is told."""
+
+    data: bytes
+    time: float
+    position: int
+    acknowledged: int
+
+    def behind(self, at: int) -> "Segment":
+        """The rest of it."""
+        position = (self.position + at) & SEQUENCE_MASK
+        return Segment(self.data[at:], self.time, position, self.acknowledged)
+
+
+class Hole(NamedTuple):
+    """What ``StreamReader.hole`` is told."""
+
+    length: int | None
+    time: float
+
+
+class End(NamedTuple):
+    """What ``StreamReader.end`` is told."""
+
+    how: StreamEnd
+    time: float
+
+
+StreamEvent = Segment | Hole | End
 
 
 class Peers(msgspec.Struct, kw_only=True):
@@ -72,3 +107,13 @@ class StreamReader(Protocol):
 
     def end(self, side: Side, how: StreamEnd, time: float) -> None:
         """No more comes from this side."""
+
+
+def tell(reader: StreamReader, side: Side, event: StreamEvent) -> None:
+    """Tells a reader what was kept for it."""
+    if isinstance(event, Segment):
+        reader.data(side, *event)
+    elif isinstance(event, Hole):
+        reader.hole(side, *event)
+    else:
+        reader.end(side, *event)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from cos_inspect.captures.wire.events import SEQUENCE_MASK, Segment
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,
     LONGEST_NUMBER,
@@ -13,14 +14,55 @@ from cos_inspect.recording.message_heads import (
     parse_authority,
 )
 
-LARGEST_HEAD = 256 * 1024
-HEAD_END = re.compile(rb"\n\r?\n")
+_LARGEST_HEAD = 256 * 1024
+_HEAD_END = re.compile(rb"\n\r?\n")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\S{1,65536}) (HTTP/1\.[0-9])")
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[0-9]) ([1-9][0-9]{2})(?: ([^\r\n]*))?")
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 _LONGEST_LINE = 16 * 1024
 _BODILESS = (204, 304)
+
+
+class PartialHead:
+    """Bytes of a head that is not whole yet, and where it begins."""
+
+    __slots__ = ("acknowledged", "data", "is_whole", "position", "time")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.position = 0
+        self.acknowledged = -1
+        self.time = 0.0
+        self.is_whole = False
+        """It ended in the segment that was added last."""
+
+    def add(self, segment: Segment, at: int) -> int:
+        """Takes what is of the head from a segment; where in it the rest begins, or -1 where
+        the head is longer than any."""
+        data = segment.data
+        if not self.data:
+            while data[at : at + 1] in (b"\r", b"\n"):
+                at += 1
+            self.position = (segment.position + at) & SEQUENCE_MASK
+            self.acknowledged = segment.acknowledged
+            self.time = segment.time
+        before = len(self.data)
+        self.data += data[at:]
+        found = _HEAD_END.search(self.data, max(0, before - 2))
+        if found is None:
+            self.is_whole = False
+            return -1 if len(self.data) > _LARGEST_HEAD else len(data)
+        self.is_whole = True
+        rest = len(self.data) - found.end()
+        del self.data[found.start() :]
+        return len(data) - rest
+
+    def taken(self) -> bytes:
+        """The head, once."""
+        data = bytes(self.data)
+        self.data.clear()
+        return data
 
 
 class ReadRequest(NamedTuple):

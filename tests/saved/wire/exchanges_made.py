@@ -17,7 +17,7 @@ from cos_inspect.model.capture_account import CaptureAccount
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.origin.checksums import crc64
-from tests.saved.wire.packets_made import Conversation
+from tests.saved.wire.packets_made import Conversation, Packet, frames, pcap
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 REQUEST_ID = "NmEwMDJkYjNfNjRiODJhMDlfZDkyY182M2EwZQ=="
@@ -163,3 +163,41 @@ def read(data: bytes, *, again: bool = False) -> Read:
             stream.close()
         assert remarks.account is not None
         return Read(flows, remarks.account, remarks, error)
+
+
+def read_whole(packets: list[Packet]) -> Read:
+    found = read(pcap(frames(packets)))
+    assert found.error is None
+    return found
+
+
+def statuses(found: Read) -> list[tuple[str, str, int | None]]:
+    return [
+        (
+            exchange.request.method,
+            exchange.request.target,
+            exchange.response.status if exchange.response else None,
+        )
+        for flow in found.flows
+        if (exchange := flow.exchange) is not None
+    ]
+
+
+ALL = [
+    put("a", b"a" * 4000),
+    get("a", b"a" * 4000, framing="chunked"),
+    get("a", b"a" * 4000, method="HEAD"),
+    refused("b"),
+    nothing("a"),
+    put("c", b"c" * 4000, expects=True),
+    get("c", b"c" * 4000, framing="close"),
+]
+ANSWERED = [
+    ("PUT", "/a", 200),
+    ("GET", "/a", 200),
+    ("HEAD", "/a", 200),
+    ("GET", "/b", 404),
+    ("DELETE", "/a", 204),
+    ("PUT", "/c", 200),
+    ("GET", "/c", 200),
+]

@@ -1,7 +1,7 @@
 import pytest
 
 from cos_inspect.captures.pcap import QUIC
-from cos_inspect.captures.wire import http2, tls_reader
+from cos_inspect.captures.wire import http2, tls_handshake, tls_reader
 from cos_inspect.captures.wire.http2_frames import PREFACE
 from cos_inspect.model.capture_account import NOT_HTTP
 from tests.saved.wire.exchanges_made import converse, get, put, read
@@ -20,7 +20,7 @@ def test_http_in_pieces_of_any_size(size: int) -> None:
     ("first", "reason", "hides"),
     [
         (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", tls_reader.NOT_TLS, True),
-        (b"\x17\x03\x03\x00\x05hello", tls_reader.BEGUN_BEFORE, True),
+        (b"\x17\x03\x03\x00\x05hello", tls_handshake.BEGUN_BEFORE, True),
         (b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", http2.BEGUN_BEFORE, True),
         (PREFACE + b"\0\0\0\x09\x04\0\0\0\1", http2.CANNOT_BE_READ, True),
         (b"\x00\x01\x02" * 50, NOT_HTTP, False),

@@ -20,7 +20,7 @@ from cos_inspect.captures.wire.tls_suites import suite_of
 AES_128 = suite_of(0x1301)
 
 
-def _sealed(secret: bytes, content: bytes, number: int) -> Record:
+def sealed(secret: bytes, content: bytes, number: int) -> Record:
     key = expand_label("sha256", secret, "key", 16)
     iv = expand_label("sha256", secret, "iv", 12)
     nonce = (int.from_bytes(iv) ^ number).to_bytes(12)
@@ -47,7 +47,7 @@ def test_the_prf_of_tls12_is_that_of_its_authors() -> None:
 def test_records_open_in_their_order_alone() -> None:
     secret = hashlib.sha256(b"secret").digest()
     cipher = cipher_of_secret(AES_128, secret)
-    first, second = (_sealed(secret, b"content %d\x17" % n, n) for n in (0, 1))
+    first, second = (sealed(secret, b"content %d\x17" % n, n) for n in (0, 1))
     with pytest.raises(CannotOpenError):
         cipher.open(second)
     assert cipher.open(first) == b"content 0\x17"
@@ -59,7 +59,7 @@ def test_records_open_in_their_order_alone() -> None:
 
 def test_a_changed_or_short_record_does_not_open() -> None:
     secret = hashlib.sha256(b"secret").digest()
-    good = _sealed(secret, b"content\x17", 0)
+    good = sealed(secret, b"content\x17", 0)
     for body in (b"", bytes(5), bytes(16), bytes(good.body)[:-1], b"\0" + bytes(good.body)[1:]):
         with pytest.raises(CannotOpenError):
             cipher_of_secret(AES_128, secret).open(good._replace(body=memoryview(body)))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from cos_inspect.captures.wire import tls_reader
+from cos_inspect.captures.wire import tls_handshake, tls_reader
 from cos_inspect.captures.wire.events import Side, StreamEnd
 from cos_inspect.captures.wire.tls_key_log import KeyLog
 from tests.saved.wire.tls_made import (
@@ -457,7 +457,7 @@ def test_a_capture_that_begins_inside_of_a_connection_is_counted() -> None:
         if not found.account.unread:
             assert begin == len(made.events) - 2
         assert found.told.events == []
-        assert set(found.account.unread) <= {tls_reader.BEGUN_BEFORE, tls_reader.NOT_TLS}
+        assert set(found.account.unread) <= {tls_handshake.BEGUN_BEFORE, tls_reader.NOT_TLS}
 
 
 @pytest.mark.parametrize("side", ["client", "server"])
@@ -466,7 +466,7 @@ def test_one_direction_alone_is_counted(side: Side) -> None:
     events = [each for each in made.events if each.side == side]
     other: Side = "server" if side == "client" else "client"
     found = read([*events, End(other, StreamEnd.CAPTURE)], made.key_log)
-    assert found.account.unread == {tls_reader.BEGUN_BEFORE: 1}
+    assert found.account.unread == {tls_handshake.BEGUN_BEFORE: 1}
     assert found.told.bytes_of(side) == b""
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from cos_inspect.captures.wire.tls_cipher import cipher_of_secret, expand_label
 from cos_inspect.captures.wire.tls_refind import _MOST_BYTES, Found, RecordFinder
 from cos_inspect.captures.wire.tls_suites import suite_of
-from tests.saved.wire.test_tls_cipher import _sealed
+from tests.saved.wire.test_tls_cipher import sealed
 
 AES_128 = suite_of(0x1301)
 SECRET = bytes(32)
 SIZES = (10, 3000, 16_385, 16_385, 16_385, 700, 16_385, 16_385)
-RECORDS = [_sealed(SECRET, bytes(size - 1) + b"\x17", n) for n, size in enumerate(SIZES)]
+RECORDS = [sealed(SECRET, bytes(size - 1) + b"\x17", n) for n, size in enumerate(SIZES)]
 WIRE = b"".join(record.head + bytes(record.body) for record in RECORDS)
 PLACES = [sum(22 + size - 1 for size in SIZES[:n]) for n in range(len(SIZES))]
 

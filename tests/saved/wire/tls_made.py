@@ -293,6 +293,21 @@ def raw(connection: SSL.Connection) -> Any:
     return cast(Any, connection)._ssl
 
 
+def client_hello(client_random: bytes, *, early_data: bool = False) -> bytes:
+    """The body of the message; of TLS 1.3."""
+    extensions = b"\x00\x2b\x00\x03\x02\x03\x04"
+    if early_data:
+        extensions += b"\x00\x2a\x00\x00"
+    hello = b"\x03\x03" + client_random + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
+    return hello + len(extensions).to_bytes(2) + extensions
+
+
+def server_hello(suite: int, version: int) -> bytes:
+    """The body of the message; the version stands where TLS 1.3 has it."""
+    hello = b"\x03\x03" + bytes(32) + b"\x00" + suite.to_bytes(2) + b"\x00"
+    return hello + b"\x00\x06\x00\x2b\x00\x02" + version.to_bytes(2)
+
+
 class ByHand:
     """A connection of TLS 1.3 with secrets out of the blue: for what OpenSSL does not send when it
     is asked to. Its own key schedule, by RFC 8446."""
@@ -328,13 +343,8 @@ class ByHand:
         return "\n".join(lines).encode()
 
     def shake(self, *, encrypted_extensions: bytes = b"\0\0") -> list[Event]:
-        extensions = b"\x00\x2b\x00\x03\x02\x03\x04"
-        if self._early:
-            extensions += b"\x00\x2a\x00\x00"
-        client = b"\x03\x03" + self.random + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
-        client += len(extensions).to_bytes(2) + extensions
-        server = b"\x03\x03" + bytes(32) + b"\x00" + self._suite.to_bytes(2) + b"\x00"
-        server += b"\x00\x06\x00\x2b\x00\x02\x03\x04"
+        client = client_hello(self.random, early_data=self._early)
+        server = server_hello(self._suite, 0x0304)
         events: list[Event] = [
             Data("client", _plain(22, message(1, client))),
             Data("server", _plain(22, message(2, server))),
