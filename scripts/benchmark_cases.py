@@ -46,6 +46,7 @@ from scripts.benchmark_clients import (
     spread,
 )
 from scripts.benchmark_many import many_case
+from scripts.benchmark_million import million_case
 from scripts.benchmark_packets import packets_case
 from scripts.benchmark_plants import Plants
 from scripts.benchmark_transfers import transfers_case
@@ -304,6 +305,10 @@ def packets(_bench: Bench) -> Iterator[Result]:
     yield from packets_case()
 
 
+def million(_bench: Bench) -> Iterator[Result]:
+    yield from million_case()
+
+
 _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "downloads": downloads,
     "uploads": large_uploads,
@@ -316,6 +321,7 @@ _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "transfers": transfers,
     "many": many,
     "packets": packets,
+    "million": million,
 }
 
 

@@ -106,7 +106,7 @@ class OrderedWriting:
                 msgspec.structs.replace(chunk, rows_to=places.join(folder, _rows(chunk)))
                 for chunk in chunks
             )
-        for written in workers.write(chunks):
+        for written in workers.write(map(self._with_floor, chunks)):
             self._add(written)
             if self.dataset is not None and written.rows is not None:
                 self.dataset.add(written.rows)
@@ -117,6 +117,12 @@ class OrderedWriting:
             self._finish()
         except OSError as error:
             self._give_up(error, 0)
+
+    def _with_floor(self, chunk: Chunk) -> Chunk:
+        """As the pages are when the chunk is handed out: that spares work, and decides nothing."""
+        floors = [writer.floor for writer in self._writers.values()]
+        floor = next((each for each in floors if each is not None), None)
+        return chunk if floor is None else msgspec.structs.replace(chunk, floor=floor)
 
     def _give_up(self, error: OSError, count: int) -> None:
         """Tells what is wrong once, and counts the reports that are lost by it."""

@@ -24,8 +24,9 @@ from cos_inspect.model.summary import Lost
 from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report.baseline import BaselineEntry, entry_of
 from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
-from cos_inspect.report.formats import GITHUB, formats_named
+from cos_inspect.report.formats import GITHUB, formats_named, places_of
 from cos_inspect.report.github import Groups
+from cos_inspect.report.listing import Floor
 from cos_inspect.report.report_format import FormatInput, FormatSettings, Rendered
 from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
@@ -62,6 +63,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     report directory; None: it is returned, and files of single flows are written."""
     rows_to: str | None = None
     """A file for the rows of the dataset; None: there is no dataset."""
+    floor: Floor | None = None
+    """What the pages do not list, so that they need no more of it than that it is there."""
 
 
 class SharedEvidence(msgspec.Struct):
@@ -159,7 +162,7 @@ def write_chunk(chunk: Chunk, settings: AnalysisSettings) -> WrittenChunk:
     path = settings.report_dir if chunk.writes else None
     directory = None if path is None or is_far else ReportDirectory(path)
     formats = formats_named(settings.formats) if path is not None else []
-    said = format_settings(settings)
+    said = msgspec.structs.replace(format_settings(settings), floor=chunk.floor)
     own_files = [
         (each, each.writer(directory, said)) for each in formats if directory and each.is_by_flow
     ]
@@ -295,8 +298,15 @@ def _judge(report: FlowReport, settings: AnalysisSettings, written: WrittenChunk
             written.said_once[name] = int(finding.evidence.get("flows", 1))
 
 
+def _dataset(settings: AnalysisSettings) -> tuple[str, ...]:
+    return () if settings.dataset is None else (f"the dataset {places.name_of(settings.dataset)}",)
+
+
 def format_settings(settings: AnalysisSettings) -> FormatSettings:
     """What an analysis says of all its reports."""
     return FormatSettings(
-        rule_checks=CHECKS_OF_RULES, fails_from=settings.fails_from, baseline=settings.baseline
+        rule_checks=CHECKS_OF_RULES,
+        fails_from=settings.fails_from,
+        baseline=settings.baseline,
+        elsewhere=(*places_of(settings.formats), *_dataset(settings)),
     )

@@ -23,6 +23,7 @@ from cos_inspect.proxy.setup import advice_by_device, setup
 from cos_inspect.report import pages
 from cos_inspect.report.folder import read_below
 from cos_inspect.report.page_changes import changes_since
+from cos_inspect.report.page_lines import call
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def _handlers() -> list[tuple[str, type]]:
             self.set_header("Content-Type", "text/javascript; charset=utf-8")
             folder, _ = self.settings[_SETTING]()
             advice = await asyncio.to_thread(advice_by_device, folder)
-            self.write(pages.call("setupFacts", msgspec.json.encode(setup(advice))))
+            self.write(call("setupFacts", msgspec.json.encode(setup(advice))))
 
     class StartHandler(Base):  # type: ignore[no-untyped-call]
         def get(self) -> None:

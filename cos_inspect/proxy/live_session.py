@@ -17,6 +17,8 @@ from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
 from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host, verdicts_of
+from cos_inspect.report.formats import places_of
+from cos_inspect.report.listing import NEWEST
 from cos_inspect.report.report_format import FormatSettings
 from cos_inspect.report.terminal import closing_lines, why_failed
 from cos_inspect.report.writer import ReportWriter
@@ -310,7 +312,11 @@ class LiveSession:
             self._writer = ReportWriter(
                 self._settings.report_dir,
                 self._settings.formats,
-                FormatSettings(rule_checks=CHECKS_OF_RULES),
+                FormatSettings(
+                    rule_checks=CHECKS_OF_RULES,
+                    newest=NEWEST,
+                    elsewhere=places_of(self._settings.formats),
+                ),
                 run_name=self.run_name,
             )
             self._say_if_unmasked()

@@ -309,6 +309,11 @@ class ReportDirectory:
         folder, last = self._split(name)
         folder.replace(last, (content,) if isinstance(content, bytes) else content)
 
+    def remove(self, name: str) -> None:
+        """Takes a file away; ``name`` may have a folder before it."""
+        folder, last = self._split(name)
+        folder.remove(last)
+
     def add_to_summary(self, tally: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""

@@ -31,5 +31,10 @@ def _render(given: FormatInput) -> FlowFile:
 
 
 JSON = ReportFormat(
-    name="json", render=_render, writer=FlowFilesWriter, content=FlowFile, is_by_flow=True
+    name="json",
+    render=_render,
+    writer=FlowFilesWriter,
+    content=FlowFile,
+    is_by_flow=True,
+    holds_all="flows/*.json",
 )

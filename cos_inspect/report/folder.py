@@ -203,6 +203,11 @@ class Folder:
                 os.unlink(temporary, dir_fd=above)
             raise
 
+    def remove(self, name: str) -> None:
+        """Takes a file away, or a link, but not what that led to; none is no error."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._place(name), dir_fd=self._descriptor)
+
     def _place(self, name: str) -> str:
         """What stands for a name beside ``dir_fd``."""
         return name if self._descriptor is not None else f"{self.path}/{name}"

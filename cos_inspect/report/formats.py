@@ -24,6 +24,11 @@ GITHUB = "github"
 """Of ``analyze`` alone: annotations on standard output, and the summary of the step."""
 
 
+def places_of(names: Collection[str]) -> tuple[str, ...]:
+    """Where in a report directory every report lies in full, by the formats that are written."""
+    return tuple(each.holds_all for each in formats_named(names) if each.holds_all is not None)
+
+
 def formats_named(names: Collection[str]) -> list[AnyFormat]:
     """Those of the table that are asked for, in its order."""
     return [each for each in REPORT_FORMATS if each.name in names]

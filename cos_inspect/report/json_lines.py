@@ -20,4 +20,6 @@ def _render(given: FormatInput) -> bytes:
     return given.json
 
 
-JSONL = ReportFormat(name="jsonl", render=_render, writer=JsonLinesWriter, content=bytes)
+JSONL = ReportFormat(
+    name="jsonl", render=_render, writer=JsonLinesWriter, content=bytes, holds_all=NAME
+)

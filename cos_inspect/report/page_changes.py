@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from cos_inspect.report.folder import Folder, pieces
-from cos_inspect.report.pages import call
+from cos_inspect.report.page_lines import call
 
 _MOST = 1 << 20
 """Bytes of rows in one answer: some 3,000 flows. The rest comes with the next one."""

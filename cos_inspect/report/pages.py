@@ -2,13 +2,16 @@
 
 A browser lets no page of ``file://`` read other files, but it runs scripts
 that lie beside it. So every line of data is one call with one string, which
-holds JSON. Files only grow, and a flow's place follows from its number: a row
+holds JSON. Files grow, and a flow's place follows from its number: a row
 for the list in ``data/rows-…``, its whole report in ``data/flows-…``. The last
 line of a number wins, so that a report can be revised by appending it again.
+
+Of very many flows not all are listed (``listing.py``): then lines are taken out
+now and then, and the page says so.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import override
@@ -19,6 +22,9 @@ from cos_inspect.model.flow_report import FlowReport, Severity, Verdict
 from cos_inspect.model.plain_text import encoded as encode
 from cos_inspect.model.summary import Summary
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.listing import MOST_LISTED, SHORTENED_AT, Entry, Floor
+from cos_inspect.report.page_lines import call, json_of, script_text
+from cos_inspect.report.page_shortening import lines_listed, row_files, shorten
 from cos_inspect.report.report_format import (
     NO_SETTINGS,
     FormatInput,
@@ -26,6 +32,7 @@ from cos_inspect.report.report_format import (
     FormatWriter,
     Rendered,
     ReportFormat,
+    RunEnd,
 )
 from cos_inspect.report.verified import verified
 
@@ -33,7 +40,7 @@ ROWS_PER_FILE = 2000
 FLOWS_PER_FILE = 100
 """Opening a flow loads one such file: some 500 KB."""
 _LONGEST_TEXT = 400
-_ROWS = re.compile(r"^rows-\d+\.js$")
+_INDEX = "data/index.js"
 
 
 class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -83,12 +90,26 @@ class Row(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class PageLines(msgspec.Struct, frozen=True, gc=False):
-    """The lines of one flow."""
+    """The lines of one flow; none of one that will not be listed."""
 
     report: bytes
     """Its whole report."""
     row: bytes
     """Its row in the list."""
+
+
+class PageIndex(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What the pages read first."""
+
+    rows: list[str]
+    flows_per_file: int
+    listed: int | None = None
+    """About how many flows are listed; None: all of them."""
+    elsewhere: list[str] = []
+    """Where the others are."""
+
+
+_NO_INDEX = PageIndex(rows=[], flows_per_file=FLOWS_PER_FILE)
 
 
 class PagesWriter(FormatWriter[PageLines]):
@@ -98,26 +119,57 @@ class PagesWriter(FormatWriter[PageLines]):
     def __init__(self, directory: ReportDirectory, settings: FormatSettings = NO_SETTINGS) -> None:
         super().__init__(directory, settings)
         self._prepared = False
+        self._lines: int | None = None
+        """Rows on the disk, of revised flows each; None: not counted yet."""
+        self._shortened_at = SHORTENED_AT
+        self._floor: Floor | None = None
+
+    @property
+    @override
+    def floor(self) -> Floor | None:
+        return None if self.settings.newest else self._floor
 
     @override
     def add(self, reports: Sequence[Rendered[PageLines]]) -> None:
         """Whole reports are written first: no row is seen without its report."""
-        if not reports:
+        listed = [each for each in reports if each.content.row]
+        if not listed:
             return
         lines: dict[str, list[bytes]] = {}
-        for each in reports:
-            before = each.sequence - 1
-            flows = f"data/flows-{before // FLOWS_PER_FILE + 1:04d}.js"
-            rows = f"data/rows-{before // ROWS_PER_FILE + 1:04d}.js"
+        for each in listed:
+            rows = f"data/rows-{(each.sequence - 1) // ROWS_PER_FILE + 1:04d}.js"
+            flows = f"data/{flows_file_of(each.sequence)}"
             lines.setdefault(flows, []).append(each.content.report)
             lines.setdefault(rows, []).append(each.content.row)
         self._prepare()
+        if self._lines is None:
+            self._lines = lines_listed(self.directory)
         new = False
         for name in sorted(lines):
             is_new = self.directory.append(name, lines[name])
             new = new or (is_new and name.startswith("data/rows-"))
         if new:
             self._write_index()
+        self._lines += len(listed)
+        if self._lines > self._shortened_at:
+            # All is written: where the list cannot be shortened now, it is a little later.
+            self._shortened_at = self._lines + ROWS_PER_FILE
+            with suppress(OSError):
+                self._shorten()
+
+    def _shorten(self, sign: Callable[[], None] = lambda: None) -> None:
+        newest = self.settings.newest
+        choice = shorten(self.directory, flows_file_of, MOST_LISTED, newest, sign)
+        self._lines = len(choice.numbers)
+        self._shortened_at = SHORTENED_AT
+        if choice.floor is not None:
+            self._floor = choice.floor
+            self._write_index(self._lines)
+
+    @override
+    def finish(self, end: RunEnd) -> None:
+        if self._lines is not None and self._lines > MOST_LISTED + self.settings.newest:
+            self._shorten(end.sign)
 
     @override
     def renew_summary(self, summary: Summary) -> None:
@@ -136,22 +188,38 @@ class PagesWriter(FormatWriter[PageLines]):
             self.directory.write("data/summary.js", call("summary", b"{}"))
         self._prepared = True
 
-    def _write_index(self) -> None:
-        names = sorted(name for name in self.directory.names("data") if _ROWS.match(name))
-        self.directory.write("data/index.js", _index(names))
+    def _write_index(self, listed: int | None = None) -> None:
+        before = _read_index(self.directory.read(_INDEX))
+        index = PageIndex(
+            rows=row_files(self.directory),
+            flows_per_file=FLOWS_PER_FILE,
+            listed=listed or before.listed,
+        )
+        if index.listed is not None:
+            index.elsewhere = sorted({*before.elsewhere, *self.settings.elsewhere})
+        self.directory.write(_INDEX, call("index", encode(index)))
 
 
 def empty(name: str) -> bytes | None:
     """What stands for a file of the pages before the first flow; None for other files."""
-    if name == "data/index.js":
-        return _index([])
+    if name == _INDEX:
+        return call("index", encode(_NO_INDEX))
     if name == "data/summary.js":
         return call("summary", b"{}")
     return dict(_static_files()).get(name)
 
 
-def _index(names: list[str]) -> bytes:
-    return call("index", msgspec.json.encode({"rows": names, "flows_per_file": FLOWS_PER_FILE}))
+def flows_file_of(number: int) -> str:
+    """The file in the folder ``data`` that has the report of a number."""
+    return f"flows-{(number - 1) // FLOWS_PER_FILE + 1:04d}.js"
+
+
+def _read_index(content: bytes | None) -> PageIndex:
+    json = json_of((content or b"").removesuffix(b"\n"))
+    try:
+        return _NO_INDEX if json is None else msgspec.json.decode(json, type=PageIndex)
+    except msgspec.DecodeError:
+        return _NO_INDEX
 
 
 def row_of(report: FlowReport) -> Row:
@@ -204,19 +272,6 @@ def row_of(report: FlowReport) -> Row:
 _RANK = {severity: severity.rank for severity in Severity}
 
 
-def call(name: str, json: bytes) -> bytes:
-    """A line of a data file: one call with one string of JSON."""
-    return b"cosInspect.%b(%b)\n" % (name.encode(), _text(json))
-
-
-def _text(json: bytes) -> bytes:
-    """JSON as a JavaScript string, without what could end a line, the string or a script."""
-    escaped = json.replace(b"\\", b"\\\\").replace(b"'", b"\\'").replace(b"<", b"\\x3c")
-    if b"\xe2\x80" in escaped:
-        escaped = escaped.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
-    return b"'%b'" % escaped
-
-
 @cache
 def _static_files() -> tuple[tuple[str, bytes], ...]:
     """Names in the report directory, and contents; ``index.html`` last."""
@@ -231,10 +286,16 @@ def _read_static_files() -> Iterator[tuple[str, bytes]]:
             yield source.name, source.read_bytes()
 
 
+_UNLISTED = PageLines(b"", b"")
+
+
 def _render(given: FormatInput) -> PageLines:
+    floor = given.settings.floor
+    if floor is not None and floor.rules_out(Entry.of(given.report)):
+        return _UNLISTED
     return PageLines(
-        report=b"cosInspect.flow(%d,%b)" % (given.report.sequence, _text(given.json)),
-        row=b"cosInspect.row(%b)" % _text(encode(row_of(given.report))),
+        report=b"cosInspect.flow(%d,%b)" % (given.report.sequence, script_text(given.json)),
+        row=b"cosInspect.row(%b)" % script_text(encode(row_of(given.report))),
     )
 
 

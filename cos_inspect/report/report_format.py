@@ -14,6 +14,7 @@ from cos_inspect.model.flow_report import CheckName, FlowReport, Severity
 from cos_inspect.model.summary import ConnectionFailureSummary, Lost, Summary, TransferSummary
 from cos_inspect.report.baseline import Baseline
 from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.listing import Floor
 
 
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,12 @@ class FormatSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Findings below it fail nothing."""
     baseline: Baseline = Baseline()
     """Findings that are known, which fail nothing either."""
+    newest: int = 0
+    """So many of the newest flows are listed whatever is said of them, where not all are."""
+    elsewhere: Sequence[str] = ()
+    """Where all reports of the run lie, for formats that do not list all of them."""
+    floor: Floor | None = None
+    """What these formats do not list at all, as far as it is known."""
 
 
 NO_SETTINGS = FormatSettings()
@@ -78,6 +85,11 @@ class FormatWriter[Content]:
         """Reports that are not on the disk before ``finish``."""
         return 0
 
+    @property
+    def floor(self) -> Floor | None:
+        """What need not be rendered any more, since it will not be listed; None: all is."""
+        return None
+
     def add(self, reports: Sequence[Rendered[Content]]) -> None:
         """Takes reports that it has not had yet, in the order of their numbers."""
         raise NotImplementedError
@@ -108,6 +120,8 @@ class ReportFormat[Content](msgspec.Struct, frozen=True, kw_only=True):
     is_by_flow: bool = False
     """Each flow has a file of its own, and nothing is held back: reports may be added by
     several processes, in any order, without the lock."""
+    holds_all: str | None = None
+    """Where in the report directory it keeps every report, in full; None: it does not."""
     content: Any = bytes
     """The type of what ``render`` gives: it goes through files where other machines render."""
 

@@ -12,6 +12,7 @@ from cos_inspect.model.summary import Summary
 from cos_inspect.report import page_changes, pages
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.page_changes import changes_since
+from cos_inspect.report.page_lines import call
 from cos_inspect.report.pages import HTML, PagesWriter
 from tests.report.build import flow_report, put
 
@@ -107,7 +108,7 @@ def test_half_a_line_waits_for_its_rest(tmp_path: Path) -> None:
     reader = _Reader(tmp_path)
     reader.look()
     file = tmp_path / "data/rows-0001.js"
-    line = pages.call("row", b'{"n":2,"key":"b"}')
+    line = call("row", b'{"n":2,"key":"b"}')
     with file.open("ab") as rows:
         rows.write(line[:9])
     reader.look()

@@ -114,7 +114,7 @@
   const showById = async (id, mine) => {
     const row = store.rowOfFlow(id);
     if (row) await showFlow(row.n, mine);
-    else put(notShown("This flow is not there yet", new Error(cosInspect.live.isLive ? "It is shown as soon as its report is written." : "No report of this directory is of a flow with this id.")), "Not there");
+    else put(notShown("This flow is not there yet", new Error(cosInspect.totals.counts() ? `It may be one that these pages do not list.${store.elsewhere.length ? ` All are in ${store.elsewhere.join(", ")}.` : ""}` : cosInspect.live.isLive ? "It is shown as soon as its report is written." : "No report of this directory is of a flow with this id.")), "Not there");
   };
 
   const showSetup = async (mine) => {

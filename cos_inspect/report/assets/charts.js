@@ -4,6 +4,7 @@
   const { el, svg, bytes, duration, speed, time, count } = cosInspect.dom;
   const { VERDICTS, MANY } = cosInspect.words;
   const BINS = 90;
+  const MOST_BINS = 240;
   const MOST_BARS = 3000;
 
   const spanOf = (rows) => {
@@ -22,13 +23,36 @@
     const [from, to] = spanOf(rows);
     if (!Number.isFinite(from)) return null;
     const width = Math.max(1, Math.ceil((to - from + 1) / BINS));
-    const bins = Array.from({ length: BINS }, () => ({ error: 0, warning: 0, notice: 0, ok: 0, all: 0 }));
+    const bins = Array.from({ length: BINS }, emptyBin);
     for (const row of rows) {
       if (!Number.isFinite(row.at)) continue;
       const bin = bins[Math.min(BINS - 1, Math.floor((row.at - from) / width))];
       bin[row.verdict] += 1;
       bin.all += 1;
     }
+    return timeLineOf(bins, from, to, width, rows.length, choose);
+  };
+  const emptyBin = () => ({ error: 0, warning: 0, notice: 0, ok: 0, all: 0 });
+  // The same of what the summary counts: {seconds, bars: {second: [errors, warnings, notices, ok]}}.
+  const timeLineOfAll = ({ seconds, bars }, flows, choose) => {
+    const begins = Object.keys(bars).map(Number);
+    if (!begins.length) return null;
+    const from = Math.min(...begins);
+    const bins = Array.from({ length: (Math.max(...begins) - from) / seconds + 1 }, emptyBin);
+    // Few flows over long: a bar each would be too narrow to be seen.
+    const each = Math.ceil(bins.length / MOST_BINS);
+    const shown = Array.from({ length: Math.ceil(bins.length / each) }, emptyBin);
+    for (const begin of begins) {
+      const bin = shown[Math.floor((begin - from) / seconds / each)];
+      bars[begin].forEach((number, i) => {
+        bin[VERDICTS[i]] += number;
+        bin.all += number;
+      });
+    }
+    const width = seconds * each * 1000;
+    return timeLineOf(shown, from * 1000, from * 1000 + shown.length * width, width, flows, choose);
+  };
+  const timeLineOf = (bins, from, to, width, flows, choose) => {
     const highest = Math.max(...bins.map((bin) => bin.all));
     const groups = bins.map((bin, i) => {
       if (!bin.all) return null;
@@ -54,11 +78,11 @@
     const drawing = svg(
       "svg",
       {
-        viewBox: `0 0 ${BINS * 10} 100`,
+        viewBox: `0 0 ${bins.length * 10} 100`,
         preserveAspectRatio: "none",
         class: "timeline",
         role: "img",
-        "aria-label": `${count(rows.length, "flow")} from ${time(from, true)} to ${time(to, true)} UTC, at most ${highest} in ${duration(width)}`,
+        "aria-label": `${count(flows, "flow")} from ${time(from, true)} to ${time(to, true)} UTC, at most ${highest} in ${duration(width)}`,
       },
       groups,
     );
@@ -212,5 +236,5 @@
     );
   };
 
-  cosInspect.charts = { timeLine, phases, transfer };
+  cosInspect.charts = { timeLine, timeLineOfAll, phases, transfer };
 })();

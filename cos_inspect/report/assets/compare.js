@@ -292,7 +292,7 @@
       el("label", { for: "compare-with" }, "Compare with flow "), box,
       el("datalist", { id: "compare-proposed" }, near.map((each) => el("option", { value: String(each.n) }, `${each.key || each.bucket || ""} ${each.started || ""}`))),
       el("button", { class: "copy" }, "Compare"),
-      near.length ? null : el("small", { class: "muted" }, ` No flow of this operation has worked.`));
+      near.length ? null : el("small", { class: "muted" }, cosInspect.totals.counts() ? " No flow that is listed, and of this operation, has worked." : " No flow of this operation has worked."));
   };
 
   const mark = (text) => text.charAt(0).toUpperCase() + text.slice(1);

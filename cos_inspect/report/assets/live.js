@@ -50,7 +50,15 @@
     }
     wait = EVERY;
     if (answer.anew) {
-      location.reload();
+      try {
+        // The place first, so that nothing falls in between.
+        place = null;
+        place = await ask();
+        await store.again();
+      } catch {
+        location.reload();
+      }
+      cosInspect.app.renew(new Set());
       return EVERY;
     }
     const known = place.summary;

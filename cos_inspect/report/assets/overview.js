@@ -4,6 +4,7 @@
   const { el, wire, visible, icon, badge, time, count, duration, speed, bytes, flowLink, section, table, unseen } = cosInspect.dom;
   const { VERDICTS, MANY } = cosInspect.words;
   const { term, address } = cosInspect.filter;
+  const { figures } = cosInspect.totals;
   const store = cosInspect.store;
   const MOST_GROUPS = 8;
   const EACH = 3;
@@ -26,7 +27,11 @@
     const add = (verdict, kind, number = 1) => {
       if (found[verdict]) found[verdict][kind] = (found[verdict][kind] || 0) + number;
     };
-    for (const transfer of cosInspect.transfers.all()) if (isBad(transfer.verdict)) add(transfer.verdict, "transfer");
+    if (store.summary.left_out) {
+      for (const [verdict, number] of Object.entries(store.summary.counts?.transfers || {})) if (isBad(verdict)) add(verdict, "transfer", number);
+    } else {
+      for (const transfer of cosInspect.transfers.all()) if (isBad(transfer.verdict)) add(transfer.verdict, "transfer");
+    }
     for (const trouble of store.summary.connections || []) {
       const worst = cosInspect.findings.bySeverity(trouble.findings)[0];
       if (worst && isBad(worst.severity)) add(worst.severity, "connection", trouble.count);
@@ -38,23 +43,22 @@
   // A tile leads to the flows that it counts; beside it stands what is no flow. `others` is
   // null where a filter chose the flows.
   const tiles = (rows, text, others) => {
-    const counts = new Map(tally(rows, (row) => row.verdict));
+    const listed = Object.fromEntries(tally(rows, (row) => row.verdict));
+    const counted = others ? figures(rows) : { verdict: listed, healed: healedOf(rows) };
     return el("ul", { class: "tiles", "aria-label": "By verdict" },
       VERDICTS.map((verdict) => {
-        const number = counts.get(verdict) || 0;
+        const number = counted.verdict[verdict] || 0;
+        const also = [counted.healed[verdict] ? `${counted.healed[verdict].toLocaleString("en")} healed` : "", number > (listed[verdict] || 0) ? `${(listed[verdict] || 0).toLocaleString("en")} listed` : ""].filter(Boolean);
         const { transfer = 0, connection = 0 } = others?.[verdict] || {};
         const label = number === 1 && verdict !== "ok" ? verdict : MANY[verdict];
         return el("li", { class: `tile ${verdict}${number + transfer + connection ? "" : " none"}` },
           el("a", { href: address(join(text, `verdict:${verdict}`)) },
-            icon(verdict), el("b", null, number.toLocaleString("en")), " ", label, healedOf(rows, verdict)),
+            icon(verdict), el("b", null, number.toLocaleString("en")), " ", label, also.length ? el("small", null, ` (${also.join(", ")})`) : null),
           transfer ? el("a", { class: "beside", href: "#transfers" }, "+ ", count(transfer, "transfer")) : null,
           connection ? el("a", { class: "beside", href: "#connections" }, "+ ", count(connection, "connection")) : null);
       }));
   };
-  const healedOf = (rows, verdict) => {
-    const number = rows.filter((row) => row.healed && row.verdict === verdict).length;
-    return number ? el("small", null, ` (${number.toLocaleString("en")} healed)`) : null;
-  };
+  const healedOf = (rows) => Object.fromEntries(tally(rows.filter((row) => row.healed), (row) => row.verdict));
   const join = (text, word) => {
     const field = word.slice(0, word.indexOf(":") + 1);
     const kept = text.split(/\s+/).filter((old) => old && !(field === "verdict:" && old.startsWith(field)) && old !== word);
@@ -94,6 +98,7 @@
           el("li", null, el("a", { href: "#connections" }, "connection"), " ", el("span", { class: "what" }, "to ", wire(trouble.host ?? "unknown host", "name"), trouble.count > 1 ? ` ${count(trouble.count, "time")}` : ""), el("span", { class: "why" }, wire(finding.detail))), trouble.count);
       }
     }
+    countAll(groups);
     const sorted = [...groups.values()].sort((a, b) => (a.severity === b.severity ? b.count - a.count : a.severity === "error" ? -1 : 1));
     if (!sorted.length) return null;
     const rest = sorted.slice(MOST_GROUPS);
@@ -105,26 +110,43 @@
           el("ul", null, group.items)))),
       rest.length ? el("p", { class: "also" }, "Also: ", rest.map((group, i) => [i ? ", " : "", wire(group.rule), " (", counted(group), ")"])) : null);
   };
-  // Each number leads to exactly those that it counts.
+  // Of all flows, where not all are listed.
+  const countAll = (groups) => {
+    const counts = cosInspect.totals.counts();
+    for (const severity of counts ? ["error", "warning"] : []) {
+      for (const [rule, number] of Object.entries(counts[`${severity}_rule`] || {})) {
+        const group = groups.get(`${severity} ${rule}`) || { severity, rule, title: null, items: [], count: 0, kinds: {} };
+        groups.set(`${severity} ${rule}`, group);
+        group.listed = group.kinds.flow || 0;
+        const all = Math.max(number, group.listed);
+        group.count += all - group.listed;
+        group.kinds.flow = all;
+      }
+    }
+  };
+  // Each number leads to exactly those that it counts, as far as they are listed.
   const counted = (group) => {
     const places = { flow: address(`${term("worst", group.rule)} ${term("verdict", group.severity)} healed:no`), transfer: "#transfers", connection: "#connections" };
     return el("span", { class: "number" }, Object.entries(group.kinds).map(([kind, number], i) =>
-      [i ? ", " : "", el("a", { href: places[kind] }, count(number, kind), unseen(` with ${group.rule}`))]));
+      [i ? ", " : "", el("a", { href: places[kind] }, count(number, kind), unseen(` with ${group.rule}`)),
+        kind === "flow" && group.listed < number ? ` (${group.listed.toLocaleString("en")} listed)` : ""]));
   };
   const worstRule = (row) => row.worst || row.rules[0] || "unknown";
 
+  // The filter does not tell upper from lower case.
   const facet = (name, field, rows, get) => {
-    // The filter does not tell upper from lower case.
     const spelt = new Map();
-    const counts = tally(rows, (row) => [get(row)].flat().map((value) => {
+    return facetOf(name, field, tally(rows, (row) => [get(row)].flat().map((value) => {
       const lower = String(value).toLowerCase();
       if (!spelt.has(lower)) spelt.set(lower, value);
       return spelt.get(lower);
-    }));
+    })));
+  };
+  const facetOf = (name, field, counts) => {
     if (!counts.length) return null;
     const most = counts[0][1];
     const item = ([value, number]) =>
-      el("li", null, el("a", { href: address(term(field, value)), title: visible(value) },
+      el("li", null, el(isNamed(field, value) ? "a" : "div", { class: "facet-line", href: isNamed(field, value) ? address(term(field, value)) : null, title: visible(value) },
         el("span", { class: "label" }, wire(value)), el("span", { class: "number" }, number.toLocaleString("en")), meter(number / most)));
     const list = el("ul", null, counts.slice(0, unfolded.has(name) ? MOST_UNFOLDED : MOST_FACETS).map(item));
     const more = counts.length > MOST_FACETS && !unfolded.has(name)
@@ -132,16 +154,27 @@
           unfolded.add(name);
           event.currentTarget.remove();
           list.append(...counts.slice(MOST_FACETS, MOST_UNFOLDED).map(item));
-          list.children[MOST_FACETS].querySelector("a").focus();
+          list.children[MOST_FACETS].querySelector("a")?.focus();
         } }, `${counts.length - MOST_FACETS} more`)
       : null;
     return el("div", { class: "facet" }, el("h3", null, name), list, more);
   };
+  // Many names are counted together, and what has none cannot be looked for.
+  const isNamed = (field, value) => value !== "(others)" && !(field === "region" && value === "none");
   const meter = (part) => {
     const bar = el("i", { class: "meter" });
     bar.style.setProperty("--part", part.toFixed(3));
     return bar;
   };
+  const ofAll = (counted) => Object.entries(counted || {}).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const facetsOfAll = (counts) =>
+    section("counts", "Counts of all flows", el("div", { class: "facets" },
+      facetOf("Rules", "rule", ofAll(counts.rule)),
+      facetOf("Operations", "op", ofAll(counts.operation)),
+      facetOf("Hosts", "host", ofAll(counts.host)),
+      facetOf("Clients", "client", ofAll(counts.client)),
+      facetOf("Statuses", "status", ofAll(counts.status)),
+      facetOf("Regions", "region", ofAll(counts.region))));
   const facets = (rows) =>
     section("counts", "Counts", el("div", { class: "facets" },
       facet("Rules", "rule", rows, (row) => row.rules),
@@ -196,19 +229,20 @@
       el("p", null, "A bucket behind a name of your own is known by ", el("code", null, "--set cos_hosts=NAME"), "."));
   };
 
-  const timeLine = (rows, text) => {
-    const drawing = cosInspect.charts.timeLine(rows, (from, to) => {
+  const timeLine = (rows, text, isAll) => {
+    const choose = (from, to) => {
       const kept = text.split(/\s+/).filter((word) => word && !/^(after|before):/.test(word));
       location.hash = address([...kept, `after:${from}`, `before:${to}`].join(" ")).slice(1);
-    });
-    return drawing && section("time", "Time line", drawing);
+    };
+    const counts = isAll && store.summary.time_line ? cosInspect.totals.counts() : null;
+    const drawing = counts ? cosInspect.charts.timeLineOfAll(store.summary.time_line, counts.flows, choose) : cosInspect.charts.timeLine(rows, choose);
+    return drawing && section("time", cosInspect.totals.counts() && !counts ? "Time line of listed flows" : "Time line", drawing);
   };
 
   const headline = (rows, others) => {
-    const broken = rows.filter((row) => row.verdict === "error" && !row.healed).length;
-    const doubtful = rows.filter((row) => row.verdict === "warning" && !row.healed).length;
-    const healed = rows.filter((row) => row.healed).length;
-    const flows = (number, one, many) => (number ? [`${number.toLocaleString("en")} of ${count(rows.length, "flow")} ${number === 1 ? one : many}`] : []);
+    const { flows: all, broken, doubtful, healed: healedBy } = figures(rows);
+    const healed = Object.values(healedBy).reduce((sum, number) => sum + number, 0);
+    const flows = (number, one, many) => (number ? [`${number.toLocaleString("en")} of ${count(all, "flow")} ${number === 1 ? one : many}`] : []);
     const wrong = [
       ...flows(broken, "is broken", "are broken"), ...what(others.error, "is broken", "are broken"), ...lost(),
       ...flows(doubtful, "needs a look", "need a look"), ...what(others.warning, "needs a look", "need a look"),
@@ -218,7 +252,7 @@
     if (broken || doubtful) return said;
     if (!rows.length) return `No COS flows yet${but}`;
     if (healed) return `${said ? "All flows" : "Everything"} came through in the end, after ${count(healed, "failed try", "failed tries")}${but}`;
-    return rows.length === 1 ? `The one flow is fine${but}` : `All ${count(rows.length, "flow")} are fine${but}`;
+    return all === 1 ? `The one flow is fine${but}` : `All ${count(all, "flow")} are fine${but}`;
   };
   const what = (kinds, one, many) =>
     Object.entries(kinds).map(([kind, number]) =>
@@ -233,40 +267,46 @@
       const seen = others ? `${count(others, "flow was", "flows were")} seen that ${others === 1 ? "is" : "are"} not COS; hosts of your own are named with cos_hosts. ` : "";
       return [seen, cosInspect.live.isLive ? [el("a", { href: "#setup" }, "Put a client behind this proxy"), ": what comes through it stands here at once."] : "Reload this page when a client has sent something through the proxy."];
     }
-    const known = rows.filter((row) => row.at !== null);
+    const counts = cosInspect.totals.counts();
+    const bars = counts ? Object.keys(store.summary.time_line?.bars || {}).map(Number) : [];
+    const known = bars.length ? [{ at: Math.min(...bars) * 1000 }, { at: (Math.max(...bars) + store.summary.time_line.seconds) * 1000 }] : rows.filter((row) => row.at !== null);
     if (!known.length) return "At a time that nobody knows" + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
     const [first, last] = [known[0].at, known.at(-1).at];
     return `${time(Math.min(first, last), true)} to ${time(Math.max(first, last), true)} UTC`
       + (others ? ` · ${count(others, "other flow was", "other flows were")} not COS` : "");
   };
 
+  const facetsOr = (rows) => (cosInspect.totals.counts() ? facetsOfAll(cosInspect.totals.counts()) : facets(rows));
+
   const page = (rows, list) => {
     const others = beside();
     return el("div", { class: "overview" },
       el("div", { class: "heading" }, el("h1", { tabindex: -1 }, headline(rows, others)), el("p", { class: "meta" }, span(rows))),
       store.problems.map((problem) => el("p", { class: "problem", role: "alert" }, badge("warning"), " ", problem)),
+      cosInspect.totals.note(),
       tiles(rows, "", others),
       runs(),
       elsewhere(rows),
       wrong(rows),
       captures(),
       cosInspect.transfers.retries(),
-      timeLine(rows, ""),
-      rows.length ? facets(rows) : null,
+      timeLine(rows, "", true),
+      rows.length ? facetsOr(rows) : null,
       statistics(),
       cosInspect.transfers.overview(6),
       cosInspect.transfers.connections(),
       cosInspect.transfers.readBack(),
-      rows.length ? section("flows", "All flows", list.element) : null);
+      rows.length ? section("flows", cosInspect.totals.counts() ? "Listed flows" : "All flows", list.element) : null);
   };
 
   // The list alone, for a filter.
   const filtered = (rows, text, problems, list) =>
     el("div", { class: "overview" },
       el("div", { class: "heading" },
-        el("h1", { tabindex: -1, id: "matches" }, text ? `${rows.length.toLocaleString("en")} of ${count(store.all().length, "flow")}` : count(rows.length, "flow")),
+        el("h1", { tabindex: -1, id: "matches" }, (text ? `${rows.length.toLocaleString("en")} of ${count(store.all().length, "flow")}` : count(rows.length, "flow")) + (cosInspect.totals.counts() ? " that are listed" : "")),
         text ? el("p", { class: "meta" }, el("a", { href: "#filter=" }, "Show all flows")) : null,
         cosInspect.exported.buttons(rows)),
+      cosInspect.totals.note(),
       problems.map((problem) => el("p", { class: "problem", role: "alert" }, problem)),
       tiles(rows, text, null),
       rows.length ? timeLine(rows, text) : null,

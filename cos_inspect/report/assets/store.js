@@ -55,6 +55,14 @@ const cosInspect = {};
     get summary() {
       return summary;
     },
+    // Not every flow has a row.
+    get isShort() {
+      return Boolean(index.listed);
+    },
+    // Where every report is, as far as it is known.
+    get elsewhere() {
+      return index.elsewhere || [];
+    },
     // All rows by number.
     all() {
       sorted ||= [...rows.values()].sort((a, b) => a.n - b.n);
@@ -73,6 +81,13 @@ const cosInspect = {};
       await Promise.all([wanted("data/index.js"), wanted("data/summary.js")]);
       await Promise.all(index.rows.map((name) => wanted(`data/${name}`)));
       this.taken();
+    },
+    // Reads everything anew: rows were taken out.
+    async again() {
+      for (const held of [rows, byFlow, reports, files]) held.clear();
+      sorted = null;
+      this.problems = [];
+      await this.start();
     },
     load,
     // Numbers of the rows that came or were revised since the last call, and how many came.
@@ -94,7 +109,7 @@ const cosInspect = {};
       return row.transfer && !listed.includes(row.transfer) ? [row.transfer, ...listed] : listed;
     },
     async report(number) {
-      if (!rows.has(number)) throw new Error(`There is no flow ${number} in this report.`);
+      if (!rows.has(number)) throw new Error(cosInspect.totals.missing(number));
       if (!reports.has(number)) {
         // It may have come after the file was read.
         files.delete(fileOf(number));

@@ -48,9 +48,9 @@
     const transfers = all();
     if (!transfers.length) return null;
     const shown = transfers.slice(0, most);
-    return section("transfers", count(transfers.length, "transfer"),
+    return section("transfers", count(transfers.length + (store.summary.left_out || 0), "transfer"),
       el("div", { class: "transfers" }, shown.map(line)),
-      shown.length < transfers.length ? el("p", null, el("a", { href: "#transfers" }, `All ${transfers.length} transfers`)) : null);
+      shown.length < transfers.length ? el("p", null, el("a", { href: "#transfers" }, store.summary.left_out ? `The worst ${transfers.length.toLocaleString("en")} transfers` : `All ${transfers.length} transfers`)) : null);
   };
 
   const chainLine = (chain) => {
@@ -69,7 +69,9 @@
     if (!chains.length) return null;
     const place = table("Retries", ["In the end", "Answers", "Request", "Causes", "Time lost", "Also"], [], "retries");
     some(chains, 50, chainLine, place.querySelector("tbody"));
-    return section("retries", chains.length === 1 ? "1 request was retried" : `${chains.length} requests were retried`, place);
+    const left = store.summary.retries_left_out || 0;
+    return section("retries", chains.length + left === 1 ? "1 request was retried" : `${(chains.length + left).toLocaleString("en")} requests were retried`,
+      left ? el("p", { class: "meta" }, `${count(chains.length, "chain")} of tries are listed, the worst; ${left.toLocaleString("en")} are not.`) : null, place);
   };
 
   const connections = () => {
@@ -109,6 +111,10 @@
       el("h2", { class: "unseen" }, "All transfers"), place, retries());
   };
 
+  const unlistedOf = (transfer) => {
+    const left = (transfer.flows || []).length - rowsOf(transfer).length;
+    return left > 0 && cosInspect.totals.counts() ? el("p", { class: "meta" }, `${count(left, "of its flows is", "of its flows are")} not listed on these pages, and not drawn.`) : null;
+  };
   const partLine = (part) => {
     const row = store.rowOfFlow(part.flow);
     return el("tr", null,
@@ -137,7 +143,7 @@
       transfer.notice ? el("p", { class: "notice-text" }, wire(transfer.notice)) : null,
       (transfer.findings || []).length ? el("h2", { class: "unseen" }, "Findings") : null,
       bySeverity(transfer.findings).map(card),
-      drawing ? section("drawing", "Over time", drawing) : null,
+      drawing ? section("drawing", "Over time", unlistedOf(transfer), drawing) : unlistedOf(transfer),
       (transfer.checks || []).length ? section("checks", "Checks", checks(transfer.checks)) : null,
       place ? section("parts", "Parts", place) : null);
   };
