@@ -70,8 +70,8 @@ MUTANTS = (
     Mutant(
         "fields of a message beyond the last that is judged are judged",
         "model/exchange.py",
-        "        if len(fields) > MAX_FIELDS:",
-        "        if len(fields) > 2 * MAX_FIELDS:",
+        "    return min(len(fields), MAX_FIELDS)",
+        "    return min(len(fields), MAX_FIELDS + 1)",
         "tests/model/test_exchange.py::test_fields_beyond_the_last_that_is_judged_have_no_value",
     ),
     Mutant(

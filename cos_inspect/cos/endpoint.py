@@ -271,12 +271,13 @@ def _forms() -> tuple[tuple[dict[str, str], Callable[[str], re.Match[str] | None
 
 def _marked(headers: Headers, role: str) -> bool:
     exact, prefixes = _marks(role)
-    for name in headers.names():
-        if name.startswith(prefixes):
+    for name, _ in headers.fields:
+        lower = name.lower()
+        if lower.startswith(prefixes):
             return True
-        value = exact.get(name)
+        value = exact.get(lower)
         if value is not None and (
-            not value or any(value in sent.lower() for sent in headers.all(name))
+            not value or any(value in sent.lower() for sent in headers.all(lower))
         ):
             return True
     return False

@@ -12,7 +12,7 @@ import msgspec
 
 from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, size_of, text
 from cos_inspect.cos.tables import rows
-from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
+from cos_inspect.model.exchange import MAX_VALUE, SHOWN_OF_LONG, Headers
 from cos_inspect.model.flow_report import Category, Side
 from cos_inspect.model.masks import is_masked
 
@@ -30,14 +30,13 @@ _SECRECIES: dict[str, Secrecy] = {"": "", "1": "1", "part": "part"}
 _MAX_CACHED = 128
 _MAX_CACHED_FIELD = 192
 _NO_ISSUES: tuple[str, ...] = ()
-_SHOWN_OF_LONG = 1024
 _TWO_LENGTHS = "stands together with Transfer-Encoding"
 _METADATA = "x-cos-meta-"
 _MOST_METADATA = 4096
 """Bytes; COS documents, page 436/7749."""
 _TOO_LONG = ("longer than 64 KiB: not inspected, and only its beginning is shown",)
-_TOO_MANY = ("behind the first 10,000 fields: not inspected, and its value is left out",)
-_NAMED_BEYOND = 1000
+_TOO_MANY = ("behind more than any server takes: not inspected, and its value is left out",)
+_NAMED_BEYOND = 100
 
 
 class HeaderFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,13 +205,13 @@ class AnnotatedHeader(msgspec.Struct, frozen=True, gc=False):
 def annotate(
     headers: Headers, side: Side, *, called: str = "headers"
 ) -> tuple[AnnotatedHeader, ...]:
-    """The first ``MAX_FIELDS`` fields in wire order, described and checked. Of what is
-    beyond ``MAX_VALUE`` only the beginning is kept. ``called``: what they are."""
+    """The fields in wire order, described and checked, but for those behind too many others. Of
+    what is beyond ``MAX_VALUE`` only the beginning is kept. ``called``: what they are."""
     found = [
         _annotated_cached(side, name, value)
         if len(name) + len(value) <= _MAX_CACHED_FIELD
         else _annotated(side, name, value)
-        for name, value in headers.fields[:MAX_FIELDS]
+        for name, value in headers.fields
     ]
     if "transfer-encoding" in headers and "content-length" in headers:
         found = [
@@ -245,14 +244,14 @@ def _limit_metadata(found: list[AnnotatedHeader], called: str) -> None:
 
 
 def beyond(headers: Headers) -> list[tuple[str, tuple[str, ...]]]:
-    """The fields behind those that ``annotate`` looks at: the names of the first thousand, and
+    """The fields behind those that ``annotate`` looks at: the names of the first hundred, and
     one line that counts the rest (a report that names 50,000 of them serves nobody and
     takes the proxy's time); with what is to be said of each."""
-    fields = headers.fields[MAX_FIELDS:]
     named: list[tuple[str, tuple[str, ...]]] = [
-        (name[:_SHOWN_OF_LONG], _TOO_MANY) for name, _ in fields[:_NAMED_BEYOND]
+        (name[:SHOWN_OF_LONG].decode("utf-8", "replace"), _TOO_MANY)
+        for name, _ in headers.beyond[:_NAMED_BEYOND]
     ]
-    if unnamed := len(fields) - len(named):
+    if unnamed := len(headers.beyond) - len(named):
         named.append(("…", (f"{unnamed:,} more fields, not inspected and left out",)))
     return named
 
@@ -260,8 +259,8 @@ def beyond(headers: Headers) -> list[tuple[str, tuple[str, ...]]]:
 def _annotated(side: Side, name: str, value: str) -> AnnotatedHeader:
     fact = describe(name.lower(), side)
     if len(name) > MAX_VALUE or len(value) > MAX_VALUE:
-        begin = value[:_SHOWN_OF_LONG]
-        return AnnotatedHeader(name[:_SHOWN_OF_LONG], begin, fact, _NO_ISSUES, _TOO_LONG)
+        begin = value[:SHOWN_OF_LONG]
+        return AnnotatedHeader(name[:SHOWN_OF_LONG], begin, fact, _NO_ISSUES, _TOO_LONG)
     found = issues(fact, value)
     remark = REMARKS.get(fact.syntax)
     if remark is None or found or not value:
@@ -276,17 +275,10 @@ _annotated_cached = lru_cache(maxsize=2048)(_annotated)
 def duplicates(headers: Headers, side: Side) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Headers that may stand once and stand more often, with different values:
     lower-case name and all values in wire order."""
-    if not headers.has_repeats:
-        return ()
-    names = headers.names()
-    found = []
-    for name in names:
-        values = headers.all(name)
-        if (
-            len(values) > 1
-            and len(set(values)) > 1
-            and describe(name, side).single
-            and name not in headers.unread
-        ):
-            found.append((name, values))
-    return tuple(found)
+    return tuple(
+        [
+            (name, values)
+            for name, values in headers.repeated()
+            if len(set(values)) > 1 and describe(name, side).single and name not in headers.unread
+        ]
+    )

@@ -90,8 +90,9 @@ def first_look(
     if not redact:
         return FirstLook(cos, report, seen, pending)
     secrets = _secrets_beside(cos, keys)
-    masked = None if secrets or pending else masked_at_once(report)
     redactor = Redactor(secrets)
+    _learn_unread(redactor, exchange)
+    masked = None if pending or redactor.knows else masked_at_once(report)
     report = redactor.report(report) if masked is None else masked
     if pending:
         pending = tuple([redactor.struct(each) for each in pending])
@@ -116,7 +117,14 @@ def redactor_of(cos: CosExchange, keys: Mapping[str, str]) -> Redactor:
                 redactor.learn_head("", [(change.name, value)])
     if response is not None:
         redactor.learn_head("", response.headers)
+    _learn_unread(redactor, cos.exchange)
     return redactor
+
+
+def _learn_unread(redactor: Redactor, exchange: Exchange) -> None:
+    redactor.learn_unread(exchange.request.headers)
+    if exchange.response is not None:
+        redactor.learn_unread(exchange.response.headers)
 
 
 def _secrets_beside(cos: CosExchange, keys: Mapping[str, str]) -> tuple[str, ...]:

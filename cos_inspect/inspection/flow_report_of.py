@@ -179,7 +179,7 @@ def _headers(headers: Headers, annotated: tuple[AnnotatedHeader, ...]) -> list[H
         described.append(
             HeaderReport(header.name, header.value, fact.category, fact.meaning, notes)
         )
-    if len(headers) > len(annotated):
+    if headers.beyond:
         # Their values are left out: a secret could stand in them.
         described += [HeaderReport(name, "", "other", "", notes) for name, notes in beyond(headers)]
     return described

@@ -74,6 +74,7 @@ class KnownSecrets:
         self._most = most
         self._masks: dict[bytes, str] = {}
         self._more: dict[bytes, str] = {}
+        """Without a mask those that get their own where they are found."""
         self._needles: dict[bytes, tuple[str, bool]] = {}
         """What to look for; its mask, and whether the base64 around it goes with it."""
         self._grams: dict[bytes, tuple[bytes, int]] | None = None
@@ -81,7 +82,7 @@ class KnownSecrets:
         """Whether no value has bytes beyond."""
 
     def __bool__(self) -> bool:
-        return bool(self._masks)
+        return bool(self._masks or self._more)
 
     def values(self) -> Iterator[tuple[bytes, str]]:
         """Folded values and their masks."""
@@ -107,12 +108,20 @@ class KnownSecrets:
         for needle in in_base64(value):
             needles.setdefault(needle, (mask, True))
 
+    def learn_words(self, data: bytes) -> None:
+        """Takes every word of a text without escapes for a secret: which of them are was not
+        looked up. Quick: they are looked for as whole words only."""
+        if self._most:
+            for word in _folded_words(data) - _public_words():
+                self._more.setdefault(word, "")
+
     def stands_in(self, data: bytes, *, pieces: bool = False) -> bool:
         """A quick look at a text, escapes and all: whether ``spans`` may find something in it
         or in any of its lines. ``pieces``: of secrets as well."""
-        if not self._masks:
+        if not self:
             return False
-        return self.stands_in_plain(plain(data, ascii_only=self.is_ascii), pieces=pieces)
+        ascii_only = self.is_ascii and not self._more
+        return self.stands_in_plain(plain(data, ascii_only=ascii_only), pieces=pieces)
 
     def stands_in_plain(self, data: bytes, *, pieces: bool = False) -> bool:
         """The same for a text without escapes."""
@@ -120,7 +129,7 @@ class KnownSecrets:
         for needle in self._needles:
             if needle in folded:
                 return True
-        if self._more and any(fold(word) in self._more for word in _WORDS.findall(data)):
+        if self._more and not self._more.keys().isdisjoint(_folded_words(data)):
             return True
         return pieces and next(self._pieces(folded), None) is not None
 
@@ -144,9 +153,11 @@ class KnownSecrets:
                 found.append((start, end, mask))
         if self._more:
             for word in _WORDS.finditer(text.data):
-                mask = self._more.get(fold(word[0]), "")
-                if mask:
-                    found.append((*word.span(), mask))
+                folded_word = fold(word[0])
+                shown = self._more.get(folded_word)
+                if shown is not None:
+                    self._more[folded_word] = shown = shown or mask_of(word[0])
+                    found.append((*word.span(), shown))
         if pieces:
             # A blank is never inside of one; folded it looks like the sign + of base64.
             found += [
@@ -174,6 +185,12 @@ class KnownSecrets:
             if end - start >= _shortest_piece(len(secret)):
                 done = end
                 yield start, end, self._masks[secret]
+
+
+def _folded_words(data: bytes) -> set[bytes]:
+    words = set(fold(b"\n".join(_WORDS.findall(data))).split(b"\n"))
+    words.discard(b"")
+    return words
 
 
 def _not_inside(public: Collection[bytes], folded: bytes, found: list[Span]) -> list[Span]:

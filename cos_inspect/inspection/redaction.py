@@ -44,10 +44,16 @@ from cos_inspect.inspection.secret_shapes import (
     is_base64,
     parts_of,
 )
+from cos_inspect.model.exchange import MAX_VALUE, Headers
 from cos_inspect.model.flow_report import ChangeReport, FlowReport, HeaderReport
 
 LONGEST = 64 * 1024
 """Characters of a text that is looked into closely."""
+_MOST_NAMED = 256
+"""Secrets that texts of one exchange name; no client or server sends as many. Texts that name
+more are masked whole, and every word of them."""
+_MOST_UNREAD = 256 * 1024
+"""Bytes of headers beyond all bounds that are looked for elsewhere."""
 _HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 Echo = tuple[bytes, str]
@@ -78,6 +84,8 @@ class Redactor:
         self._longest = longest
         self._known = KnownSecrets(most=MOST if remembers else 0)
         self._others = others
+        self._named = 0
+        """How many secrets texts have named."""
         self._pieces = False
         """Whether a part of a secret is looked for as well."""
         self._own: dict[str, str] = {}
@@ -90,6 +98,11 @@ class Redactor:
         self._public: set[bytes] = set()
         for secret in secrets:
             self.learn(secret)
+
+    @property
+    def knows(self) -> bool:
+        """Whether a secret is known by now."""
+        return bool(self._known)
 
     @property
     def echoes(self) -> tuple[Echo, ...]:
@@ -105,6 +118,14 @@ class Redactor:
     def learn_from(self, text: str) -> None:
         """Learns the secrets that a text names."""
         self._read(text)
+
+    def learn_unread(self, headers: Headers) -> None:
+        """Takes all for a secret that header fields say which are not read."""
+        if not headers.unread:
+            return
+        values = [encoded(value) for _, value in headers.fields if len(value) > MAX_VALUE]
+        values += [value for _, value in headers.beyond]
+        self._known.learn_words(plain(b"\n".join(values)[:_MOST_UNREAD]))
 
     def learn_head(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
         """Learns the secrets in a message's head."""
@@ -175,11 +196,16 @@ class Redactor:
         """Learns the secrets that a text names."""
         if text in self._own or not secret_hint(plain(encoded(text), ascii_only=True)):
             return
-        if len(text) > self._longest:
-            self._own[text] = mask_of(encoded(text))
+        left = _MOST_NAMED - self._named
+        if len(text) > self._longest or left <= 0:
+            self._mask_whole(text)
             return
         decoded = decode(text)
-        found = find(decoded)
+        found = find(decoded, most=left)
+        self._named += len(found.secrets)
+        if len(found.secrets) > left:
+            self._mask_whole(text)
+            return
         spans: list[Span] = []
         for secret in found.secrets:
             shown = mask_of(secret.value)
@@ -191,6 +217,11 @@ class Redactor:
         if spans:
             self._spans[text] = spans
             self._own[text] = _with_masks(text, spans)
+
+    def _mask_whole(self, text: str) -> None:
+        data = encoded(text)
+        self._own[text] = mask_of(data)
+        self._known.learn_words(plain(data))
 
     def _masked(self, text: str) -> str:
         """Of a text that was read before."""
@@ -213,10 +244,20 @@ class Redactor:
         held = plain(encoded(value)).strip()
         if not held or MASK.fullmatch(held):
             return value
-        self._known.learn(held)
-        for part in parts_of(kind, held):
-            self._known.learn(part)
+        self._learn_parts(kind, held)
         return mask_of(held)
+
+    def _learn_parts(self, kind: SecretKind, held: bytes) -> None:
+        """Learns a secret and what is secret by itself inside of it; of very many the words."""
+        if self._named < _MOST_NAMED:
+            parts = parts_of(kind, held)
+            self._named += 1 + len(parts)
+            self._known.learn(held)
+            for part in parts[:_MOST_NAMED]:
+                self._known.learn(part)
+            if len(parts) <= _MOST_NAMED:
+                return
+        self._known.learn_words(held)
 
     def signature(self, value: str) -> str:
         """Masks a signature in hex."""
@@ -238,9 +279,7 @@ class Redactor:
         secret = held[begin:].strip()
         if not secret or MASK.fullmatch(secret):
             return value
-        self._known.learn(secret)
-        for part in parts_of("credentials", secret):
-            self._known.learn(part)
+        self._learn_parts("credentials", secret)
         return held[:begin].decode("utf-8", "replace") + mask_of(secret)
 
     def plain(self, data: Any) -> Any:

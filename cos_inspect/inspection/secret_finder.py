@@ -9,6 +9,7 @@ with that level: of ``u=https%3A%2F%2Fh%3Ftoken%3Da%26b%3D1`` the token is ``a``
 import re
 from collections.abc import Iterator
 from enum import IntEnum
+from itertools import islice
 
 import msgspec
 
@@ -28,6 +29,7 @@ from cos_inspect.inspection.secret_shapes import (
     parts_of,
 )
 
+MOST_FOUND = 1_000_000
 _QUOTES = b"\"'`"
 _SEPARATORS = b"=:>"
 _SEPARATOR = re.compile(rb"[=:>]|[\"'`]\$")
@@ -135,13 +137,14 @@ def _is_masked(pieces: list[bytes], at: int) -> bool:
     return MASK.fullmatch(b"[masked:%b]" % rest) is not None
 
 
-def find(text: Decoded, *, inside: int = 1) -> Findings:
-    """``inside``: how deep base64 may stand in base64."""
+def find(text: Decoded, *, inside: int = 1, most: int = MOST_FOUND) -> Findings:
+    """``inside``: how deep base64 may stand in base64; ``most``: where more secrets are found,
+    the search is given up, so that not all are there."""
     found = Findings([], [])
-    _Search(text, found).run()
-    found.secrets += by_shape(text)
+    _Search(text, found).run(most)
+    found.secrets += islice(by_shape(text), most)
     if inside and has_base64(text.data):
-        found.secrets += _in_base64(text.data, inside)
+        found.secrets += islice(_in_base64(text.data, inside), most)
     return found
 
 
@@ -155,9 +158,12 @@ class _Search:
         self._pair = _NOWHERE
         """Where a name that is a value ended, as in ``{"name": "token", "value": …}``."""
 
-    def run(self) -> None:
+    def run(self, most: int) -> None:
         at = 0
+        secrets = self._found.secrets
         while (separator := _SEPARATOR.search(self._data, at)) is not None:
+            if len(secrets) > most:
+                break
             at = max(separator.end(), self._at(separator.start()))
 
     def _at(self, at: int) -> int:

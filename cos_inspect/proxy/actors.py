@@ -11,7 +11,7 @@ from cos_inspect.model.exchange import Actor, BrokeOff
 from cos_inspect.proxy.other_addons import named, replacements, scripts_with
 from cos_inspect.recording.actors import UNKNOWN, marked_answer
 from cos_inspect.recording.break_off import KILLED, broken_off_by, refusal_of
-from cos_inspect.recording.message_heads import AnswerHead
+from cos_inspect.recording.message_heads import AnswerHead, first_value
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def _who_answered(flow: http.HTTPFlow, response: http.Response) -> str:
 
 def _maps_local(flow: http.HTTPFlow, response: http.Response) -> bool:
     """A file, or the bare 404 where there is none."""
-    if response.headers.get("server") != version.MITMPROXY and (
+    if first_value(response.headers.fields, b"server") != version.MITMPROXY.encode() and (
         response.status_code != 404 or response.raw_content
     ):
         return False

@@ -66,9 +66,9 @@ def metadata_for_capture(
         headers = exchange.response.headers
         if exchange.response.by == "proxy":
             found["answered_by"] = exchange.response.option
-        if answer_changes:
+        if answer_changes and not headers.beyond:
             found["answer"] = [(field.name, field.value) for field in report.response.headers]
-        else:
+        elif not answer_changes:
             entries = _entries(headers, headers_of(fields), report.response.headers)
             if entries is not None:
                 found |= {"answer": entries, "of_answer": fingerprint(fields)}
@@ -90,7 +90,7 @@ def metadata_for_capture(
 def _entries(came: Headers, now: Headers, shown: Sequence[HeaderReport]) -> Entries | None:
     """None when the flow has them as they came. ``shown``: the same fields as they came, as
     the report has them."""
-    if came.fields == now.fields:
+    if came == now:
         return None
     values, present = _by_name(came), _by_name(now)
     texts = [field.value for field in shown]

@@ -50,7 +50,7 @@ from cos_inspect.proxy.flows import read_request
 from cos_inspect.proxy.resolved_names import ResolvedNames
 from cos_inspect.proxy.unread_connections import is_passed_on, name_in, reason, refused_host
 from cos_inspect.recording.actors import is_address
-from cos_inspect.recording.message_heads import Fields, headers_of
+from cos_inspect.recording.message_heads import Fields, first_value, headers_of
 from cos_inspect.rules.connection_cause import Failure
 
 logger = logging.getLogger(__name__)
@@ -141,8 +141,9 @@ class ConnectionTracker:
         host = _plain(flow.request.host)
         if self._is_cos(host):
             entry = self._entry(flow.client_conn, host)
-            entry.user_agent = flow.request.headers.get("user-agent")
-            entry.fields = flow.request.headers.fields
+            entry.fields = fields = flow.request.headers.fields
+            agent = first_value(fields, b"user-agent")
+            entry.user_agent = None if agent is None else agent.decode("utf-8", "replace")
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Notes which COS host is wanted, by the name in the ClientHello, else by the address."""

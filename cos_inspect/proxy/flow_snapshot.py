@@ -172,7 +172,7 @@ class FlowSnapshot:
             came, now = announced_length(self._head.fields), announced_length(fields)
             if came is not None and now is not None and came != now:
                 self._head = self._head._replace(fields=_with_length(self._head.fields, now))
-                self._heads_are_read = False
+                self._heads, self._heads_are_read = None, False
         if response is None or self._answer is None or response.raw_content is None:
             return
         fields = response.headers.fields
@@ -258,7 +258,8 @@ class FlowSnapshot:
         the answer alone may tell."""
         if not self._heads_are_read:
             self._heads_are_read = True
-            self._heads = read_heads(self._head, self._answer, self._patterns, self._left)
+            before = self._heads
+            self._heads = read_heads(self._head, self._answer, self._patterns, self._left, before)
         return self._heads
 
     def read(self, *, opened_connection: bool = False) -> FlowRead | None:

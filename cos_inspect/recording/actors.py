@@ -5,7 +5,7 @@ import ipaddress
 
 import msgspec
 
-from cos_inspect.model.exchange import Request
+from cos_inspect.model.exchange import MAX_FIELDS, Request
 from cos_inspect.recording.message_heads import AnswerHead, RequestHead, headers_of
 
 UNKNOWN = "another addon"
@@ -87,7 +87,7 @@ def marked_answer(answer: AnswerHead, *, blocked: bool, replay: object, saved: b
         return "proxyauth"
     if saved and any(
         name.lower() == b"server" and value.startswith(_OWN_SERVER.encode())
-        for name, value in answer.fields
+        for name, value in answer.fields[:MAX_FIELDS]
     ):
         return "map_local" if answer.status in (200, 404) else UNKNOWN
     return BARE if saved and _is_bare(answer) else None

@@ -5,24 +5,31 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import (
+    MAX_FIELDS,
+    MAX_HEAD,
+    Headers,
+    RawFields,
+    Request,
+    fields_within,
+)
 
-Fields = tuple[tuple[bytes, bytes], ...]
+Fields = RawFields
 """Header fields as mitmproxy keeps them."""
 
 
 def headers_of(fields: Fields) -> Headers:
     """Header fields in wire order; bytes that are no UTF-8 become surrogates' replacement."""
     if len(fields) > _MOST_CACHED:
-        return Headers(
-            [
-                (name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
-                for name, value in fields
-            ]
-        )
+        within = fields_within(fields)
+        read = [
+            (name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+            for name, value in fields[:within]
+        ]
+        return Headers(read, fields[within:])
     names = _names(tuple([name for name, _ in fields]))
     values = [value.decode("utf-8", "replace") for _, value in fields]
-    if names.distinct:
+    if names.distinct and names.size + sum(map(len, values)) <= MAX_HEAD:
         return Headers.of_distinct(names.shown, names.lower, values)
     return Headers(zip(names.shown, values, strict=True))
 
@@ -35,6 +42,8 @@ class _Names(NamedTuple):
     distinct: bool
     length: int | None
     """The place of the first Content-Length."""
+    size: int
+    """Characters of all of them."""
 
 
 @lru_cache(maxsize=256)
@@ -42,7 +51,7 @@ def _names(raw: tuple[bytes, ...]) -> _Names:
     shown = tuple(name.decode("utf-8", "replace") for name in raw)
     lower = tuple(name.lower() for name in shown)
     length = lower.index("content-length") if "content-length" in lower else None
-    return _Names(shown, lower, len(set(lower)) == len(lower), length)
+    return _Names(shown, lower, len(set(lower)) == len(lower), length, sum(map(len, shown)))
 
 
 def announced_length(fields: Fields) -> int | None:
@@ -76,7 +85,10 @@ class RequestHead(NamedTuple):
 
 
 def may_have_body(head: RequestHead) -> bool:
-    """By the method, or by a header that frames one."""
+    """By the method, or by a header that frames one. Not where the fields are too many to be
+    looked at: mitmproxy keeps such a message whole, as it does without the addon."""
+    if len(head.fields) > MAX_FIELDS:
+        return False
     if head.method.upper() in (b"PUT", b"POST"):
         return True
     length = _first_length(head.fields)
@@ -90,9 +102,15 @@ def may_have_body(head: RequestHead) -> bool:
 def _first_length(fields: Fields) -> bytes | None:
     """The value of the first Content-Length."""
     if len(fields) > _MOST_CACHED:
-        return next((value for name, value in fields if name.lower() == b"content-length"), None)
+        return first_value(fields, b"content-length")
     place = _names(tuple([name for name, _ in fields])).length
     return None if place is None else fields[place][1]
+
+
+def first_value(fields: Fields, name: bytes) -> bytes | None:
+    """The value of the first field of this lower-case name, among those that are looked at;
+    mitmproxy's own look-up reads all of them, whose number nothing bounds."""
+    return next((value for held, value in fields[:MAX_FIELDS] if held.lower() == name), None)
 
 
 _MOST_CACHED = 128

@@ -333,10 +333,13 @@ def read_heads(
     answer: Fields | None,
     patterns: Sequence[str],
     left: FlowMetadata | None = None,
+    before: Heads | None = None,
 ) -> Heads | None:
     """Reads a flow's heads; None when it is no COS traffic, as far as it has come. Of a custom
-    domain the answer alone may tell."""
-    request = request_of(head, headers_of(head.fields))
+    domain the answer alone may tell. ``before``: of the same request, read earlier."""
+    request = request_of(
+        head, headers_of(head.fields) if before is None else before.request.headers
+    )
     if left is not None:
         request = left.received.with_line(request)
     headers = None if answer is None else headers_of(answer)

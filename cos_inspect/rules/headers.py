@@ -92,6 +92,9 @@ def _elsewhere(
         )
 
 
+_MOST_VALUES = 10
+"""Of a header that stands more often the first ones are shown."""
+
 HEADER_DUPLICATED = Rule(
     id="header-duplicated",
     group="integrity",
@@ -111,7 +114,7 @@ def header_duplicated(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fi
     for side, headers in sides:
         for name, values in duplicates(headers, side):
             secret = describe(name, side).secret
-            shown: dict[str, Any] = {} if secret else {"values": list(values)}
+            shown: dict[str, Any] = {} if secret else {"values": list(values[:_MOST_VALUES])}
             yield HEADER_DUPLICATED.finding(
                 f"{name} stands {len(values)} times in the {side}.",
                 header=name,

@@ -324,17 +324,18 @@ def test_a_value_beyond_all_bounds_is_not_read_and_only_begun() -> None:
 
 
 def test_of_very_many_fields_the_rest_is_counted() -> None:
-    headers = Headers([(f"X-{number}", str(number)) for number in range(13_500)])
+    headers = Headers([(f"X-{number}", str(number)) for number in range(3600)])
     told = beyond(headers)
-    assert [name for name, _ in told] == [f"X-{number}" for number in range(10_000, 11_000)] + ["…"]
+    assert [name for name, _ in told] == [f"X-{number}" for number in range(1000, 1100)] + ["…"]
     assert told[-1][1] == ("2,500 more fields, not inspected and left out",)
+    assert len(headers) == 3600
 
 
 def test_fields_beyond_all_bounds_are_known_by_name_alone() -> None:
-    fields = [(f"X-{number}", str(number)) for number in range(10_000)]
+    fields = [(f"X-{number}", str(number)) for number in range(1000)]
     assert Headers(fields).unread == frozenset()
     headers = Headers([*fields, ("ETag", "nonsense"), ("X-1", "again")])
-    assert len(annotate(headers, "response")) == 10_000
+    assert len(annotate(headers, "response")) == 1000
     assert [name for name, _ in beyond(headers)] == ["ETag", "X-1"]
     assert headers.unread == {"etag", "x-1"}
     assert "etag" in headers

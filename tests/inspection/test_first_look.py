@@ -9,7 +9,7 @@ from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.model.exchange import Change
 from cos_inspect.model.flow_report import Check
 from tests.captures_reader import judge_crc64, judge_md5
-from tests.rules.exchanges import HOST, Fields, check, exchange, inspected
+from tests.rules.exchanges import ETAG, HOST, Fields, check, exchange, inspected
 
 SSE = "x-cos-server-side-encryption"
 UPLOAD_ID = "1577957984" + "0123456789abcdef" * 4
@@ -249,3 +249,56 @@ def test_what_the_proxy_changed_is_shown_without_secrets(status: int) -> None:
     later = first_look(msgspec.structs.replace(one, request=again))
     assert later is not None
     assert later.report.request.changes == report.request.changes
+
+
+BEYOND = tuple((f"x-cos-meta-{number}", "1") for number in range(1000))
+TOKEN = "kM2xQ9vT7bLw4Zr8"
+ERROR = (
+    '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no access for {}</Message>'
+    "<Resource>/a</Resource></Error>"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (TOKEN, TOKEN),
+        (f"Bearer {TOKEN}", TOKEN),
+        (TOKEN.replace("k", "%6B"), TOKEN),
+        (TOKEN, "%6B" + TOKEN[1:]),
+        (f"a=b; session={TOKEN}", TOKEN.lower()),
+    ],
+)
+@pytest.mark.parametrize("name", ["x-cos-security-token", "Authorization", "X-Anything"])
+def test_an_echo_of_a_header_that_is_not_read_is_masked(name: str, value: str, said: str) -> None:
+    """Behind too many others, and in a value that is too long."""
+    for headers in (
+        (*BEYOND, (name, value)),
+        ((name, f"{'a,' * 40_000} {value} {'b,' * 40_000}"),),
+    ):
+        body = ERROR.format(said).encode()
+        made = exchange(status=403, headers=headers, answer=body, answer_headers=())
+        found = first_look(made)
+        assert found is not None
+        assert found.report.error is not None
+        assert "no access for [masked:" in (found.report.error.message or "")
+        text = msgspec.json.encode(found.report).decode()
+        assert said not in text
+        assert TOKEN not in text
+        unmasked = first_look(made, redact=False)
+        assert unmasked is not None
+        assert said in msgspec.json.encode(unmasked.report).decode()
+
+
+@pytest.mark.parametrize("side", ["headers", "answer_headers"])
+def test_what_is_beyond_is_counted_and_not_shown(side: str) -> None:
+    fields = (("ETag", ETAG), *BEYOND, *((f"X-{n}", f"value-{n}") for n in range(5000)))
+    found = first_look(exchange(**{side: fields}))  # type: ignore[arg-type]
+    assert found is not None
+    report = found.report
+    assert report.response is not None
+    shown = report.request.headers if side == "headers" else report.response.headers
+    assert len(shown) < 1110
+    assert shown[-1].name == "…"
+    assert "more fields" in shown[-1].issues[0]
+    assert "value-" not in msgspec.json.encode(report).decode()

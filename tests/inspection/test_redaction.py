@@ -333,6 +333,20 @@ def test_a_text_beyond_all_bounds_is_masked_whole_if_at_all(length: int) -> None
         assert len(shown) < 20
 
 
+def test_texts_that_name_very_many_secrets_are_masked_whole_and_so_is_every_word() -> None:
+    many = "&".join(f"token=kM2xQ9vT{number}" for number in range(300))
+    for texts in ([many], many.split("&"), [f"Cookie: {many.replace('&', ';')}"]):
+        redactor = Redactor()
+        for text in texts:
+            redactor.text(text)
+        assert "[masked:" in redactor.text(texts[-1])
+        assert "kM2xQ9vT299" not in redactor.text(texts[-1])
+        for number in (0, 63, 64, 255, 256, 299):
+            shown = redactor.text(f"no access for kM2xQ9vT{number} here")
+            assert shown == f"no access for {mask(f'kM2xQ9vT{number}')} here"
+        assert redactor.text("nothing is secret here") == "nothing is secret here"
+
+
 def test_half_a_pair_of_surrogates_is_no_fault() -> None:
     for text in ("a\ud800b", "\udcff", "token=\ud800secret"):
         assert "secret" not in Redactor().text(text)
