@@ -58,9 +58,6 @@ class _Walk:
             )
         self._path.pop()
 
-    def close(self) -> None:
-        return None
-
 
 def read_object_list(body: bytes | None) -> list[ListedObject]:
     """Empty where the body is absent or cannot be read."""

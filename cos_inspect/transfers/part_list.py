@@ -64,9 +64,6 @@ class _Walk:
         self._name = None
         self._depth -= 1
 
-    def close(self) -> None:
-        return None
-
 
 def read_part_list(body: bytes | None) -> PartList | None:
     """None when the body is absent, too large, or cannot be read."""
