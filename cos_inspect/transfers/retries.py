@@ -134,6 +134,8 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
     tries: dict[str, Try] = {}
     last: float = 0.0
     any_failed: bool = False
+    any_followed: bool = False
+    """One of them may be a try behind another one, or have one behind it."""
     dropped_until: float = 0.0
     """When the newest try ended that was dropped to bound memory."""
 
@@ -153,6 +155,7 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
         keep(self.tries, one)
         self.last = max(self.last, one.ended)
         self.any_failed = self.any_failed or may_be_retried(one)
+        self.any_followed = self.any_followed or _may_follow_or_be_followed(one)
         self._places = None
         kept = newest(self.tries, limits.tries)
         if kept is self.tries:
@@ -161,6 +164,7 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
         self.dropped_until = max(self.dropped_until, *(each.ended for each in dropped))
         self.tries = kept
         self.any_failed = any(map(may_be_retried, kept.values()))
+        self.any_followed = any(map(_may_follow_or_be_followed, kept.values()))
         return is_late + sum(map(may_be_retried, dropped))
 
     @property
@@ -183,6 +187,11 @@ class RetryHistory(msgspec.Struct, kw_only=True, dict=True):
 def may_be_retried(one: Try) -> bool:
     """Whether the same may be asked again because of how it ended."""
     return one.cause is not None or one.refused is not None
+
+
+def _may_follow_or_be_followed(one: Try) -> bool:
+    """Whether ``_follows`` can say so of it and another one."""
+    return one.cause is not None or one.sdk_retry or one.got > 0
 
 
 def try_of(seen: Observation) -> Try:
@@ -265,7 +274,7 @@ def _words(said: str | None, otherwise: str) -> str:
 
 
 def _chains_of(tries: RetryHistory) -> list[Chain]:
-    if not tries.any_failed or len(tries.tries) < 2:
+    if not tries.any_followed or len(tries.tries) < 2:
         return []
     ordered = sorted(tries.tries.values(), key=lambda one: (one.started, one.flow_id))
     groups: list[list[Try]] = [[ordered[0]]]

@@ -48,6 +48,26 @@ def test_a_refusal_needs_the_mark() -> None:
     assert len(chains(refused, put("2", b"x", 1.0, sent=MARK))) == 1
 
 
+@pytest.mark.parametrize("status", [404, 403, 304, 500, None])
+@pytest.mark.parametrize("mark", [{}, MARK])
+@pytest.mark.parametrize("cut", [False, True])
+def test_what_can_be_no_retry_is_not_looked_at(
+    status: int | None, mark: dict[str, str], cut: bool
+) -> None:
+    """And makes no chain where it is."""
+    tries = RetryHistory(id="x")
+    named = {} if status is None else failure(status, "NoSuchKey")
+    first = put("1", b"x", 0.0, **named)
+    if cut:
+        first = left_off(4)
+    for flow in (first, put("2", b"x", 1.0, sent=mark)):
+        tries.add(try_of(seen(flow)), UNBOUNDED)
+    found = tries.chains
+    looked = msgspec.structs.replace(tries, any_followed=True)
+    assert looked.chains == found
+    assert tries.any_followed or not found
+
+
 def test_the_mark_allows_a_longer_pause() -> None:
     failed = put("1", b"x", 0.0, status=None, error="e")
     assert chains(failed, put("2", b"x", 60.0)) == []
