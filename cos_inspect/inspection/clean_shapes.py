@@ -114,7 +114,10 @@ class CleanShapes:
         """What the thorough way would give; None where that has to be asked."""
         name = _name_of(exchange, recognised, hosts, ignore)
         shape = None if name is None else self._shapes.get(name)
-        return None if shape is None else shape.look(exchange, recognised)
+        if name is None or shape is None:
+            return None
+        self._shapes.move_to_end(name)
+        return shape.look(exchange, recognised)
 
     def learn(
         self,

@@ -404,6 +404,16 @@ def test_the_number_of_shapes_is_bounded() -> None:
     assert quick(BASES[-1], shapes) is not None
 
 
+def test_a_shape_that_is_met_again_and_again_stays() -> None:
+    shapes = CleanShapes(2)
+    looks(BASES[0], shapes)
+    for base in BASES[3:]:
+        assert quick(BASES[0], shapes) is not None
+        looks(base, shapes)
+    assert quick(BASES[0], shapes) is not None
+    assert quick(BASES[3], shapes) is None
+
+
 def test_a_rule_that_is_not_known_to_look_elsewhere_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
