@@ -28,6 +28,7 @@ from cos_inspect.recording.message_heads import (
     AnswerHead,
     Fields,
     announced_length,
+    framing_length,
     may_have_body,
 )
 from cos_inspect.recording.recorded_flow import FlowRead, Heads, Marks, RecordedFlow, read_heads
@@ -189,6 +190,14 @@ class FlowSnapshot:
     def sends_body(self) -> bool:
         """Whether the request may have a body, or somebody wants it streamed."""
         return may_have_body(self._head) or bool(self.flow.request.stream)
+
+    def is_request_kept_whole(self, limit: int | None) -> bool:
+        """Whether nothing is to be done while the request's body comes: it has a known length of
+        at most ``limit`` bytes, and nobody streams it."""
+        if self.flow.request.stream:
+            return False
+        length = None if limit is None else framing_length(self._head.fields)
+        return limit is None or (length is not None and length <= limit)
 
     def is_kept_whole(self, limit: int | None) -> bool:
         """Whether nothing is to be done while the answer's body comes: it has none, or a

@@ -195,6 +195,8 @@ class CosInspect(ConnectionHooks):
         # mitmproxy crashes where a request is streamed that an addon has answered by now.
         if snapshot is None or not flow.live or flow.response or not snapshot.sends_body:
             return
+        if snapshot.is_request_kept_whole(self._settings.stream_above):
+            return
         heads = snapshot.heads()
         if heads is None:
             return

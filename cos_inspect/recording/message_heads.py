@@ -62,6 +62,18 @@ def announced_length(fields: Fields) -> int | None:
     return int(value) if value.isdigit() and len(value) <= LONGEST_NUMBER else None
 
 
+def framing_length(fields: Fields) -> int | None:
+    """Content-Length, where it alone says how long the body is, of a head that has no more
+    fields than are known again."""
+    if len(fields) > _MOST_CACHED:
+        return None
+    names = _names(tuple([name for name, _ in fields]))
+    value = None if names.length is None else fields[names.length][1]
+    if value is None or len(value) > LONGEST_NUMBER or "transfer-encoding" in names.lower:
+        return None
+    return int(value) if value.isdigit() else None
+
+
 class AnswerHead(NamedTuple):
     """An answer's head as mitmproxy has it."""
 

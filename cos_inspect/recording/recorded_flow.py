@@ -38,7 +38,7 @@ from cos_inspect.recording.message_heads import (
     word,
 )
 from cos_inspect.recording.resigned import RESIGNED_KEY, resigned_of
-from cos_inspect.recording.stream_tap import BodyMeter, Tap, meter_content
+from cos_inspect.recording.stream_tap import BodyMeter, Tap, body_of_content, meter_content
 
 Marks = list[tuple[int, int]]
 """Offsets in an answer's body, and its CRC-64 up to each."""
@@ -264,16 +264,16 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         stored = None if left is None else left.response_body
         plan = plan_of_answer(heads, answer.status)
         if self._is_from_har and isinstance(self.received, bytes):
-            body = meter_content(self.received, plan, None).body(complete=True)
+            body = body_of_content(self.received, plan)
             may_have = heads.request.method != "HEAD" and answer.status not in (204, 304)
             return _of_har(body, heads.answer, may_have=may_have), []
         if isinstance(self.received, bytes):
-            meter = meter_content(self.received, plan, None, marks_wanted)
             # What had come of a body that was streamed, when the flow failed.
-            body = meter.body(complete=self.error is None or self.timing.response_end is not None)
+            complete = self.error is None or self.timing.response_end is not None
+            body, marks = _body_of(self.received, plan, marks_wanted, complete=complete)
             if stored is not None and left is not None and not left.as_it_is:
                 body = _as_it_came(stored, body)
-            return body, meter.marks
+            return body, marks
         if self.received is not None:
             return self._met(self.received, plan, None, marks_wanted)
         if stored is not None and left is not None:
@@ -301,6 +301,8 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ) -> tuple[Body, Marks]:
         """The facts of a body that is held whole."""
         if isinstance(content, bytes):
+            if payload is None:
+                return _body_of(content, plan, marks_wanted, complete=True)
             meter = meter_content(content, plan, payload, marks_wanted)
             return meter.body(complete=True), meter.marks
         tap = Tap(self.flow_id, BodyMeter(plan, payload, marks_wanted), None, HASHING)
@@ -308,6 +310,15 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             tap(chunk)
         tap(b"")
         return tap.body(), tap.marks
+
+
+def _body_of(
+    content: bytes, plan: DigestPlan, marks_wanted: Sequence[int], *, complete: bool
+) -> tuple[Body, Marks]:
+    if not marks_wanted:
+        return body_of_content(content, plan, complete=complete), []
+    meter = meter_content(content, plan, None, marks_wanted)
+    return meter.body(complete=complete), meter.marks
 
 
 def _of_har(body: Body, answer: Headers | None, *, may_have: bool) -> Body:

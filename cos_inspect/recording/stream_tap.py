@@ -4,12 +4,14 @@ mitmproxy drops a chunk whose callable raises, and hangs on the last one, so a
 tap catches everything and always hands on what it was given.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from cos_inspect.cos.digest_plan import DigestPlan
 from cos_inspect.cos.payload import PayloadReader
-from cos_inspect.digests import Bytes, Digester
+from cos_inspect.digests import Bytes, Digester, crc64
 from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.recording.hashing_threads import Hashing
 
@@ -186,9 +188,25 @@ class Tap:
         return self._meter.body(complete=self.ended)
 
 
-def body_of_content(content: bytes, plan: DigestPlan, payload: PayloadReader | None = None) -> Body:
-    """The facts of a body that was kept whole."""
-    return meter_content(content, plan, payload).body(complete=True)
+def body_of_content(content: bytes, plan: DigestPlan, *, complete: bool = True) -> Body:
+    """The facts of a body that was kept whole and has no framing; those that a meter has."""
+    if not content:
+        return _empty_body(plan, complete)
+    most = plan.sample
+    return Body(
+        end=BodyEnd.COMPLETE if complete else BodyEnd.CUT,
+        size=len(content),
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest() if plan.md5 else None,
+        crc64=crc64(content) if plan.crc64 else None,
+        sample=content[:most] if most > 0 else None,
+        sample_is_whole=complete and most > 0 and len(content) <= most,
+    )
+
+
+@lru_cache(maxsize=64)
+def _empty_body(plan: DigestPlan, complete: bool) -> Body:
+    """Half of all bodies are empty."""
+    return BodyMeter(plan).body(complete=complete)
 
 
 def meter_content(

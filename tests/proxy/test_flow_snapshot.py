@@ -43,6 +43,32 @@ def uploaded(content: bytes, *headers: tuple[bytes, bytes]) -> http.HTTPFlow:
     return flow
 
 
+_LENGTHS = st.sampled_from([b"0", b"16", b"17", b"9" * 20, b"9" * 21, b"-1", b"1,6", b"", b"\xb2"])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"Content-Length", b"CONTENT-LENGTH"]), _LENGTHS)),
+    st.booleans(),
+    st.sampled_from([None, 0, 16, 1 << 70]),
+    st.booleans(),
+)
+def test_what_is_kept_whole_is_not_large(
+    lengths: list[tuple[bytes, bytes]], chunked: bool, limit: int | None, streamed: bool
+) -> None:
+    flow = uploaded(b"[Object Content]")
+    other = [(b"Transfer-Encoding", b"chunked")] if chunked else []
+    flow.request.headers = http.Headers([(b"Host", HOST), *lengths, *other])
+    flow.request.stream = streamed
+    snapshot = FlowSnapshot(flow, ())
+    heads = snapshot.heads()
+    assert heads is not None
+    if snapshot.is_request_kept_whole(limit):
+        assert not snapshot.is_large_request(heads, limit)
+        assert not streamed
+    elif not streamed:
+        assert snapshot.is_large_request(heads, limit)
+
+
 CHUNKED = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
 
 

@@ -33,6 +33,20 @@ def test_any_split_gives_the_same_facts(chunks: list[bytes]) -> None:
     assert body.sample_is_whole is (len(whole) <= 8)
 
 
+@given(
+    st.binary(max_size=12),
+    st.builds(
+        DigestPlan, md5=st.booleans(), crc64=st.booleans(), sample=st.sampled_from([0, 1, 8])
+    ),
+    st.booleans(),
+)
+def test_a_body_at_hand_has_the_facts_of_a_metered_one(
+    content: bytes, plan: DigestPlan, complete: bool
+) -> None:
+    metered = meter_content(content, plan).body(complete=complete)
+    assert body_of_content(content, plan, complete=complete) == metered
+
+
 def test_without_its_end_a_body_is_cut() -> None:
     tap = Tap("id", BodyMeter(ALL))
     tap(b"half")
