@@ -4,6 +4,7 @@ The scheduler gives a task to another worker when one is lost; what a task retur
 for all that grows with the traffic lies in files.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import msgspec
 
 from cos_inspect import __version__
 from cos_inspect.analyze.executors import ExecutorError, TaskLostError, Tick, processors
-from cos_inspect.captures.places import MissingExtraError, is_url
+from cos_inspect.captures.places import MissingExtraError, is_url, reason_of
 from cos_inspect.settings.execution import HERE, Where
 
 _CONNECT_SECONDS = 20
@@ -27,7 +28,8 @@ _TICK_SECONDS = 0.5
 _SMALLEST = 64 * 1024
 _TRIES = 2
 """Dask itself tries a task on several workers before it gives it up; then it is tried once
-more, for the fault may have been another task's on the same workers."""
+more, for the fault may have been another task's on the same workers. So it is where a worker has
+no room, or does not reach the spool."""
 
 
 class _Submitted(msgspec.Struct):
@@ -58,7 +60,7 @@ class DaskExecutor:
         self._numbers = count()
         self._cluster: Any = None
         self._client: Any = None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        _silence()
         try:
             if where.cluster == HERE:
                 self._start_cluster(where.jobs or max(2, processors()), folder)
@@ -81,17 +83,28 @@ class DaskExecutor:
         )
 
     def _connect(self, address: str) -> None:
-        given: dict[str, Any] = {"address": address}
-        if self._cluster is not None:
-            given = {"address": self._cluster}
-        elif "://" not in address:
-            given = {"scheduler_file": address}
+        if self._cluster is None:
+            if "://" not in address:
+                address = _address_in(address, self._called)
+            if address.startswith("tls://"):
+                self._need_certificate()
         try:
             self._client = self._distributed.Client(
-                **given, set_as_default=False, timeout=_CONNECT_SECONDS
+                self._cluster or address, set_as_default=False, timeout=_CONNECT_SECONDS
             )
-        except (OSError, ValueError, TimeoutError) as error:
+        except Exception as error:
             raise ExecutorError(f"{self._called}: no scheduler answers ({error})") from error
+
+    def _need_certificate(self) -> None:
+        try:
+            given = self._distributed.Security().get_connection_args("client")["ssl_context"]
+        except Exception as error:
+            raise ExecutorError(f"{self._called}: TLS cannot be set up ({error})") from error
+        if given is None:
+            raise ExecutorError(
+                f"{self._called}: Dask has no certificate: set"
+                " DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
+            )
 
     def _meet_workers(self, folder: str) -> None:
         try:
@@ -139,7 +152,7 @@ class DaskExecutor:
 
     def _submit(self, task: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         key = f"cos-inspect-{task.__name__.strip('_')}-{self._run}-{next(self._numbers)}"
-        return self._client.submit(task, *arguments, key=key, pure=False)
+        return self._client.submit(in_version, __version__, task, *arguments, key=key, pure=False)
 
     def gather(self, submitted: Any, tick: Tick | None = None) -> Any:
         """See ``Executor``."""
@@ -150,22 +163,31 @@ class DaskExecutor:
             try:
                 return future.result()
             except self._distributed.scheduler.KilledWorker:
-                if submitted.tries >= _TRIES:
-                    raise TaskLostError(
-                        "the workers that read it were ended (was there no memory left?)"
-                    ) from None
+                why = "the workers that read it were ended (was there no memory left?)"
             except self._distributed.client.FutureCancelledError as error:
                 raise ExecutorError(f"{self._called}: the scheduler is gone") from error
+            except ImportError as error:
+                raise ExecutorError(
+                    f"{self._called}: a worker has no cos_inspect of this version ({error})"
+                ) from error
+            except (OSError, MemoryError) as error:
+                reason = reason_of(error) if isinstance(error, OSError) else "no memory left"
+                why = f"workers cannot do it ({reason})"
             finally:
                 future.release()
+            if submitted.tries >= _TRIES:
+                raise TaskLostError(why)
             submitted.tries += 1
             submitted.future = self._submit(submitted.task, submitted.arguments)
 
     def _wait(self, future: Any, tick: Tick | None) -> None:
         alone_since: float | None = None
         while True:
-            with suppress(TimeoutError), self._client.as_current():
-                self._distributed.wait([future], timeout=_TICK_SECONDS)
+            try:
+                with suppress(TimeoutError), self._client.as_current():
+                    self._distributed.wait([future], timeout=_TICK_SECONDS)
+            except self._distributed.client.FuturesCancelledError as error:
+                raise ExecutorError(f"{self._called}: the scheduler is gone") from error
             if future.done():
                 return
             if tick is not None:
@@ -181,6 +203,32 @@ class DaskExecutor:
                     raise ExecutorError(f"{self._called}: there is no worker any more")
 
 
+def _silence() -> None:
+    """What matters is told in a line of ours; each of Dask's loggers has a level of its own."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def meet(folder: str) -> tuple[str, bool]:
     """What a worker says of itself: the version that it has, and whether it sees a folder."""
     return __version__, is_url(folder) or Path(folder).is_dir()
+
+
+def in_version[R](version: str, task: Callable[..., R], *arguments: Any) -> R:
+    """Does a task, unless the worker is of another version: it may have come after the others
+    were asked.
+
+    :raises ImportError: with both versions.
+    """
+    if version != __version__:
+        raise ImportError(f"it has {__version__}, not {version}")
+    return task(*arguments)
+
+
+def _address_in(path: str, called: str) -> str:
+    try:
+        address = json.loads(Path(path).read_bytes())["address"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ExecutorError(f"{called}: it is no scheduler file") from error
+    return str(address)

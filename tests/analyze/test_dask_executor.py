@@ -15,7 +15,7 @@ import pytest
 
 from cos_inspect.analyze import shards, workers
 from cos_inspect.analyze.dask_executor import DaskExecutor
-from cos_inspect.analyze.executors import ExecutorError
+from cos_inspect.analyze.executors import ExecutorError, TaskLostError
 from cos_inspect.analyze.joining import Joined
 from cos_inspect.analyze.outcome import Outcome
 from cos_inspect.analyze.run import analyze
@@ -255,3 +255,62 @@ def test_nobody_there_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_folder_that_workers_do_not_see(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match=r"does not see .*--scratch"):
         DaskExecutor(cluster.where, str(tmp_path / "elsewhere"))
+
+
+@pytest.fixture
+def executor(cluster: Cluster, tmp_path: Path) -> Iterator[DaskExecutor]:
+    with DaskExecutor(cluster.where, str(tmp_path)) as connected:
+        yield connected
+
+
+def test_workers_of_another_version(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cos_inspect.analyze.dask_executor.__version__", "99.0")
+    with pytest.raises(ExecutorError, match=r"has cos_inspect [0-9.]+, not 99\.0$"):
+        DaskExecutor(cluster.where, str(tmp_path))
+
+
+def test_a_worker_of_another_version_that_comes_later(
+    executor: DaskExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cos_inspect.analyze.dask_executor.__version__", "99.0")
+    with pytest.raises(ExecutorError, match=r"no cos_inspect of this version \(it has "):
+        executor.gather(executor.submit(len, "abc"))
+
+
+def without_room(mark: str, times: int) -> str:
+    with Path(mark).open("a") as file:
+        file.write(".")
+    if len(Path(mark).read_bytes()) <= times:
+        raise OSError(28, "No space left on device")
+    return "done"
+
+
+def test_a_worker_that_has_no_room(executor: DaskExecutor, tmp_path: Path) -> None:
+    once = executor.submit(without_room, str(tmp_path / "once"), 1)
+    assert executor.gather(once) == "done"
+    always = executor.submit(without_room, str(tmp_path / "always"), 99)
+    with pytest.raises(TaskLostError, match=r"workers cannot do it .No space left on device"):
+        executor.gather(always)
+    assert (tmp_path / "always").read_bytes() == b".."
+
+
+def test_a_scheduler_that_goes(executor: DaskExecutor) -> None:
+    submitted = executor.submit(len, "abc")
+    submitted.future.cancel(force=True, reason="scheduler-connection-lost")
+    with pytest.raises(ExecutorError, match="the scheduler is gone"):
+        executor.gather(submitted)
+
+
+def test_tls_without_a_certificate(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError, match=r"has no certificate: set DASK_DISTRIBUTED__COMM__TLS"):
+        DaskExecutor(Where(cluster="tls://127.0.0.1:9"), str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"address": ', "\0"])
+def test_what_is_no_scheduler_file(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    file.write_text(content)
+    with pytest.raises(ExecutorError, match=r"it is no scheduler file$"):
+        DaskExecutor(Where(cluster=str(file)), str(tmp_path))
