@@ -4,6 +4,7 @@ from collections import Counter
 
 import msgspec
 
+from cos_inspect.captures.places import join, name_of
 from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.summary import Lost, SessionSummary
 from cos_inspect.model.summary_delta import SessionCounts
@@ -52,6 +53,9 @@ class Outcome(msgspec.Struct, kw_only=True):
 def reports_of(settings: AnalysisSettings) -> str | None:
     """What to open."""
     directory = settings.report_dir
+    if settings.report_url is not None:
+        page = ("index.html",) if "html" in settings.formats else ()
+        return name_of(join(settings.report_url, *page))
     if directory is not None and "html" in settings.formats:
         directory /= "index.html"
     return None if directory is None else str(directory)

@@ -11,12 +11,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
+
 from cos_inspect.analyze.datasets import Dataset
 from cos_inspect.analyze.executors import Executor, ExecutorError, InProcess, ProcessPool
 from cos_inspect.analyze.joining_all import join_all
 from cos_inspect.analyze.ordered_writing import OrderedWriting
 from cos_inspect.analyze.outcome import Outcome
 from cos_inspect.analyze.progress import ReadingProgress, on_terminal
+from cos_inspect.analyze.report_place import report_place
 from cos_inspect.analyze.shards import (
     Shard,
     partitions_for,
@@ -30,7 +33,7 @@ from cos_inspect.captures import places
 from cos_inspect.captures.capture_format import CapturePart
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.inputs import Input, inputs_of
-from cos_inspect.captures.places import size_of
+from cos_inspect.captures.places import PlaceError, size_of
 from cos_inspect.model.capture_summary import CaptureFacts, CaptureSummary
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 
@@ -43,6 +46,19 @@ Say = Callable[[str], None]
 def analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn: Say) -> Outcome:
     """Analyses files, folders and ``-``. ``say`` takes a line per flow, ``warn`` one per
     thing that was left out. What is wrong with an input stands in the outcome."""
+    with report_place(settings.report_url) as place:
+        if place is None:
+            return _analyze(arguments, settings, say, warn)
+        settings = msgspec.structs.replace(settings, report_dir=place.folder)
+        outcome = _analyze(arguments, settings, say, warn)
+        try:
+            place.publish()
+        except PlaceError as error:
+            outcome.errors.append(f"reports cannot be written: {error}")
+    return outcome
+
+
+def _analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, warn: Say) -> Outcome:
     errors: list[str] = []
     dataset = None if settings.dataset is None else Dataset(settings)
     with spool_folder(settings) as folder, tempfile.TemporaryDirectory() as copies:

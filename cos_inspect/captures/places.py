@@ -4,6 +4,7 @@ Nothing is renamed at a URL, and nothing deleted in bulk: COS asks for a Content
 that clients of S3 do not send any more.
 """
 
+import io
 import os
 import shutil
 import tempfile
@@ -165,6 +166,42 @@ def reason_of(error: OSError) -> str:
     return error.what if isinstance(error, PlaceError) else error.strerror or str(error)
 
 
+class _AtUrl(io.RawIOBase):
+    """A file at a URL; all that its library raises is a ``PlaceError``."""
+
+    def __init__(self, place: str, file: Any) -> None:
+        super().__init__()
+        self._place = place
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with _told(self._place):
+            return cast(bytes, self._file.read(-1 if size is None else size))
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        with _told(self._place):
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
 def open_to_read(place: str) -> BinaryIO:
     """The bytes of a file; ranges of it are fetched as they are asked for.
 
@@ -174,7 +211,8 @@ def open_to_read(place: str) -> BinaryIO:
         return Path(place).open("rb")
     with _told(place):
         filesystem, path = filesystem_of(place)
-        return cast(BinaryIO, filesystem.open(path, "rb", block_size=_BLOCK))
+        found = _AtUrl(place, filesystem.open(path, "rb", block_size=_BLOCK))
+        return cast(BinaryIO, found)
 
 
 def size_of(place: str) -> int:
@@ -223,7 +261,10 @@ def files_below(place: str) -> list[str]:
 
 
 def names_in(place: str) -> list[str]:
-    """The last names of what lies directly in a folder; none where there is no such folder."""
+    """The last names of what lies directly in a folder; none where there is no such folder.
+
+    :raises OSError: when it cannot be listed.
+    """
     if not is_url(place):
         folder = Path(place)
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -234,7 +275,9 @@ def names_in(place: str) -> list[str]:
             found = filesystem.ls(path, detail=False)
         except FileNotFoundError:
             return []
-    return sorted(str(each).rstrip("/").rpartition("/")[2] for each in found)
+    # A folder that was made by hand is an empty object of its own name.
+    below = (str(each).rstrip("/") for each in found)
+    return sorted(each.rpartition("/")[2] for each in below if each != path.rstrip("/"))
 
 
 def read(place: str) -> bytes:
@@ -261,6 +304,26 @@ def write(place: str, content: bytes) -> None:
         return
     with NewFile(place) as file:
         Path(file.path).write_bytes(content)
+
+
+def put(path: str, place: str) -> None:
+    """Copies a file of this machine to a URL; what has that name is replaced.
+
+    :raises OSError: when that cannot be done.
+    """
+    with _told(place):
+        filesystem, there = filesystem_of(place)
+        filesystem.put_file(path, there)
+
+
+def remove(place: str) -> None:
+    """Removes one file at a URL.
+
+    :raises OSError: when that cannot be done.
+    """
+    with _told(place):
+        filesystem, path = filesystem_of(place)
+        filesystem.rm_file(path)
 
 
 def remove_below(place: str) -> None:
@@ -308,8 +371,6 @@ class NewFile:
             Path(self.path).replace(self._place)
             return
         try:
-            with _told(self._place):
-                filesystem, path = filesystem_of(self._place)
-                filesystem.put_file(self.path, path)
+            put(self.path, self._place)
         finally:
             Path(self.path).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from cos_inspect.captures.errors import CaptureError
-from cos_inspect.captures.places import open_to_read, reason_of
+from cos_inspect.captures.places import PlaceError, open_to_read, reason_of
 
 Progress = Callable[[int], None]
 """Told how many more bytes of the file (as it lies on the disk) were read."""
@@ -76,6 +76,8 @@ class Stream:
             data = self._bytes.read(size)
         except (OSError, EOFError, zlib.error) as error:
             what = "the compressed data end early" if isinstance(error, EOFError) else str(error)
+            if isinstance(error, PlaceError):
+                what = error.what
             raise CaptureError(self.name, what, self.offset, loses=True) from error
         self.offset += len(data)
         if self.packed:
@@ -127,13 +129,7 @@ class _Counted(io.BufferedIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        try:
-            data = self._file.read(-1 if size is None else size)
-        except (OSError, EOFError):
-            raise
-        except Exception as error:
-            # Filesystems behind URLs raise what their libraries do.
-            raise OSError(str(error) or type(error).__name__) from error
+        data = self._file.read(-1 if size is None else size)
         self.total += len(data)
         if self._progress is not None and data:
             self._progress(len(data))

@@ -15,8 +15,10 @@ from cos_inspect.captures.places import (
     PlaceError,
     has_glob,
     is_url,
+    join,
     plain,
     size_of,
+    write,
 )
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.report.baseline import (
@@ -46,7 +48,11 @@ def _hosts(_context: click.Context, _option: click.Parameter, values: Sequence[s
     return [value.lower() for value in values]
 
 
-def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -> Path | None:
+def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -> Path | str | None:
+    """A directory, or a URL."""
+    value = plain(value)
+    if is_url(value):
+        return value
     path = Path(value).expanduser()
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
@@ -101,7 +107,8 @@ def _labels(
     show_default=True,
     metavar="DIRECTORY",
     callback=_report_dir,
-    help="Where reports go; made if missing. Empty: none are written.",
+    help="Where reports go; made if missing. A URL, such as s3://bucket/folder, has to be an empty"
+    " place. Empty: none are written.",
 )
 @click.option(
     "--format",
@@ -205,7 +212,7 @@ def _labels(
 @click.option("--quiet", is_flag=True, help="Print errors and the summary alone; no progress bar.")
 def analyze(
     files: tuple[str, ...],
-    report_dir: Path | None,
+    report_dir: Path | str | None,
     formats: tuple[str, ...],
     hosts: list[str],
     ignore: tuple[str, ...],
@@ -243,7 +250,8 @@ def analyze(
     terminal = sys.stdout.isatty()
     added = [each for each in dict.fromkeys(formats) if each == GITHUB]
     settings = AnalysisSettings(
-        report_dir=report_dir,
+        report_dir=None if isinstance(report_dir, str) else report_dir,
+        report_url=report_dir if isinstance(report_dir, str) else None,
         formats=(*([each for each in formats if each != GITHUB] or ("json", "html")), *added),
         hosts=tuple(hosts),
         ignore=frozenset(ignore),
@@ -341,6 +349,13 @@ def _tell_github(outcome: "Outcome", settings: AnalysisSettings, closing: str) -
     for line in annotations(groups, outcome.lost):
         click.echo(line)
     given = os.environ.get("GITHUB_STEP_SUMMARY")
+    if given is None and settings.report_url is not None:
+        place = join(settings.report_url, "step-summary.md")
+        try:
+            write(place, step_summary(closing, groups).encode())
+        except OSError as error:
+            _complain(str(error))
+        return
     if given is None and settings.report_dir is None:
         return
     path = Path(given) if given else (settings.report_dir or Path()) / "step-summary.md"

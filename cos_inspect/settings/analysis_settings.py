@@ -18,6 +18,8 @@ class AnalysisSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``jobs`` is a number of processes; ``fail_on`` None: never."""
 
     report_dir: Path | None = Path("cos-reports")
+    report_url: str | None = None
+    """A URL that the reports are put to; ``report_dir`` does not count then."""
     formats: tuple[str, ...] = ("json",)
     hosts: tuple[str, ...] = ()
     ignore: frozenset[str] = frozenset()

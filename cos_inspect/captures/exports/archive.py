@@ -8,10 +8,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.places import open_to_read, reason_of
 from cos_inspect.captures.source import Stream
 
 ZIP_HEADS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -141,7 +141,7 @@ def is_zip(head: bytes) -> bool:
 def names_in(path: str) -> list[str] | None:
     """The names of a zip file's members; None where it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with open_to_read(path) as file:
             return [member.filename for member in Archive(file).members]
     except (OSError, ArchiveError):
         return None
@@ -152,10 +152,10 @@ def _seekable(stream: Stream) -> Iterator[IO[bytes]]:
     """The file itself; of one that is packed once more a copy without that."""
     if stream.seekable:
         try:
-            with Path(stream.path).open("rb") as file:
+            with open_to_read(stream.path) as file:
                 yield file
         except OSError as error:
-            raise CaptureError(stream.name, error.strerror or str(error)) from error
+            raise CaptureError(stream.name, reason_of(error)) from error
         return
     with tempfile.TemporaryFile() as copy:
         try:

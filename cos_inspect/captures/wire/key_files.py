@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.places import PlaceError, is_url, name_of, open_to_read
 from cos_inspect.captures.wire.tls_key_log import KeyLog
 
 _LARGEST = 256 * 1024 * 1024
@@ -38,20 +39,31 @@ def check_key_log(path: str) -> int:
     keys.add(_bytes_of(path))
     if not len(keys):
         what = "this is no key log of TLS: it has no line such as CLIENT_RANDOM with two numbers"
-        raise CaptureError(path, what)
+        raise CaptureError(name_of(path), what)
     return keys.odd
 
 
-def _bytes_of(path: str) -> bytes:
+def _bytes_of(place: str) -> bytes:
+    name = name_of(place)
     try:
-        # A pipe would block, and could be read only once.
-        handle = os.open(Path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise CaptureError(path, "a key log has to be a file")
-            text = file.read(_LARGEST + 1)
+        if is_url(place):
+            with open_to_read(place) as file:
+                text = file.read(_LARGEST + 1)
+        else:
+            text = _bytes_at(place)
+    except PlaceError as error:
+        raise CaptureError(name, error.what) from None
     except (OSError, ValueError) as error:
-        raise CaptureError(path, getattr(error, "strerror", None) or "cannot be read") from None
+        raise CaptureError(name, getattr(error, "strerror", None) or "cannot be read") from None
     if len(text) > _LARGEST:
-        raise CaptureError(path, "a key log of more than 256 MiB is not read")
+        raise CaptureError(name, "a key log of more than 256 MiB is not read")
     return text
+
+
+def _bytes_at(path: str) -> bytes:
+    # A pipe would block, and could be read only once.
+    handle = os.open(Path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise CaptureError(path, "a key log has to be a file")
+        return file.read(_LARGEST + 1)
