@@ -17,10 +17,12 @@ from cos_inspect import __version__
 from cos_inspect.analyze.executors import Executor, InProcess, TaskLostError
 from cos_inspect.analyze.spool import SpoolWriter, records
 from cos_inspect.captures import places
+from cos_inspect.captures.places import MissingExtraError
 from cos_inspect.dataset.marks import (
     DatasetRun,
     DatasetSummary,
     add_counts,
+    check_place,
     new_run,
     write_run,
     write_summary,
@@ -141,6 +143,7 @@ def write_flows(
     paths: Sequence[str], sequences: range, first: int, place: str, run: str
 ) -> DatasetPart:
     """The flows that have these numbers; ``first``: the run's first one."""
+    require_pyarrow()
     part, files = DatasetPart(), DatasetFiles(place, run)
     decoder = msgspec.msgpack.Decoder(FlowRows)
     for raw in _raw(paths):
@@ -174,6 +177,7 @@ def _raw(paths: Sequence[str]) -> Iterator[bytes]:
 
 def write_transfers(paths: Sequence[str], place: str, run: str) -> DatasetPart:
     """The transfers, their parts and the retries of all partitions, in the order of time."""
+    require_pyarrow()
     part, files = DatasetPart(), DatasetFiles(place, run)
     streams = [_told_in(path) for path in paths]
     merged = heapq.merge(*streams, key=lambda each: each[1].order)
@@ -218,6 +222,7 @@ class Dataset:
             program=__version__,
             masked=settings.redact,
         )
+        check_place(self._place)
         if not places.is_url(self._place):
             # For its owner alone, as reports are.
             Path(self._place).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -249,11 +254,18 @@ class Dataset:
                 part = self._write(chosen, told)
             self._write_rest(part, captures)
             self._mark(part, others, lost, len(errors))
-        except (OSError, ValueError, TypeError, ArithmeticError, TaskLostError) as error:
-            told_why = str(error) if isinstance(error, places.PlaceError) else fault_text(error)
-            errors.append(f"the dataset is not whole: {told_why}")
+        except (OSError, MissingExtraError, TaskLostError) as error:
+            errors.append(f"the dataset is not whole: {self._why(error)}")
+            return False
+        except (ValueError, TypeError, ArithmeticError) as error:
+            errors.append(f"the dataset is not whole: {fault_text(error)}")
             return False
         return True
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, OSError) and not isinstance(error, places.PlaceError):
+            return f"{places.name_of(self._place)}: {error.strerror or error}"
+        return str(error)
 
     def _executor(self, executor: Executor) -> Any:
         """Who writes: on a cluster this process, where the others may not see the place."""

@@ -240,6 +240,8 @@ def analyze(
     """
     if jobs is not None and where is not None:
         raise click.UsageError("--jobs and --on exclude each other")
+    if dataset is not None and dataset in (str(report_dir), str(Path(report_dir or "").absolute())):
+        raise click.UsageError("--dataset and --report-dir need places of their own")
     try:
         known = Baseline() if baseline is None else read_baseline(baseline)
         keys = {} if credentials is None else read_credentials(credentials)

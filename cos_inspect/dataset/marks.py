@@ -92,6 +92,27 @@ def new_run(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
 
 
+class _Schema(msgspec.Struct):
+    schema: str = ""
+
+
+def check_place(place: str) -> None:
+    """Whether a dataset may be written there.
+
+    :raises OSError: where something else has a ``summary.json``, such as a report directory, or
+        a dataset of another version; and when nobody can look.
+    """
+    if SUMMARY not in places.names_in(place):
+        return
+    try:
+        found = msgspec.json.decode(places.read(places.join(place, SUMMARY)), type=_Schema).schema
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    if found != VERSION:
+        what = f"its {SUMMARY} is of {found or 'something else'}, not of {VERSION}"
+        raise places.PlaceError(places.name_of(place), what)
+
+
 def write_run(place: str, told: DatasetSummary) -> None:
     """The file of one run, first and last.
 

@@ -22,6 +22,7 @@ from cos_inspect.analyze.executors import InProcess
 from cos_inspect.analyze.outcome import Outcome
 from cos_inspect.analyze.run import analyze
 from cos_inspect.captures import places
+from cos_inspect.captures.places import MissingExtraError
 from cos_inspect.cli.commands import main
 from cos_inspect.dataset.rows import rows_of as real_rows_of
 from cos_inspect.dataset.schemas import TABLES
@@ -29,10 +30,12 @@ from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import label_of, where_of
 from tests.analyze import stories
 from tests.analyze.test_any_split import ALL_BAD, ALL_FINE, dealt, saved
+from tests.analyze.test_dask_executor import MARK, end_once
 from tests.captures_at_urls import s3_server
 
 FLEET = Path(__file__).resolve().parents[2] / "cos_inspect" / "FLEET.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", FLEET.read_text("utf-8"), re.DOTALL)
+_write_flows = datasets.write_flows
 Rows = list[dict[str, Any]]
 
 
@@ -357,9 +360,7 @@ def test_queries_leave_out_what_is_not_whole(
         patch.setattr(datasets, "write_transfers", fails)
         outcome = analyzed(captures[2:], dataset)
     assert outcome.dataset is None
-    (line,) = outcome.errors
-    assert line.startswith("the dataset is not whole: ")
-    assert "No space left on device" in line
+    assert outcome.errors == [f"the dataset is not whole: {dataset}: No space left on device"]
     assert len(places.names_in(f"{dataset}/flows")) == 2
     assert [sorted(map(str, each)) for each in queried(dataset)] == [
         sorted(map(str, each)) for each in before
@@ -424,13 +425,27 @@ def copied(place: str, folder: Path) -> str:
     return str(folder)
 
 
+def write_and_end(*call: Any) -> Any:
+    found = _write_flows(*call)
+    end_once()
+    return found
+
+
 @pytest.mark.usefixtures("many_shards")
 def test_a_cluster_writes_the_same_files(
-    captures: list[Path], here: Analyzed, tmp_path: Path, s3: object
+    captures: list[Path],
+    here: Analyzed,
+    tmp_path: Path,
+    s3: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also when a worker is ended after it has written, and nobody hears of it."""
     dataset = "s3://lab/of-a-cluster"
+    monkeypatch.setenv(MARK, str(tmp_path / "mark"))
+    monkeypatch.setattr(datasets, "write_flows", write_and_end)
     outcome = analyzed(captures, dataset, where=where_of("dask:2"), scratch=str(tmp_path / "s"))
     assert outcome.errors == []
+    assert (tmp_path / "mark").exists()
     found = copied(dataset, tmp_path / "copy")
     assert files(found) == files(here.dataset)
     told = json.loads((tmp_path / "copy" / "summary.json").read_bytes())
@@ -632,6 +647,42 @@ def test_a_place_where_nothing_can_be_written_is_refused_at_once(
     assert line.startswith("cos-inspect: ")
     assert said in line
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("where", ["beside", "there already"])
+def test_a_report_directory_is_no_dataset(where: str, captures: list[Path], tmp_path: Path) -> None:
+    """Both have a ``summary.json``."""
+    call = ["analyze", str(captures[0]), f"--report-dir={tmp_path}/reports", "--format=json"]
+    if where == "there already":
+        CliRunner().invoke(main, call)
+        before = (tmp_path / "reports" / "summary.json").read_bytes()
+        call[2] = "--report-dir="
+    result = CliRunner().invoke(main, [*call, f"--dataset={tmp_path}/reports"])
+    assert result.exit_code == 2
+    if where == "there already":
+        assert result.output == (
+            f"cos-inspect: {tmp_path}/reports: its summary.json is of cos-inspect/summary/1, not"
+            " of cos-inspect/dataset/1\n"
+        )
+        assert (tmp_path / "reports" / "summary.json").read_bytes() == before
+    else:
+        assert "--dataset and --report-dir need places of their own" in result.output
+        assert not (tmp_path / "reports").exists()
+
+
+def test_workers_without_pyarrow_leave_the_reports(
+    captures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any) -> None:
+        raise MissingExtraError("--dataset", "pyarrow")
+
+    monkeypatch.setattr(datasets, "write_flows", missing)
+    outcome = analyzed(captures[:1], str(tmp_path / "lab"), tmp_path / "reports")
+    assert outcome.dataset is None
+    (line,) = outcome.errors
+    assert line.startswith("the dataset is not whole: --dataset needs the package pyarrow")
+    assert (tmp_path / "reports" / "summary.json").exists()
+    assert not (tmp_path / "lab" / "summary.json").exists()
 
 
 def test_without_pyarrow_one_line_says_what_is_missing(

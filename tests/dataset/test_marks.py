@@ -8,7 +8,14 @@ import msgspec
 import pytest
 
 from cos_inspect.captures import places
-from cos_inspect.dataset.marks import DatasetRun, DatasetSummary, new_run, write_run, write_summary
+from cos_inspect.dataset.marks import (
+    DatasetRun,
+    DatasetSummary,
+    check_place,
+    new_run,
+    write_run,
+    write_summary,
+)
 from cos_inspect.model.summary import Counts, Lost
 
 
@@ -96,3 +103,21 @@ def test_a_summary_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "runs" / "odd.json").write_bytes(b"\xff")
     write_summary(str(tmp_path))
     assert [run.run for run in summary_in(str(tmp_path)).runs] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"schema": "cos-inspect/summary/1"}', "its summary.json is of cos-inspect/summary/1"),
+        (b'{"schema": "cos-inspect/dataset/2"}', "its summary.json is of cos-inspect/dataset/2"),
+        (b'{"counts": {}}', "its summary.json is of something else"),
+    ],
+)
+def test_what_something_else_has_written_is_left(content: bytes, said: str, tmp_path: Path) -> None:
+    check_place(str(tmp_path))
+    write_run(str(tmp_path), told("a"))
+    write_summary(str(tmp_path))
+    check_place(str(tmp_path))
+    (tmp_path / "summary.json").write_bytes(content)
+    with pytest.raises(places.PlaceError, match=said):
+        check_place(str(tmp_path))
