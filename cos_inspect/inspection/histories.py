@@ -263,7 +263,7 @@ class Histories:
 
 def _extract_of(history: ObjectHistory, limits: Limits) -> _StoredHistory | None:
     """None where it would be large itself."""
-    failed = frozenset(name for name, tries in history.retries.items() if tries.any_failed)
+    failed = frozenset(name for name, tries in history.requests.by_name.items() if tries.any_failed)
     found = {
         name: _Open(
             limits.parts - upload.facts,

@@ -22,9 +22,10 @@ from cos_inspect.transfers.history import ObjectHistory
 from cos_inspect.transfers.invalid_part import part_trouble
 from cos_inspect.transfers.multipart import Upload
 from cos_inspect.transfers.multipart_verdict import judge_complete
+from cos_inspect.transfers.object_versions import version_name
 from cos_inspect.transfers.objects import CopyVerdict, read_after_write
 from cos_inspect.transfers.observation import Observation, writes_object
-from cos_inspect.transfers.ranges import transfer_id, version_name
+from cos_inspect.transfers.ranges import transfer_id
 from cos_inspect.transfers.retries import ChainPosition
 from cos_inspect.transfers.unanswered_complete import unanswered_complete, why_gone, words_of_open
 
@@ -79,7 +80,7 @@ def masked(revision: Revision, echoes: KnownSecrets | None) -> Revision:
 def revision_of(history: ObjectHistory, seen: Observation) -> Revision:
     """What the history of its object says of an exchange."""
     revision = Revision()
-    place = history.place_of(seen)
+    place = history.requests.place_of(seen)
     attempt = place.attempt if place else None
     if seen.upload_id:
         _of_upload(history, seen, revision, attempt)

@@ -191,10 +191,10 @@ class _Sums:
         self._over = over
         self._is_whole = is_whole
         self._has_gaps = has_gaps
-        self._replaced = history.replaced()
+        self._replaced = history.requests.replaced()
         self._other_bodies = {
             chain.flows[-1]: found
-            for tries in history.retries.values()
+            for tries in history.requests.by_name.values()
             for chain in tries.chains
             for found in retry_rules.retry_body_differs(chain)
         }
@@ -220,7 +220,7 @@ class _Sums:
             yield self._log(history.appends)
 
     def retries(self) -> Iterator[tuple[float, RetryChain]]:
-        for tries in self._history.retries.values():
+        for tries in self._history.requests.by_name.values():
             for chain in tries.chains:
                 yield chain.started, _retry(chain)
 

@@ -2,6 +2,8 @@
 
 import re
 
+from mitmproxy import http
+
 from cos_inspect.rules.connection_cause import Failure, failure_of
 
 _CERTIFICATE_ALERT = re.compile(r"alert [a-z ]{0,40}certificate|unknown ca")
@@ -50,3 +52,10 @@ def server_failure(text: str, *, is_quic: bool) -> Failure:
         is_quic and _CERTIFICATE_IN_QUIC.search(text.lower()) is not None
     )
     return "upstream-certificate" if unverified else "upstream-tls"
+
+
+def is_own_gateway_error(response: http.Response) -> bool:
+    """Whether mitmproxy could not reach the server, and says so."""
+    return response.status_code == 502 and (response.raw_content or b"").startswith(
+        b"Cannot connect to "
+    )

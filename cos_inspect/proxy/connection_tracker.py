@@ -22,7 +22,6 @@ client_disconnected    any of them          what never came to a request is judg
 """
 
 import asyncio
-import collections
 import contextlib
 import logging
 import time
@@ -30,33 +29,31 @@ from collections.abc import Callable
 
 import msgspec
 from mitmproxy import connection, dns, http, tcp, tls, udp
-from mitmproxy.connection import Client, ConnectionState
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures
 from cos_inspect.proxy.connection_text import (
     client_failure,
     connect_failure,
+    is_own_gateway_error,
     quic_failure,
     server_failure,
 )
 from cos_inspect.proxy.device_tracker import DeviceTracker
 from cos_inspect.proxy.flows import read_request
-from cos_inspect.proxy.resolved_names import ResolvedNames
+from cos_inspect.proxy.open_connections import OpenConnection, OpenConnections, plain_host
 from cos_inspect.proxy.unread_connections import is_passed_on, name_in, reason, refused_host
 from cos_inspect.recording.actors import is_address
-from cos_inspect.recording.message_heads import Fields, first_value, headers_of
+from cos_inspect.recording.message_heads import first_value, headers_of
 from cos_inspect.rules.connection_cause import Failure
 
 logger = logging.getLogger(__name__)
 
-_MOST_OPEN = 4096
-_MOST_LEFT = 256
 _QUICK_SECONDS = 5.0
 """A client that pins hangs up at once; a spare connection is kept for longer."""
 _PATIENCE_SECONDS = 3.0
@@ -65,36 +62,6 @@ _LONGEST_TEXT = 500
 
 _LEFT = ("client disconnected", "connection cancelled")
 _LOOK_SECONDS = 2.0
-
-
-class _Open(msgspec.Struct):
-    """A client's connection that is meant for COS."""
-
-    host: str
-    client: str | None
-    connection: Client | None = None
-    user_agent: str | None = None
-    fields: Fields = ()
-    """The CONNECT's headers."""
-    hello: bool = False
-    established: bool = False
-    requested: bool = False
-    """A request came, or what is none of HTTP."""
-    closed_at: float | None = None
-    """When it was seen that the client had closed its side, while mitmproxy keeps the other."""
-    counted: bool = False
-    """As one that carried no request."""
-    upstream: ConnectionFailure | None = None
-    """Trouble with the server that no flow has told yet."""
-    upstream_said: str | None = None
-    """Of that, the text of mitmproxy as it is."""
-    related: bool = False
-    """A flow told it."""
-
-    @property
-    def is_unused(self) -> bool:
-        """Its handshake was finished, and no request came."""
-        return self.established and not self.requested and not self.counted and bool(self.host)
 
 
 class ConnectionTracker:
@@ -111,13 +78,9 @@ class ConnectionTracker:
         self._ledger = ConnectionFailures(report)
         self._devices = devices or DeviceTracker(lambda _: None)
         self._redact = True
-        self._open: collections.OrderedDict[str, _Open] = collections.OrderedDict()
-        self._left: collections.OrderedDict[str, _Open] = collections.OrderedDict()
-        """Clients that left while the proxy may have been connecting for them."""
-        self._resolved = ResolvedNames()
+        self._open = OpenConnections()
         self._looks_again = False
         self._finished = False
-        self._patterns: tuple[str, ...] = ()
         self.may_judge: Callable[[], bool] = lambda: True
         """Whether a connection that ends now says something: none does when everything ends."""
 
@@ -126,7 +89,7 @@ class ConnectionTracker:
     ) -> None:
         """``patterns`` of further COS hosts, ids of rules to leave out, whether secrets are
         masked in what is told."""
-        self._patterns = patterns
+        self._open.patterns = patterns
         self._redact = redact
         self._ledger.ignored = ignored
 
@@ -138,9 +101,9 @@ class ConnectionTracker:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Notes who asks for a tunnel to a COS host, and by which program."""
         self._devices.seen(flow.client_conn)
-        host = _plain(flow.request.host)
-        if self._is_cos(host):
-            entry = self._entry(flow.client_conn, host)
+        host = plain_host(flow.request.host)
+        if self._open.is_cos(host):
+            entry = self._open.begin(flow.client_conn, host)
             entry.fields = fields = flow.request.headers.fields
             agent = first_value(fields, b"user-agent")
             entry.user_agent = None if agent is None else agent.decode("utf-8", "replace")
@@ -149,25 +112,16 @@ class ConnectionTracker:
         """Notes which COS host is wanted, by the name in the ClientHello, else by the address."""
         client = data.context.client
         self._devices.seen(client)
-        entry = self._open.get(client.id)
-        name = _plain(data.client_hello.sni)
-        if self._is_cos(name):
-            entry = self._entry(client, name)
-        elif entry is None:
-            address = data.context.server.address
-            host = _plain(address[0] if address else None)
-            if not self._is_cos(host):
-                host = self._resolved.of(host)
-            if not self._is_cos(host):
-                return
-            entry = self._entry(client, host)
+        entry = self._open.of_hello(data)
+        if entry is None:
+            return
         entry.hello = True
         self._soon(self._after_hello, data)
 
     def _after_hello(self, data: tls.ClientHelloData) -> None:
         """When all addons have seen it: one of them may have it handed on."""
         if data.ignore_connection:
-            entry = self._open.get(data.context.client.id)
+            entry = self._open.get(data.context.client)
             if entry is not None:
                 self._passes_unread(data.context.client, data.context.server, entry.host)
 
@@ -177,7 +131,7 @@ class ConnectionTracker:
 
     def _decided(self, decision: NextLayer) -> None:
         refused = refused_host(decision)
-        if refused is not None and self._is_cos(refused):
+        if refused is not None and self._open.is_cos(refused):
             peer = decision.context.client.peername
             self._ledger.saw(
                 ConnectionFailure(
@@ -191,17 +145,17 @@ class ConnectionTracker:
         if not is_passed_on(decision.layer):
             return
         client, server = decision.context.client, decision.context.server
-        host = self._host_of(client, server, name_in(decision))
+        host = self._open.host_of(client, server, name_in(decision))
         if host is not None:
             self._passes_unread(client, server, host)
 
     def raw_start(self, flow: tcp.TCPFlow | udp.UDPFlow) -> None:
         """A stream that is not read as HTTP."""
         client, server = flow.client_conn, flow.server_conn
-        host = self._host_of(client, server, client.sni) if flow.live else None
+        host = self._open.host_of(client, server, client.sni) if flow.live else None
         if host is None:
             return
-        entry = self._open.get(client.id)
+        entry = self._open.get(client)
         if entry is not None:
             entry.requested = True
             self._ledger.requested(entry.host, entry.client)
@@ -209,9 +163,9 @@ class ConnectionTracker:
 
     def dns_response(self, flow: dns.DNSFlow) -> None:
         """Notes the addresses of COS hosts, as the proxy answered them."""
-        self._resolved.add(flow)
+        self._open.resolved.add(flow)
         question = flow.request.questions[0] if flow.request.questions else None
-        if question is not None and self._is_cos(_plain(question.name)):
+        if question is not None and self._open.is_cos(plain_host(question.name)):
             self._devices.resolved(flow.client_conn)
 
     def _passes_unread(
@@ -228,21 +182,6 @@ class ConnectionTracker:
             )
         )
 
-    def _host_of(
-        self, client: connection.Client, server: connection.Server | None, name: str | None
-    ) -> str | None:
-        """The COS host that a connection is meant for, by all that is known."""
-        entry = self._open.get(client.id)
-        address = server.address[0] if server is not None and server.address else None
-        names = (
-            _plain(name),
-            _plain(server.sni if server is not None else None),
-            _plain(address),
-            entry.host if entry else "",
-            self._resolved.of(address),
-        )
-        return next((each for each in names if self._is_cos(each)), None)
-
     def _soon[T](self, call: Callable[[T], None], about: T) -> None:
         """Within the same turn of the event loop every addon is asked; after it, this."""
 
@@ -257,7 +196,7 @@ class ConnectionTracker:
 
     def tls_established_client(self, data: tls.TlsData) -> None:
         """Notes a handshake that succeeded; whether a request follows is looked at later."""
-        entry = self._open.get(data.conn.id)
+        entry = self._open.get(data.conn)
         if entry is not None:
             entry.established = True
             self._look_later()
@@ -279,7 +218,7 @@ class ConnectionTracker:
             if self.may_judge():
                 self.note_half_closed()
                 self._count_half_closed()
-            if any(entry.is_unused for entry in self._open.values()):
+            if any(entry.is_unused for entry in self._open):
                 self._look_later()
         except Exception:
             logger.warning("COS connections cannot be looked at", exc_info=True)
@@ -287,7 +226,7 @@ class ConnectionTracker:
     def note_half_closed(self) -> None:
         """Notes when clients have closed their side; safe within a signal's handler."""
         now = time.time()
-        for entry in tuple(self._open.values()):
+        for entry in tuple(self._open):
             client = entry.connection
             if client is None or not entry.is_unused or entry.closed_at is not None:
                 continue
@@ -295,11 +234,11 @@ class ConnectionTracker:
                 entry.closed_at = now
 
     def _count_half_closed(self) -> None:
-        for entry in tuple(self._open.values()):
+        for entry in tuple(self._open):
             if entry.is_unused and entry.closed_at is not None:
                 self._closed_unused(entry, entry.closed_at - _LOOK_SECONDS)
 
-    def _closed_unused(self, entry: _Open, ended: float | None) -> None:
+    def _closed_unused(self, entry: OpenConnection, ended: float | None) -> None:
         entry.counted = True
         began = entry.connection.timestamp_tls_setup if entry.connection else None
         quickly = bool(began and ended and ended - began < _QUICK_SECONDS)
@@ -310,7 +249,7 @@ class ConnectionTracker:
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """Tells why the client did not accept the certificate of the proxy."""
-        entry = self._open.get(data.conn.id)
+        entry = self._open.get(data.conn)
         if entry is None:
             self._refused_other(data)
             return
@@ -325,14 +264,14 @@ class ConnectionTracker:
     def _refused_other(self, data: tls.TlsData) -> None:
         """A host that is not known as one of COS: a custom domain may be among them."""
         client = data.context.client
-        host = _plain(client.sni)
+        host = plain_host(client.sni)
         failed = client_failure(data.conn.error or "", hello=bool(host))
         if host and failed == "client-refused-certificate":
             self._devices.refused_other(client, host)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Notes that the connection is used: whoever sends a request trusts the CA."""
-        entry = self._open.get(flow.client_conn.id)
+        entry = self._open.get(flow.client_conn)
         if entry is None or entry.requested:
             return
         entry.requested = True
@@ -357,7 +296,7 @@ class ConnectionTracker:
         if text not in _LEFT:
             self._upstream_failed(client, server, connect_failure(text))
             return
-        entry = self._left.pop(client.id, None)
+        entry = self._open.left(client)
         began, ended = server.timestamp_start, client.timestamp_end
         if entry and began and ended and ended - began >= _PATIENCE_SECONDS:
             waited = f"the client gave up after {ended - began:.0f} s"
@@ -365,24 +304,24 @@ class ConnectionTracker:
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         """Tells of a tunnel that was refused, by this proxy or by the one behind it."""
-        entry = self._open.get(flow.client_conn.id)
+        entry = self._open.get(flow.client_conn)
         if entry is None:
             return
         if entry.upstream is not None:
             self._ledger.saw(msgspec.structs.replace(entry.upstream, refused_tunnel=True))
             entry.upstream = None
-        elif flow.response is not None and not _is_own_gateway_error(flow.response):
+        elif flow.response is not None and not is_own_gateway_error(flow.response):
             status, reason = flow.response.status_code, flow.response.reason
             failed: Failure = "proxy-password" if status in (401, 407) else "proxy-refused"
             self._ledger.saw(self._failure(entry, failed, f"{status} {reason}"))
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Relates a flow to the trouble that it failed by; its own report has the finding."""
-        entry = self._open.get(flow.client_conn.id)
+        entry = self._open.get(flow.client_conn)
         if entry is None or entry.upstream is None or flow.error is None:
             return
         host = read_request(flow.request).host
-        if flow.error.msg == entry.upstream_said and self._is_cos(host):
+        if flow.error.msg == entry.upstream_said and self._open.is_cos(host):
             host = entry.upstream.host or host
             sighting = msgspec.structs.replace(entry.upstream, flow=flow.id, host=host)
             if entry.related:
@@ -393,7 +332,7 @@ class ConnectionTracker:
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Judges a connection that came to no request."""
-        entry = self._open.pop(client.id, None)
+        entry = self._open.end(client)
         if entry is None:
             return
         if entry.upstream is not None:
@@ -401,20 +340,18 @@ class ConnectionTracker:
         elif entry.is_unused:
             self._closed_unused(entry, client.timestamp_end)
         elif not entry.hello:
-            self._left[client.id] = entry
-            if len(self._left) > _MOST_LEFT:
-                self._left.popitem(last=False)
+            self._open.leave(client, entry)
 
     def finish(self) -> None:
         """To be called once, at the end: tells what was held back, and the totals."""
         self._finished = True
-        for entry in self._open.values():
+        for entry in self._open:
             self._tell_upstream(entry)
         self._count_half_closed()
         self._ledger.finish()
 
     def _failure(
-        self, entry: _Open, failed: Failure, said: str | None, *, host: str | None = None
+        self, entry: OpenConnection, failed: Failure, said: str | None, *, host: str | None = None
     ) -> ConnectionFailure:
         """With no secret in its texts."""
         user_agent = entry.user_agent
@@ -433,8 +370,8 @@ class ConnectionTracker:
     def _upstream_failed(
         self, client: connection.Client, server: connection.Server, failed: Failure
     ) -> None:
-        entry = self._open.get(client.id)
-        host = self._host_of(client, server, server.sni)
+        entry = self._open.get(client)
+        host = self._open.host_of(client, server, server.sni)
         address = server.address[0] if server.address else ""
         if host is None and failed == "upstream-certificate" and is_address(address):
             # The request's Host may tell.
@@ -446,39 +383,14 @@ class ConnectionTracker:
         if isinstance(mode, UpstreamMode) and server.address == mode.address:
             failed = "upstream-proxy"
         if entry is None:
-            entry = self._entry(client, host)
+            entry = self._open.begin(client, host)
         self._tell_upstream(entry)
         entry.related = False
         entry.upstream = self._failure(entry, failed, server.error, host=host)
         entry.upstream_said = server.error
 
-    def _tell_upstream(self, entry: _Open) -> None:
+    def _tell_upstream(self, entry: OpenConnection) -> None:
         """Trouble with the server that no flow has told."""
         if entry.upstream is not None and entry.upstream.host and not entry.related:
             self._ledger.saw(entry.upstream)
         entry.upstream = None
-
-    def _is_cos(self, host: str) -> bool:
-        return bool(host) and read_endpoint(host, "/", self._patterns) is not None
-
-    def _entry(self, client: connection.Client, host: str) -> _Open:
-        entry = self._open.get(client.id)
-        if entry is None:
-            address = client.peername[0] if client.peername else None
-            entry = self._open[client.id] = _Open(host, address, client)
-            if len(self._open) > _MOST_OPEN:
-                self._open.popitem(last=False)
-        entry.host = host
-        return entry
-
-
-def _is_own_gateway_error(response: http.Response) -> bool:
-    """mitmproxy could not reach the server, and says so."""
-    return response.status_code == 502 and (response.raw_content or b"").startswith(
-        b"Cannot connect to "
-    )
-
-
-def _plain(host: str | None) -> str:
-    """As hosts are compared; empty for none, and for one that no name server could know."""
-    return host.lower().removesuffix(".") if host and host.isprintable() else ""

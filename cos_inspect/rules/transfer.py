@@ -9,9 +9,10 @@ from cos_inspect.rules.rule import Rule
 from cos_inspect.transfers.account import DigestComparison
 from cos_inspect.transfers.appends import AppendVerdict
 from cos_inspect.transfers.fetched_ranges import Coverage
+from cos_inspect.transfers.object_versions import GAP
 from cos_inspect.transfers.objects import CopyVerdict, ReadAfterWrite
 from cos_inspect.transfers.observation import flow_of
-from cos_inspect.transfers.ranges import GAP, VersionChange
+from cos_inspect.transfers.ranges import VersionChange
 
 MOST_NAMED = 20
 

@@ -17,6 +17,7 @@ from cos_inspect.transfers.appends import AppendHistory
 from cos_inspect.transfers.fetched_ranges import fetched_range_of
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.multipart import Step, Upload
+from cos_inspect.transfers.object_versions import VersionHead, better_head, version_name
 from cos_inspect.transfers.objects import (
     Copy,
     ListEntry,
@@ -26,14 +27,8 @@ from cos_inspect.transfers.objects import (
     event_of_listing,
 )
 from cos_inspect.transfers.observation import Observation, belongs_to_upload, writes_object
-from cos_inspect.transfers.ranges import RangedDownload, VersionHead, better_head, version_name
-from cos_inspect.transfers.retries import (
-    MARKED_PAUSE,
-    ChainPosition,
-    RetryHistory,
-    may_be_retried,
-    try_of,
-)
+from cos_inspect.transfers.ranges import RangedDownload
+from cos_inspect.transfers.requests import RequestHistory
 from cos_inspect.transfers.unanswered_complete import (
     UnansweredComplete,
     unanswered_complete,
@@ -54,14 +49,11 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
     """By upload id."""
     readings: dict[str, RangedDownload] = {}
     """By the client's address."""
-    retries: dict[str, RetryHistory] = {}
-    """By what is asked for."""
+    requests: RequestHistory = msgspec.field(default_factory=RequestHistory)
     appends: AppendHistory | None = None
     events: ObjectEvents = msgspec.field(default_factory=ObjectEvents)
     heads: dict[str, VersionHead] = {}
     """What HEADs and GETs told of the object's versions, by ETag."""
-    dropped_until: float = 0.0
-    """When the newest request ended that was dropped because nobody tried it again."""
     last: float = 0.0
     """When the last of its exchanges ended."""
     facts: int = 0
@@ -101,7 +93,11 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
                 touched |= self._add_to_events(seen, limits, judge=judge)
             if seen.operation == "GetObject" and fetched_range_of(seen) is not None:
                 touched |= self._add_to_reading(seen, marks, limits, judge=judge)
-        return touched | self._add_to_retries(seen, limits, judge=judge)
+        facts, left_out = self.requests.facts, self.requests.left_out
+        touched |= self.requests.add(seen, limits, judge=judge)
+        self.facts += self.requests.facts - facts
+        self.left_out += self.requests.left_out - left_out
+        return touched
 
     def expect_upload(self, seen: Observation, steps: dict[str, Step]) -> None:
         """Begins the upload that a part belongs to, with what is known of it."""
@@ -179,20 +175,6 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         reading = self.readings.get(seen.client or "") if seen.describes_object else None
         version = reading.versions.get(version_name(seen)) if reading else None
         return reading if version is not None and seen.flow_id in version.pieces else None
-
-    def place_of(self, seen: Observation) -> ChainPosition | None:
-        """Where the exchange stands among the tries of its request."""
-        tries = self.retries.get(seen.same_request)
-        return tries.places.get(seen.flow_id) if tries else None
-
-    def replaced(self) -> set[str]:
-        """Failed tries after which the same was tried again."""
-        return {
-            flow_id
-            for tries in self.retries.values()
-            for flow_id, place in tries.places.items()
-            if not place.is_last
-        }
 
     def boundaries(self, seen: Observation) -> set[int]:
         """Where earlier pieces begin or end within a ranged answer, of which only the headers
@@ -338,54 +320,6 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         self.left_out += reading.left_out - left_out
         return touched
 
-    def _add_to_retries(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
-        name = seen.same_request
-        tries = self.retries.get(name)
-        one = try_of(seen)
-        if tries is None:
-            if len(self.retries) >= limits.requests:
-                self._forget_requests(limits.requests)
-            # It may be what came before one that is known no more.
-            self.left_out += may_be_retried(one) and one.started < self.dropped_until
-            tries = self.retries[name] = RetryHistory(
-                id=f"retry-{name}", operation=seen.operation, bucket=seen.bucket, key=seen.key
-            )
-        before = tries.facts
-        places = tries.places if judge else {}
-        dropped = tries.add(one, limits)
-        self.facts += tries.facts - before
-        self.left_out += dropped
-        if not judge or tries.places == places:
-            return set()
-        now = tries.places
-        touched = {
-            flow_id
-            for flow_id in places.keys() ^ now.keys()
-            if places.get(flow_id) != now.get(flow_id)
-        }
-        for flow_id in places.keys() & now.keys():
-            was, place = places[flow_id], now[flow_id]
-            if _said_of(was) != _said_of(place) or place.is_last:
-                touched.add(flow_id)
-        return touched
-
-    def _forget_requests(self, most: int) -> None:
-        """Drops requests that nobody is about to try again; where all may be, the oldest."""
-        since = self.last - MARKED_PAUSE
-        kept = {
-            name: tries
-            for name, tries in self.retries.items()
-            if tries.any_failed or tries.last >= since
-        }
-        if len(kept) > most // 2:
-            newest = sorted(kept, key=lambda name: kept[name].last)[-(most // 2 or 1) :]
-            kept = {name: kept[name] for name in newest}
-        dropped = [tries for name, tries in self.retries.items() if name not in kept]
-        self.facts -= sum(tries.facts for tries in dropped)
-        self.left_out += sum(tries.facts for tries in dropped if tries.any_failed)
-        self.dropped_until = max(self.dropped_until, *(tries.last for tries in dropped))
-        self.retries = kept
-
     def _said(self, upload: Upload) -> "_Said":
         """What is said of Completes of which nobody heard how they ended."""
         if not upload.is_open:
@@ -421,12 +355,6 @@ def object_name(place: str, key: str) -> str:
     :param place: the bucket, or the host where no bucket is known.
     """
     return f"{place}\0{key}"
-
-
-def _said_of(place: ChainPosition) -> tuple[object, ...]:
-    """What is said of a try changes with its number, as the last one, as one that was refused
-    for the clock, and as one after which another came through."""
-    return place.attempt, place.is_last, place.chain.id, place.is_corrected, place.is_healed
 
 
 _Said = tuple[UnansweredComplete | None, str | None]

@@ -3,8 +3,8 @@ meanwhile is to be cut where they begin and end, or what both hold could not be 
 
 from collections import OrderedDict
 
+from cos_inspect.transfers.object_versions import version_name
 from cos_inspect.transfers.observation import Observation
-from cos_inspect.transfers.ranges import version_name
 
 _Place = tuple[str, str | None, str | None, str]
 

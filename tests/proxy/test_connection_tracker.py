@@ -17,6 +17,7 @@ from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.model.summary_delta import SummaryDelta, merged
 from cos_inspect.proxy import connection_failures as trouble
 from cos_inspect.proxy import connection_tracker as connections
+from cos_inspect.proxy import open_connections
 from cos_inspect.proxy.connection_tracker import ConnectionTracker
 from cos_inspect.proxy.exit_status import ExitStatus
 from cos_inspect.proxy.inspector import CosInspect
@@ -389,8 +390,8 @@ def test_nothing_is_told_after_the_end(driver: Driver) -> None:
 
 
 def test_memory_is_bounded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_MOST_OPEN", 10)
-    monkeypatch.setattr(connections, "_MOST_LEFT", 10)
+    monkeypatch.setattr(open_connections, "_MOST_OPEN", 10)
+    monkeypatch.setattr(open_connections, "_MOST_LEFT", 10)
     monkeypatch.setattr(trouble, "_REMEMBERED", 10)
     for number in range(50):
         host = f"b{number}-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -399,7 +400,7 @@ def test_memory_is_bounded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> N
         driver.hello(client, host)
         driver.refused(client, SILENT)
     watch = driver.watch
-    assert len(watch._open) == len(watch._left) == 10
+    assert len(watch._open._open) == len(watch._open._left) == 10
     assert len(watch._ledger._pairs) == len(watch._ledger._totals) == 10
     assert watch.has_errors
 

@@ -9,7 +9,6 @@ from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.history import ObjectHistory, history_name, source_name
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
 from cos_inspect.transfers.objects import copy_of
-from cos_inspect.transfers.observation import Observation
 from tests.transfers.build import (
     HOST,
     MIB,
@@ -119,7 +118,7 @@ def test_all_kinds_are_bounded() -> None:
     counted = (
         sum(upload.facts for upload in made.uploads.values())
         + sum(reading.facts for reading in made.readings.values())
-        + sum(tries.facts for tries in made.retries.values())
+        + sum(tries.facts for tries in made.requests.by_name.values())
         + made.events.facts
         + (made.appends.facts if made.appends else 0)
     )
@@ -147,10 +146,10 @@ def said(made: ObjectHistory) -> object:
     return (
         {name: dict(sorted(upload.parts.items())) for name, upload in made.uploads.items()},
         {name: (reading.coverages, reading.changes) for name, reading in made.readings.items()},
-        {name: tries.places for name, tries in made.retries.items()},
+        {name: tries.places for name, tries in made.requests.by_name.items()},
         sorted(made.events.by_flow),
         made.heads,
-        made.replaced(),
+        made.requests.replaced(),
         made.facts,
     )
 
@@ -177,15 +176,3 @@ def test_the_same_flow_twice_changes_nothing(flow: Exchange) -> None:
     made.add(seen(flow))
     made.settle()
     assert said(made) == before
-
-
-def test_place_among_tries() -> None:
-    made = history(put("1", b"x", 0.0, status=503), put("2", b"x", 1.0))
-    places = [made.place_of(observed) for observed in map(_observed, ("1", "2"))]
-    assert [place.attempt for place in places if place] == [1, 2]
-    assert [place.is_last for place in places if place] == [False, True]
-    assert made.replaced() == {"1"}
-
-
-def _observed(flow_id: str) -> Observation:
-    return seen(put(flow_id, b"x", 0.0))

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
-from cos_inspect.transfers.ranges import GAP, RangedDownload, accounts_of, version_name
+from cos_inspect.transfers.object_versions import GAP, version_name
+from cos_inspect.transfers.ranges import RangedDownload, accounts_of
 from tests.transfers.build import crc64, md5, ranged, seen
 
 DATA = bytes(range(256)) * 4
