@@ -90,7 +90,7 @@ class CosInspect(ConnectionHooks):
         """Flows that were answered while their upload was under way."""
         self._held: set[str] = set()
         """Flows that broke when the proxy was told to end."""
-        self._gathering = FlowBatch(self._report)
+        self._gathering = FlowBatch(self._report, self._tell)
         self._again = Recheck(self._reporting, self._gathering.flush)
         self._live_pages = LivePages(self._pages, lambda: self._reporting.trouble)
         self._streaming = Streaming(
@@ -444,14 +444,16 @@ class CosInspect(ConnectionHooks):
             self._gathering.put(snapshot)
         else:
             self._gathering.flush()
-            self._report([snapshot], looked_at=True)
+            self._report(snapshot, looked_at=True)
+            self._tell()
 
-    def _report(self, snapshots: list[FlowSnapshot], *, looked_at: bool = False) -> None:
-        for snapshot in snapshots:
-            try:
-                self._report_one(snapshot, looked_at=looked_at)
-            except Exception:
-                self._failed(snapshot.flow)
+    def _report(self, snapshot: FlowSnapshot, *, looked_at: bool = False) -> None:
+        try:
+            self._report_one(snapshot, looked_at=looked_at)
+        except Exception:
+            self._failed(snapshot.flow)
+
+    def _tell(self) -> None:
         try:
             self._reporting.tell()
         except Exception:

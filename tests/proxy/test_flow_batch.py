@@ -17,13 +17,22 @@ from tests.proxy.inspected import cos_flow
 
 
 class Receiver:
-    def __init__(self) -> None:
-        self.got: list[list[str]] = []
-        self._taken = asyncio.Event()
-        self.batch = FlowBatch(self.take)
+    """Its clock moves by itself only where a flow takes ``seconds``."""
 
-    def take(self, snapshots: list[FlowSnapshot]) -> None:
-        self.got.append([snapshot.flow.id for snapshot in snapshots])
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.got: list[list[str]] = []
+        self.now, self._seconds = 0.0, seconds
+        self._part: list[str] = []
+        self._taken = asyncio.Event()
+        self.batch = FlowBatch(self.take, self.end, lambda: self.now)
+
+    def take(self, snapshot: FlowSnapshot) -> None:
+        self._part.append(snapshot.flow.id)
+        self.now += self._seconds
+
+    def end(self) -> None:
+        self.got.append(self._part)
+        self._part = []
         self._taken.set()
 
     async def has(self, batches: int) -> None:
@@ -56,6 +65,52 @@ def test_flows_are_handed_on_together_and_in_order() -> None:
         return receiver.got
 
     assert asyncio.run(run()) == [["a", "b", "c"], ["d"], ["e"]]
+
+
+def test_a_flow_that_comes_alone_does_not_wait() -> None:
+    async def run() -> list[int]:
+        receiver, found = Receiver(), []
+        receiver.now = 100.0
+        for passed in (0.0, flow_batch._SECONDS / 2, 10.0):
+            receiver.now += passed
+            receiver.put("a")
+            await asyncio.sleep(0)
+            found.append(len(receiver.got))
+            receiver.batch.flush()
+        return found
+
+    assert asyncio.run(run()) == [1, 1, 3]
+
+
+def test_others_get_a_turn_between_flows_that_take_long() -> None:
+    """None is lost, their order stays, and they are told of together."""
+
+    async def run() -> tuple[list[list[str]], int]:
+        receiver, turns = Receiver(flow_batch._TURN_SECONDS / 2), 0
+        for name in "abcdefg":
+            receiver.put(name)
+        while not receiver.got:
+            await asyncio.sleep(0)
+            turns += 1
+        return receiver.got, turns
+
+    got, turns = asyncio.run(run())
+    assert got == [list("abcdefg")]
+    assert turns > 3
+
+
+def test_what_is_flushed_between_two_turns_is_handed_on_once() -> None:
+    async def run() -> list[list[str]]:
+        receiver = Receiver(flow_batch._TURN_SECONDS)
+        for name in "abc":
+            receiver.put(name)
+        await asyncio.sleep(0)
+        receiver.batch.flush()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return receiver.got
+
+    assert asyncio.run(run()) == [list("abc")]
 
 
 @pytest.mark.parametrize("size", [1, flow_batch._MOST_BYTES])
