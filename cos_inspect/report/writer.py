@@ -23,6 +23,8 @@ TOO_SLOW = "disk too slow"
 NO_ANSWER = "disk does not answer"
 NO_THREAD = "no thread could be started"
 
+_NOTHING = SessionSummary()
+
 _STALLED_SECONDS = 8.0
 """Without a sign of the disk, at the end of a run; longer than a lock is waited for."""
 _CLOSE_SECONDS = 60.0
@@ -50,6 +52,8 @@ class ReportWriter:
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
         self._is_full = False
+        self._has_said_something = before is not None
+        """Of several flows together, in this run."""
         self._start()
 
     def _start(self) -> None:
@@ -79,8 +83,7 @@ class ReportWriter:
         if self._thread is None:
             self._start()
         if self._writing.waiting.put(report, is_new=is_new):
-            if not self._writing.has_work.is_set():
-                self._writing.has_work.set()
+            self._writing.wake()
             return
         if not self._is_full:
             self._is_full = True
@@ -94,19 +97,25 @@ class ReportWriter:
         if is_over:
             writing.renewal.clear()
             writing.over.append(summary)
-        else:
+        elif self._has_said_something or summary != _NOTHING:
+            self._has_said_something = True
             writing.renewal.append(summary)
+        else:
+            return
+        writing.wake()
 
     def submit_connection(self, trouble: ConnectionFailureSummary) -> None:
         """For the summary: adds to what is known of its host, client and failure."""
         with self._writing.lock:
             self._writing.met.add_connection(trouble)
             self._writing.failures.add_connection(trouble)
+        self._writing.wake()
 
     def submit_devices(self, devices: DeviceTally) -> None:
         """For the summary: what came to be known of who is connected."""
         with self._writing.lock:
             self._writing.met.devices.merge(devices)
+        self._writing.wake()
 
     def count_other(self, host: str | None = None) -> None:
         """Counts a flow that was not COS traffic, and who was asked in it."""
@@ -114,11 +123,13 @@ class ReportWriter:
         if host:
             with self._writing.lock:
                 self._writing.met.add_other(host)
+        self._writing.wake()
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows that have no report, and why: a few plain words that stand in the
         summary as they are. Any thread may call it."""
         self._writing.lose(reason, count)
+        self._writing.wake()
 
     def new_numbers(self) -> list[tuple[str, int]]:
         """Numbers that reports got since the last call, by ``name_of``; the latest ones."""

@@ -1,6 +1,7 @@
 """What the writer's thread does: batches of reports, the summary, and the end of the run."""
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -35,10 +36,12 @@ _REVISABLE = 2048
 """Flows on disk whose numbers are held in memory; those of older ones lie in a temporary file,
 for a report may be revised however old it is."""
 _MOST_REVISABLE = 2_000_000
-_GATHER_SECONDS = 0.1
-_IDLE_SECONDS = 0.4
+_GATHER_SECONDS = 0.2
+"""From the end of one batch to the next: a report that comes alone is written at once."""
 _RETRY_SECONDS = 0.5
-_SUMMARY_SECONDS = 0.5
+_SUMMARY_SECONDS = 2.0
+"""From one summary to the next: it costs as much as several reports."""
+_LOOK_SECONDS = 0.1
 
 
 class WrittenReport(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -100,7 +103,7 @@ class WriterThread:
         self.masked = True
         """False once a report came whose secrets are not masked."""
         self.has_work = threading.Event()
-        """Set once a report waits; without one it sleeps a little longer."""
+        """Set once there is something to write; the thread sleeps until then."""
         self.closing = threading.Event()
         self.ended = threading.Event()
         """Nothing more will be written."""
@@ -133,7 +136,9 @@ class WriterThread:
         self._lost = Lost()
         self._lost_told = Lost()
         self._others_told = 0
-        self._summary_at = 0.0
+        self._summary_at = -math.inf
+        self._turned_at = -math.inf
+        """When the last batch, and the last summary, were written."""
         self._trouble = _Trouble(path)
         self._is_given_up = False
 
@@ -163,6 +168,11 @@ class WriterThread:
         self.lose(reason, count)
         logger.error("%d COS reports are not written to %s: %s", count, self._path, reason)
 
+    def wake(self) -> None:
+        """From another thread: there is something to write."""
+        if not self.has_work.is_set():
+            self.has_work.set()
+
     def end_soon(self) -> None:
         """From another thread: nothing more will come."""
         self.closing.set()
@@ -174,13 +184,11 @@ class WriterThread:
         try:
             self._take_over()
             while not is_closing and not self._is_given_up:
-                # Waking for each report would cost more than writing it does.
-                pause = _RETRY_SECONDS if self._trouble.is_on else _GATHER_SECONDS
-                if not self._trouble.is_on:
-                    self.has_work.wait(_IDLE_SECONDS)
+                self._sleep()
                 self.has_work.clear()
-                is_closing = self.closing.wait(pause)
+                is_closing = self.closing.is_set()
                 self._guarded_turn(is_closing=is_closing)
+                self._turned_at = time.monotonic()
         finally:
             if not self._is_given_up:
                 self._lose_waiting()
@@ -188,11 +196,25 @@ class WriterThread:
             self._directory.close()
             self.ended.set()
 
+    def _sleep(self) -> None:
+        """Until there is something to do. Waking for each of many reports would cost more than
+        writing it does."""
+        pause = _RETRY_SECONDS
+        if not self._trouble.is_on:
+            pause = _GATHER_SECONDS
+            due = None
+            if self._is_untold():
+                due = max(0.0, self._summary_at + _SUMMARY_SECONDS - time.monotonic())
+            self.has_work.wait(due)
+        left = self._turned_at + pause - time.monotonic()
+        if left > 0:
+            self.closing.wait(left)
+
     def _take_over(self) -> None:
         before, self._before = self._before, None
         if before is None:
             return
-        while not before.ended.wait(_GATHER_SECONDS) and not self._is_given_up:
+        while not before.ended.wait(_LOOK_SECONDS) and not self._is_given_up:
             self.signs = before.signs
         handed = before.hand_over()
         self._written.close()
@@ -219,9 +241,13 @@ class WriterThread:
         if is_closing:
             self._lose_waiting()
             self._finish_formats()
-        if is_closing or time.monotonic() - self._summary_at >= _SUMMARY_SECONDS:
-            is_reached = self._renew_summary(is_over=is_closing) and is_reached
-            self._summary_at = time.monotonic()
+        if is_closing or (
+            self._is_untold() and time.monotonic() - self._summary_at >= _SUMMARY_SECONDS
+        ):
+            is_renewed = self._renew_summary(is_over=is_closing)
+            if is_renewed:
+                self._summary_at = time.monotonic()
+            is_reached = is_renewed and is_reached
         if is_reached and self.waiting.is_empty:
             self._trouble.end(self.lost().count)
 
@@ -316,6 +342,18 @@ class WriterThread:
                 count += 1
         if count:
             logger.error("%d COS reports were not written to %s and are lost", count, self._path)
+
+    def _is_untold(self) -> bool:
+        """Whether something is known that the summary does not say."""
+        return bool(
+            self._tally
+            or self._whole is not None
+            or self.over
+            or self.renewal
+            or self.met
+            or self.others != self._others_told
+            or self._lost.count != self._lost_told.count
+        )
 
     def _renew_summary(self, *, is_over: bool = False) -> bool:
         """Whether the summary, also that of the formats, says all that is known."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,12 @@ import pytest
 
 from cos_inspect.model.flow_report import Severity
 from cos_inspect.model.summary import RetryChain, SessionSummary, TransferSummary
+from cos_inspect.report import writer_thread
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.writer import ReportWriter
+from cos_inspect.report.writer_thread import WriterThread
 from tests.report.build import finding, flow_report
+from tests.report.test_writer_faults import wait_for
 
 
 def test_all_reports_are_on_disk_at_the_end(tmp_path: Path) -> None:
@@ -67,6 +71,62 @@ def test_a_failure_is_told_and_the_next_report_is_tried(
 
 def test_nothing_is_written_where_nothing_was_seen(tmp_path: Path) -> None:
     ReportWriter(tmp_path / "r", ["json"]).close()
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_thread_with_nothing_to_write_sleeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not look now and then, and whatever is to be told wakes it."""
+    monkeypatch.setattr(writer_thread, "_SUMMARY_SECONDS", 0.0)
+    waits: list[float | None] = []
+    wait = threading.Event.wait
+
+    def noted(event: threading.Event, timeout: float | None = None) -> bool:
+        if threading.current_thread().name == "cos-inspect-writer":
+            waits.append(timeout)
+        return wait(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", noted)
+    writer = ReportWriter(tmp_path, ["json"])
+
+    def sleeps() -> bool:
+        return bool(waits) and waits[-1] is None
+
+    def said(name: str) -> Any:
+        summary = tmp_path / "summary.json"
+        return json.loads(summary.read_text())[name] if summary.exists() else None
+
+    wait_for(sleeps)
+    writer.submit(flow_report())
+    wait_for(lambda: bool(said("counts")) and sleeps())
+    writer.count_other("example.com")
+    wait_for(lambda: said("others") == 1 and sleeps())
+    writer.lose("disk full")
+    wait_for(lambda: said("lost")["count"] == 1 and sleeps())
+    writer.submit_session(SessionSummary(forgotten=1))
+    wait_for(lambda: said("forgotten") == 1 and sleeps())
+    writer.submit_session(SessionSummary())
+    wait_for(lambda: said("forgotten") == 0 and sleeps())
+    writer.close()
+
+
+def test_a_session_that_says_nothing_wakes_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[bool] = []
+    turn = WriterThread._turn
+
+    def counted(thread: WriterThread, *, is_closing: bool) -> None:
+        turns.append(is_closing)
+        turn(thread, is_closing=is_closing)
+
+    monkeypatch.setattr(WriterThread, "_turn", counted)
+    writer = ReportWriter(tmp_path / "r", ["json"])
+    for _ in range(3):
+        writer.submit_session(SessionSummary())
+    writer.close()
+    assert turns == [True]
     assert not (tmp_path / "r").exists()
 
 
