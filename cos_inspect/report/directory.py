@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -33,6 +33,9 @@ _BLOCK = 4096
 _MOST_GROWING = 8
 """Files to which lines are added that are kept open."""
 _FLOWS = "flows"
+_SUMMARY = "summary.json"
+_LARGEST_KEPT = 256 * 1024
+"""Bytes of a summary that is kept in memory as well: reading it costs as much as writing it."""
 _RUN = ".run"
 """The number of the latest run."""
 _NUMBERED = re.compile(r"^(\d{6,18})_")
@@ -97,6 +100,15 @@ def refusal_of(path: Path) -> str | None:
     return None
 
 
+class _KeptSummary(NamedTuple):
+    """As it was written last."""
+
+    summary: Summary
+    descriptor: int
+    """Of the file, kept open: no other one is given its number as long."""
+    status: os.stat_result
+
+
 class ReportDirectory:
     """Files below one directory; made if missing, also when it went missing meanwhile.
 
@@ -114,6 +126,8 @@ class ReportDirectory:
         """The highest number that was handed out here."""
         self._growing: OrderedDict[str, tuple[int, tuple[int, int]]] = OrderedDict()
 
+        self._kept: _KeptSummary | None = None
+
     def __enter__(self) -> Self:
         return self
 
@@ -130,6 +144,7 @@ class ReportDirectory:
 
     def close(self) -> None:
         """Gives the descriptors back; the next use opens them again."""
+        self._forget_summary()
         while self._growing:
             os.close(self._growing.popitem()[1][0])
         if self._sequence is not None:
@@ -317,10 +332,21 @@ class ReportDirectory:
     def add_to_summary(self, tally: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
-        summary = merged(self._summary(), tally)
-        readable = msgspec.json.format(encoded(summary), indent=2)
-        self.write("summary.json", readable + b"\n")
+        before = self._summary()
+        self._forget_summary()
+        summary = merged(before, tally)
+        content = msgspec.json.format(encoded(summary), indent=2) + b"\n"
+        self.write(_SUMMARY, content)
+        if len(content) <= _LARGEST_KEPT:
+            descriptor = self.open_to_read(_SUMMARY)
+            if descriptor is not None:
+                self._kept = _KeptSummary(summary, descriptor, os.fstat(descriptor))
         return summary
+
+    def _forget_summary(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            os.close(kept.descriptor)
 
     def begin_run(self, name: str, started: str | None) -> RunSummary:
         """A run with a number of its own, which the summary does not know yet. To be called
@@ -335,11 +361,20 @@ class ReportDirectory:
         return run
 
     def _summary(self) -> Summary | None:
+        if self._kept is not None:
+            with suppress(FileNotFoundError):
+                if _version(self._top().status(_SUMMARY)) == _version(self._kept.status):
+                    return self._kept.summary
         try:
-            content = self.read("summary.json")
+            content = self.read(_SUMMARY)
             return None if content is None else msgspec.json.decode(content, type=Summary)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    """Another one when a file is replaced or written to."""
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _whole_lines(descriptor: int) -> int:

@@ -117,6 +117,40 @@ def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 100
 
 
+def _count(directory: ReportDirectory) -> int:
+    tally = SummaryDelta()
+    tally.add(flow_report(sequence=1))
+    with directory.exclusively():
+        return directory.add_to_summary(tally).counts.flows
+
+
+def test_a_summary_that_others_wrote_meanwhile_is_read_again(tmp_path: Path) -> None:
+    """Who wrote it last need not read it, unless it is another one now."""
+    first, second = ReportDirectory(tmp_path), ReportDirectory(tmp_path)
+    assert [_count(each) for each in (first, first, second, second, first)] == [1, 2, 3, 4, 5]
+    path = tmp_path / "summary.json"
+    path.write_text(path.read_text().replace('"flows": 5', '"flows": 70'))
+    assert [_count(each) for each in (first, first)] == [71, 72]
+    path.unlink()
+    assert [_count(each) for each in (first, second)] == [1, 2]
+
+
+def test_a_summary_that_could_not_be_written_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = ReportDirectory(tmp_path)
+    _count(directory)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            _count(directory)
+    assert _count(directory) == 2
+
+
 @pytest.mark.parametrize("content", ["", "abc", "-5x", "0000000000"])
 @pytest.mark.parametrize("form", ["json", "jsonl", "html"])
 def test_an_unreadable_number_follows_from_the_files(
@@ -362,8 +396,11 @@ def test_what_cannot_be_read_is_not_begun_anew(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", none_left)
-        with pytest.raises(OSError, match="Too many open files"):
-            _write_all_of_it(directory)
+        with (
+            ReportDirectory(tmp_path) as another,
+            pytest.raises(OSError, match="Too many open files"),
+        ):
+            _write_all_of_it(another)
     assert (tmp_path / "summary.json").read_bytes() == before
     _write_all_of_it(directory)
     assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 2
