@@ -79,6 +79,18 @@ def left_out_suite(transfers: int, failing: int) -> bytes:
     ).encode()
 
 
+def unlisted_suite(flows: int, failing: int) -> bytes:
+    """The ``<testsuite>`` of flows that have none of their own, since there are too many;
+    ``failing``: how many of them fail."""
+    said = f"{flows} flows are not listed, {failing} of them fail"
+    failure = f'<failure type="unlisted" message={_attribute(said)}/>' if failing else ""
+    case = _case("cos.unlisted", said, failure)
+    return (
+        f'  <testsuite name="flows that are not listed" tests="1" failures="{bool(failing):d}"'
+        f' errors="0" skipped="0" time="0.000">\n    {case}\n  </testsuite>\n'
+    ).encode()
+
+
 def connection_suite(
     trouble: ConnectionFailureSummary, settings: FormatSettings = NO_SETTINGS
 ) -> bytes:

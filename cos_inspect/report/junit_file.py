@@ -1,7 +1,8 @@
 """``junit.xml``: suites are kept until the end of a run, since a report may be revised.
 
 They lie in files without a name, so that nobody else can reach them. ``junit.xml`` can be
-added to, and is whole after each addition.
+added to, and is whole after each addition. Of very many flows those that fail are listed first,
+and how many are not listed is said in a suite of its own.
 """
 
 import os
@@ -10,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import IO, override
+from typing import IO, NamedTuple, override
 
 import msgspec
 
@@ -22,7 +23,9 @@ from cos_inspect.report.junit import (
     left_out_suite,
     lost_suite,
     transfer_suite,
+    unlisted_suite,
 )
+from cos_inspect.report.listing import MOST_LISTED
 from cos_inspect.report.report_format import (
     NO_SETTINGS,
     FormatInput,
@@ -45,6 +48,8 @@ class Suite(msgspec.Struct, frozen=True, gc=False):
     xml: bytes
     is_healed: bool
     """A failed try after which another one came through; these stand behind all others."""
+    fails: bool
+    """One of its test cases does."""
 
 
 class JunitWriter(FormatWriter[Suite]):
@@ -58,16 +63,32 @@ class JunitWriter(FormatWriter[Suite]):
         self._revised = _Suites()
         self._revisions: dict[int, int] = {}
         """Which one of ``_revised`` counts for a sequence."""
+        self._kept = {False: 0, True: 0}
+        """How many of ``_suites`` fail, and how many do not."""
+        self._unlisted = {False: array("Q"), True: array("Q")}
+        """The sequences of flows of which nothing is kept, since there are enough that fail, or
+        do not, as they do."""
 
     @property
     @override
     def held(self) -> int:
-        return len(self._numbers)
+        return len(self._numbers) + sum(map(len, self._unlisted.values()))
 
     @override
     def add(self, reports: Sequence[Rendered[Suite]]) -> None:
-        self._suites.add([each.content for each in reports])
-        self._numbers.extend(each.sequence for each in reports)
+        kept: list[Rendered[Suite]] = []
+        left_out: list[Rendered[Suite]] = []
+        count = dict(self._kept)
+        for each in reports:
+            fails = each.content.fails
+            count[fails] += 1
+            (kept if count[fails] <= MOST_LISTED else left_out).append(each)
+        self._suites.add([each.content for each in kept])
+        self._numbers.extend(each.sequence for each in kept)
+        for each in kept:
+            self._kept[each.content.fails] += 1
+        for each in left_out:
+            self._unlisted[each.content.fails].append(each.sequence)
 
     @override
     def revise(self, reports: Sequence[Rendered[Suite]]) -> None:
@@ -78,7 +99,14 @@ class JunitWriter(FormatWriter[Suite]):
 
     @override
     def finish(self, end: RunEnd) -> None:
+        places = self._places()
+        listed = _listed(places)
         made = [transfer_suite(transfer, self.settings) for transfer in end.transfers]
+        left = self._left_out(fails=True)
+        failing = sum(each.fails for each in places) - sum(each.fails for each in listed) + left
+        unlisted = len(places) - len(listed) + self._left_out(fails=False) + left
+        if unlisted:
+            made.append(unlisted_suite(unlisted, failing))
         if end.left_out:
             made.append(left_out_suite(end.left_out, end.left_out_failing))
         made += [connection_suite(each, self.settings) for each in end.connections]
@@ -87,22 +115,37 @@ class JunitWriter(FormatWriter[Suite]):
         _add_suites(
             self.directory,
             chain(
-                self._of_flows(end.sign, healed=False), made, self._of_flows(end.sign, healed=True)
+                self._read(listed, end.sign, healed=False),
+                made,
+                self._read(listed, end.sign, healed=True),
             ),
         )
 
-    def _of_flows(self, sign: Callable[[], None], *, healed: bool) -> Iterator[bytes]:
-        """Each as it is in the end; those that another writer was given first come last."""
+    def _places(self) -> "list[_Place]":
+        """Each suite as it is in the end; those that another writer was given first come last."""
         revisions = dict(self._revisions)
+        found: list[_Place] = []
         for number, sequence in enumerate(self._numbers):
             revision = revisions.pop(sequence, None)
             if revision is None:
-                yield from self._suites.read(number, healed=healed)
+                found.append(_Place(self._suites, number))
             else:
-                yield from self._revised.read(revision, healed=healed)
+                found.append(_Place(self._revised, revision))
+        found += [_Place(self._revised, revision) for revision in revisions.values()]
+        return found
+
+    def _left_out(self, *, fails: bool) -> int:
+        """How many flows nothing is kept of. One that was revised since is kept."""
+        return sum(sequence not in self._revisions for sequence in self._unlisted[fails])
+
+    @staticmethod
+    def _read(
+        places: "Sequence[_Place]", sign: Callable[[], None], *, healed: bool
+    ) -> Iterator[bytes]:
+        for each in places:
+            if each.is_healed == healed:
+                yield from each.suites.read(each.number)
             sign()
-        for revision in revisions.values():
-            yield from self._revised.read(revision, healed=healed)
 
     @override
     def close(self) -> None:
@@ -110,12 +153,36 @@ class JunitWriter(FormatWriter[Suite]):
         self._revised.close()
 
 
+def _listed(places: "list[_Place]") -> "list[_Place]":
+    """In their order; where there are too many, the first of those that fail go before."""
+    if len(places) <= MOST_LISTED:
+        return places
+    ranked = sorted(range(len(places)), key=lambda index: (not places[index].fails, index))
+    return [places[index] for index in sorted(ranked[:MOST_LISTED])]
+
+
+class _Place(NamedTuple):
+    """One suite in a file."""
+
+    suites: "_Suites"
+    number: int
+
+    @property
+    def is_healed(self) -> bool:
+        return self.suites.is_healed(self.number)
+
+    @property
+    def fails(self) -> bool:
+        return self.suites.fails(self.number)
+
+
 class _Suites:
     """A file that is made when it is first written to."""
 
     def __init__(self) -> None:
         self._places = array("Q")
-        """Where each suite ends, twice, and one more for a healed one."""
+        """Where each suite ends, four times, and one more for a healed one, two for one that
+        fails."""
 
     @cached_property
     def _file(self) -> IO[bytes]:
@@ -126,7 +193,7 @@ class _Suites:
 
     @property
     def _size(self) -> int:
-        return self._places[-1] >> 1 if self._places else 0
+        return self._places[-1] >> 2 if self._places else 0
 
     def add(self, suites: Sequence[Suite]) -> None:
         """All of them or none."""
@@ -140,15 +207,21 @@ class _Suites:
             raise
         for each in suites:
             size += len(each.xml)
-            self._places.append(size << 1 | each.is_healed)
+            self._places.append(size << 2 | each.fails << 1 | each.is_healed)
 
-    def read(self, number: int, *, healed: bool) -> Iterator[bytes]:
-        """A suite, in pieces, where it is healed or not, as is asked."""
-        place = self._places[number]
-        if place & 1 == healed:
-            start = self._places[number - 1] >> 1 if number else 0
-            os.lseek(self._file.fileno(), start, os.SEEK_SET)
-            yield from pieces(self._file.fileno(), (place >> 1) - start)
+    def is_healed(self, number: int) -> bool:
+        """Whether a suite is of a try after which another one came through."""
+        return bool(self._places[number] & 1)
+
+    def fails(self, number: int) -> bool:
+        """Whether something in a suite fails."""
+        return bool(self._places[number] & 2)
+
+    def read(self, number: int) -> Iterator[bytes]:
+        """A suite, in pieces."""
+        start = self._places[number - 1] >> 2 if number else 0
+        os.lseek(self._file.fileno(), start, os.SEEK_SET)
+        yield from pieces(self._file.fileno(), (self._places[number] >> 2) - start)
 
     def close(self) -> None:
         if "_file" in self.__dict__:
@@ -183,7 +256,9 @@ def _so_far(descriptor: int | None, directory: ReportDirectory) -> Iterator[byte
 
 
 def _render(given: FormatInput) -> Suite:
-    return Suite(flow_suite(given.report, given.settings), given.report.is_healed)
+    xml = flow_suite(given.report, given.settings)
+    # In a text the sign would be spelt out.
+    return Suite(xml, given.report.is_healed, fails=b"<failure " in xml)
 
 
 JUNIT = ReportFormat(name="junit", render=_render, writer=JunitWriter, content=Suite)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Lost
+from cos_inspect.report import junit_file
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.junit_file import JUNIT, JunitWriter, _Suites
 from cos_inspect.report.report_format import RunEnd
@@ -78,6 +79,48 @@ def test_what_counts_is_the_last_report_of_a_number(
     here = [number for number in last if number not in of_before]
     there = [number for number in last if number in of_before]
     assert found == [(number, last[number]) for number in here + there]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.booleans()), max_size=40),
+    st.integers(min_value=1, max_value=5),
+)
+def test_of_many_flows_those_that_fail_are_listed_first_and_the_others_are_counted(
+    tmp_path_factory: pytest.TempPathFactory, given_: list[tuple[int, bool]], most: int
+) -> None:
+    folder = tmp_path_factory.mktemp("junit")
+    writer = JunitWriter(ReportDirectory(folder))
+    last: dict[int, bool] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(junit_file, "MOST_LISTED", most)
+        for number, is_bad in given_:
+            each = report(number)
+            if is_bad:
+                each = msgspec.structs.replace(each, findings=[finding()])
+            put(JUNIT, writer, each, is_new=number not in last)
+            last[number] = is_bad
+        assert writer.held == len(last)
+        writer.finish(RunEnd())
+    writer.close()
+    suites = ElementTree.parse(folder / "junit.xml").getroot()
+    found = {
+        int((suite.get("name") or "")[:6]): suite.get("failures") == "1"
+        for suite in suites
+        if (suite.get("name") or "")[0] == "0"
+    }
+    assert found.items() <= last.items()
+    left = last.keys() - found.keys()
+    assert len(found) == min(most, len(last))
+    failing = sum(last[number] for number in left)
+    # None that passes takes the place of one that fails, unless it failed itself at first.
+    assert not failing or all(found.values()) or len(given_) > len(last)
+    (*_, beyond) = suites if len(suites) else [None]
+    if left:
+        assert beyond is not None
+        case = beyond.find("testcase")
+        assert case is not None
+        assert case.get("name") == f"{len(left)} flows are not listed, {failing} of them fail"
+        assert beyond.get("failures") == str(int(failing > 0))
 
 
 def test_suites_that_cannot_be_kept_are_not_there(
