@@ -28,6 +28,9 @@ from cos_inspect.report.report_format import FormatWriter, RunEnd
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 _PER_CHUNK = 500
+_PER_RENEWAL = 20
+"""Chunks between two renewals of the summary: where much is listed, each takes some tenths of a
+second."""
 _NAME = "analyze"
 """What the summary calls a run without a label. Neither that nor its times depend on how the
 traffic was spread over captures, or on when it was analysed."""
@@ -167,6 +170,8 @@ class OrderedWriting:
             self._give_up(error, written.tally.counts.flows)
             return
         self._untold.append(written.tally)
+        if len(self._untold) < _PER_RENEWAL:
+            return
         try:
             self._renew_summary()
         except OSError as error:
@@ -175,12 +180,12 @@ class OrderedWriting:
     def _renew_summary(self) -> Summary | None:
         """Adds what was not told yet."""
         summary = None
-        if self._directory is not None:
+        if self._directory is not None and self._untold:
+            for each in self._untold:
+                each.run = self._run
             with self._directory.exclusively():
-                while self._untold:
-                    self._untold[0].run = self._run
-                    summary = self._directory.add_to_summary(self._untold[0])
-                    del self._untold[0]
+                summary = self._directory.add_to_summary(*self._untold)
+            self._untold.clear()
         return summary
 
     def _add_to_formats(self, directory: ReportDirectory, written: WrittenChunk) -> None:

@@ -329,12 +329,14 @@ class ReportDirectory:
         folder, last = self._split(name)
         folder.remove(last)
 
-    def add_to_summary(self, tally: SummaryDelta) -> Summary:
+    def add_to_summary(self, tally: SummaryDelta, *more: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
         before = self._summary()
         self._forget_summary()
         summary = merged(before, tally)
+        for each in more:
+            summary = merged(summary, each)
         content = msgspec.json.format(encoded(summary), indent=2) + b"\n"
         self.write(_SUMMARY, content)
         if len(content) <= _LARGEST_KEPT:

@@ -441,7 +441,8 @@ def test_pipes_are_read_once(jobs: int, two: tuple[Path, Path], tmp_path: Path) 
     run = Run(tmp_path, *(f"/dev/fd/{pipe}" for pipe in pipes), two[0], f"--jobs={jobs}")
     for pipe in pipes:
         os.close(pipe)
-    assert [report["verdict"] for report in run.reports] == ["ok", "error", "ok", "ok"]
+    # Two files hold the same flows, and which of them counts depends on their names.
+    assert sorted(report["verdict"] for report in run.reports) == ["error", "ok", "ok", "ok"]
     assert not run.result.stderr
 
 
