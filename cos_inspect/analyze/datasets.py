@@ -5,6 +5,8 @@ So a file holds the same whoever did the work, and however the captures were div
 """
 
 import heapq
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import batched
@@ -35,7 +37,7 @@ from cos_inspect.inspection.transfer_summary import HistorySummary
 from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.plain_text import packed
+from cos_inspect.model.plain_text import packed, whole
 from cos_inspect.model.summary import Counts, Lost, RetryChain, TransferSummary, count_name
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import DEVICE, labels_of
@@ -179,23 +181,36 @@ def write_transfers(paths: Sequence[str], place: str, run: str) -> DatasetPart:
     """The transfers, their parts and the retries of all partitions, in the order of time."""
     require_pyarrow()
     part, files = DatasetPart(), DatasetFiles(place, run)
-    streams = [_told_in(path) for path in paths]
-    merged = heapq.merge(*streams, key=lambda each: each[1].order)
-    for number, (size, told) in enumerate(merged):
-        if number and number % _PER_FILE == 0:
-            files.write()
-        files.begin(number + 1, size)
-        begun = round(told.begun * 1_000_000)
-        if told.transfer is not None:
-            transfer = told.transfer
-            files.add(begun, [transfer_row(begun, transfer), *part_rows(begun, transfer)])
-            if transfer.verdict != "ok":
-                count_name(part.counts.transfers, transfer.verdict)
-        if told.retry is not None:
-            files.add(begun, [retry_row(begun, told.retry)])
-    files.write()
+    with tempfile.TemporaryDirectory(prefix="cos-inspect-") as folder:
+        streams = [_told_in(path) for path in _near(paths, folder)]
+        merged = heapq.merge(*streams, key=lambda each: each[1].order)
+        for number, (size, told) in enumerate(merged):
+            if number and number % _PER_FILE == 0:
+                files.write()
+            files.begin(number + 1, size)
+            begun = round(told.begun * 1_000_000)
+            if told.transfer is not None:
+                transfer = told.transfer
+                files.add(begun, [transfer_row(begun, transfer), *part_rows(begun, transfer)])
+                if transfer.verdict != "ok":
+                    count_name(part.counts.transfers, transfer.verdict)
+            if told.retry is not None:
+                files.add(begun, [retry_row(begun, told.retry)])
+        files.write()
     part.tables = files.written
     return part
+
+
+def _near(paths: Sequence[str], folder: str) -> Iterator[str]:
+    """Files of this machine: all are open at once, and at a URL each would hold megabytes."""
+    for number, path in enumerate(paths):
+        if not places.is_url(path):
+            yield path
+            continue
+        near = Path(folder) / f"{number}"
+        with places.open_to_read(path) as there, near.open("wb") as here:
+            shutil.copyfileobj(there, here)
+        yield str(near)
 
 
 def _told_in(path: str) -> Iterator[tuple[int, Told]]:
@@ -232,6 +247,12 @@ class Dataset:
     def shown(self) -> str:
         """Where it is, and as what run."""
         return f"{places.name_of(self._place)}, run={self._told.run}"
+
+    def meet(self, executor: Executor) -> None:
+        """:raises MissingExtraError: when who is to write it has not what it needs."""
+        with self._executor(executor) as chosen:
+            if not chosen.is_near:
+                chosen.gather(chosen.submit(require_pyarrow))
 
     def add(self, piece: RowsPiece) -> None:
         """More rows; in the order of the flows."""
@@ -292,7 +313,7 @@ class Dataset:
         for at, some in enumerate(batched(captures, _PER_FILE)):
             files.begin(at * _PER_FILE + 1, 1)
             for capture in some:
-                row = self._capture_row(capture, part.captures.get(capture.file))
+                row = self._capture_row(capture, part.captures.get(whole(capture.file)))
                 files.add(row.started, [row])
             files.write()
         part.merge(DatasetPart(tables=files.written))
@@ -304,7 +325,7 @@ class Dataset:
     def _capture_row(self, capture: CaptureSummary, told: FlowsOfCapture | None) -> CaptureRow:
         told = told or FlowsOfCapture()
         labels = labels_of(capture.file, self._settings.labels)
-        return CaptureRow(
+        row = CaptureRow(
             file=capture.file,
             format=capture.format,
             program=capture.program,
@@ -318,12 +339,14 @@ class Dataset:
             bytes_lost=capture.bytes_lost,
             packets_lost=capture.packets_lost,
         )
+        # Names of files may be no text.
+        return msgspec.msgpack.decode(packed(row), type=CaptureRow)
 
     def _mark(self, part: DatasetPart, others: int, lost: Lost, errors: int) -> None:
         times = list(part.captures.values())
         began = min(_known(*(each.started for each in times)), default=None)
         ended = max(_known(*(each.ended for each in times)), default=None)
-        whole = msgspec.structs.replace(
+        run = msgspec.structs.replace(
             self._told,
             whole=True,
             started=_text(began),
@@ -334,7 +357,7 @@ class Dataset:
             errors=errors,
             tables={name: part.tables[name] for name in TABLES},
         )
-        told = DatasetSummary(counts=part.counts, others=others, lost=lost, runs=[whole])
+        told = DatasetSummary(counts=part.counts, others=others, lost=lost, runs=[run])
         write_run(self._place, told)
         write_summary(self._place)
 

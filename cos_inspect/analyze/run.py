@@ -74,6 +74,8 @@ def _analyze(arguments: Sequence[str], settings: AnalysisSettings, say: Say, war
                 executor = stack.enter_context(far_executor(settings, paths, folder))
                 step = step_of(paths, executor.width, executor.smallest_shard)
                 shards = _shards(inputs, step, settings, errors)
+            if dataset is not None:
+                dataset.meet(executor)
             workers = Workers(settings, executor, folder, errors)
             shown = on_terminal() and not settings.quiet
             least = 1 if executor.is_near else min(executor.width, _MOST_SIDE_BY_SIDE)

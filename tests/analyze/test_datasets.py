@@ -1,6 +1,7 @@
 """A dataset holds what the reports say, wherever it lies and whoever has written it."""
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -29,7 +30,8 @@ from cos_inspect.dataset.schemas import TABLES
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import label_of, where_of
 from tests.analyze import stories
-from tests.analyze.test_any_split import ALL_BAD, ALL_FINE, dealt, saved
+from tests.analyze.soup import Soup
+from tests.analyze.test_any_split import ALL_BAD, ALL_FINE, dealt, saved, small_shards
 from tests.analyze.test_dask_executor import MARK, end_once
 from tests.captures_at_urls import s3_server
 
@@ -51,14 +53,20 @@ def captures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def analyzed(
-    paths: Sequence[Path], dataset: str, reports: Path | None = None, **settings: Any
+    paths: Sequence[Path],
+    dataset: str,
+    reports: Path | None = None,
+    *,
+    labelled: bool = True,
+    **settings: Any,
 ) -> Outcome:
+    labels = (label_of("{device}.mitm"), label_of("lab=shenzhen")) if labelled else ()
     chosen = AnalysisSettings(
         report_dir=reports,
         formats=("json",),
         quiet=True,
         dataset=dataset,
-        labels=(label_of("{device}.mitm"), label_of("lab=shenzhen")),
+        labels=labels,
         **settings,
     )
     return analyze([str(path) for path in paths], chosen, lambda _: None, lambda _: None)
@@ -73,11 +81,11 @@ def table(dataset: str, name: str) -> Rows:
     return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
 
-def content(dataset: str) -> dict[str, list[str]]:
+def content(dataset: str, without: Sequence[str] = ("sequence",)) -> dict[str, list[str]]:
     """Rows of all tables, in any order, without what the order of captures decides."""
     return {
         name: sorted(
-            json.dumps({**row, "sequence": None}, default=str, sort_keys=True)
+            json.dumps(row | dict.fromkeys(without), default=str, sort_keys=True)
             for row in table(dataset, name)
         )
         for name in TABLES
@@ -647,6 +655,34 @@ def test_a_place_where_nothing_can_be_written_is_refused_at_once(
     assert line.startswith("cos-inspect: ")
     assert said in line
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_name_that_is_no_text(captures: list[Path], tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.mitm")
+    odd.write_bytes(captures[0].read_bytes())
+    dataset = str(tmp_path / "lab")
+    assert analyzed([odd], dataset).errors == []
+    (row,) = table(dataset, "captures")
+    assert row["file"].endswith("/\N{REPLACEMENT CHARACTER}.mitm")
+    assert row["flows"] == len(table(dataset, "flows")) > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_however_traffic_is_dealt_the_rows_are_the_same(seed: int, tmp_path: Path) -> None:
+    rest = random.Random(seed)
+    flows = Soup(rest, 20.0, overlaps=True).flows(80)
+    folders = [tmp_path / "one", tmp_path / "many"]
+    for folder in folders:
+        folder.mkdir()
+    whole = saved(folders[0], [flows])
+    parted = saved(folders[1], dealt(flows, 4, rest, twice=10))
+    analyzed(whole, str(folders[0] / "lab"), labelled=False)
+    with small_shards(3000, 3):
+        analyzed(parted, str(folders[1] / "lab"), labelled=False)
+    one, many = (content(str(folder / "lab"), ("capture", "sequence")) for folder in folders)
+    for name in TABLES.keys() - {"captures"}:
+        assert one[name] == many[name]
+    assert one["flows"]
 
 
 @pytest.mark.parametrize("where", ["beside", "there already"])
