@@ -19,6 +19,7 @@ from cos_inspect.model.summary import Summary
 from cos_inspect.proxy.commands import Commands
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
+from cos_inspect.telemetry.signals import LOG_ATTRIBUTES, METRICS, SPAN_ATTRIBUTES
 from scripts.reference_members import meanings, member_rows
 
 PATH = Path(__file__).resolve().parents[1] / "cos_inspect" / "REFERENCE.md"
@@ -106,6 +107,27 @@ def reference() -> str:
             "Given as `--set name=value`, or in mitmproxy's `config.yaml`.",
             table(("option", "default", "meaning"), option_rows()),
         ),
+        "Metrics of `cos_otel`": (
+            "Cumulative, unless `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` says"
+            " otherwise.",
+            table(
+                ("metric", "kind", "unit", "meaning", "attributes"),
+                (
+                    (
+                        code(metric.name),
+                        metric.kind,
+                        code(metric.unit),
+                        metric.meaning,
+                        ", ".join(map(code, metric.attributes)),
+                    )
+                    for metric in METRICS
+                ),
+            ),
+        ),
+        "Attributes of logs and spans of `cos_otel`": (
+            "An attribute is left out where a flow has nothing to say in it.",
+            table(("attribute", "in", "meaning"), attribute_rows()),
+        ),
         "Commands inside mitmproxy and mitmweb": (
             "",
             table(("command", "does"), command_rows()),
@@ -182,6 +204,13 @@ def option_rows() -> Iterator[tuple[str, str, str]]:
     for name, _, default, text in OPTIONS:
         values = [default] if isinstance(default, str) else default
         yield code(name), ", ".join(code(value) for value in values if value) or "none", text
+
+
+def attribute_rows() -> Iterator[tuple[str, str, str]]:
+    logs, spans = dict(LOG_ATTRIBUTES), dict(SPAN_ATTRIBUTES)
+    for name, meaning in (logs | spans).items():
+        where = [word for word, found in (("logs", logs), ("spans", spans)) if name in found]
+        yield code(name), ", ".join(where), meaning
 
 
 def command_rows() -> Iterator[tuple[str, str]]:

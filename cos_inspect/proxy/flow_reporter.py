@@ -289,4 +289,5 @@ def _live_settings(settings: options.Settings) -> LiveSettings:
         ignore=settings.ignore,
         redact=settings.redact,
         keys=settings.keys,
+        otel=settings.otel,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
+from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.session import InspectionResult, RevisedReport, Session
 from cos_inspect.model.devices import DeviceTally
 from cos_inspect.model.exchange import Exchange
@@ -24,6 +25,7 @@ from cos_inspect.report.terminal import closing_lines, why_failed
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.report.writer_thread import LIVE
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE
+from cos_inspect.telemetry.telemetry import Telemetry
 
 _MOST_SAID_ONCE = 10_000
 
@@ -37,6 +39,7 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     ignore: frozenset[str] = frozenset()
     redact: bool = True
     keys: Mapping[str, str] = {}
+    otel: tuple[str, ...] = ()
 
 
 class LiveSession:
@@ -74,6 +77,8 @@ class LiveSession:
         self._writer: ReportWriter | None = None
         self._retired: list[ReportWriter] = []
         """Writers of other settings, which may not be done yet."""
+        self._telemetry = _telemetry_of(settings)
+        self._retired_telemetry: list[Telemetry] = []
 
     def use(self, settings: LiveSettings) -> list[RevisedReport]:
         """Goes on with other settings: what comes is judged by them, and what belongs together
@@ -82,6 +87,9 @@ class LiveSession:
         before, self._settings = self._settings, settings
         if before == settings:
             return []
+        if settings.otel != before.otel:
+            self._retire_telemetry()
+            self._telemetry = _telemetry_of(settings)
         if settings.report_dir != before.report_dir:
             revised = self.end_session()
             self._retire_writer()
@@ -117,6 +125,8 @@ class LiveSession:
         writer = self._open_writer()
         if writer is not None:
             writer.submit(inspected.report)
+        if self._telemetry is not None:
+            self._telemetry.put(inspected.report, is_new=True)
         self.revise(inspected.revised)
         return inspected
 
@@ -143,6 +153,8 @@ class LiveSession:
             self._count(revised.report)
             if self._writer is not None:
                 self._writer.revise(revised.report)
+            if self._telemetry is not None:
+                self._telemetry.put(revised.report, is_new=False)
 
     def renew(self) -> list[RevisedReport]:
         """Says what could wait for a moment, and renews the transfers in the summary; takes
@@ -227,6 +239,7 @@ class LiveSession:
 
     def close(self) -> None:
         """Returns when all that was taken is on disk, or is lost."""
+        self._retire_telemetry()
         self._retire_writer()
         while self._retired:
             # Each one waits for the one before.
@@ -234,6 +247,8 @@ class LiveSession:
             writer.close()
             self._numbers += writer.new_numbers()
             self._lost.merge(writer.lost)
+        while self._retired_telemetry:
+            self._retired_telemetry.pop(0).close()
 
     def why_failed(self, fail_on: str) -> str | None:
         """What was as bad as ``fail_on``, in one line; None where nothing was."""
@@ -326,12 +341,25 @@ class LiveSession:
         if self._writer is not None and not self._settings.redact:
             self._writer.note_unmasked()
 
+    def _retire_telemetry(self) -> None:
+        if self._telemetry is not None:
+            self._telemetry.end_soon()
+            self._retired_telemetry.append(self._telemetry)
+            self._telemetry = None
+
     def _retire_writer(self) -> None:
         """Has the writer end by itself: the event loop does not wait for a disk."""
         if self._writer is not None:
             self._writer.retire()
             self._retired.append(self._writer)
             self._writer = None
+
+
+def _telemetry_of(settings: LiveSettings) -> Telemetry | None:
+    if not settings.otel:
+        return None
+    mask = Redactor().text if settings.redact else str
+    return Telemetry(settings.otel, mask)
 
 
 def _new_session(settings: LiveSettings) -> Session:

@@ -4,6 +4,7 @@ Every option is a string or a sequence of strings: mitmproxy 12 drops a script
 addon without a word when a typed option gets a value it cannot read.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from mitmproxy.utils import human
 from cos_inspect.report.directory import refusal_of
 from cos_inspect.report.formats import FORMATS
 from cos_inspect.rules.registry import RULE_IDS
-from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES, SHOWN
+from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES, SHOWN, SIGNALS
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
+from cos_inspect.telemetry.environment import TelemetryError, require
 
 OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)
 
@@ -42,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fail_on: str = "never"
     show: str = "all"
     keys: SecretKeys = SecretKeys()
+    otel: tuple[str, ...] = ()
 
     @property
     def most_copied(self) -> int:
@@ -78,6 +81,7 @@ def settings_of(options: Options) -> Settings:
         fail_on=_one_of("cos_fail_on", options.cos_fail_on, SEVERITIES),
         show=_one_of("cos_show", options.cos_show, SHOWN),
         keys=_keys(options.cos_credentials),
+        otel=_signals(options.cos_otel),
     )
 
 
@@ -157,6 +161,17 @@ def _size(value: str) -> int | None:
     if size is None or size < 0:
         raise _refused("cos_stream", value, "a size such as 0, 512k, 1m or 2g, or never")
     return size
+
+
+def _signals(values: Sequence[str]) -> tuple[str, ...]:
+    for value in values:
+        _one_of("cos_otel", value, SIGNALS)
+    if values:
+        try:
+            require(values, os.environ)
+        except TelemetryError as error:
+            raise _error(f"cos_otel: {error}") from None
+    return tuple(each for each in SIGNALS if each in values)
 
 
 def _rules(values: Sequence[str]) -> frozenset[str]:

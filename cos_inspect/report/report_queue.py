@@ -36,7 +36,7 @@ class ReportQueue:
     def put(self, report: FlowReport, *, is_new: bool) -> bool:
         """``is_new`` False: it takes the place of an earlier report of its flow. False when
         there is no room."""
-        weight = _weight(report)
+        weight = weight_of(report)
         if (
             self._put_in - self._settled >= self._most
             or self._put_in_weight - self._settled_weight + weight > self._heaviest
@@ -114,7 +114,7 @@ def name_of(report: FlowReport) -> str:
     return f"{report.flow_id} {report.started}"
 
 
-def _weight(report: FlowReport) -> int:
+def weight_of(report: FlowReport) -> int:
     """About how many bytes a report takes; what a stranger can make large is in it."""
     size = _ROUGHLY + len(report.request.url)
     for header in report.request.headers:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cos_inspect.report.formats import FORMATS
 
 SHOWN = ("all", "problems")
+SIGNALS = ("metrics", "logs", "traces")
 SEVERITIES = ("never", "notice", "warning", "error")
 
 OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
@@ -70,6 +71,13 @@ OPTIONS: tuple[tuple[str, type, str | list[str], str], ...] = (
         "all",
         "all or problems: what the log says of flows; with problems of what is not ok alone, and"
         " of transfers and retries as they end.",
+    ),
+    (
+        "cos_otel",
+        Sequence[str],
+        [],
+        f"Any of {', '.join(SIGNALS)}: sent to the OpenTelemetry collector that the standard"
+        " OTEL_EXPORTER_OTLP_ variables name. Without it nothing is sent.",
     ),
 )
 """Name, type, default and meaning."""

@@ -34,6 +34,7 @@ def test_the_defaults() -> None:
         ("cos_fail_on", "fatal", "never, notice, warning, error"),
         ("cos_hosts", ["https://x"], "patterns"),
         ("cos_hosts", [""], "patterns"),
+        ("cos_otel", ["metrics", "spans"], "metrics, logs, traces"),
     ],
 )
 def test_a_wrong_value_is_refused(name: str, value: object, allowed: str) -> None:
@@ -102,3 +103,18 @@ def test_every_option_is_text_or_a_sequence_of_texts() -> None:
 )
 def test_what_counts_as_failure(fail_on: str, verdicts: list[str], expected: bool) -> None:
     assert reaches(verdicts, fail_on) is expected
+
+
+def test_signals_are_in_one_order_and_once() -> None:
+    assert _settings(cos_otel=["traces", "metrics", "traces"]).otel == ("metrics", "traces")
+    assert _settings().otel == ()
+
+
+def test_what_telemetry_lacks_is_told_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    assert _settings().otel == ()
+    with pytest.raises(exceptions.OptionsError) as refused:
+        _settings(cos_otel=["logs"])
+    assert str(refused.value) == (
+        "cos_otel: OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'; allowed: http/protobuf"
+    )

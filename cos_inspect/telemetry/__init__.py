@@ -1,0 +1,1 @@
+"""What is found, sent live to a collector of OpenTelemetry (``cos_otel``)."""

@@ -1,0 +1,222 @@
+"""Takes finished reports, and has what they say sent to a collector.
+
+Whoever hands a report over waits for nothing. One thread counts, another one sends, so that a
+collector that does not answer holds up neither traffic nor counting. What waits is bounded, and
+what is dropped is counted.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.spill_map import SpillMap
+from cos_inspect.report.report_queue import name_of
+from cos_inspect.telemetry.counts import FlowCounts, Tally
+from cos_inspect.telemetry.environment import collector_of, is_disabled, metric_seconds
+from cos_inspect.telemetry.records import new_findings
+from cos_inspect.telemetry.sending import Changes, Collector, Sender
+from cos_inspect.telemetry.trouble import Trouble
+from cos_inspect.telemetry.waiting import REPORTS, Waiting
+
+logger = logging.getLogger(__name__)
+
+THREAD = "cos-inspect-telemetry"
+"""How the names of its threads begin."""
+CLOSE_SECONDS = 2.0
+"""How long the end of a run waits for the collector."""
+
+_MOST_HANDED = 4096
+"""Reports that are not counted yet."""
+_GATHER_SECONDS = 0.2
+_SLICE_SECONDS = 0.001
+"""After so long the counting thread lets others run: traffic comes first."""
+_REVISABLE = 2048
+"""Flows in memory that can be counted anew; older ones lie in a temporary file."""
+_MOST_REVISABLE = 2_000_000
+_START_SECONDS = 1.0
+
+Connect = Callable[[Sequence[str], Callable[[str], str]], Collector]
+
+
+class Telemetry:
+    """Of one run, or until options change."""
+
+    def __init__(
+        self,
+        signals: Sequence[str],
+        mask: Callable[[str], str] = str,
+        connect: Connect | None = None,
+    ) -> None:
+        """``signals``: any of ``metrics``, ``logs``, ``traces``; ``mask`` is asked about texts of
+        the environment that are sent; ``connect`` opens the way to the collector, by
+        OpenTelemetry's packages where nothing else is said."""
+        self._signals = tuple(signals)
+        self._mask = mask
+        self._connect = connect or _by_otlp
+        self.collector = collector_of(signals, os.environ)
+        """What it is called."""
+        self._is_on = not is_disabled(os.environ)
+        self._handed: deque[tuple[FlowReport, bool]] = deque()
+        self._has_work = threading.Event()
+        self._closing = threading.Event()
+        self._counted = threading.Event()
+        """All that was handed over is counted."""
+        self._over = threading.Event()
+        self._ends_at = 0.0
+        self._waiting = Waiting()
+        self._trouble = Trouble(self.collector, self._waiting)
+        self._tally = Tally()
+        self._lock = threading.Lock()
+        """For the tally."""
+        self._known: SpillMap[FlowCounts] = SpillMap(
+            FlowCounts, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE
+        )
+        self._way: Collector | None = None
+        self._sender: Sender | None = None
+        self._thread: threading.Thread | None = None
+        self._start_again_at = 0.0
+        if not self._is_on:
+            logger.info("COS telemetry is not sent: OTEL_SDK_DISABLED is true")
+
+    def put(self, report: FlowReport, *, is_new: bool) -> None:
+        """Never blocks; ``is_new`` False: it takes the place of an earlier report of its flow."""
+        if not self._is_on:
+            return
+        if self._thread is None:
+            self._start()
+        if len(self._handed) >= _MOST_HANDED:
+            self._waiting.drop(REPORTS)
+            return
+        self._handed.append((report, is_new))
+        if not self._has_work.is_set():
+            self._has_work.set()
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        if now < self._start_again_at:
+            return
+        thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._start_again_at = now + _START_SECONDS
+            return
+        self._thread = thread
+
+    def end_soon(self) -> None:
+        """Has what was handed over sent, without waiting for it; ``close`` does."""
+        if not self._closing.is_set():
+            self._ends_at = time.monotonic() + CLOSE_SECONDS
+            self._closing.set()
+            self._has_work.set()
+
+    def close(self) -> None:
+        """Returns when all is sent, or after a short while; what was not sent then is lost."""
+        self.end_soon()
+        if self._thread is not None:
+            self._over.wait(max(0.0, self._ends_at - time.monotonic()))
+            if not self._over.is_set():
+                self._trouble.close(all_is_sent=False)
+
+    def _run(self) -> None:
+        """The counting thread."""
+        try:
+            try:
+                way = self._way = self._connect(self._signals, self._mask)
+            except Exception as error:
+                self._is_on = False
+                self._handed.clear()
+                logger.warning("COS telemetry is not sent: %s", _why_unusable(error))
+                return
+            self._sender = Sender(
+                way,
+                self._signals,
+                self._waiting,
+                self._trouble,
+                changes=self._changes,
+                metric_seconds=metric_seconds(os.environ),
+            )
+            sending = threading.Thread(
+                target=self._send, args=(self._sender,), name=f"{THREAD}-sender", daemon=True
+            )
+            sending.start()
+            self._count_all(way)
+            self._counted.set()
+            way.deadline = self._ends_at
+            self._sender.closing.set()
+            sending.join()
+        except Exception:
+            self._is_on = False
+            self._handed.clear()
+            logger.warning("COS telemetry is not sent any more", exc_info=True)
+        finally:
+            self._known.close()
+            self._over.set()
+
+    def _send(self, sender: Sender) -> None:
+        sender.run(self._counted)
+
+    def _count_all(self, way: Collector) -> None:
+        is_closing = False
+        while not is_closing:
+            self._has_work.wait()
+            self._has_work.clear()
+            # Waking for each report would cost more than counting it does.
+            is_closing = self._closing.wait(_GATHER_SECONDS)
+            slice_ends = time.perf_counter() + _SLICE_SECONDS
+            while self._handed:
+                report, is_new = self._handed.popleft()
+                try:
+                    self._count(way, report, is_new=is_new)
+                except Exception:
+                    self._waiting.drop(REPORTS)
+                    logger.debug("flow %s: not counted", report.flow_id, exc_info=True)
+                if time.perf_counter() >= slice_ends:
+                    time.sleep(0)
+                    slice_ends = time.perf_counter() + _SLICE_SECONDS
+
+    def _count(self, way: Collector, report: FlowReport, *, is_new: bool) -> None:
+        name = name_of(report)
+        before = self._known.get(name)
+        if before is None and not is_new:
+            # What was said of it first was before this began, or is among what was dropped.
+            return
+        with self._lock:
+            if before is None:
+                counts = self._tally.add(report)
+            else:
+                counts = self._tally.revise(before, report)
+        self._known.put(name, counts)
+        durations, self._tally.durations = self._tally.durations, []
+        for metric, seconds, values in durations:
+            way.record(metric.name, seconds, values)
+        if "logs" in self._signals:
+            findings = new_findings(before.findings if before is not None else (), report.findings)
+            if findings:
+                self._waiting.add_logs(report, findings)
+        if "traces" in self._signals:
+            if before is None:
+                self._waiting.add_span(report)
+            else:
+                self._waiting.revise_span(report)
+
+    def _changes(self) -> Changes:
+        with self._lock:
+            return self._tally.take()
+
+
+def _by_otlp(signals: Sequence[str], mask: Callable[[str], str]) -> Collector:
+    from cos_inspect.telemetry.otlp import Otlp  # noqa: PLC0415 - 0.2 s, 20 MiB, and an extra
+
+    return Otlp(signals, mask)
+
+
+def _why_unusable(error: Exception) -> str:
+    """Without the text of the error, which may hold a header."""
+    if isinstance(error, ImportError):
+        return f"{error.name or 'a package'} cannot be imported"
+    return f"OpenTelemetry's exporters cannot be made ({type(error).__name__})"

@@ -1,0 +1,181 @@
+"""Reports that are handed over are counted and sent by threads; who hands them over waits for
+nothing."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.telemetry import telemetry
+from cos_inspect.telemetry.telemetry import CLOSE_SECONDS, Telemetry
+from tests.report.build import finding, flow_report
+from tests.telemetry.build import changed
+from tests.telemetry.collector import Collector, plain
+
+ALL = ("metrics", "logs", "traces")
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    # A busy machine is no reason to give up.
+    monkeypatch.setattr(telemetry, "CLOSE_SECONDS", 60.0)
+    with Collector() as made:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", made.endpoint)
+        yield made
+
+
+def _bad(name: str) -> FlowReport:
+    return flow_report(flow_id=name, findings=[finding()])
+
+
+def test_what_is_handed_over_is_sent_at_the_end(collector: Collector) -> None:
+    given = Telemetry(ALL)
+    for number in range(300):
+        given.put(_bad(str(number)), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 300}
+    assert len(collector.spans) == len(collector.logs) == 300
+
+
+def test_a_revised_report_takes_the_place_of_the_one_before(collector: Collector) -> None:
+    given = Telemetry(ALL)
+    bad = _bad("a")
+    given.put(bad, is_new=True)
+    given.put(changed(bad, verdict="ok", findings=[]), is_new=False)
+    given.put(changed(bad, findings=[*bad.findings, finding("retried")]), is_new=False)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
+    assert collector.totals("cos.findings", "cos.rule") == {("etag-mismatch",): 1, ("retried",): 1}
+    (span,) = collector.spans
+    assert plain(span.attributes)["cos.rules"] == ["etag-mismatch", "retried"]
+
+
+def test_a_revision_of_what_was_never_counted_is_passed_over(collector: Collector) -> None:
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=False)
+    given.put(_bad("b"), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
+    assert len(collector.spans) == len(collector.logs) == 1
+
+
+def test_findings_are_sent_while_the_run_goes_on(collector: Collector) -> None:
+    given = Telemetry(["logs"])
+    given.put(_bad("a"), is_new=True)
+    collector.wait_until(lambda each: each.tried > 0)
+    given.close()
+    assert len(collector.logs) == 1
+
+
+def test_a_collector_that_comes_back_gets_what_waited(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cos_inspect")
+    collector.status = 503
+    given = Telemetry(["logs"])
+    given.put(_bad("a"), is_new=True)
+    collector.wait_until(lambda each: each.tried > 1)
+    collector.status = 200
+    given.close()
+    assert len(collector.logs) == 1
+    began, ended = caplog.messages
+    assert "logs cannot be sent" in began
+    assert ended == f"COS telemetry is sent to {collector.endpoint} again: nothing was lost"
+
+
+def test_a_collector_that_hangs_holds_nobody_up(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(telemetry, "CLOSE_SECONDS", 0.2)
+    collector.hangs = True
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=True)
+    collector.wait_until(lambda each: each.tried > 0)
+    given.close()
+    assert "lost: " in caplog.messages[-1]
+    collector.let_go.set()
+
+
+def test_reports_beyond_the_bound_are_counted_as_dropped(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "_MOST_HANDED", 3)
+    may_connect = threading.Event()
+
+    def connect(*arguments: Any) -> Any:
+        may_connect.wait()
+        return telemetry._by_otlp(*arguments)
+
+    given = Telemetry(["metrics"], connect=connect)
+    for number in range(5):
+        given.put(_bad(str(number)), is_new=True)
+    may_connect.set()
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 3}
+    assert collector.totals("cos.telemetry.dropped", "cos.signal") == {("metrics",): 2}
+
+
+def test_one_report_that_cannot_be_counted_costs_itself_alone(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Telemetry(ALL)
+    given.put(changed(_bad("a"), checks=None), is_new=True)
+    given.put(_bad("b"), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
+    assert collector.totals("cos.telemetry.dropped", "cos.signal") == {("metrics",): 1}
+
+
+def test_what_cannot_be_made_is_told_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    def connect(*_: Any) -> Any:
+        raise ValueError("a token")
+
+    given = Telemetry(ALL, connect=connect)
+    given.put(_bad("a"), is_new=True)
+    given.close()
+    given.put(_bad("b"), is_new=True)
+    (line,) = caplog.messages
+    assert line == (
+        "COS telemetry is not sent: OpenTelemetry's exporters cannot be made (ValueError)"
+    )
+
+
+def test_no_thread_can_be_started(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Telemetry(["metrics"])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _refuse)
+        given.put(_bad("a"), is_new=True)
+    monkeypatch.setattr(given, "_start_again_at", 0.0)
+    given.put(_bad("b"), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 2}
+
+
+def _refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_it_can_be_switched_off(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cos_inspect")
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=True)
+    given.close()
+    assert not collector.tried
+    assert caplog.messages == ["COS telemetry is not sent: OTEL_SDK_DISABLED is true"]
+
+
+def test_without_reports_nothing_is_started(collector: Collector) -> None:
+    given = Telemetry(ALL)
+    began = time.monotonic()
+    given.close()
+    assert time.monotonic() - began < CLOSE_SECONDS
+    assert not collector.tried
