@@ -1,14 +1,11 @@
-"""Who was connected: one row per client address."""
+"""Who was connected: one row per client address, and what failed before there was a flow."""
 
 from collections.abc import ItemsView, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
-from cos_inspect.model.flow_report import ClientReport, FlowReport
-
-if TYPE_CHECKING:
-    from cos_inspect.model.summary import ConnectionFailureSummary
+from cos_inspect.model.flow_report import ClientReport, Finding, FlowReport, Unmasked
 
 OTHERS = "(others)"
 _BY_FAILURE: dict[str, "Refusal"] = {
@@ -28,6 +25,29 @@ WAYS_AROUND = {
     " the app ignores the proxy that is set (use WireGuard mode), or goes by IPv6 or QUIC.",
 }
 """What to do about each suspicion."""
+
+
+class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What failed between a client and a host before there was an exchange to judge."""
+
+    host: str | None
+    """That was asked for, as far as it is known."""
+    client: str | None
+    """The client's address."""
+    failed: Unmasked
+    """``client-…`` on the client's side, ``upstream-…`` on the server's."""
+    count: int
+    """Connections; on its way to the summary, how many more, or how many less."""
+    findings: list[Finding]
+    """Empty where it may be harmless, and where a flow has the finding."""
+    detail: str | None = None
+    """The text of mitmproxy."""
+    fix: str | None = None
+    """What to do about it."""
+    flows: list[Unmasked] = []
+    """The flows that failed by it."""
+    run: int | None = None
+    """The ``id`` of the run that tells it."""
 
 
 class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,7 +267,7 @@ class _Seen(msgspec.Struct, kw_only=True):
 
 def with_connections(
     devices: Iterable[DeviceSummary],
-    connections: Iterable["ConnectionFailureSummary"],
+    connections: Iterable[ConnectionFailureSummary],
     most: int = 500,
 ) -> list[DeviceSummary]:
     """The devices with what their connections say of TLS; those of which nothing else is known
@@ -264,7 +284,7 @@ def with_connections(
     return [_with_trust(known[name], refused.get(name, [])) for name in sorted(known)]
 
 
-def _with_trust(device: DeviceSummary, refused: "list[ConnectionFailureSummary]") -> DeviceSummary:
+def _with_trust(device: DeviceSummary, refused: list[ConnectionFailureSummary]) -> DeviceSummary:
     refused = [each for each in refused if each.run == device.run]
     tls: Trust | None = "trusted" if device.flows_over_tls else None
     if refused:

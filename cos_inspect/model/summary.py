@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from cos_inspect.model.capture_summary import CaptureSummary
-from cos_inspect.model.devices import DeviceSummary
+from cos_inspect.model.devices import ConnectionFailureSummary, DeviceSummary
 from cos_inspect.model.flow_report import (
     Check,
     Finding,
@@ -204,29 +204,6 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     so that nobody can tell what they say together."""
     verdicts: dict[str, int] = {}
     """Of all transfers, also of those that are not listed."""
-
-
-class ConnectionFailureSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What failed between a client and a host before there was an exchange to judge."""
-
-    host: str | None
-    """That was asked for, as far as it is known."""
-    client: str | None
-    """The client's address."""
-    failed: Unmasked
-    """``client-…`` on the client's side, ``upstream-…`` on the server's."""
-    count: int
-    """Connections; on its way to the summary, how many more, or how many less."""
-    findings: list[Finding]
-    """Empty where it may be harmless, and where a flow has the finding."""
-    detail: str | None = None
-    """The text of mitmproxy."""
-    fix: str | None = None
-    """What to do about it."""
-    flows: list[Unmasked] = []
-    """The flows that failed by it."""
-    run: int | None = None
-    """The ``id`` of the run that tells it."""
 
 
 class Lost(msgspec.Struct, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from cos_inspect.model.capture_summary import CaptureSummary
-from cos_inspect.model.devices import DeviceTally, with_connections
+from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally, with_connections
 from cos_inspect.model.flow_report import (
     VERDICT_RANKS,
     FlowReport,
@@ -15,7 +15,6 @@ from cos_inspect.model.flow_report import (
 from cos_inspect.model.statistics import Statistics
 from cos_inspect.model.summary import (
     REST,
-    ConnectionFailureSummary,
     Counts,
     Lost,
     RunSummary,

@@ -13,8 +13,8 @@ import msgspec
 
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.misspelt_host import MisspeltHost, read_misspelt
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Finding
-from cos_inspect.model.summary import ConnectionFailureSummary
 from cos_inspect.report.terminal import advice_lines, trouble_line
 from cos_inspect.rules.addressing import ENDPOINT_MISTAKE, misspelt_host
 from cos_inspect.rules.connection import (

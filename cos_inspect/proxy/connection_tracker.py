@@ -35,7 +35,7 @@ from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.model.summary import ConnectionFailureSummary
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.proxy.connection_failures import ConnectionFailure, ConnectionFailures
 from cos_inspect.proxy.connection_text import (
     client_failure,

@@ -15,10 +15,10 @@ from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.inspection.first_look import FirstLook, first_look, redactor_of
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.session import InspectionResult, RevisedReport
-from cos_inspect.model.devices import DeviceTally
+from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.summary import ConnectionFailureSummary, SessionSummary
+from cos_inspect.model.summary import SessionSummary
 from cos_inspect.proxy import annotations, options
 from cos_inspect.proxy.capture_metadata import metadata_for_capture
 from cos_inspect.proxy.flow_lines import FlowLines

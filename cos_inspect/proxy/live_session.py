@@ -13,10 +13,10 @@ import msgspec
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.session import InspectionResult, RevisedReport, Session
-from cos_inspect.model.devices import DeviceTally
+from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Severity
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
+from cos_inspect.model.summary import Lost, RetryChain, TransferSummary
 from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host, verdicts_of
 from cos_inspect.report.formats import places_of
 from cos_inspect.report.listing import NEWEST

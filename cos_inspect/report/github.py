@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Finding, FlowReport, Severity
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.markdown import code, text
 from cos_inspect.report.terminal import place_of
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import escaped
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.baseline import entry_of, entry_of_transfer
 from cos_inspect.report.report_format import NO_SETTINGS, FormatSettings
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import CheckName, FlowReport, Severity
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, Summary, TransferSummary
+from cos_inspect.model.summary import Lost, Summary, TransferSummary
 from cos_inspect.report.baseline import Baseline
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.listing import Floor

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from cos_inspect.model.capture_summary import CaptureSummary
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import FlowReport, Verdict
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
+from cos_inspect.model.summary import Lost, RetryChain, TransferSummary
 from cos_inspect.report.by_proxy import by_proxy
 from cos_inspect.report.verified import verified
 

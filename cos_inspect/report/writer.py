@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cos_inspect.model.devices import DeviceTally
+from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, SessionSummary
+from cos_inspect.model.summary import Lost, SessionSummary
 from cos_inspect.report.report_format import NO_SETTINGS, FormatSettings
 from cos_inspect.report.writer_thread import LIVE, WriterThread
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import (
     Check,
     ErrorReport,
@@ -24,7 +25,6 @@ from cos_inspect.model.flow_report import (
     Verdict,
 )
 from cos_inspect.model.summary import (
-    ConnectionFailureSummary,
     Lost,
     PartSummary,
     RetryChain,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.model.devices import (
+    ConnectionFailureSummary,
     DeviceSummary,
     DeviceTally,
     address_of,
@@ -16,7 +17,6 @@ from cos_inspect.model.devices import (
     with_connections,
 )
 from cos_inspect.model.flow_report import ConnectionReport, FlowReport
-from cos_inspect.model.summary import ConnectionFailureSummary
 from tests.report.build import finding, flow_report
 
 

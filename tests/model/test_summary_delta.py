@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from cos_inspect.model import summary_delta
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.model.summary import (
-    ConnectionFailureSummary,
     RetryChain,
     RunSummary,
     SessionSummary,

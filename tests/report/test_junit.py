@@ -4,8 +4,9 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Check, CheckName, Finding, FlowReport, Severity
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, TransferSummary
+from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.baseline import Baseline, BaselineEntry
 from cos_inspect.report.junit import (
     connection_suite,

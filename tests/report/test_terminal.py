@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import (
     BrokeOffReport,
     Check,
@@ -15,7 +16,7 @@ from cos_inspect.model.flow_report import (
     FlowReport,
     TransferReport,
 )
-from cos_inspect.model.summary import ConnectionFailureSummary, Lost, RetryChain, TransferSummary
+from cos_inspect.model.summary import Lost, RetryChain, TransferSummary
 from cos_inspect.report.terminal import (
     StoryLines,
     closing_lines,
