@@ -7,14 +7,13 @@ import msgspec
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised, read_exchange
 from cos_inspect.cos.secret_names import is_secret
 from cos_inspect.inspection.clean_shapes import SHAPES
+from cos_inspect.inspection.echo_traces import traces_of
 from cos_inspect.inspection.flow_report_of import flow_report_of, verdict_of
 from cos_inspect.inspection.plain_success import masked_at_once
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.second_look import Revision, revised
 from cos_inspect.inspection.ticket import ticket_line
-from cos_inspect.model.exchange import (
-    Exchange,
-)
+from cos_inspect.model.exchange import EchoTrace, Exchange
 from cos_inspect.model.flow_report import (
     Finding,
     FlowReport,
@@ -29,6 +28,7 @@ from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import observe
 
 _NO_KEYS: Mapping[str, str] = {}
+EchoTraces = tuple[EchoTrace, ...]
 
 
 class FirstLook(msgspec.Struct, frozen=True):
@@ -92,6 +92,7 @@ def first_look(
     secrets = _secrets_beside(cos, keys)
     redactor = Redactor(secrets)
     _learn_unread(redactor, exchange)
+    redactor.learn_echoes_in(exchange.echoes, report)
     masked = None if pending or redactor.knows else masked_at_once(report)
     report = redactor.report(report) if masked is None else masked
     if pending:
@@ -102,6 +103,16 @@ def first_look(
     elif quick and recognised is not None and not pending:
         SHAPES.learn((cos, report, seen), recognised, hosts, ignore)
     return FirstLook(cos, report, seen, pending)
+
+
+def echoes_of(cos: CosExchange, unmasked: FlowReport, keys: Mapping[str, str]) -> EchoTraces:
+    """What is left on a flow of the secrets that it repeats, so that they are found again when
+    it names them no more. ``unmasked``: its report as it is without masks."""
+    redactor = Redactor(_secrets_beside(cos, keys))
+    _learn_unread(redactor, cos.exchange)
+    redactor.learn_echoes_in(cos.exchange.echoes, unmasked)
+    redactor.report(unmasked)
+    return traces_of(redactor.repeated, cos.exchange.flow_id)
 
 
 def redactor_of(cos: CosExchange, keys: Mapping[str, str]) -> Redactor:

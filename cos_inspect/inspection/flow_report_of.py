@@ -37,6 +37,7 @@ from cos_inspect.model.flow_report import (
     TimingReport,
     Verdict,
 )
+from cos_inspect.model.masks import is_masked
 from cos_inspect.rules.clock_skew import device_clock
 
 
@@ -176,8 +177,11 @@ def _headers(headers: Headers, annotated: tuple[AnnotatedHeader, ...]) -> list[H
     for header in annotated:
         fact = header.fact
         notes = header.issues + header.remarks if header.remarks else header.issues
+        value = header.value
+        # A saved flow may have masks already.
+        was_masked = "[masked:" in value and is_masked(value)
         described.append(
-            HeaderReport(header.name, header.value, fact.category, fact.meaning, notes)
+            HeaderReport(header.name, value, fact.category, fact.meaning, notes, was_masked)
         )
     if headers.beyond:
         # Their values are left out: a secret could stand in them.

@@ -10,7 +10,7 @@ and where nothing secret is there it takes a few microseconds.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from cos_inspect.cos.secret_names import (
     kind_of_parameter,
 )
 from cos_inspect.inspection import secret_free_texts, texts
+from cos_inspect.inspection.echo_traces import found_by
 from cos_inspect.inspection.escapes import decode, encoded, plain
 from cos_inspect.inspection.known_secrets import (
     MOST,
@@ -44,7 +45,7 @@ from cos_inspect.inspection.secret_shapes import (
     is_base64,
     parts_of,
 )
-from cos_inspect.model.exchange import MAX_VALUE, Headers
+from cos_inspect.model.exchange import MAX_VALUE, EchoTrace, Headers
 from cos_inspect.model.flow_report import ChangeReport, FlowReport, HeaderReport
 
 LONGEST = 64 * 1024
@@ -95,6 +96,8 @@ class Redactor:
         self._parsed: set[str] = set()
         """Texts that are masked already, and name nothing else."""
         self._hits: set[str] = set()
+        self.repeated: dict[str, str] = {}
+        """Pieces of texts that were masked for their value, so far, and the mask of each."""
         self._public: set[bytes] = set()
         for secret in secrets:
             self.learn(secret)
@@ -114,6 +117,17 @@ class Redactor:
     def learn(self, value: str) -> None:
         """Takes a value for a secret."""
         self._known.learn(plain(encoded(value)))
+
+    def learn_echoes(self, traces: Sequence[EchoTrace], held: Iterable[str]) -> None:
+        """Learns the secrets that left these traces, where they stand in texts."""
+        for piece, shown in found_by(traces, held) if traces else ():
+            self._known.learn(plain(piece), shown)
+
+    def learn_echoes_in(self, traces: Sequence[EchoTrace], struct: msgspec.Struct) -> None:
+        """The same for the texts of a struct."""
+        if traces:
+            named = [text for _, text in texts.collect_named(struct)]
+            self.learn_echoes(traces, [*filter(None, texts.collect(struct)), *named])
 
     def learn_from(self, text: str) -> None:
         """Learns the secrets that a text names."""
@@ -235,6 +249,7 @@ class Redactor:
         if self._others is not None:
             spans += self._others.spans(decoded, public=self._public)
         self._hits.update(mask for _, _, mask in spans)
+        self.repeated.update([(text[start:end], mask) for start, end, mask in spans])
         return _with_masks(text, [*self._spans.get(text, ()), *spans])
 
     def value(self, kind: SecretKind, value: str) -> str:

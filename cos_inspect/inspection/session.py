@@ -86,6 +86,8 @@ class InspectionResult(msgspec.Struct, frozen=True):
     report: FlowReport
     revised: list[RevisedReport]
     """Of earlier flows."""
+    repeats_secrets: bool = False
+    """A secret stands elsewhere than where it is named."""
 
 
 class _RevisableFlow(msgspec.Struct):
@@ -233,7 +235,7 @@ class Session:
         self._revise(held, alone.history if alone is not None else None)
         self._held.put(seen.flow_id, held)
         revised = self._revise_all(touched, behind, seen.ended) if touched else []
-        return InspectionResult(look.cos, held.report, revised)
+        return InspectionResult(look.cos, held.report, revised, bool(seen.echoes))
 
     def learn(
         self,

@@ -355,6 +355,19 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The client went to an IP address; the name of the host stands in Host alone."""
 
 
+class EchoTrace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where a secret stands in an exchange, of which nothing else is known any more; made and
+    read by ``inspection/echo_traces.py``."""
+
+    size: int
+    """Bytes."""
+    check: int
+    salt: str
+    digest: str
+    mask: str
+    """What is shown in its place."""
+
+
 _LATEST = 253_402_300_799
 """The last second of the year 9999: what comes later cannot be printed."""
 
@@ -417,6 +430,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     connection: Connection | None = None
     broke_off: BrokeOff | None = None
     """None where it ended as it should, and where nobody knows."""
+    echoes: tuple[EchoTrace, ...] = ()
+    """Secrets that it repeats and may name no more."""
 
     @property
     def broken_by_client(self) -> bool:

@@ -16,7 +16,7 @@ from mitmproxy import http
 from cos_inspect.cos.digest_plan import is_control_answer
 from cos_inspect.cos.operation import Operation
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.model.exchange import Body, Exchange, Headers
+from cos_inspect.model.exchange import Body, EchoTrace, Exchange, Headers
 from cos_inspect.model.flow_report import FlowReport, HeaderReport
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.recording.flow_metadata import LINE_MEMBERS, Entries, Received, fingerprint
@@ -35,10 +35,11 @@ def metadata_for_capture(
     *,
     marks: Sequence[tuple[int, int]] = (),
     answer_changes: bool = False,
+    echoes: tuple[EchoTrace, ...] = (),
 ) -> dict[str, Any] | None:
     """What of the exchange the flow does not hold, as plain data; None when it holds all.
     ``redactor`` knows the exchange's secrets, where they are to be masked; ``answer_changes``:
-    it may hold another answer when it is saved."""
+    it may hold another answer when it is saved; ``echoes``: traces of secrets that it repeats."""
     found: dict[str, Any] = {}
     request, head = exchange.request, request_head(flow.request)
     entries = _entries(request.headers, headers_of(head.fields), report.request.headers)
@@ -78,6 +79,8 @@ def metadata_for_capture(
     if marks:
         # As text: flow files hold no integers beyond 64 bits signed in every version.
         found["marks"] = [(offset, str(crc64)) for offset, crc64 in marks]
+    if echoes:
+        found["echoes"] = msgspec.to_builtins(echoes)
     if not found:
         return None
     received = msgspec.convert(found, Received)

@@ -12,11 +12,11 @@ from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.inspection.first_look import FirstLook, first_look, redactor_of
+from cos_inspect.inspection.first_look import FirstLook, echoes_of, first_look, redactor_of
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.session import InspectionResult, RevisedReport
 from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
-from cos_inspect.model.exchange import BodyEnd, Exchange
+from cos_inspect.model.exchange import BodyEnd, EchoTrace, Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.proxy import annotations, options
@@ -89,7 +89,8 @@ class FlowReporter:
         if inspected is None:
             return
         received = None
-        if answer_changes or not as_it_came:
+        echoes = inspected.repeats_secrets and self._settings.redact
+        if answer_changes or not as_it_came or (echoes and self._settings.keys):
             received = metadata_for_capture(
                 flow,
                 exchange,
@@ -98,12 +99,18 @@ class FlowReporter:
                 self._redactor_of(inspected.cos),
                 marks=marks,
                 answer_changes=answer_changes,
+                echoes=self._echoes_of(found) if echoes else (),
             )
         self._show(flow, inspected, received)
 
     def _redactor_of(self, cos: CosExchange) -> Redactor | None:
         settings = self._settings
         return redactor_of(cos, settings.keys) if settings.redact else None
+
+    def _echoes_of(self, found: FlowRead) -> tuple[EchoTrace, ...]:
+        """Whoever reads the saved flow may not know any more what is secret in it."""
+        look = self._look_alone(found, redact=False)
+        return () if look is None else echoes_of(look.cos, look.report, self._settings.keys)
 
     def learn(self, found: FlowRead) -> None:
         """What became of a flow that was reported when the script was loaded anew."""
@@ -137,7 +144,7 @@ class FlowReporter:
         """Leaves on a flow what is known before it is over; it is reported later. Of a body
         that is still under way nothing is left."""
         exchange = found.exchange
-        look = self._look_alone(found)
+        look = self._look_alone(found, redact=self._settings.redact)
         if look is None:
             return
         sent, answer = exchange.request.body, exchange.response
@@ -148,7 +155,12 @@ class FlowReporter:
             request_body=None if sent.end is BodyEnd.NOT_CAPTURED else sent,
             response_body=answer.body if answer else None,
             received=metadata_for_capture(
-                flow, exchange, look.report, look.cos.operation, self._redactor_of(look.cos)
+                flow,
+                exchange,
+                look.report,
+                look.cos.operation,
+                self._redactor_of(look.cos),
+                echoes=self._echoes_of(found) if look.seen.echoes else (),
             ),
             stopped=exchange.stopped,
             page=self.page_of(flow.id),
@@ -171,17 +183,17 @@ class FlowReporter:
     def judge_again(self, found: FlowRead) -> FlowReport | None:
         """A flow's report as it would be alone, from what the flow holds now; nothing is
         written or counted. None when it is not COS traffic."""
-        look = self._look_alone(found)
+        look = self._look_alone(found, redact=self._settings.redact)
         return look.report if look else None
 
-    def _look_alone(self, found: FlowRead) -> FirstLook | None:
+    def _look_alone(self, found: FlowRead, *, redact: bool) -> FirstLook | None:
         settings = self._settings
         return first_look(
             found.exchange,
             recognised=found.recognised,
             hosts=settings.hosts,
             ignore=settings.ignore,
-            redact=settings.redact,
+            redact=redact,
             keys=settings.keys,
         )
 

@@ -1,8 +1,13 @@
 """What is secret in a flow, whether it is COS traffic or not."""
 
+import html
+from urllib.parse import unquote
+
 from mitmproxy import http
 
 from cos_inspect.inspection.redaction import LONGEST, Redactor
+from cos_inspect.proxy import annotations
+from cos_inspect.recording.flow_metadata import echoes_left
 from cos_inspect.recording.message_heads import headers_of
 
 
@@ -14,8 +19,18 @@ def redactor_of(flow: http.HTTPFlow, *, longest: int = LONGEST) -> Redactor:
     redactor.learn_head(request.path, headers_of(request.headers.fields))
     if response is not None:
         redactor.learn_head("", headers_of(response.headers.fields))
+    bodies = []
     for message in (request, response):
         content = message.get_content(strict=False) if message is not None else None
         if content:
-            redactor.learn_from(content[:longest].decode("utf-8", "surrogateescape"))
+            bodies.append(content[:longest].decode("utf-8", "surrogateescape"))
+            redactor.learn_from(bodies[-1])
+    traces = echoes_left(annotations.saved(flow))
+    if traces:
+        fields = () if response is None else headers_of(response.headers.fields)
+        held = [request.path, *bodies, *(value for _, value in fields)]
+        # A trace was left by a text as the report has it: taken out of XML, or as it came.
+        held += [html.unescape(text) for text in held if "&" in text]
+        held += [unquote(text) for text in held if "%" in text]
+        redactor.learn_echoes(traces, held)
     return redactor

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from cos_inspect.model.exchange import Body, BrokeOff, Change, Request
+from cos_inspect.model.exchange import Body, BrokeOff, Change, EchoTrace, Request
 from cos_inspect.recording.message_heads import Fields, RequestHead
 
 METADATA_KEY = "cos"
@@ -56,6 +56,8 @@ class Received(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who ended the flow early."""
     by_address: bool = False
     """The client went to an IP address, and the name stood in Host alone."""
+    echoes: tuple[EchoTrace, ...] = ()
+    """Secrets that the answer repeats, and the flow may name no more."""
 
     def request_head(self, held: RequestHead) -> RequestHead:
         """The head as it came, of which the flow holds ``held``."""
@@ -128,6 +130,17 @@ def read_flow_metadata(
         stopped=data.get("proxy_stopped") is True,
         as_it_is=as_it_is,
     )
+
+
+def echoes_left(data: Mapping[str, Any]) -> tuple[EchoTrace, ...]:
+    """Traces of secrets in ``saved_data``."""
+    received = data.get("received")
+    if not isinstance(received, dict):
+        return ()
+    try:
+        return msgspec.convert(received.get("echoes", ()), tuple[EchoTrace, ...])
+    except msgspec.ValidationError:
+        return ()
 
 
 def fingerprint(*parts: object) -> str:

@@ -167,6 +167,7 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             is_replay=self.is_replay,
             connection=self._connection(heads.request),
             broke_off=None if self._was_stopped else self._broke_off,
+            echoes=() if self.left is None else self.left.received.echoes,
         )
         return FlowRead(exchange, heads.recognised, marks)
 
