@@ -12,6 +12,7 @@ from cos_inspect.inspection.flow_report_of import flow_report_of, verdict_of
 from cos_inspect.inspection.plain_success import masked_at_once
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.second_look import Revision, revised
+from cos_inspect.inspection.shape_names import shaped
 from cos_inspect.inspection.ticket import ticket_line
 from cos_inspect.model.exchange import EchoTrace, Exchange
 from cos_inspect.model.flow_report import (
@@ -57,9 +58,10 @@ def first_look(
     shell-style patterns of further COS hosts, ``ignore`` rule ids to leave out, ``keys``
     SecretKeys by SecretId to recompute signatures with (they are not kept).
     """
-    quick = redact and not keys and recognised is not None
-    if quick and recognised is not None:
-        looked = SHAPES.look(exchange, recognised, hosts, ignore)
+    like = None
+    if recognised is not None and redact and not keys:
+        like = shaped(exchange, recognised, hosts, ignore)
+        looked = None if like is None else SHAPES.look(like, exchange, recognised)
         if looked is not None:
             return FirstLook(*looked)
     cos = read_exchange(exchange, hosts, recognised=recognised, keys=keys)
@@ -100,8 +102,8 @@ def first_look(
     echoes = redactor.echoes
     if echoes:
         seen = msgspec.structs.replace(seen, echoes=echoes)
-    elif quick and recognised is not None and not pending:
-        SHAPES.learn((cos, report, seen), recognised, hosts, ignore)
+    elif like is not None and recognised is not None and not pending:
+        SHAPES.learn(like, (cos, report, seen), recognised, ignore)
     return FirstLook(cos, report, seen, pending)
 
 

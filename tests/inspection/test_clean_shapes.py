@@ -10,19 +10,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cos_inspect.cos.cos_exchange import Recognised, recognise
+from cos_inspect.cos.cos_exchange import CosExchange, Recognised, recognise
 from cos_inspect.digests import crc64
+from cos_inspect.inspection import clean_shapes
 from cos_inspect.inspection import first_look as looking
 from cos_inspect.inspection.clean_shapes import CleanShapes
 from cos_inspect.inspection.first_look import FirstLook, first_look
+from cos_inspect.inspection.shape_names import shaped
 from cos_inspect.model.exchange import Body, BodyEnd, Connection, Exchange, Headers, Timing
-from cos_inspect.model.flow_report import Severity
+from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.rules import registry
 from cos_inspect.rules.rule import Rule
 from tests.captures_reader import captures, read_capture
 from tests.inspection.test_plain_success import SIGNED
 from tests.planted import ENCODINGS
-from tests.rules.exchanges import CLOCK, CONTENT, CRC64, DATE, ETAG, HOST, REQUEST_ID, exchange
+from tests.rules.exchanges import (
+    CLOCK,
+    CONTENT,
+    CRC64,
+    DATE,
+    ETAG,
+    HOST,
+    REQUEST_ID,
+    TRACE_ID,
+    exchange,
+)
 
 replace = msgspec.structs.replace
 SIGNATURE = SIGNED.format("1577957924;1577958824")
@@ -53,6 +65,52 @@ def put(target: str = "/exampleobject", *sent: tuple[str, str]) -> Exchange:
     )
 
 
+ERROR = (
+    "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>{}</Code>\n\t<Message>{}</Message>\n"
+    "\t<Resource>{}</Resource>\n\t<RequestId>{}</RequestId>\n\t<TraceId>{}</TraceId>\n</Error>\n"
+)
+MISSING = "NoSuchKey", "The specified key does not exist."
+DENIED = "AccessDenied", "Access Denied."
+
+
+def refused(
+    status: int,
+    error: tuple[str, str] | None,
+    *sent: tuple[str, str],
+    method: str = "GET",
+    trace_id: str = TRACE_ID,
+    **more: Any,
+) -> Exchange:
+    """As COS refuses what was asked."""
+    answer = b""
+    if error is not None:
+        answer = ERROR.format(*error, "/exampleobject", REQUEST_ID, trace_id).encode()
+    length = ("Content-Length", str(len(answer)))
+    return exchange(
+        method,
+        headers=(AGENT, *((SIZE, MD5) if method == "PUT" else ()), *sent),
+        body=CONTENT if method == "PUT" else b"",
+        status=status,
+        answer=answer,
+        answer_headers=(length, ("Content-Type", "application/xml"), ("x-cos-trace-id", trace_id)),
+        **more,
+    )
+
+
+def with_error(one: Exchange, text: str) -> Exchange:
+    """The same with another error document."""
+    response = one.response
+    if response is None or not response.body.sample:
+        return one
+    answer = text.encode()
+    fields = [
+        (name, str(len(answer)) if name.lower() == "content-length" else value)
+        for name, value in response.headers
+    ]
+    body = Body(size=len(answer), sample=answer, sample_is_whole=True)
+    return replace(one, response=replace(response, headers=Headers(fields), body=body))
+
+
 BASES = [
     replace(
         each, connection=Connection(client="127.0.0.1:50000", server="192.0.2.1:443", tls="1.3")
@@ -64,8 +122,15 @@ BASES = [
         put(),
         put("/a/b.txt", ("Authorization", SIGNATURE)),
         put(f"/a/b.txt{PARTS}"),
+        refused(404, MISSING),
+        refused(404, MISSING, ("Authorization", SIGNATURE)),
+        refused(403, DENIED),
+        refused(403, DENIED, method="PUT"),
+        refused(404, None, method="HEAD"),
     )
 ]
+GOOD = 6
+"""How many of them COS did what it was asked for."""
 
 
 def recognised(one: Exchange) -> Recognised | None:
@@ -82,11 +147,12 @@ def looks(one: Exchange, shapes: CleanShapes, **more: Any) -> FirstLook | None:
 
 def quick(one: Exchange, shapes: CleanShapes, ignore: frozenset[str] = frozenset()) -> Any:
     found = recognised(one)
-    return None if found is None else shapes.look(one, found, (), ignore)
+    like = None if found is None else shaped(one, found, (), ignore)
+    return None if found is None or like is None else shapes.look(like, one, found)
 
 
 def taught(**more: Any) -> CleanShapes:
-    shapes = CleanShapes()
+    shapes = CleanShapes(after=0)
     for base in BASES:
         looks(base, shapes, **more)
     return shapes
@@ -332,7 +398,52 @@ _MEMBERS = st.one_of(
     st.tuples(st.sampled_from(["connection.sni", "connection.tls"]), st.sampled_from([None, "a"])),
     st.tuples(st.just("connection.by_address"), st.booleans()),
 ).map(lambda member: _member(*member))
+_PIECES = [
+    "/exampleobject",
+    "/token/secret",
+    "/a%20b",
+    "/a&amp;b",
+    "&",
+    "<b/>",
+    "<!-- -->",
+    "<Resource>/x</Resource>",
+    "</Resource><Resource>",
+    "<Region>ap-beijing</Region>",
+    "<ServerTime>2020-01-02T09:39:45Z</ServerTime>",
+    "Request has expired",
+    "Resource",
+    "token=abcdefgh1",
+    "eyJ0b2tlbiI6ImFiY2RlZmdoIn0",
+    SIGNATURE[-40:],
+    REQUEST_ID,
+    TRACE_ID,
+    TRACE_ID.replace("OGVm", "OGVl"),
+    "",
+    " ",
+    "a" * 700,
+    "é",
+]
+_ERRORS = st.builds(
+    ERROR.format,
+    st.sampled_from(["NoSuchKey", "AccessDenied", "RequestTimeTooSkewed", "NoSuchBucket", ""]),
+    st.sampled_from([MISSING[1], DENIED[1], *_PIECES]),
+    st.sampled_from(_PIECES),
+    st.sampled_from([REQUEST_ID, *_PIECES]),
+    st.sampled_from([TRACE_ID, *_PIECES]),
+)
+
+
+def _spliced(text: str, at: int, piece: str) -> Change:
+    def changed(one: Exchange) -> Exchange:
+        where = at % (len(text) + 1)
+        return with_error(one, text[:where] + piece + text[where:])
+
+    return changed
+
+
 _CHANGES: st.SearchStrategy[Change] = st.one_of(
+    _ERRORS.map(lambda text: lambda one: with_error(one, text)),
+    st.builds(_spliced, _ERRORS, st.integers(0, 700), st.sampled_from(_PIECES)),
     st.binary(min_size=1, max_size=40).map(lambda content: lambda one: with_content(one, content)),
     st.builds(_value, _SIDES, _AT, st.sampled_from(VALUES)),
     st.builds(_name, _SIDES, _AT, st.sampled_from(NAMES)),
@@ -357,7 +468,8 @@ def applied(one: Exchange, changes: Sequence[Change]) -> Exchange:
 )
 def test_as_the_thorough_way(base: Exchange, changes: list[Change], more: list[Change]) -> None:
     """Also of a shape that another odd exchange has made known."""
-    shapes = taught()
+    shapes = CleanShapes(after=0)
+    looks(base, shapes)
     first = applied(base, changes)
     assert looks(first, shapes) == looks(first, CleanShapes(0))
     second = applied(first, more)
@@ -376,13 +488,24 @@ def test_captures(path: Any) -> None:
 def test_what_is_alike_is_known(number: int) -> None:
     """Other bytes, under another key, at another time and with another id."""
     base = BASES[number]
-    other = with_content(base, b"something else")
+    other = with_content(base, b"something else") if number < GOOD else base
     value = REQUEST_ID.replace("TI=", "TM=")
+
+    def with_id(one: Exchange) -> Exchange:
+        response = one.response
+        assert response is not None
+        fields = [
+            (name, value if name == "x-cos-request-id" else old) for name, old in response.headers
+        ]
+        text = (response.body.sample or b"").decode("latin-1").replace(REQUEST_ID, value)
+        one = replace(one, response=replace(response, headers=Headers(fields)))
+        return one if number < GOOD else with_error(one, text)
+
     target = (
         f"/other/{number}.bin{PARTS.replace('2', '3', 1) if '?' in base.request.target else ''}"
     )
     for change in (
-        _headers("response", lambda fields: fields.__setitem__(2, ("x-cos-request-id", value))),
+        with_id,
         _member("request.target", target),
         _member("flow_id", "another"),
         _member("connection.client", "127.0.0.1:50001"),
@@ -393,11 +516,11 @@ def test_what_is_alike_is_known(number: int) -> None:
     assert found is not None or (is_clear and "authorization" in base.request.headers)
     if found is not None:
         assert FirstLook(*found) == looks(other, CleanShapes(0))
-        assert found[1].verdict == "ok"
+        assert found[1].verdict == ("ok" if number < GOOD else "warning")
 
 
 def test_the_number_of_shapes_is_bounded() -> None:
-    shapes = CleanShapes(2)
+    shapes = CleanShapes(2, after=0)
     for base in BASES:
         looks(base, shapes)
     assert quick(BASES[0], shapes) is None
@@ -405,13 +528,65 @@ def test_the_number_of_shapes_is_bounded() -> None:
 
 
 def test_a_shape_that_is_met_again_and_again_stays() -> None:
-    shapes = CleanShapes(2)
+    shapes = CleanShapes(2, after=0)
     looks(BASES[0], shapes)
     for base in BASES[3:]:
         assert quick(BASES[0], shapes) is not None
         looks(base, shapes)
     assert quick(BASES[0], shapes) is not None
     assert quick(BASES[3], shapes) is None
+
+
+def test_what_is_met_once_is_not_learned() -> None:
+    shapes = CleanShapes()
+    looks(BASES[0], shapes)
+    assert quick(BASES[0], shapes) is None
+    looks(BASES[0], shapes)
+    assert quick(BASES[0], shapes) is not None
+
+
+def test_what_cannot_be_learned_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A HEAD tells an ETag that no body shows to be right."""
+    tries = []
+    is_plain = clean_shapes._is_plain
+
+    def noted(cos: CosExchange, report: FlowReport) -> bool:
+        tries.append(report)
+        return is_plain(cos, report)
+
+    monkeypatch.setattr(clean_shapes, "_is_plain", noted)
+    shapes = CleanShapes()
+    head = replace(
+        exchange("HEAD", headers=(AGENT,), answer_headers=(SIZE, *PAIRS)),
+        connection=Connection(client="127.0.0.1:50000"),
+    )
+    for _ in range(20):
+        looks(head, shapes)
+        assert quick(head, shapes) is None
+    assert len(tries) == 4
+
+
+def test_another_key_than_that_of_the_shape_may_be_refused_otherwise() -> None:
+    """The hint that a key was escaped twice is made of the key."""
+    shapes = taught()
+    base = BASES[GOOD]
+    odd = _member("request.target", "/a%252Fb")(base)
+    assert quick(odd, shapes) is None
+    look = looks(odd, shapes)
+    assert look == looks(odd, CleanShapes(0))
+    assert look is not None
+    assert "escaped twice" in look.report.findings[0].detail
+
+
+def test_ids_that_differ_between_head_and_body_go_the_thorough_way() -> None:
+    shapes = taught()
+    odd = with_error(
+        BASES[GOOD], ERROR.format(*MISSING, "/x", REQUEST_ID.replace("TI=", "TM="), TRACE_ID)
+    )
+    assert quick(odd, shapes) is None
+    look = looks(odd, shapes)
+    assert look is not None
+    assert "request-id-mismatch" in [finding.rule for finding in look.report.findings]
 
 
 def test_a_rule_that_is_not_known_to_look_elsewhere_is_asked(
@@ -431,7 +606,7 @@ def test_a_rule_that_is_not_known_to_look_elsewhere_is_asked(
     try:
         ignore = frozenset({"forced-download"})
         odd = _member("request.target", "/odd")(BASES[0])
-        shapes = CleanShapes()
+        shapes = CleanShapes(after=0)
         looks(odd, shapes, ignore=ignore)
         assert quick(odd, shapes, ignore) is not None
         even = _member("request.target", "/even")(BASES[0])
@@ -482,7 +657,7 @@ def test_a_page_that_a_browser_would_save_goes_the_thorough_way() -> None:
         answer_headers=(SIZE, ("Content-Disposition", "attachment"), *PAIRS),
     )
     plain = replace(plain, connection=Connection(client="127.0.0.1:50000"))
-    shapes = CleanShapes()
+    shapes = CleanShapes(after=0)
     looks(plain, shapes)
     assert quick(plain, shapes) is not None
     page = _member("request.target", "/a.html")(plain)
