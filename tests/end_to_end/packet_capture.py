@@ -1,120 +1,176 @@
-"""Captures the packets of a port on loopback, by whatever can do it here: dumpcap, tcpdump, or a
-raw socket."""
+"""Captures the packets of ports on loopback, by whatever can do it here: dumpcap, tcpdump, or a
+packet socket; and makes other captures of one."""
 
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-SECONDS = 60.0
-_TOOLS: tuple[tuple[str, Callable[[str, int], list[str]]], ...] = (
-    (
-        "dumpcap",
-        lambda path, port: ["-q", "-B", "64", "-i", "lo", "-f", f"port {port}", "-w", path],
-    ),
-    (
-        "tcpdump",
-        lambda path, port: ["-B", "65536", "-U", "-s", "0", "-i", "lo", "-w", path, f"port {port}"],
-    ),
-)
-"""Both write all that fits into their buffer, however slow the machine is."""
+WAIT_SECONDS = 60.0
+_ETHERNET, _SNAP = 1, 262_144
+_EVERY_PROTOCOL = 3
+_OUTGOING = 4
+_BUFFER = 64 * 1024 * 1024
+_RECEIVE_BUFFER_FORCED = 33
+"""``SO_RCVBUFFORCE`` of Linux, which Python does not name."""
 
 
-@contextmanager
-def capturing(path: Path, port: int) -> Iterator[None]:
-    """What goes to and from the port, whole, in ``path`` when the block is left."""
-    for tool, arguments in _TOOLS:
-        program = shutil.which(tool)
-        if program is not None:
-            with _started([program, *arguments(str(path), port)]) as runs:
-                if _shows(path, port, runs):
-                    yield
-                    assert _shows(path, port, runs)
-                    return
+def _has_packet_sockets() -> bool:
     try:
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    except (AttributeError, PermissionError):
-        pytest.skip("nothing here can capture packets: no dumpcap, no tcpdump, no raw sockets")
-    with _Raw(raw, path, port) as writer:
-        assert _shows(path, port, writer.is_alive)
-        yield
-        assert _shows(path, port, writer.is_alive)
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL)).close()
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+needs_packets = pytest.mark.skipif(
+    not _has_packet_sockets(), reason="packets can be captured by root on Linux alone"
+)
 
 
 @contextmanager
-def _started(command: list[str]) -> Iterator[Callable[[], bool]]:
-    """Whether it runs can be asked."""
+def capturing(path: Path, *ports: int, by: Sequence[str] = ("tcpdump",)) -> Iterator[None]:
+    """All packets from and to these ports are in ``path`` when the block is left. ``by``: the
+    tools to try before the packet socket; all but dumpcap write a pcap file."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mark:
+        mark.bind(("127.0.0.1", 0))
+        port = mark.getsockname()[1]
+        tool = next((each for each in by if shutil.which(each)), None)
+        make = _by_socket if tool is None else _TOOLS[tool]
+        with make(path, (*ports, port)) as runs:
+            _wait_for(path, mark, port, b"the capture has begun", runs)
+            yield
+            _wait_for(path, mark, port, b"the capture may end here", runs)
+
+
+def _wait_for(
+    path: Path, mark: socket.socket, port: int, what: bytes, runs: Callable[[], bool]
+) -> None:
+    """What was sent before is captured when what is sent now is."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (path.exists() and what in path.read_bytes()):
+        assert runs(), "it has ended by itself"
+        assert time.monotonic() < deadline, "nothing is captured"
+        mark.sendto(what, ("127.0.0.1", port))
+        time.sleep(0.02)
+
+
+@contextmanager
+def _by_dumpcap(path: Path, ports: tuple[int, ...]) -> Iterator[Callable[[], bool]]:
+    command = ["dumpcap", "-q", "-B", "64", "-i", "lo", "-f", _filter(ports), "-w", str(path)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield lambda: process.poll() is None
     finally:
         process.terminate()
-        process.wait(SECONDS)
+        process.wait(WAIT_SECONDS)
 
 
-_marks = 0
+@contextmanager
+def _by_tcpdump(path: Path, ports: tuple[int, ...]) -> Iterator[Callable[[], bool]]:
+    process = subprocess.Popen(
+        [
+            *("tcpdump", "-i", "lo", "-n", "-U", "--immediate-mode", "-B", str(_BUFFER // 1024)),
+            *("-s", str(_SNAP), "-Z", "root", "-w", str(path), _filter(ports)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield lambda: process.poll() is None
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=WAIT_SECONDS)
+    assert b"\n0 packets dropped by kernel" in told, told
 
 
-def _shows(path: Path, port: int, runs: Callable[[], bool]) -> bool:
-    """Sends marks by UDP until one stands in the file: all that came before is there, too."""
-    global _marks  # noqa: PLW0603
-    end = time.monotonic() + SECONDS
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        while runs() and time.monotonic() < end:
-            _marks += 1
-            mark = f"mark {_marks} of the capture".encode()
-            sender.sendto(mark, ("127.0.0.1", port))
-            again = time.monotonic() + 0.5
-            while time.monotonic() < again:
-                if path.exists() and mark in path.read_bytes()[-65_536:]:
-                    return True
-                time.sleep(0.02)
-    return False
+_Tool = Callable[[Path, tuple[int, ...]], AbstractContextManager[Callable[[], bool]]]
+_TOOLS: dict[str, _Tool] = {"dumpcap": _by_dumpcap, "tcpdump": _by_tcpdump}
+"""Both write all that fits into their buffer, however slow the machine is."""
 
 
-class _Raw:
-    """Writes down what a raw socket gives: each packet twice on loopback, as it goes and comes."""
+def _filter(ports: tuple[int, ...]) -> str:
+    return " or ".join(f"port {port}" for port in ports)
 
-    def __init__(self, raw: socket.socket, path: Path, port: int) -> None:
-        self._raw = raw
-        self._raw.setsockopt(socket.SOL_SOCKET, 33, 256 << 20)  # SO_RCVBUFFORCE
-        self._raw.bind(("lo", 0))
-        self._raw.settimeout(0.05)
-        self._path = path
-        self._port = struct.pack("!H", port)
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._write)
 
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+@contextmanager
+def _by_socket(path: Path, ports: tuple[int, ...]) -> Iterator[Callable[[], bool]]:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL))
+    ended = threading.Event()
+    with made, path.open("wb", buffering=0) as file:
+        made.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCED, _BUFFER)
+        made.bind(("lo", 0))
+        made.settimeout(0.1)
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _SNAP, _ETHERNET))
 
-    def _write(self) -> None:
-        with self._path.open("wb", buffering=0) as file:
-            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))
-            while not self._ends.is_set():
+        def take() -> None:
+            while not ended.is_set():
                 try:
-                    data = self._raw.recv(262_144)
+                    frame, (_, _, kind, _, _) = made.recvfrom(_SNAP)
                 except TimeoutError:
                     continue
-                if self._port in (data[34:36], data[36:38]):
+                # On loopback each packet passes twice.
+                if kind != _OUTGOING and _ports_of(frame) & set(ports):
                     now = time.time_ns() // 1000
-                    head = struct.pack(
-                        "<IIII", now // 1_000_000, now % 1_000_000, len(data), len(data)
-                    )
-                    file.write(head + data)
+                    head = (now // 1_000_000, now % 1_000_000, len(frame), len(frame))
+                    file.write(struct.pack("<IIII", *head) + frame)
 
-    def __enter__(self) -> "_Raw":
-        self._thread.start()
-        return self
+        thread = threading.Thread(target=take)
+        thread.start()
+        try:
+            yield thread.is_alive
+        finally:
+            ended.set()
+            thread.join()
 
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
-        self._raw.close()
+
+def _ports_of(frame: bytes) -> set[int]:
+    if frame[12:14] != b"\x08\x00" or frame[23] not in (6, 17):
+        return set()
+    at = 14 + (frame[14] & 15) * 4
+    return set(struct.unpack_from(">HH", frame, at))
+
+
+def of_port(capture: Path, port: int, path: Path) -> Path:
+    """A capture of what came from or went to a port alone."""
+    data = capture.read_bytes()
+    kept, at = data[:24], 24
+    while at < len(data):
+        end = at + 16 + struct.unpack_from("<I", data, at + 8)[0]
+        if port in _ports_of(data[at + 16 : end]):
+            kept += data[at:end]
+        at = end
+    path.write_bytes(kept)
+    return path
+
+
+def with_secrets(capture: Path, key_log: bytes, path: Path) -> Path:
+    """The same capture as a pcapng that holds the key log itself, as Wireshark writes it."""
+    data = capture.read_bytes()
+    assert data[:4] == struct.pack("<I", 0xA1B2C3D4)
+
+    def block(kind: int, body: bytes) -> bytes:
+        body += b"\0" * (-len(body) % 4)
+        length = struct.pack("<I", 12 + len(body))
+        return struct.pack("<I", kind) + length + body + length
+
+    made = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    made += block(1, struct.pack("<HHI", _ETHERNET, 0, _SNAP))
+    made += block(10, struct.pack("<II", 0x544C534B, len(key_log)) + key_log)
+    at = 24
+    while at < len(data):
+        seconds, micros, held, length = struct.unpack_from("<IIII", data, at)
+        ticks = seconds * 1_000_000 + micros
+        head = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, held, length)
+        made += block(6, head + data[at + 16 : at + 16 + held])
+        at += 16 + held
+    path.write_bytes(made)
+    return path

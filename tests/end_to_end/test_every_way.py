@@ -4,12 +4,8 @@ it, and ``analyze`` of the HAR that mitmproxy wrote of it. They say the same, fi
 import contextlib
 import importlib.util
 import io
-import json
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -31,7 +27,16 @@ from tests.end_to_end.test_clean_node import missing as node_is_missing
 from tests.end_to_end.test_clean_node import run_session
 from tests.end_to_end.test_live_and_later import analyze, without
 from tests.end_to_end.test_signatures import expect_signed, free_port, sdk, upload
-from tests.end_to_end.web import Web
+from tests.end_to_end.ways import (
+    OF_A_RUN,
+    Run,
+    assert_flow_file_says_it,
+    assert_mitmweb_says_it,
+    but_for_the_run,
+    by_flow,
+    by_request,
+    summary_in,
+)
 from tests.origin.damage import Damage, both, flip_upload, key, method
 from tests.origin.effects import (
     chunked,
@@ -58,7 +63,6 @@ LATIN = "Grün".encode("latin-1")
 BINARY = bytes(range(256)) * 4
 OTHER = "otherbucket-1250000000"
 
-OF_A_RUN = ("sequence",)
 OF_A_HAR = (
     *OF_A_RUN,
     "flow_id",
@@ -80,13 +84,6 @@ SENT_ON = ("mapped",)
 """Of what an option rewrote a HAR has what was sent on, to another bucket."""
 NOT_HELD = frozenset({"not-captured", "re-encoded", "unseen-parts", "incomplete"})
 """Why a check is not made of a HAR that was made live."""
-
-
-class Run(NamedTuple):
-    live: list[Report]
-    summary: dict[str, Any]
-    mitm: Path
-    har: Path
 
 
 def python_sdk(lab: Lab, folder: Path) -> None:
@@ -268,65 +265,26 @@ def test_the_session_has_faults_of_many_kinds(run: Run) -> None:
     }
 
 
-def _by_flow(reports: list[Report]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {
-        (report["flow_id"], report["started"]): without(report, *OF_A_RUN) for report in reports
-    }
-
-
-def _summary(folder: Path) -> dict[str, Any]:
-    return _but_for_the_run(json.loads((folder / "summary.json").read_text()))
-
-
-def _but_for_the_run(summary: dict[str, Any]) -> dict[str, Any]:
-    """Without what made it, and when."""
-    own = ("name", "started", "ended")
-    runs = [
-        {name: value for name, value in each.items() if name not in own} for each in summary["runs"]
-    ]
-    return {name: value for name, value in summary.items() if name != "captures"} | {"runs": runs}
-
-
 def test_the_flow_file_says_what_live_said(run: Run) -> None:
-    folder = analyze(run.mitm)
-    assert _by_flow(read_reports(folder)) == _by_flow(run.live)
-    assert _summary(folder) == _but_for_the_run(run.summary)
+    assert_flow_file_says_it(run)
+
+
+def test_mitmweb_loading_it_says_what_live_said(run: Run, tmp_path: Path) -> None:
+    assert_mitmweb_says_it(run, tmp_path)
 
 
 def test_mitmdump_reading_it_says_what_live_said(run: Run, tmp_path: Path) -> None:
     done = mitmdump("-nr", str(run.mitm), ADDON_ARGUMENT, f"--set=cos_report_dir={tmp_path}")
     assert done.returncode == 0, done.stdout
-    assert _by_flow(read_reports(tmp_path)) == _by_flow(run.live)
-    assert _summary(tmp_path) == _but_for_the_run(run.summary)
-
-
-def test_mitmweb_loading_it_says_what_live_said(run: Run, tmp_path: Path) -> None:
-    with Origin() as origin, Web(origin, tmp_path, f"--rfile={run.mitm}") as web:
-        deadline = time.monotonic() + 60
-        while len(web.reports) < len(run.live):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        web.stop()
-        assert _by_flow(web.reports) == _by_flow(run.live)
-
-
-def _by_request(reports: list[Report]) -> dict[tuple[str, str, int], Report]:
-    """By method, path, and which one of these it is."""
-    found: dict[tuple[str, str, int], Report] = {}
-    met = Counter[tuple[str, str]]()
-    for report in sorted(reports, key=lambda report: str(report["started"])):
-        address = report["request"]["url"].partition("://")[2]
-        name = (report["request"]["method"], address.partition("/")[2])
-        met[name] += 1
-        found[*name, met[name]] = report
-    return found
+    assert by_flow(read_reports(tmp_path)) == by_flow(run.live)
+    assert summary_in(tmp_path) == but_for_the_run(run.summary)
 
 
 def test_the_har_says_what_live_said_of_what_it_holds(run: Run) -> None:
-    hars = _by_request(read_reports(analyze(run.har)))
-    assert hars.keys() == _by_request(run.live).keys()
+    hars = by_request(read_reports(analyze(run.har)))
+    assert hars.keys() == by_request(run.live).keys()
     wrong = []
-    for name, live in _by_request(run.live).items():
+    for name, live in by_request(run.live).items():
         if name[1] in SENT_ON:
             assert found(hars[name]) <= found(live)
             continue
@@ -394,10 +352,10 @@ def test_the_har_of_a_reverse_proxy_says_what_live_said(keeps_host: bool, tmp_pa
         live = lab.reports
     told = {finding["rule"] for report in live for finding in report["findings"]}
     assert told >= {"crc64-mismatch", "error-response", "body-truncated", "etag-mismatch"}
-    hars = _by_request(read_reports(analyze(har)))
-    assert hars.keys() == _by_request(live).keys()
+    hars = by_request(read_reports(analyze(har)))
+    assert hars.keys() == by_request(live).keys()
     wrong = []
-    for asked, report in _by_request(live).items():
+    for asked, report in by_request(live).items():
         differs = [
             each
             for each in _differences(report, hars[asked])

@@ -9,17 +9,17 @@ import pytest
 from tests.analyze import stories
 from tests.end_to_end.harness import BUCKET, read_reports
 from tests.end_to_end.lab import ADDON_ARGUMENT, Lab, found, mitmdump, saved_flows
-from tests.end_to_end.test_every_way import (
-    BIG,
-    TEXT,
-    Run,
-    _but_for_the_run,
-    _by_flow,
-    _by_request,
-    _summary,
-)
+from tests.end_to_end.test_every_way import BIG, TEXT
 from tests.end_to_end.test_live_and_later import analyze
-from tests.end_to_end.web import Web
+from tests.end_to_end.ways import (
+    Run,
+    assert_flow_file_says_it,
+    assert_mitmweb_says_it,
+    but_for_the_run,
+    by_flow,
+    by_request,
+    summary_in,
+)
 from tests.origin.damage import Damage, both, key, method
 from tests.origin.effects import error, wrong_crc
 from tests.origin.server import Origin
@@ -102,10 +102,9 @@ def test_what_was_replayed_is_found(run: Run) -> None:
     assert kinds.count("response") == SERVED
 
 
-def test_the_flow_file_says_what_live_said(run: Run) -> None:
-    folder = analyze(run.mitm)
-    assert _by_flow(read_reports(folder)) == _by_flow(run.live)
-    assert _summary(folder) == _but_for_the_run(run.summary)
+def test_the_flow_file_and_mitmweb_say_what_live_said(run: Run, tmp_path: Path) -> None:
+    assert_flow_file_says_it(run)
+    assert_mitmweb_says_it(run, tmp_path)
 
 
 def test_mitmdump_reading_it_says_so_with_any_hash_seed(
@@ -122,25 +121,15 @@ def test_mitmdump_reading_it_says_so_with_any_hash_seed(
             f"--set=cos_report_dir={folder}",
         )
         assert done.returncode == 0, done.stdout
-        assert _by_flow(read_reports(folder)) == _by_flow(run.live)
-        summaries.append(_summary(folder))
-    assert summaries == [_but_for_the_run(run.summary)] * 2
-
-
-def test_mitmweb_loading_it_says_what_live_said(run: Run, tmp_path: Path) -> None:
-    with Origin() as origin, Web(origin, tmp_path, f"--rfile={run.mitm}") as web:
-        deadline = time.monotonic() + 60
-        while len(web.reports) < len(run.live):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        web.stop()
-        assert _by_flow(web.reports) == _by_flow(run.live)
+        assert by_flow(read_reports(folder)) == by_flow(run.live)
+        summaries.append(summary_in(folder))
+    assert summaries == [but_for_the_run(run.summary)] * 2
 
 
 def test_the_har_says_what_live_said_of_what_it_holds(run: Run) -> None:
     """mitmproxy writes it at the end, when a flow that was replayed holds the replay alone: that
     stands there twice, and what was before it nowhere."""
-    hars, live = _by_request(read_reports(analyze(run.har))), _by_request(run.live)
+    hars, live = by_request(read_reports(analyze(run.har))), by_request(run.live)
     assert hars.keys() == live.keys()
     for (verb, path, number), report in live.items():
         of_har = hars[verb, path, number]

@@ -12,16 +12,15 @@ import urllib3.exceptions
 import urllib3.util.connection
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
 
-from tests.end_to_end import packet_capture
 from tests.end_to_end.harness import BUCKET, REGION, SECRET_ID, SECRET_KEY, Report, rules
 from tests.end_to_end.later import analyzed, flat
-from tests.end_to_end.packet_capture import capturing
+from tests.end_to_end.packet_capture import capturing, needs_packets
 from tests.origin.damage import Damage, both, key, method
 from tests.origin.effects import chunked, no_reply, truncate, wrong_crc
 from tests.origin.proxy import Proxy
 from tests.origin.server import Origin
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, needs_packets]
 
 BODY = random.Random(18).randbytes((1 << 20) + 77)
 OF_THE_PROXY = frozenset(
@@ -114,18 +113,17 @@ def heads_by_tshark(capture: Path) -> list[tuple[str, int | None]] | None:
     return [(name, answered.get(number)) for number, name in asked.items()]
 
 
-@pytest.fixture(params=["tools", "raw socket"])
-def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "raw socket":
-        monkeypatch.setattr(packet_capture, "_TOOLS", ())
-
-
-@pytest.mark.usefixtures("ways")
-def test_a_capture_has_the_reports_of_the_proxy(origin: Origin, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [("dumpcap", "tcpdump"), ()], ids=["a tool", "a packet socket"])
+def test_a_capture_has_the_reports_of_the_proxy(
+    by: tuple[str, ...], origin: Origin, tmp_path: Path
+) -> None:
     """Of the same traffic: it is captured between the proxy and the server."""
     damage(origin)
     flows, packets = tmp_path / "proxy.mitm", tmp_path / "packets.pcapng"
-    with capturing(packets, origin.http_port), Proxy(origin, "-w", str(flows)) as proxy:
+    with (
+        capturing(packets, origin.http_port, by=by),
+        Proxy(origin, "-w", str(flows)) as proxy,
+    ):
         some_traffic(client(proxy.url))
     of_proxy = by_request_id(analyzed(flows, tmp_path / "of-proxy"))
     of_packets = by_request_id(analyzed(packets, tmp_path / "of-packets"))
@@ -155,7 +153,7 @@ def test_traffic_without_a_proxy(
         Damage(truncate(after=1000, by_reset=True), when=key("reset")),
         Damage(no_reply(), when=key("nothing")),
     )
-    with capturing(packets, origin.http_port):
+    with capturing(packets, origin.http_port, by=("dumpcap", "tcpdump")):
         some_traffic(client(None))
         for name in ("cut", "reset", "nothing"):
             origin.put_object(BUCKET, name, BODY)

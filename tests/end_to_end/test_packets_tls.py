@@ -29,7 +29,7 @@ from tests.end_to_end.harness import (
 )
 from tests.end_to_end.lab import Lab
 from tests.end_to_end.modes import Http2, Sdk, exercise, judge
-from tests.end_to_end.packets import captured, needs_packets, of_port, with_secrets
+from tests.end_to_end.packet_capture import capturing, needs_packets, of_port, with_secrets
 from tests.end_to_end.test_live_and_later import without
 from tests.origin.gateway import Gateway
 from tests.origin.server import Origin
@@ -123,7 +123,7 @@ def proxy_captured(
         server = stack.enter_context(Gateway(origin)) if http2 else origin
         lab = stack.enter_context(Lab(origin, folder, *arguments, server=server if http2 else None))
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", lab.ca_pem)
-        with captured(pcap, server.https_port, lab.port):
+        with capturing(pcap, server.https_port, lab.port):
             yield lab, found
             lab.stop()
         found.append(Captured(lab.reports, pcap, keys, lab.port, server.https_port))
@@ -186,7 +186,7 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Captured:
                 VerifySSL=origin.ca_pem,
             )
         )
-        with captured(pcap, origin.https_port):
+        with capturing(pcap, origin.https_port):
             for name, body in (("small", b"abc" * 100), ("big", BIG)):
                 client.put_object(BUCKET, body, name)
                 assert client.get_object(BUCKET, name)["Body"].get_raw_stream().read() == body
