@@ -47,6 +47,7 @@ from scripts.benchmark_clients import (
 )
 from scripts.benchmark_many import many_case
 from scripts.benchmark_million import million_case
+from scripts.benchmark_otel import otel_case
 from scripts.benchmark_packets import packets_case
 from scripts.benchmark_plants import Plants
 from scripts.benchmark_transfers import transfers_case
@@ -274,6 +275,12 @@ def latency(bench: Bench) -> Iterator[Result]:
         }
 
 
+def otel(bench: Bench) -> Iterator[Result]:
+    seconds, rounds = bench.chosen.seconds * 2, bench.pairs
+    home = bench.home / "otel"
+    yield from otel_case(bench.origin, bench.nginx.port, home, seconds=seconds, rounds=rounds)
+
+
 def session(bench: Bench) -> Iterator[Result]:
     with bench.pair(bench.nginx.port, "long") as (plain, addon):
         plants = Plants(bench.origin, addon.url, addon.ca_pem)
@@ -315,6 +322,7 @@ _GROUPS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "small": small,
     "quiet": quiet,
     "latency": latency,
+    "otel": otel,
     "session": session,
     "start-up": starting,
     "saved": saved,

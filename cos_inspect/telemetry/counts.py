@@ -1,5 +1,6 @@
 """What of a report is counted in metrics, and can be taken back when the report is revised."""
 
+import math
 from collections import Counter
 
 import msgspec
@@ -69,7 +70,7 @@ class Tally:
         operation, _, status, region, host = counts.flow
         timing = report.timing
         for metric, value in ((DURATION, timing.total_ms), (WAIT, timing.wait_ms)):
-            if value is not None and value >= 0:
+            if value is not None and 0 <= value < math.inf:
                 self.durations.append((metric, value / 1000, (operation, status, region)))
         response = report.response
         sizes = (

@@ -18,6 +18,7 @@ Attributes = dict[str, Value]
 _LONGEST = 16 * 1024
 """Characters of an attribute."""
 _LAST_NANOSECOND = 2**63 - 1
+_LONGEST_MS = 1e12
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
@@ -146,7 +147,7 @@ def nanoseconds(moment: str | None) -> int | None:
 def _later(begins: int, milliseconds: float | None) -> int:
     if milliseconds is None or not math.isfinite(milliseconds) or milliseconds < 0:
         return begins
-    return min(begins + round(milliseconds * 1_000_000), _LAST_NANOSECOND)
+    return min(begins + round(min(milliseconds, _LONGEST_MS) * 1_000_000), _LAST_NANOSECOND)
 
 
 def _upload(report: FlowReport) -> tuple[str | None, int | None]:

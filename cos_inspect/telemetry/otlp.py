@@ -34,11 +34,12 @@ from cos_inspect.telemetry.facts import SpanId
 from cos_inspect.telemetry.records import SEVERITY_NUMBERS, LogFacts, SpanFacts
 from cos_inspect.telemetry.sending import NotSentError
 from cos_inspect.telemetry.signals import METRICS, SECONDS, Metric
+from cos_inspect.telemetry.slices import InSlices
 
 _NAME = "cos-inspect"
 THREADS = "cos-inspect-telemetry"
 """How the names of the threads begin that come here."""
-_LEAST_SECONDS = 0.05
+_SLICE_SECONDS = 0.002
 _DEEPEST = 10
 _LONGEST_WAIT = 4
 """Digits of a number of seconds."""
@@ -97,14 +98,15 @@ class Otlp:
     def send_spans(self, spans: Sequence[SpanFacts]) -> None:
         """:raises NotSentError: they were not taken."""
         if self._spans is not None:
-            made = [self._span(each) for each in spans]
+            # What takes long is what an exporter makes of each entry.
+            made = InSlices((self._span(each) for each in spans), _SLICE_SECONDS)
             with self._one_try():
                 self._spans.export(made)
 
     def send_logs(self, records: Sequence[LogFacts]) -> None:
         """:raises NotSentError: they were not taken."""
         if self._logs is not None:
-            made = [self._log(each) for each in records]
+            made = InSlices((self._log(each) for each in records), _SLICE_SECONDS)
             with self._one_try():
                 self._logs.export(made)
 
@@ -125,13 +127,13 @@ class Otlp:
             raise NotSentError("no message can be made", again=False)
 
     @property
-    def deadline(self) -> float | None:
-        """By ``time.monotonic``: no try lasts longer."""
-        return self._session.deadline
+    def most_seconds(self) -> float | None:
+        """That a try may last, beside what the environment says."""
+        return self._session.most_seconds
 
-    @deadline.setter
-    def deadline(self, moment: float | None) -> None:
-        self._session.deadline = moment
+    @most_seconds.setter
+    def most_seconds(self, seconds: float | None) -> None:
+        self._session.most_seconds = seconds
 
     def _span(self, facts: SpanFacts) -> ReadableSpan:
         now = time.time_ns()
@@ -174,13 +176,13 @@ class _OneTry(requests.Session):
         super().__init__()
         self.failure: NotSentError | None = None
         self.is_done = False
-        self.deadline: float | None = None
+        self.most_seconds: float | None = None
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
         """:raises NotSentError: it was not taken."""
-        if self.deadline is not None:
-            left = max(self.deadline - time.monotonic(), _LEAST_SECONDS)
-            settings["timeout"] = min(settings.get("timeout") or left, left)
+        most = self.most_seconds
+        if most is not None:
+            settings["timeout"] = min(settings.get("timeout") or most, most)
         try:
             answer = super().send(request, **settings)
         except requests.RequestException as error:

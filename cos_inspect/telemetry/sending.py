@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -11,8 +12,9 @@ import msgspec
 from cos_inspect.telemetry.counts import Values
 from cos_inspect.telemetry.records import LogFacts, SpanFacts, log_records, span_of
 from cos_inspect.telemetry.signals import DROPPED
+from cos_inspect.telemetry.slices import InSlices, Slices
 from cos_inspect.telemetry.trouble import Trouble
-from cos_inspect.telemetry.waiting import LOGS, REPORTS, SPANS, Waiting
+from cos_inspect.telemetry.waiting import LOGS, MANY_SPANS, REPORTS, SPANS, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +24,6 @@ Changes = Mapping[tuple[str, Values], int]
 _TICK_SECONDS = 1.0
 SPAN_SECONDS = 5.0
 """Spans wait so long for what other flows say of them."""
-_MANY_SPANS = 512
-"""So many do not wait."""
 _AT_ONCE = 64
 """Spans or log records in one message; to make it takes some milliseconds."""
 _FIRST_PAUSE = 1.0
@@ -47,8 +47,8 @@ class NotSentError(Exception):
 class Collector(Protocol):
     """Each ``send`` makes one try, and raises NotSentError where nothing was taken."""
 
-    deadline: float | None
-    """By ``time.monotonic``: no try lasts longer."""
+    most_seconds: float | None
+    """That a try may last, beside what the environment says."""
 
     def record(self, metric: str, value: float, values: Values) -> None:
         """Adds to a metric, or has a histogram take one more value."""
@@ -94,9 +94,8 @@ class Sender:
         self._span_seconds = span_seconds
         self._metrics_at = self._spans_at = time.monotonic()
         """When they were sent last."""
-        self._told = 0
-        """Of what was dropped, how much the metrics say, by what it was."""
         self._dropped: dict[str, int] = {}
+        """How much of it the metrics say."""
         sends = {
             "metrics": self._send_metrics,
             "logs": self._send_logs,
@@ -105,11 +104,16 @@ class Sender:
         self._signals = [_Signal(name, send) for name, send in sends.items() if name in signals]
         self._is_over = False
         self.closing = threading.Event()
+        self.signs = 0
+        """Grows while the collector takes what it is sent."""
 
     def run(self, counted: threading.Event) -> None:
         """Sends until ``closing`` is set; then once more, when all is ``counted``."""
-        while not self.closing.wait(_TICK_SECONDS):
-            self._turn()
+        while not self.closing.is_set():
+            self._waiting.many.wait(_TICK_SECONDS)
+            self._waiting.many.clear()
+            if not self.closing.is_set():
+                self._turn()
         counted.wait()
         self._is_over = True
         self._trouble.close(all_is_sent=self._turn())
@@ -155,33 +159,38 @@ class Sender:
                 self._collector.record(DROPPED.name, more, (_SIGNAL_OF[what],))
         self._collector.send_metrics()
         self._metrics_at = now
+        self.signs += 1
 
     def _send_logs(self) -> None:
         while waiting := self._waiting.take_logs(_AT_ONCE):
-            records: list[LogFacts] = []
-            for one in waiting:
-                records += log_records(one.report, one.findings)
-            try:
+            with self._settled(LOGS, lambda: self._waiting.put_logs_back(waiting)):
+                records: list[LogFacts] = []
+                slices = Slices()
+                for one in waiting:
+                    records += log_records(one.report, one.findings)
+                    slices.breathe()
                 self._collector.send_logs(records)
-            except NotSentError as error:
-                if error.again:
-                    self._waiting.put_logs_back(waiting)
-                else:
-                    self._waiting.drop(LOGS, len(records))
-                raise
 
     def _send_spans(self) -> None:
         now = time.monotonic()
         is_time = now - self._spans_at >= self._span_seconds or self._is_over
-        if not is_time and self._waiting.left()[SPANS] < _MANY_SPANS:
+        if not is_time and self._waiting.left()[SPANS] < MANY_SPANS:
             return
         while reports := self._waiting.take_spans(_AT_ONCE):
-            try:
-                self._collector.send_spans([span_of(report) for report in reports])
-            except NotSentError as error:
-                if error.again:
-                    self._waiting.put_spans_back(reports)
-                else:
-                    self._waiting.drop(SPANS, len(reports))
-                raise
+            with self._settled(SPANS, lambda: self._waiting.put_spans_back(reports)):
+                self._collector.send_spans([span_of(report) for report in InSlices(reports)])
         self._spans_at = now
+
+    @contextmanager
+    def _settled(self, what: str, put_back: Callable[[], None]) -> Iterator[None]:
+        """What was taken is sent within, put back, or dropped."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, NotSentError) and error.again:
+                put_back()
+            else:
+                self._waiting.settle(what, dropped=True)
+            raise
+        self._waiting.settle(what)
+        self.signs += 1

@@ -19,6 +19,7 @@ from cos_inspect.telemetry.counts import FlowCounts, Tally
 from cos_inspect.telemetry.environment import collector_of, is_disabled, metric_seconds
 from cos_inspect.telemetry.records import new_findings
 from cos_inspect.telemetry.sending import Changes, Collector, Sender
+from cos_inspect.telemetry.slices import Slices
 from cos_inspect.telemetry.trouble import Trouble
 from cos_inspect.telemetry.waiting import REPORTS, Waiting
 
@@ -27,17 +28,18 @@ logger = logging.getLogger(__name__)
 THREAD = "cos-inspect-telemetry"
 """How the names of its threads begin."""
 CLOSE_SECONDS = 2.0
-"""How long the end of a run waits for the collector."""
+"""How long the end of a run waits for a collector that takes nothing."""
+MOST_CLOSE_SECONDS = 10.0
+"""And for one that does, since much may be left of a capture that was read."""
 
 _MOST_HANDED = 4096
 """Reports that are not counted yet."""
 _GATHER_SECONDS = 0.2
-_SLICE_SECONDS = 0.001
-"""After so long the counting thread lets others run: traffic comes first."""
 _REVISABLE = 2048
 """Flows in memory that can be counted anew; older ones lie in a temporary file."""
 _MOST_REVISABLE = 2_000_000
 _START_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
 
 Connect = Callable[[Sequence[str], Callable[[str], str]], Collector]
 
@@ -66,7 +68,6 @@ class Telemetry:
         self._counted = threading.Event()
         """All that was handed over is counted."""
         self._over = threading.Event()
-        self._ends_at = 0.0
         self._waiting = Waiting()
         self._trouble = Trouble(self.collector, self._waiting)
         self._tally = Tally()
@@ -75,7 +76,6 @@ class Telemetry:
         self._known: SpillMap[FlowCounts] = SpillMap(
             FlowCounts, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE
         )
-        self._way: Collector | None = None
         self._sender: Sender | None = None
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
@@ -109,24 +109,31 @@ class Telemetry:
 
     def end_soon(self) -> None:
         """Has what was handed over sent, without waiting for it; ``close`` does."""
-        if not self._closing.is_set():
-            self._ends_at = time.monotonic() + CLOSE_SECONDS
-            self._closing.set()
-            self._has_work.set()
+        self._closing.set()
+        self._has_work.set()
 
     def close(self) -> None:
         """Returns when all is sent, or after a short while; what was not sent then is lost."""
         self.end_soon()
-        if self._thread is not None:
-            self._over.wait(max(0.0, self._ends_at - time.monotonic()))
-            if not self._over.is_set():
-                self._trouble.close(all_is_sent=False)
+        if self._thread is None:
+            return
+        now = time.monotonic()
+        ends, stalls, before = now + MOST_CLOSE_SECONDS, now + CLOSE_SECONDS, self._signs()
+        while not self._over.wait(_LOOK_SECONDS) and (now := time.monotonic()) < min(ends, stalls):
+            if (signs := self._signs()) != before:
+                before, stalls = signs, now + CLOSE_SECONDS
+        if not self._over.is_set():
+            self._trouble.close(all_is_sent=False)
+
+    def _signs(self) -> tuple[int, int]:
+        """Changes while counting and sending get on."""
+        return len(self._handed), self._sender.signs if self._sender is not None else -1
 
     def _run(self) -> None:
         """The counting thread."""
         try:
             try:
-                way = self._way = self._connect(self._signals, self._mask)
+                way = self._connect(self._signals, self._mask)
             except Exception as error:
                 self._is_on = False
                 self._handed.clear()
@@ -141,13 +148,17 @@ class Telemetry:
                 metric_seconds=metric_seconds(os.environ),
             )
             sending = threading.Thread(
-                target=self._send, args=(self._sender,), name=f"{THREAD}-sender", daemon=True
+                target=self._sender.run,
+                args=(self._counted,),
+                name=f"{THREAD}-sender",
+                daemon=True,
             )
             sending.start()
             self._count_all(way)
             self._counted.set()
-            way.deadline = self._ends_at
+            way.most_seconds = CLOSE_SECONDS
             self._sender.closing.set()
+            self._waiting.many.set()
             sending.join()
         except Exception:
             self._is_on = False
@@ -157,9 +168,6 @@ class Telemetry:
             self._known.close()
             self._over.set()
 
-    def _send(self, sender: Sender) -> None:
-        sender.run(self._counted)
-
     def _count_all(self, way: Collector) -> None:
         is_closing = False
         while not is_closing:
@@ -167,7 +175,7 @@ class Telemetry:
             self._has_work.clear()
             # Waking for each report would cost more than counting it does.
             is_closing = self._closing.wait(_GATHER_SECONDS)
-            slice_ends = time.perf_counter() + _SLICE_SECONDS
+            slices = Slices()
             while self._handed:
                 report, is_new = self._handed.popleft()
                 try:
@@ -175,9 +183,7 @@ class Telemetry:
                 except Exception:
                     self._waiting.drop(REPORTS)
                     logger.debug("flow %s: not counted", report.flow_id, exc_info=True)
-                if time.perf_counter() >= slice_ends:
-                    time.sleep(0)
-                    slice_ends = time.perf_counter() + _SLICE_SECONDS
+                slices.breathe()
 
     def _count(self, way: Collector, report: FlowReport, *, is_new: bool) -> None:
         name = name_of(report)

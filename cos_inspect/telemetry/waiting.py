@@ -18,6 +18,8 @@ LOGS = "log records"
 REPORTS = "reports"
 """What can be dropped: the last are of those that nothing was counted of."""
 
+MANY_SPANS = 512
+"""So many do not wait for what other flows say of them."""
 _MOST_SPANS = 2048
 _MOST_LOGS = 2048
 _HEAVIEST = 32 * 1024 * 1024
@@ -45,7 +47,11 @@ class Waiting:
         self._records = 0
         self._weight = 0
         self._dropped: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
+        """What is under way."""
         self._lock = threading.Lock()
+        self.many = threading.Event()
+        """Set when many spans wait; who sends them clears it."""
 
     def add_span(self, report: FlowReport) -> None:
         """Takes a flow's span; drops it where there is no room."""
@@ -56,6 +62,8 @@ class Waiting:
                 return
             self._spans[name_of(report)] = report
             self._weight += weight
+            if len(self._spans) == MANY_SPANS:
+                self.many.set()
 
     def revise_span(self, report: FlowReport) -> None:
         """A revised report in the place of the one that waits. A span that was sent stays what
@@ -89,20 +97,29 @@ class Waiting:
             return Counter(self._dropped)
 
     def left(self) -> Counter[str]:
-        """What waits."""
+        """What waits, or is under way."""
         with self._lock:
-            return Counter({SPANS: len(self._spans), LOGS: self._records})
+            return Counter({SPANS: len(self._spans), LOGS: self._records}) + self._taken
+
+    def settle(self, what: str, *, dropped: bool = False) -> None:
+        """What was taken is sent, or dropped."""
+        with self._lock:
+            count = self._taken.pop(what, 0)
+            if dropped:
+                self._dropped[what] += count
 
     def take_spans(self, most: int) -> list[FlowReport]:
-        """The oldest ones; who takes them sends them, drops them, or puts them back."""
+        """The oldest ones; who takes them settles them, or puts them back."""
         with self._lock:
             found = [self._spans.popitem(last=False)[1] for _ in range(min(most, len(self._spans)))]
             self._weight -= sum(map(weight_of, found))
+            self._taken[SPANS] = len(found)
         return found
 
     def put_spans_back(self, reports: Sequence[FlowReport]) -> None:
         """In front of those that came meanwhile."""
         with self._lock:
+            self._taken.pop(SPANS, None)
             for report in reversed(reports):
                 name = name_of(report)
                 self._spans[name] = report
@@ -119,11 +136,13 @@ class Waiting:
                 most -= len(one.findings)
                 self._records -= len(one.findings)
                 self._weight -= weight_of(one.report)
+            self._taken[LOGS] = sum(len(one.findings) for one in found)
         return found
 
     def put_logs_back(self, logs: Sequence[WaitingLogs]) -> None:
         """In front of those that came meanwhile."""
         with self._lock:
+            self._taken.pop(LOGS, None)
             for one in reversed(logs):
                 self._logs.appendleft(one)
                 self._records += len(one.findings)

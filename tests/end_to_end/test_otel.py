@@ -1,5 +1,8 @@
 """What a real proxy sends to a collector of OpenTelemetry says what its reports say."""
 
+import socket
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -7,10 +10,13 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.end_to_end.harness import BUCKET, HOST, Report
-from tests.end_to_end.lab import CRC, Lab
+from tests.end_to_end.harness import ADDON, BUCKET, HOST, Report
+from tests.end_to_end.lab import CRC, Lab, mitmdump
+from tests.origin.damage import Damage, key
 from tests.origin.effects import error, set_header
 from tests.origin.server import Origin
+from tests.proxy.inspected import cos_flow
+from tests.proxy.test_run import capture
 from tests.telemetry.collector import Collector, plain
 
 pytestmark = pytest.mark.end_to_end
@@ -154,3 +160,136 @@ def test_all_signals_say_what_the_reports_say(
         assert sorted(said.get("cos.part_number", 0) for _, said in upload) == [0, 0, 1, 2]
         (traced,) = [span for span, _ in spans if span.trace_id.hex() == TRACE]
         assert traced.parent_span_id.hex() == PARENT
+
+
+def test_parts_from_two_proxies_meet_in_one_trace(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        with (
+            Lab(origin, tmp_path / "a", *ALL) as first,
+            Lab(origin, tmp_path / "b", *ALL) as second,
+        ):
+            begun = first.client().create_multipart_upload(Bucket=BUCKET, Key="two.bin")["UploadId"]
+            for number, lab in ((1, first), (2, second)):
+                lab.client().upload_part(
+                    Bucket=BUCKET,
+                    Key="two.bin",
+                    Body=bytes([number]) * PART,
+                    PartNumber=number,
+                    UploadId=begun,
+                )
+            traced = lab.send(
+                "PUT",
+                "two.bin",
+                query=f"?partNumber=3&uploadId={begun}",
+                headers={"traceparent": f"00-{TRACE}-{PARENT}-01"},
+                data=b"3",
+            )
+            assert traced.status_code == 200
+        spans = {plain(span.attributes).get("cos.part_number", 0): span for span in collector.spans}
+        assert len(collector.spans) == len(spans) == 4
+        assert len({spans[number].trace_id for number in (0, 1, 2)}) == 1
+        assert spans[3].trace_id.hex() == TRACE
+        (link,) = spans[3].links
+        assert link.trace_id == spans[1].trace_id
+        assert len({each["service.instance.id"] for each in collector.resources}) == 2
+        sent = [_header(lab, report) for lab in (first, second) for report in lab.reports]
+        assert [each for each in sent if each] == [f"00-{TRACE}-{PARENT}-01"]
+
+
+def _header(lab: Lab, report: Report) -> str | None:
+    found = [each for each in report["request"]["headers"] if each["name"] == "traceparent"]
+    return found[0]["value"] if found else None
+
+
+def test_a_revised_report_is_counted_once(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed try, which is known to be one when the next comes through."""
+    with Collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        with Lab(origin, tmp_path, *ALL) as lab:
+            origin.damage(Damage(error("SlowDown"), when=key("again.txt"), times=1))
+            for status in (503, 200):
+                assert lab.send("PUT", "again.txt", data=b"again").status_code == status
+            # Each is known alone before the other one is.
+            origin.put_object(BUCKET, "ranged.bin", bytes(range(256)) * 8)
+            for first in (0, 1024):
+                span = {"Range": f"bytes={first}-{first + 1023}"}
+                assert lab.send("GET", "ranged.bin", headers=span).status_code == 206
+                collector.wait_until(lambda each: each.tried > 0)
+        reports = lab.reports
+        assert any(each["transfer"] for each in reports)
+        _compare(collector, reports)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_saved_capture_is_sent_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    """Without reports; a collector that is gone neither fails the run nor holds it up."""
+    path = capture(tmp_path, *(cos_flow() for _ in range(3)))
+    with socket.socket() as bound, Collector() as collector:
+        bound.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        endpoint = collector.endpoint if is_there else gone
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        done = mitmdump("-nr", str(path), f"--scripts={ADDON}", "--set=cos_report_dir=", *ALL)
+        assert done.returncode == 0, done.stdout
+        assert len(collector.spans) == (3 if is_there else 0)
+        told = [line for line in done.stdout.splitlines() if "COS telemetry" in line]
+        if is_there:
+            assert not told
+            assert sum(collector.totals("cos.flows", "cos.operation").values()) == 3
+        else:
+            began, ended = told
+            assert f"metrics cannot be sent to {gone}: Connection refused;" in began
+            assert "3 spans" in ended
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_a_collector_that_takes_nothing_harms_nothing(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool
+) -> None:
+    token = "tokentokentokentoken"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Bearer%20{token}")
+    with Collector() as collector:
+        address = f"127.0.0.1:{collector.port}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://me:{token}@{address}")
+        collector.hangs, collector.status = is_silent, 500
+        with Lab(origin, tmp_path, *ALL) as lab:
+            _traffic(lab)
+            lab.stop()
+            assert lab.status == 0
+            assert len(lab.reports) == 14
+            lines = [line for line in lab.output.splitlines() if "COS telemetry" in line]
+            assert lines[-1].endswith("before the end: lost: 3 log records, 14 spans")
+            assert len(lines) <= 2
+            assert all(f"to http://{address}" in line for line in lines)
+            assert token not in lab.output
+        assert collector.tried
+
+
+def test_without_the_extra_one_line_says_what_is_missing(tmp_path: Path) -> None:
+    path = capture(tmp_path, cos_flow())
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None;"
+        " from mitmproxy.tools.main import mitmdump; mitmdump(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "-nr", str(path), f"--scripts={ADDON}"]
+    command.append(f"--set=cos_report_dir={tmp_path / 'reports'}")
+    # Where it is not asked for, it is not even imported.
+    for settings, status in ((["--set=cos_otel=logs"], 1), ([], 0)):
+        done = subprocess.run(
+            [*command, *settings], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == status
+        lines = [line for line in done.stdout.splitlines() if "cos_otel" in line]
+        said = (
+            "cos_otel: needs the package opentelemetry-sdk:"
+            " pip install 'cos-inspect[otel]' brings it"
+        )
+        assert len(lines) == status
+        assert not lines or lines[0].endswith(said)

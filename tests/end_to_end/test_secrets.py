@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ import requests
 from qcloud_cos import CosServiceError
 
 from cos_inspect.report.formats import FORMATS
+from cos_inspect.settings.addon_options import SIGNALS
 from tests.end_to_end.harness import (
     BUCKET,
     HOST,
@@ -34,6 +35,7 @@ from tests.origin.replies import error_reply, finish
 from tests.origin.server import Origin
 from tests.origin.signing import Verifier
 from tests.planted import BY_A_SCRIPT, ECHOES, ENCODINGS, HOMES, Draft, Search, opened
+from tests.telemetry.collector import Collector
 
 pytestmark = pytest.mark.end_to_end
 
@@ -352,13 +354,16 @@ PLACES: list[Callable[[Lab, Planted], None]] = [
 class Searched:
     """Everything that one run wrote, by where it stands, with what it may stand for."""
 
-    def __init__(self, lab: Lab, capture: Path) -> None:
+    def __init__(self, lab: Lab, capture: Path, sent: Sequence[bytes]) -> None:
+        """``sent``: what a collector of OpenTelemetry got."""
         texts = {
             str(path.relative_to(lab.report_dir)): path.read_text(errors="replace")
             for path in lab.report_dir.rglob("*")
             if path.is_file() and path.parent.name != "assets"
         }
         texts["terminal"] = lab.output
+        for number, payload in enumerate(sent):
+            texts[f"OTLP {number}"] = payload.decode(errors="replace")
         for flow in saved_flows(capture):
             texts[f"flow {flow.request.path[:60]}"] = f"{flow.comment}\n{flow.metadata}"
         self.texts = {name: opened(text) for name, text in texts.items()}
@@ -390,9 +395,18 @@ def run(folder: Path, *arguments: str) -> tuple[Planted, Searched]:
         *(f"--set=cos_report_format={name}" for name in FORMATS),
         f"--set=cos_credentials={keys}",
         f"--save-stream-file={capture}",
+        *(f"--set=cos_otel={name}" for name in SIGNALS),
         *arguments,
     )
-    with Origin() as origin:
+    header, note = opaque("OTLP header"), opaque("resource")
+    planted.plant("OTLP header", header, shown=False)
+    planted.plant("resource", note)
+    with Origin() as origin, Collector() as collector, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        patch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={quote(header, safe='')}")
+        patch.setenv(
+            "OTEL_RESOURCE_ATTRIBUTES", f"note={quote(f'x-cos-security-token={note}', safe='')}"
+        )
         with Lab(origin, folder, *settings) as lab:
             for plant in PLACES:
                 if plant is in_echoes:
@@ -401,7 +415,9 @@ def run(folder: Path, *arguments: str) -> tuple[Planted, Searched]:
             lab.stop()
             assert "Traceback" not in lab.output
             assert "not inspected" not in lab.output
-            searched = Searched(lab, capture)
+            assert len(collector.spans) == len(lab.reports)
+            assert collector.received_headers[0]["authorization"] == header
+            searched = Searched(lab, capture, collector.payloads)
         assert not origin.faults
     return planted, searched
 

@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +35,10 @@ class Collector:
         self.status = 200
         self.headers: dict[str, str] = {}
         self.hangs = False
+        self.pause = 0.0
+        """Seconds before it answers."""
+        self.keeps = True
+        """Whether what comes is decoded and kept."""
         self.let_go = threading.Event()
         self.tried = 0
         """Requests, whatever became of them."""
@@ -49,8 +54,12 @@ class Collector:
         )
 
     @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -186,7 +195,8 @@ def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
                 collector.let_go.wait()
                 self.close_connection = True
                 return
-            if collector.status == 200:
+            time.sleep(collector.pause)
+            if collector.status == 200 and collector.keeps:
                 collector.take(self.path, dict(self.headers), body)
             self.send_response(collector.status)
             for name, value in collector.headers.items():

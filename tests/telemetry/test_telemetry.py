@@ -25,6 +25,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         monkeypatch.delenv(name, raising=False)
     # A busy machine is no reason to give up.
     monkeypatch.setattr(telemetry, "CLOSE_SECONDS", 60.0)
+    monkeypatch.setattr(telemetry, "MOST_CLOSE_SECONDS", 60.0)
     with Collector() as made:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", made.endpoint)
         yield made
@@ -87,6 +88,18 @@ def test_a_collector_that_comes_back_gets_what_waited(
     began, ended = caplog.messages
     assert "logs cannot be sent" in began
     assert ended == f"COS telemetry is sent to {collector.endpoint} again: nothing was lost"
+
+
+def test_a_collector_that_gets_on_is_waited_for(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "CLOSE_SECONDS", 5.0)
+    collector.pause = 0.05
+    given = Telemetry(["traces"])
+    for number in range(1000):
+        given.put(flow_report(flow_id=str(number)), is_new=True)
+    given.close()
+    assert len(collector.spans) == 1000
 
 
 def test_a_collector_that_hangs_holds_nobody_up(

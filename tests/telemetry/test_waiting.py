@@ -17,7 +17,22 @@ def test_spans_come_out_as_they_went_in() -> None:
     waiting.add_span(flow_report(flow_id="d"))
     waiting.put_spans_back(first)
     assert [each.flow_id for each in waiting.take_spans(9)] == ["a", "b", "c", "d"]
+    waiting.settle(SPANS)
     assert not waiting.take_spans(9)
+
+
+def test_what_is_under_way_is_not_lost_from_sight() -> None:
+    waiting = Waiting()
+    for name in "abc":
+        waiting.add_span(flow_report(flow_id=name))
+        waiting.add_logs(flow_report(flow_id=name), [finding(), finding()])
+    waiting.take_spans(2)
+    waiting.take_logs(1)
+    assert waiting.left() == {SPANS: 3, LOGS: 6}
+    waiting.settle(SPANS)
+    waiting.settle(LOGS, dropped=True)
+    assert waiting.left() == {SPANS: 1, LOGS: 4}
+    assert waiting.dropped() == {LOGS: 2}
 
 
 def test_a_span_that_waits_is_revised() -> None:
@@ -47,8 +62,9 @@ def test_heavy_reports_are_fewer() -> None:
     assert waiting.left()[LOGS] == 2
     for each in (waiting.take_logs(1), waiting.take_logs(1)):
         assert len(each) == 1
+        waiting.settle(LOGS)
     waiting.add_span(REPORT)
-    assert waiting.left() == Counter({SPANS: 1, LOGS: 0})
+    assert waiting.left() == {SPANS: 1}
 
 
 def test_logs_come_out_as_they_went_in() -> None:

@@ -1,0 +1,41 @@
+"""Work in slices: threads of one process take turns, and traffic comes first.
+
+A thread that only computes is made to stop after five milliseconds, when another one has waited so
+long. Of requests that come meanwhile each would take so much longer.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+
+_SLICE_SECONDS = 0.001
+_PAUSE_SECONDS = 0.0001
+"""Long enough for another thread to wake; to give way without it has no effect, mostly."""
+
+
+class Slices:
+    """``breathe`` is to be called between small pieces of work."""
+
+    def __init__(self, seconds: float = _SLICE_SECONDS) -> None:
+        """``seconds``: of work between two pauses."""
+        self._seconds = seconds
+        self._ends = time.perf_counter() + seconds
+
+    def breathe(self) -> None:
+        """Lets others run, where a slice is over."""
+        if time.perf_counter() >= self._ends:
+            time.sleep(_PAUSE_SECONDS)
+            self._ends = time.perf_counter() + self._seconds
+
+
+class InSlices[Each](list[Each]):
+    """A list, which who goes through it does in slices, one after each of its entries."""
+
+    def __init__(self, entries: Iterable[Each] = (), seconds: float = _SLICE_SECONDS) -> None:
+        super().__init__(entries)
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[Each]:
+        slices = Slices(self._seconds)
+        for each in super().__iter__():
+            slices.breathe()
+            yield each
