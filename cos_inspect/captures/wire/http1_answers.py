@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
 from cos_inspect.captures.wire.context import WireContext
 from cos_inspect.captures.wire.events import (
@@ -24,7 +23,7 @@ from cos_inspect.captures.wire.http1_messages import (
 )
 from cos_inspect.captures.wire.http1_pairing import PendingRequests, Recognition
 from cos_inspect.captures.wire.http1_requests import RequestReader
-from cos_inspect.captures.wire.open_exchange import OpenExchange
+from cos_inspect.captures.wire.open_exchange import Ending, OpenExchange
 from cos_inspect.model.capture_account import UPGRADED
 from cos_inspect.model.exchange import BodyEnd
 
@@ -284,5 +283,5 @@ class AnswerReader:
         elif self._requests.end is StreamEnd.FIN:
             exchange.break_off("client", "closed", end.time)
         else:
-            how: Literal["reset", "closed"] = "reset" if end.how is StreamEnd.RESET else "closed"
+            how: Ending = "reset" if end.how is StreamEnd.RESET else "closed"
             exchange.break_off("server", how, end.time)
