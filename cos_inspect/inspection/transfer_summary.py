@@ -32,6 +32,8 @@ from cos_inspect.transfers.pace import LARGE, SLOWEST
 from cos_inspect.transfers.retries import Chain
 from cos_inspect.transfers.unanswered_complete import unanswered_complete
 
+_MOST_NAMED = 100
+"""Tries of one request, and reads of one object, whose flows are named."""
 _OVERLAP = (
     "not checked as a whole, because ranges share bytes that were not told apart when they passed"
 )
@@ -231,7 +233,8 @@ class _Sums:
                 bucket=history.bucket,
                 key=history.key,
                 write=flow_of(found.write),
-                reads=[flow_of(read) for read in found.reads],
+                reads=[flow_of(read) for read in found.reads[:_MOST_NAMED]],
+                count=len(found.reads),
                 same=found.same,
             )
 
@@ -384,7 +387,8 @@ def _retry(chain: Chain) -> RetryChain:
         operation=chain.operation,
         bucket=chain.bucket,
         key=chain.key,
-        flows=[flow_of(flow) for flow in chain.flows],
+        flows=[flow_of(flow) for flow in chain.flows[-_MOST_NAMED:]],
+        tries=len(chain.flows),
         causes=told["causes"],
         hosts=list(chain.hosts),
         time_lost_ms=told["time_lost_ms"],

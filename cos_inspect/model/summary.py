@@ -159,9 +159,11 @@ class RetryChain(msgspec.Struct, frozen=True, kw_only=True):
     bucket: Unmasked | None = None
     key: str | None = None
     flows: list[Unmasked]
-    """The tries, in order."""
+    """The tries, in order; of more than 100 the last."""
+    tries: int = 0
+    """How many there were."""
     causes: list[str]
-    """Why each of them failed."""
+    """Why each of them failed; of more than 100 the last."""
     hosts: list[str] = []
     """More than one when the SDK switched."""
     time_lost_ms: float = 0.0
@@ -182,7 +184,9 @@ class ReadBackSummary(msgspec.Struct, frozen=True, kw_only=True):
     write: Unmasked
     """The flow that wrote it."""
     reads: list[Unmasked]
-    """Flows that read it since."""
+    """Flows that read it since, the first 100."""
+    count: int = 0
+    """How many did."""
     same: bool
     """Whether they got what was written."""
     run: int | None = None

@@ -9,6 +9,9 @@ from cos_inspect.rules.transfer import MOST_NAMED
 from cos_inspect.transfers.observation import flow_of
 from cos_inspect.transfers.retries import Chain
 
+MOST_CAUSES = 100
+"""Causes of failed tries that are named one by one, the last ones."""
+
 RETRIED = Rule(
     id="retried",
     group="transfer",
@@ -57,7 +60,7 @@ def retried(chain: Chain) -> Finding:
         else None,
         **evidence,
         tries=count,
-        causes=list(chain.causes),
+        causes=list(chain.causes[-MOST_CAUSES:]),
         hosts=list(chain.hosts),
         host_switches=chain.host_switches,
         time_lost_ms=round(chain.time_lost * 1000, 3),

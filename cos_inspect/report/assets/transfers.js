@@ -58,7 +58,7 @@
     const first = rows[0];
     return el("tr", null,
       el("td", null, icon(chain.succeeded ? "ok" : "error"), chain.succeeded ? "came through" : "gave up"),
-      el("td", { class: "chain" }, rows.map((row, i) => [i ? " → " : "", flowLink(row.n, row.status === undefined ? "none" : String(row.status))])),
+      el("td", { class: "chain" }, chain.tries > chain.flows.length ? `${chain.tries.toLocaleString("en")} tries, the last: ` : null, rows.map((row, i) => [i ? " → " : "", flowLink(row.n, row.status === undefined ? "none" : String(row.status))])),
       el("td", null, first ? [wire(first.op), " ", wire(first.key || "")] : wire(chain.flows.join(", "))),
       el("td", null, wire((chain.causes || []).join(", "))),
       el("td", null, duration(chain.time_lost_ms)),
