@@ -207,6 +207,8 @@ def analyzed(captures: Path, home: Path, on: str, formats: Sequence[str], datase
         seconds = time.perf_counter() - began
     watch.ended.set()
     watch.join()
+    if dataset and not (home / "dataset" / "summary.json").is_file():
+        raise RuntimeError("the dataset is not whole")
     if status != 2:
         raise RuntimeError(f"analyze ended with {status}, and some captures are damaged")
     cpu = _cpu_seconds() - cpu_before
