@@ -37,14 +37,14 @@ MUTANTS = (
         "report/report_queue.py",
         "self._put_in - self._settled >= self._most",
         "self._put_in - self._settled > self._most",
-        "tests/report/test_waiting.py::test_no_more_than_the_bound_waits",
+        "tests/report/test_report_queue.py::test_no_more_than_the_bound_waits",
     ),
     Mutant(
         "heavy reports wait without a bound",
         "report/report_queue.py",
         "+ weight > self._heaviest",
         "> 2 * self._heaviest",
-        "tests/report/test_waiting.py::test_nor_what_is_heavier",
+        "tests/report/test_report_queue.py::test_nor_what_is_heavier",
     ),
     Mutant(
         "a copied body is larger than may be",
@@ -94,6 +94,41 @@ MUTANTS = (
         "return data if since is None or since == started else {}",
         "return data",
         "tests/recording/test_flow_metadata.py",
+    ),
+    Mutant(
+        "one span more waits for the collector than may",
+        "telemetry/waiting.py",
+        "if len(self._spans) >= self._most_spans or",
+        "if len(self._spans) > self._most_spans or",
+        "tests/telemetry/test_waiting.py",
+    ),
+    Mutant(
+        "rows of a dataset are held without a bound",
+        "dataset/parquet.py",
+        "        if self._bytes > _MOST_BYTES:\n            self.write()\n",
+        "",
+        "tests/dataset/test_parquet.py",
+    ),
+    Mutant(
+        "pages list one flow more of each kind than they may",
+        "report/listing.py",
+        "if count == FIRST_OF_EACH or",
+        "if count > FIRST_OF_EACH or",
+        "tests/report/test_listing.py",
+    ),
+    Mutant(
+        "TLS in packets waits for a secret without a bound",
+        "captures/wire/tls_reader.py",
+        "if half.waiting > _MOST_WAITING:",
+        "if False:",
+        "tests/saved/wire/test_tls_reader.py::test_what_waits_for_a_secret_is_bounded",
+    ),
+    Mutant(
+        "an object has one request more in mind than it may",
+        "transfers/requests.py",
+        "if len(self.by_name) >= limits.requests:",
+        "if len(self.by_name) > limits.requests:",
+        "tests/transfers/test_requests.py",
     ),
 )
 

@@ -81,6 +81,16 @@ def test_the_worst_are_listed_and_the_first_of_each_kind(flows: list[Entry]) -> 
     assert all(one.order < min(left_out, default=(99,)) for one in others if one.n in listed)
 
 
+def test_of_a_kind_no_more_than_the_first_are_listed_before_what_is_worse() -> None:
+    fine = [_entry(n, ("ok", None, False, n)) for n in range(1, 11)]
+    worse = [_entry(n, ("error", "etag-mismatch", False, n % 60)) for n in range(11, 11 + MOST)]
+    listed = choose([*fine, *worse], MOST).numbers
+    of_kind = {each.kind: 0 for each in fine}
+    for each in fine:
+        of_kind[each.kind] += each.n in listed
+    assert set(of_kind.values()) == {2}
+
+
 @given(FLOWS, st.integers(min_value=1, max_value=50))
 def test_the_newest_are_listed_besides(flows: list[Entry], newest: int) -> None:
     listed = choose(flows, MOST, newest).numbers
