@@ -42,6 +42,10 @@ _RETRY_SECONDS = 0.5
 _SUMMARY_SECONDS = 2.0
 """From one summary to the next: it costs as much as several reports."""
 _LOOK_SECONDS = 0.1
+_WORK_SECONDS = 0.001
+"""Of CPU, and then a rest: the event loop waits while this thread has the interpreter, for 5 ms
+where it does not give it away, and a system call that ends at once gives it to nobody."""
+_REST_SECONDS = 0.0003
 
 
 class WrittenReport(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -139,6 +143,8 @@ class WriterThread:
         self._summary_at = -math.inf
         self._turned_at = -math.inf
         """When the last batch, and the last summary, were written."""
+        self._rested_at = 0.0
+        """By the thread's own clock."""
         self._trouble = _Trouble(path)
         self._is_given_up = False
 
@@ -287,6 +293,7 @@ class WriterThread:
                 self._count(each)
             self.waiting.settle(each)
             settled += 1
+            self._rest()
         return is_reached, settled
 
     def _begun(self) -> RunSummary:
@@ -299,6 +306,14 @@ class WriterThread:
         if self._is_given_up:
             raise _GivenUpError
         self.signs += 1
+        self._rest()
+
+    def _rest(self) -> None:
+        """Now and then, as long as there is traffic that may wait."""
+        now = time.thread_time()
+        if now - self._rested_at > _WORK_SECONDS and not self.closing.is_set():
+            self._rested_at = now
+            time.sleep(_REST_SECONDS)
 
     def _numbered(self, batch: list[QueuedReport]) -> list[QueuedReport]:
         """Those that have a number now. A revision has that of its flow, and none when the

@@ -111,6 +111,31 @@ def test_a_thread_with_nothing_to_write_sleeps(
     writer.close()
 
 
+def test_it_gives_way_while_there_is_traffic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not once the proxy waits for it to end."""
+    monkeypatch.setattr(writer_thread, "_WORK_SECONDS", -1.0)
+    rests: list[bool] = []
+    sleep = time.sleep
+
+    def noted(seconds: float) -> None:
+        if threading.current_thread().name == "cos-inspect-writer":
+            rests.append(writer._writing.closing.is_set())
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", noted)
+    writer = ReportWriter(tmp_path, ["json"])
+    for number in range(20):
+        writer.submit(flow_report(flow_id=f"{number:08d}"))
+    wait_for((tmp_path / "summary.json").exists)
+    before = list(rests)
+    writer.close()
+    assert before
+    assert rests.count(True) <= 1
+    assert len(list((tmp_path / "flows").iterdir())) == 20
+
+
 def test_a_session_that_says_nothing_wakes_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
