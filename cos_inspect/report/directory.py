@@ -100,6 +100,15 @@ def refusal_of(path: Path) -> str | None:
     return None
 
 
+class _Growing(msgspec.Struct):
+    """A file to which lines are added."""
+
+    descriptor: int
+    identity: tuple[int, int]
+    whole: int = -1
+    """The size that it had after lines were added last: then its last line is whole."""
+
+
 class _KeptSummary(NamedTuple):
     """As it was written last."""
 
@@ -124,7 +133,7 @@ class ReportDirectory:
         self._sequence: SequenceFile | None = None
         self._last = 0
         """The highest number that was handed out here."""
-        self._growing: OrderedDict[str, tuple[int, tuple[int, int]]] = OrderedDict()
+        self._growing: OrderedDict[str, _Growing] = OrderedDict()
 
         self._kept: _KeptSummary | None = None
 
@@ -146,7 +155,7 @@ class ReportDirectory:
         """Gives the descriptors back; the next use opens them again."""
         self._forget_summary()
         while self._growing:
-            os.close(self._growing.popitem()[1][0])
+            os.close(self._growing.popitem()[1].descriptor)
         if self._sequence is not None:
             self._sequence.close()
             self._sequence = None
@@ -184,7 +193,7 @@ class ReportDirectory:
                 del self._folders[name]
                 folder.close()
                 for kept in [each for each in self._growing if each.startswith(f"{name}/")]:
-                    os.close(self._growing.pop(kept)[0])
+                    os.close(self._growing.pop(kept).descriptor)
 
     def _top(self) -> Folder:
         if self._root is None:
@@ -274,39 +283,44 @@ class ReportDirectory:
     def append(self, name: str, lines: Sequence[bytes]) -> bool:
         """Adds lines to a file in one write, or none of them; to be called holding the lock.
         True when the file is new. A line that a crash has cut short is taken away first."""
-        descriptor = self._opened_to_grow(name)
-        size = _whole_lines(descriptor)
+        growing, size = self._opened_to_grow(name)
+        descriptor = growing.descriptor
+        if size != growing.whole:
+            size = _whole_lines(descriptor)
+        content = b"\n".join([*lines, b""])
+        growing.whole = -1
         try:
-            write_all(descriptor, b"".join(line + b"\n" for line in lines))
+            write_all(descriptor, content)
         except OSError:
             os.ftruncate(descriptor, size)
             raise
+        growing.whole = size + len(content)
         return size == 0
 
-    def _opened_to_grow(self, name: str) -> int:
+    def _opened_to_grow(self, name: str) -> tuple["_Growing", int]:
+        """And its size."""
         folder, last = self._split(name)
         kept = self._growing.get(name)
         if kept is not None:
-            descriptor, identity = kept
             try:
                 status = folder.status(last)
             except FileNotFoundError:
                 status = None
             if (
                 status is not None
-                and (status.st_dev, status.st_ino) == identity
+                and (status.st_dev, status.st_ino) == kept.identity
                 and status.st_nlink == 1
             ):
                 self._growing.move_to_end(name)
-                return descriptor
+                return kept, status.st_size
             del self._growing[name]
-            os.close(descriptor)
+            os.close(kept.descriptor)
         descriptor = folder.open_to_change(last, os.O_APPEND)
         status = os.fstat(descriptor)
-        self._growing[name] = descriptor, (status.st_dev, status.st_ino)
+        self._growing[name] = kept = _Growing(descriptor, (status.st_dev, status.st_ino))
         if len(self._growing) > _MOST_GROWING:
-            os.close(self._growing.popitem(last=False)[1][0])
-        return descriptor
+            os.close(self._growing.popitem(last=False)[1].descriptor)
+        return kept, status.st_size
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none, or a link or something else that

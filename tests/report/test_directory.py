@@ -117,6 +117,22 @@ def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 100
 
 
+def test_a_line_that_another_process_left_in_part_is_taken_away(tmp_path: Path) -> None:
+    """Also from a file that this one has added lines to, and knows to have been whole then."""
+    first, second = ReportDirectory(tmp_path), ReportDirectory(tmp_path)
+    path = tmp_path / "flows.jsonl"
+    for directory in (first, first, second, first):
+        with directory.exclusively():
+            directory.append(path.name, [b"{}", b"[]"])
+    assert path.read_bytes() == b"{}\n[]\n" * 4
+    for left in (b'{"cut', b"{}\n[]\n{"):
+        with path.open("ab") as file:
+            file.write(left)
+        with first.exclusively():
+            first.append(path.name, [b"{}"])
+    assert path.read_bytes() == b"{}\n[]\n" * 4 + b"{}\n" + b"{}\n[]\n{}\n"
+
+
 def _count(directory: ReportDirectory) -> int:
     tally = SummaryDelta()
     tally.add(flow_report(sequence=1))
