@@ -13,7 +13,7 @@ from cos_inspect.captures.exports.session_facts import read_facts
 from cos_inspect.captures.exports.whistle import WhistleFile
 from cos_inspect.captures.other_files import other_file
 from cos_inspect.captures.source import Stream
-from scripts.fuzz_files import file_of, judge
+from scripts.fuzz_files import file_of, judge, understood
 from scripts.fuzz_judge import Target, demand
 
 _HOSTS = ("*.example.com",)
@@ -36,6 +36,7 @@ def _read(reader: type[JsonExport | SazFile], data: bytes) -> list[CapturedFlow]
         stream.close()
     for line in (*remarks.notes, *remarks.faults):
         line.encode()
+        understood(line)
     demand(len({flow.flow_id for flow in found}) == len(found), "each flow has an id of its own")
     return found
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import os
+import re
 import tempfile
 import zlib
 from functools import cache
@@ -88,6 +89,18 @@ def judge(exchange: Exchange) -> None:
     to_markdown(found.report).encode()
 
 
+_CAUGHT = re.compile(r"(?:it|a flow that) cannot be read \(([A-Z]\w+): ")
+_NO_JSON = frozenset({"JSONDecodeError"})
+
+
+def understood(line: str) -> None:
+    """A reader goes on behind an exception that it has caught; so that this hides no fault of
+    its own, it may be none but what says that a text is no JSON."""
+    caught = _CAUGHT.search(line)
+    if caught is not None:
+        demand(caught[1] in _NO_JSON, f"the reader caught {caught[0]}")
+
+
 def _mitm(data: bytes) -> None:
     path = file_of(data)
     found, lines = _read(FlowFile, path)
@@ -98,6 +111,7 @@ def _mitm(data: bytes) -> None:
             flow.marks([0, 1, 4096])
     for line in lines:
         line.encode()
+        understood(line)
     with patch.object(tnetstring, "_AHEAD", 16):
         again, others = _read(FlowFile, path)
     agree("flows, read in small pieces", [f.offset for f in again], [f.offset for f in found])
@@ -150,6 +164,7 @@ def _har(data: bytes) -> None:
             judge(flow.exchange)
     for line in lines:
         line.encode()
+        understood(line)
     with patch.object(har_entries, "_AHEAD", 7):
         again, others = _read(HarFile, path)
     agree("entries, read in small pieces", again, found)

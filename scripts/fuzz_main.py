@@ -35,7 +35,9 @@ def main() -> int:
     )
     parser.add_argument("--keep", type=Path, help="directory for inputs that show a fault")
     parser.add_argument("--list", action="store_true", help="the parsers' names, and no more")
-    parser.add_argument("--readme", action="store_true", help="renew the table in README.md")
+    parser.add_argument(
+        "--readme", action="store_true", help="renew the rows of the table in README.md"
+    )
     given = parser.parse_args()
     if unknown := [name for name in given.names if name not in TARGETS]:
         parser.error(f"no such parser: {', '.join(unknown)}; there are {', '.join(TARGETS)}")
@@ -90,25 +92,38 @@ def show(results: list[Result], console: Console) -> None:
 
 
 def write(results: list[Result], *, with_atheris: bool, readme: Path = _README) -> None:
-    """Replaces the table in scripts/README.md between its marks."""
+    """Renews the table in scripts/README.md between its marks. Rows of parsers that were not
+    tried this time stay."""
     before, begin, rest = readme.read_text("utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    table, end, after = rest.partition(_END)
     if not begin or not end:
         raise ValueError(f"{readme} has no place for the table")
     by = "atheris" if with_atheris else "mutation"
+    counts = _counts_in(table)
+    for result in results:
+        counts[result.name] = (result.inputs, result.kept, int(result.wrong is not None))
+    rows = [(name, *counts[name]) for name in TARGETS if name in counts]
     lines = [
         f"| parser | what it reads | inputs tried (by {by}) | reached something new | faults |",
         "| --- | --- | --- | --- | --- |",
         *(
-            f"| {result.name} | {TARGETS[result.name].parses} | {result.inputs} | {result.kept} |"
-            f" {0 if result.wrong is None else 1} |"
-            for result in results
+            f"| {name} | {TARGETS[name].parses} | {inputs} | {kept} | {faults} |"
+            for name, inputs, kept, faults in rows
         ),
-        f"| all | | {sum(result.inputs for result in results)} |"
-        f" {sum(result.kept for result in results)} |"
-        f" {sum(result.wrong is not None for result in results)} |",
+        f"| all | | {sum(row[1] for row in rows)} | {sum(row[2] for row in rows)} |"
+        f" {sum(row[3] for row in rows)} |",
     ]
     readme.write_text(before + begin + "\n".join(lines) + "\n" + end + after, "utf-8")
+
+
+def _counts_in(table: str) -> dict[str, tuple[int, int, int]]:
+    """By parser: inputs, those that reached something new, and faults."""
+    found = {}
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 5 and cells[0] in TARGETS:
+            found[cells[0]] = (int(cells[2]), int(cells[3]), int(cells[4]))
+    return found
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 from unittest.mock import patch
+
+from hyperframe.frame import Frame
 
 from scripts.fuzz_guided import child
 from scripts.fuzz_judge import Target
@@ -93,12 +95,40 @@ def _expansion() -> AbstractContextManager[Any]:
     return patch.multiple("scripts.fuzz_bodies", plain=plain)
 
 
+def _trusted_length() -> AbstractContextManager[Any]:
+    def behind_type(data: bytes, at: int) -> int:
+        kind = data[at] << 8 | data[at + 1]
+        return at + 2 if kind in (0x0800, 0x86DD) else -1
+
+    return patch("cos_inspect.captures.wire.link._behind_type", behind_type)
+
+
+def _broken_frame() -> AbstractContextManager[Any]:
+    def parsed(whole: bytes) -> Frame:
+        frame, _ = Frame.parse_frame_header(memoryview(whole[:9]))
+        frame.parse_body(memoryview(whole[9:]))
+        return frame
+
+    return patch("cos_inspect.captures.wire.http2_frames._parsed", parsed)
+
+
+def _text_that_is_none() -> AbstractContextManager[Any]:
+    def reason(answer: Mapping[str, Any], _raw: object) -> bytes:
+        line: str = answer["header"]["firstLine"]
+        return line.split(" ", 2)[2].encode()
+
+    return patch("cos_inspect.captures.exports.charles._reason", reason)
+
+
 PLANTS = {
     "exception": Plant("request-ids", r"raised UnicodeDecodeError", _exception),
     "hang": Plant("header-values", r"still at work|took", _hang),
     "quadratic time": Plant("request-lines", r"times as long|took", _quadratic_time),
     "wrong accept": Plant("header-values", r"^date of .* True is not False", _wrong_accept),
     "round trip": Plant("aws-chunked", r"what was framed|payload", _round_trip),
+    "a length that is trusted": Plant("pcap", r"raised IndexError", _trusted_length),
+    "a broken frame": Plant("http2", r"raised Invalid\w+Error", _broken_frame),
+    "a text that is none": Plant("charles", r"caught .*(Key|Index)Error", _text_that_is_none),
     "expansion": Plant("xml", r"bytes become|MiB of memory", _expansion),
 }
 

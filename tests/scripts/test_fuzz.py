@@ -93,3 +93,6 @@ def test_the_table_of_the_readme_is_replaced(tmp_path: Path) -> None:
     assert "old" not in text
     assert text.startswith("a\n<!-- fuzz: begin -->\n| parser |")
     assert text.endswith("| all | | 7 | 2 | 1 |\n<!-- fuzz: end -->\nb\n")
+    # Of parsers that are tried by themselves the others' rows stay.
+    write([Result(name="har", inputs=6, kept=1)], with_atheris=True, readme=readme)
+    assert readme.read_text("utf-8").endswith("| all | | 9 | 3 | 0 |\n<!-- fuzz: end -->\nb\n")
