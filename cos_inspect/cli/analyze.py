@@ -240,7 +240,7 @@ def analyze(
     """
     if jobs is not None and where is not None:
         raise click.UsageError("--jobs and --on exclude each other")
-    if dataset is not None and dataset in (str(report_dir), str(Path(report_dir or "").absolute())):
+    if dataset is not None and report_dir is not None and _is_same(dataset, report_dir):
         raise click.UsageError("--dataset and --report-dir need places of their own")
     try:
         known = Baseline() if baseline is None else read_baseline(baseline)
@@ -277,6 +277,12 @@ def analyze(
     raise click.exceptions.Exit(
         _run(files, settings, require_cos=require_cos, new_baseline=new_baseline)
     )
+
+
+def _is_same(place: str, other: Path | str) -> bool:
+    """Whether two places are one; paths are absolute where they are to be compared."""
+    other = other if isinstance(other, str) else str(other.absolute())
+    return place.rstrip("/") == other.rstrip("/")
 
 
 def _key_logs(given: Sequence[str]) -> tuple[str, ...]:

@@ -706,6 +706,14 @@ def test_a_report_directory_is_no_dataset(where: str, captures: list[Path], tmp_
         assert not (tmp_path / "reports").exists()
 
 
+def test_one_url_is_not_for_both(captures: list[Path], s3: object) -> None:
+    call = ["analyze", str(captures[0]), "--report-dir=s3://lab/same", "--dataset=s3://lab/same/"]
+    result = CliRunner().invoke(main, call)
+    assert result.exit_code == 2
+    assert "places of their own" in result.output
+    assert places.names_in("s3://lab/same") == []
+
+
 def test_workers_without_pyarrow_leave_the_reports(
     captures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
