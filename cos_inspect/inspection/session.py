@@ -56,7 +56,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges of histories on disk that wait until these are read, in memory."""
     small: int = 16
     """Facts of a history on disk that is always read at once."""
-    reports: int = 1024
+    reports: int = 512
     """That can be revised, in memory; some 20 KB each."""
     old_reports: int = 50_000
     """On disk."""

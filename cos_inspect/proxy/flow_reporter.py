@@ -37,7 +37,7 @@ _RENEWAL_RARITY = 40
 loop, and takes longer with more transfers."""
 _TOOLS = {"DumpMaster": "mitmdump", "WebMaster": "mitmweb", "ConsoleMaster": "mitmproxy"}
 """What the summary calls a run, by the class of mitmproxy's master."""
-_REMEMBERED = 1024
+_REMEMBERED = 512
 """Newest reports that are kept to be shown; the session keeps the same."""
 
 
