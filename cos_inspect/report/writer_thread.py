@@ -193,6 +193,7 @@ class WriterThread:
                 self._sleep()
                 self.has_work.clear()
                 is_closing = self.closing.is_set()
+                self._rested_at = time.thread_time()
                 self._guarded_turn(is_closing=is_closing)
                 self._turned_at = time.monotonic()
         finally:
