@@ -211,7 +211,9 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lost(msgspec.Struct, kw_only=True):
-    """Flows of COS without a report: it could not be made, or could not be written."""
+    """Flows of COS without a report, or whose report is missing in a format that was asked for:
+    it could not be made, or could not be written. Each counts once, however many formats lack
+    it."""
 
     count: int = 0
     """How many."""
@@ -266,7 +268,7 @@ class Summary(msgspec.Struct, kw_only=True):
     captures: list[CaptureSummary] = msgspec.field(default_factory=list)
     """The newest 1000 captures that were read, and what is not in the reports of each."""
     lost: Lost = msgspec.field(default_factory=Lost)
-    """Flows of COS without a report."""
+    """Flows of COS without a report, or whose report is missing in one of the formats."""
     left_out: int = 0
     """Transfers that the list does not hold: it has the worst."""
     retries_left_out: int = 0

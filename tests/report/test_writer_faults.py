@@ -1,6 +1,7 @@
 """Disks that are full, gone, stuck or slow: what is remembered is written, the rest is counted."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -20,7 +21,8 @@ import pytest
 
 from cos_inspect.model.summary import Lost
 from cos_inspect.report import flow_files, format_writers, formats, writer, writer_thread
-from cos_inspect.report.report_format import FormatInput
+from cos_inspect.report.directory import ReportDirectory
+from cos_inspect.report.report_format import NO_SETTINGS, FormatInput
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import finding, flow_report
 from tests.report.faulty_disk import FULL, Disk
@@ -560,3 +562,28 @@ def test_a_report_is_lost_once(small_disk: Path) -> None:
     submit(made, 3, 10)
     made.close()
     assert made.lost == Lost(count=10, reasons={"disk full": 10})
+
+
+@pytest.mark.parametrize("failing", [("html",), ("html", "junit"), ("json", "junit"), ("junit",)])
+def test_a_report_that_some_formats_lack_is_lost_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: tuple[str, ...]
+) -> None:
+    """However many formats lack it, and whenever each of them fails."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for each in formats.REPORT_FORMATS:
+        if each.name in failing:
+            kind = type(each.writer(ReportDirectory(tmp_path / "other"), NO_SETTINGS))
+            monkeypatch.setattr(kind, "finish" if each.name == "junit" else "add", full)
+    made = ReportWriter(tmp_path, ALL)
+    submit(made, 0, 7)
+    made.close()
+    assert made.lost == Lost(count=7, reasons={"disk full": 7})
+    assert summary(tmp_path)["lost"] == {"count": 7, "reasons": {"disk full": 7}}
+    assert len(written(tmp_path)) == (0 if "json" in failing else 7)
+    if "junit" not in failing:
+        error = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot().find(".//error")
+        assert error is not None
+        assert error.get("message") == "7 reports lost: disk full"
