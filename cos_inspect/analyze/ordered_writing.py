@@ -3,6 +3,7 @@ reports, lines, counts."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,8 @@ class OrderedWriting:
                     failure = failure or error
         if failure is not None:
             raise failure
+        if written.rendered_at is not None:
+            _remove(written.rendered_at)
 
     def _judge_transfers(self, judged: TransfersJudged) -> None:
         """Findings that stand on a flow as well were counted there."""
@@ -285,6 +288,15 @@ def _chunks(
                 run=run,
             )
             first += len(part)
+
+
+def _remove(place: str) -> None:
+    """What is written is not needed in the spool; what stays goes at the end."""
+    with suppress(OSError):
+        if places.is_url(place):
+            places.remove(place)
+        else:
+            Path(place).unlink()
 
 
 def _rendered(chunk: Chunk) -> str:

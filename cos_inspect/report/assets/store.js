@@ -114,6 +114,8 @@ const cosInspect = {};
         // It may have come after the file was read.
         files.delete(fileOf(number));
         await loadFlows(fileOf(number));
+        // It may have been taken out since its row was read.
+        if (!reports.has(number)) throw new Error(cosInspect.totals.missing(number));
       }
       return JSON.parse(reports.get(number));
     },
