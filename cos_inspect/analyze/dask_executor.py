@@ -50,11 +50,15 @@ class DaskExecutor:
         :raises ExecutorError: where nobody is there to do the work.
         """
         try:
-            import distributed  # noqa: PLC0415 - an extra
+            import dask  # noqa: PLC0415 - an extra
+            import distributed  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError("--on dask", error.name or "distributed") from None
         assert where.cluster is not None
         self._distributed = distributed
+        # A worker of this machine that was ended is given up before a loaded machine has started
+        # it anew, if Dask has its way.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "300s"})
         self._called = f"--on {'dask' if where.cluster == HERE else where.cluster}"
         self._run = uuid4().hex[:8]
         self._numbers = count()
