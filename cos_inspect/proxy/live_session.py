@@ -217,6 +217,8 @@ class LiveSession:
         writer = self._open_writer()
         if writer is not None:
             writer.submit_connection(trouble)
+        if self._telemetry is not None:
+            self._telemetry.put_connection(trouble)
 
     def note_devices(self, devices: DeviceTally) -> None:
         """What came to be known of who is connected."""

@@ -5,12 +5,14 @@ from collections import Counter
 
 import msgspec
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import whole
 from cos_inspect.telemetry.facts import host_and_port
 from cos_inspect.telemetry.signals import (
     BODY_IO,
     CHECKS,
+    CONNECTIONS,
     DURATION,
     FINDINGS,
     FLOWS,
@@ -90,6 +92,11 @@ class Tally:
             self._apply(before, -1)
             self._apply(counts, 1)
         return counts
+
+    def add_connection(self, trouble: ConnectionFailureSummary) -> None:
+        """Counts connections that failed, or takes them back."""
+        host = self._hosts.of((trouble.host or "").lower())
+        self.changes[CONNECTIONS.name, (trouble.failed, host)] += trouble.count
 
     def take(self) -> dict[tuple[str, Values], int]:
         """The changes since the last call."""

@@ -156,9 +156,9 @@ class Otlp:
         record = LogRecord(
             timestamp=now if facts.at is None else facts.at,
             observed_timestamp=now,
-            trace_id=facts.span.trace_id,
-            span_id=facts.span.span_id,
-            trace_flags=TraceFlags(TraceFlags.SAMPLED),
+            trace_id=0 if facts.span is None else facts.span.trace_id,
+            span_id=0 if facts.span is None else facts.span.span_id,
+            trace_flags=TraceFlags(0 if facts.span is None else TraceFlags.SAMPLED),
             severity_text=facts.severity.value,
             severity_number=SeverityNumber(SEVERITY_NUMBERS[facts.severity]),
             body=facts.body,

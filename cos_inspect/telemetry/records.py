@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import whole
 from cos_inspect.telemetry.facts import (
@@ -26,7 +27,7 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     severity: Severity
     attributes: Attributes
-    span: SpanId
+    span: SpanId | None
     """Of the flow, whether spans are sent or not."""
     at: int | None
     """Nanoseconds since 1970."""
@@ -78,6 +79,29 @@ def log_records(report: FlowReport, findings: Sequence[Finding]) -> Iterator[Log
             attributes=attributes_of(own) | facts.attributes,
             span=facts.span,
             at=facts.ends,
+        )
+
+
+def connection_records(
+    trouble: ConnectionFailureSummary, findings: Sequence[Finding]
+) -> Iterator[LogFacts]:
+    """One for each of these findings of a connection that had no flow."""
+    for finding in findings:
+        told: dict[str, Value | None] = {
+            "cos.rule": finding.rule,
+            "cos.rule.group": finding.group,
+            "cos.severity": finding.severity.value,
+            "cos.fix": finding.fix or None,
+            "cos.connection.failure": trouble.failed,
+            "server.address": trouble.host,
+            "client.address": trouble.client,
+        }
+        yield LogFacts(
+            body=whole(f"{finding.title}: {finding.detail}"),
+            severity=finding.severity,
+            attributes=attributes_of(told),
+            span=None,
+            at=None,
         )
 
 

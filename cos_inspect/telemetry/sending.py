@@ -9,8 +9,15 @@ from typing import Protocol
 
 import msgspec
 
+from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.telemetry.counts import Values
-from cos_inspect.telemetry.records import LogFacts, SpanFacts, log_records, span_of
+from cos_inspect.telemetry.records import (
+    LogFacts,
+    SpanFacts,
+    connection_records,
+    log_records,
+    span_of,
+)
 from cos_inspect.telemetry.signals import DROPPED
 from cos_inspect.telemetry.slices import InSlices, Slices
 from cos_inspect.telemetry.trouble import Trouble
@@ -167,7 +174,10 @@ class Sender:
                 records: list[LogFacts] = []
                 slices = Slices()
                 for one in waiting:
-                    records += log_records(one.report, one.findings)
+                    if isinstance(one.about, FlowReport):
+                        records += log_records(one.about, one.findings)
+                    else:
+                        records += connection_records(one.about, one.findings)
                     slices.breathe()
                 self._collector.send_logs(records)
 

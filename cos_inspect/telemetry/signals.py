@@ -68,6 +68,13 @@ BODY_IO = Metric(
     "Bytes of bodies, without transfer framing: sent to COS (transmit), or by it (receive).",
     ("network.io.direction", "cos.operation", "cos.region", "server.address"),
 )
+CONNECTIONS = Metric(
+    "cos.connections.failed",
+    "up-down counter",
+    "{connection}",
+    "Connections that came to nothing before there was a flow; some turn out to be harmless.",
+    ("cos.connection.failure", "server.address"),
+)
 DROPPED = Metric(
     "cos.telemetry.dropped",
     "counter",
@@ -75,7 +82,7 @@ DROPPED = Metric(
     "What could not be sent: spans, log records, and reports that were not counted.",
     ("cos.signal",),
 )
-METRICS = (FLOWS, FINDINGS, CHECKS, DURATION, WAIT, BODY_IO, DROPPED)
+METRICS = (FLOWS, FINDINGS, CHECKS, DURATION, WAIT, BODY_IO, CONNECTIONS, DROPPED)
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Bounds of the histograms: those of the conventions for HTTP, and three for large bodies."""
@@ -106,6 +113,7 @@ LOG_ATTRIBUTES: tuple[tuple[str, str], ...] = (
     ("cos.severity", "`notice`, `warning` or `error`"),
     ("cos.fix", "what to do about it"),
     ("cos.ticket", "the line for support, of a flow that failed"),
+    ("cos.connection.failure", "what failed, of a connection without a flow"),
     *_BOTH,
 )
 SPAN_ATTRIBUTES: tuple[tuple[str, str], ...] = (

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.report.report_queue import name_of
@@ -62,7 +63,7 @@ class Telemetry:
         self.collector = collector_of(signals, os.environ)
         """What it is called."""
         self._is_on = not is_disabled(os.environ)
-        self._handed: deque[tuple[FlowReport, bool]] = deque()
+        self._handed: deque[tuple[FlowReport | ConnectionFailureSummary, bool]] = deque()
         self._has_work = threading.Event()
         self._closing = threading.Event()
         self._counted = threading.Event()
@@ -84,6 +85,13 @@ class Telemetry:
 
     def put(self, report: FlowReport, *, is_new: bool) -> None:
         """Never blocks; ``is_new`` False: it takes the place of an earlier report of its flow."""
+        self._hand_over(report, is_new=is_new)
+
+    def put_connection(self, trouble: ConnectionFailureSummary) -> None:
+        """Never blocks; connections that failed without a flow, or are taken back."""
+        self._hand_over(trouble, is_new=True)
+
+    def _hand_over(self, given: FlowReport | ConnectionFailureSummary, *, is_new: bool) -> None:
         if not self._is_on:
             return
         if self._thread is None:
@@ -91,7 +99,7 @@ class Telemetry:
         if len(self._handed) >= _MOST_HANDED:
             self._waiting.drop(REPORTS)
             return
-        self._handed.append((report, is_new))
+        self._handed.append((given, is_new))
         if not self._has_work.is_set():
             self._has_work.set()
 
@@ -177,12 +185,15 @@ class Telemetry:
             is_closing = self._closing.wait(_GATHER_SECONDS)
             slices = Slices()
             while self._handed:
-                report, is_new = self._handed.popleft()
+                given, is_new = self._handed.popleft()
                 try:
-                    self._count(way, report, is_new=is_new)
+                    if isinstance(given, FlowReport):
+                        self._count(way, given, is_new=is_new)
+                    else:
+                        self._count_connection(given)
                 except Exception:
                     self._waiting.drop(REPORTS)
-                    logger.debug("flow %s: not counted", report.flow_id, exc_info=True)
+                    logger.debug("COS telemetry: not counted", exc_info=True)
                 slices.breathe()
 
     def _count(self, way: Collector, report: FlowReport, *, is_new: bool) -> None:
@@ -209,6 +220,12 @@ class Telemetry:
                 self._waiting.add_span(report)
             else:
                 self._waiting.revise_span(report)
+
+    def _count_connection(self, trouble: ConnectionFailureSummary) -> None:
+        with self._lock:
+            self._tally.add_connection(trouble)
+        if "logs" in self._signals and trouble.count > 0 and trouble.findings:
+            self._waiting.add_logs(trouble, trouble.findings)
 
     def _changes(self) -> Changes:
         with self._lock:

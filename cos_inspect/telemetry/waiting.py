@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Finding, FlowReport
 from cos_inspect.report.report_queue import name_of, weight_of
 
@@ -24,13 +25,16 @@ _MOST_SPANS = 2048
 _MOST_LOGS = 2048
 _HEAVIEST = 32 * 1024 * 1024
 """Bytes of reports, about."""
+_CONNECTION = 4096
+"""The same of a connection."""
 
 
 class WaitingLogs(msgspec.Struct, frozen=True):
-    """Findings of one report."""
+    """Findings of a flow, or of a connection that had none."""
 
-    report: FlowReport
+    about: FlowReport | ConnectionFailureSummary
     findings: Sequence[Finding]
+    weight: int
 
 
 class Waiting:
@@ -75,14 +79,16 @@ class Waiting:
                 self._spans[name] = report
                 self._weight += weight_of(report) - weight_of(before)
 
-    def add_logs(self, report: FlowReport, findings: Sequence[Finding]) -> None:
-        """Takes what was found in a flow; drops it where there is no room."""
-        weight = weight_of(report)
+    def add_logs(
+        self, about: FlowReport | ConnectionFailureSummary, findings: Sequence[Finding]
+    ) -> None:
+        """Takes what was found; drops it where there is no room."""
+        weight = weight_of(about) if isinstance(about, FlowReport) else _CONNECTION
         with self._lock:
             if self._records >= self._most_logs or self._weight + weight > self._heaviest:
                 self._dropped[LOGS] += len(findings)
                 return
-            self._logs.append(WaitingLogs(report, findings))
+            self._logs.append(WaitingLogs(about, findings, weight))
             self._records += len(findings)
             self._weight += weight
 
@@ -135,7 +141,7 @@ class Waiting:
                 found.append(one)
                 most -= len(one.findings)
                 self._records -= len(one.findings)
-                self._weight -= weight_of(one.report)
+                self._weight -= one.weight
             self._taken[LOGS] = sum(len(one.findings) for one in found)
         return found
 
@@ -146,4 +152,4 @@ class Waiting:
             for one in reversed(logs):
                 self._logs.appendleft(one)
                 self._records += len(one.findings)
-                self._weight += weight_of(one.report)
+                self._weight += one.weight

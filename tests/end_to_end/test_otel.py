@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.end_to_end.harness import ADDON, BUCKET, HOST, Report
@@ -55,6 +56,12 @@ def _traffic(lab: Lab) -> None:
     lab.send("GET", "otel/0.txt", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
 
 
+def _distrust(lab: Lab) -> None:
+    """A client to which the proxy's CA is unknown."""
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(f"https://{HOST}/", proxies=lab.proxies, verify=True, timeout=30)
+
+
 def _status_class(report: Report) -> str:
     return f"{report['response']['status'] // 100}xx" if report["response"] else "none"
 
@@ -95,6 +102,8 @@ def _compare(collector: Collector, reports: list[Report]) -> None:
     logged: Counter[tuple[str, str, str]] = Counter()
     for record in collector.logs:
         said = plain(record.attributes)
+        if "cos.connection.failure" in said:
+            continue
         report = by_flow[said["cos.flow_id"]]
         logged[said["cos.flow_id"], said["cos.rule"], said["cos.severity"]] += 1
         (found,) = [each for each in report["findings"] if each["rule"] == said["cos.rule"]][:1]
@@ -145,10 +154,17 @@ def test_all_signals_say_what_the_reports_say(
         monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab")
         with Lab(origin, tmp_path, *ALL) as lab:
             _traffic(lab)
+            monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+            _distrust(lab)
             # Not at the end alone.
-            collector.wait_until(lambda each: len(each.logs) == 3)
+            collector.wait_until(lambda each: len(each.logs) == 4)
         assert lab.status == 0
         _compare(collector, lab.reports)
+        (failed,) = lab.summary["connections"]
+        assert failed["findings"][0]["rule"] == "tls-untrusted"
+        assert collector.totals("cos.connections.failed", "cos.connection.failure") == {
+            (failed["failed"],): failed["count"]
+        }
         for resource in collector.resources:
             assert resource["service.name"] == "cos-inspect"
             assert resource["deployment.environment.name"] == "lab"

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
-from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.devices import ConnectionFailureSummary
+from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.telemetry import telemetry
 from cos_inspect.telemetry.telemetry import CLOSE_SECONDS, Telemetry
 from tests.report.build import finding, flow_report
@@ -64,6 +66,30 @@ def test_a_revision_of_what_was_never_counted_is_passed_over(collector: Collecto
     given.close()
     assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
     assert len(collector.spans) == len(collector.logs) == 1
+
+
+def test_connections_without_a_flow(collector: Collector) -> None:
+    refused = finding("tls-untrusted", Severity.ERROR, "connection")
+    failed = ConnectionFailureSummary(
+        host="Host.example",
+        client="10.0.0.5",
+        failed="client-refused-certificate",
+        count=2,
+        findings=[refused],
+    )
+    given = Telemetry(ALL)
+    given.put_connection(failed)
+    given.put_connection(msgspec.structs.replace(failed, count=1))
+    given.put_connection(msgspec.structs.replace(failed, count=-2, findings=[]))
+    given.close()
+    assert collector.totals("cos.connections.failed", "cos.connection.failure") == {
+        ("client-refused-certificate",): 1
+    }
+    assert len(collector.logs) == 2
+    for record in collector.logs:
+        said = plain(record.attributes)
+        assert (said["cos.rule"], said["client.address"]) == ("tls-untrusted", "10.0.0.5")
+        assert not record.trace_id
 
 
 def test_findings_are_sent_while_the_run_goes_on(collector: Collector) -> None:

@@ -2,11 +2,17 @@
 
 from collections import Counter
 
-from cos_inspect.telemetry.waiting import LOGS, REPORTS, SPANS, Waiting
+from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.telemetry.waiting import LOGS, REPORTS, SPANS, Waiting, WaitingLogs
 from tests.report.build import finding, flow_report
 from tests.telemetry.build import changed
 
 REPORT = flow_report()
+
+
+def _name(one: WaitingLogs) -> str:
+    assert isinstance(one.about, FlowReport)
+    return one.about.flow_id
 
 
 def test_spans_come_out_as_they_went_in() -> None:
@@ -72,7 +78,7 @@ def test_logs_come_out_as_they_went_in() -> None:
     for name in "abc":
         waiting.add_logs(flow_report(flow_id=name), [finding(), finding()])
     taken = waiting.take_logs(3)
-    assert [each.report.flow_id for each in taken] == ["a", "b"]
+    assert [_name(each) for each in taken] == ["a", "b"]
     waiting.put_logs_back(taken)
     assert waiting.left()[LOGS] == 6
-    assert [each.report.flow_id for each in waiting.take_logs(99)] == ["a", "b", "c"]
+    assert [_name(each) for each in waiting.take_logs(99)] == ["a", "b", "c"]
