@@ -155,6 +155,7 @@ def test_what_is_listed_opens_and_what_is_not_says_where_it_is(
     browser.run("location.hash = 'filter=verdict%3Anotice'")
     browser.wait_for("document.getElementById('matches')")
     assert "3 of 24 flows that are listed" in browser.text("#matches")
+    assert "Numbers are of those that are listed" in browser.text("#short")
 
 
 def test_rows_that_were_taken_out_go_from_an_open_page(

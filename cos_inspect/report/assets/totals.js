@@ -33,15 +33,16 @@
     if (!known.length) return "No format was written that has all of them: --format jsonl has, or --dataset; live --set cos_report_format=jsonl.";
     return ["All of them: ", known.map((place, i) => [i ? ", " : "", el("code", null, wire(place))]), "."];
   };
-  // Says what is left out, and where it is; null while nothing is.
-  const note = () => {
+  // Says what is left out, and where it is; null while nothing is. `which`: the flows that the
+  // numbers of the page are of.
+  const note = (which) => {
     const all = counts();
     if (!all) return null;
     const left = unlisted();
     const accused = left.some(([verdict]) => verdict !== "ok");
     return el("p", { class: "short", id: "short" },
       el("strong", null, `${store.all().length.toLocaleString("en")} of ${count(all.flows, "flow")} are listed one by one`),
-      ": the first of each kind, then the worst. Numbers are of all of them. ",
+      ": the first of each kind, then the worst. ", `Numbers are of ${which}. `,
       left.length ? [accused ? "Counted, but not listed: " : "Not listed: ", left.map(([verdict, number], i) => [i ? ", " : "", `${number.toLocaleString("en")} ${number === 1 ? verdict : MANY[verdict]}`]), ". "] : null,
       places());
   };
