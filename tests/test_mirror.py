@@ -47,7 +47,6 @@ UNMIRRORED = frozenset(
         "rules/rule.py",
         "rules/signature_content.py",
         "settings/analysis_settings.py",
-        "transfers/account.py",
         "transfers/multipart_verdict.py",
     }
 )
