@@ -128,7 +128,8 @@ class Telemetry:
         now = time.monotonic()
         ends, stalls, before = now + MOST_CLOSE_SECONDS, now + CLOSE_SECONDS, self._signs()
         while not self._over.wait(_LOOK_SECONDS) and (now := time.monotonic()) < min(ends, stalls):
-            if (signs := self._signs()) != before:
+            # Until there is a sender, packages are loaded; on a busy machine that takes long.
+            if (signs := self._signs()) != before or self._sender is None:
                 before, stalls = signs, now + CLOSE_SECONDS
         if not self._over.is_set():
             self._trouble.close(all_is_sent=False)
