@@ -4,6 +4,7 @@ works; and what goes over its sockets."""
 import contextlib
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import dask
 import distributed
 from tornado.iostream import IOStream
 
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
 _COMMAND = "from cos_inspect.cli.commands import main; main()"
 
 
@@ -179,46 +180,46 @@ def run_analysis(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        assert process.stderr is not None
-        told = process.stderr.read().decode()
-        _, code, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(code)
-        process.stderr.close()
+        peaks.process = process.pid
+        told = process.communicate()[1].decode()
     seconds = time.monotonic() - begun
     shipped = None
     if cluster is not None:
         # A worker that was ended took its count along.
         fetched = max(0, cluster.transfers() - transfers)
         shipped = Shipped(cluster.sockets - sockets, fetched, peaks.spooled)
-    return Ran(
-        process.returncode, seconds, usage.ru_maxrss * 1024, told.splitlines(), shipped=shipped
-    )
+    return Ran(process.returncode, seconds, peaks.memory, told.splitlines(), shipped=shipped)
 
 
 class _Peaks:
-    """Looks now and then how much lies below a folder."""
+    """Looks now and then how much lies below a folder, and what a process has had at most. What
+    the system says of a child's memory when it has ended counts that of its parent, too."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self.spooled = 0
+        self.process: int | None = None
+        self.memory = 0
 
     def __enter__(self) -> "_Peaks":
-        if self._folder is not None:
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_what: object) -> None:
         self._over.set()
-        if self._folder is not None:
-            self._thread.join()
+        self._thread.join()
 
     def _look(self) -> None:
-        assert self._folder is not None
-        while not self._over.wait(_LOOK_SECONDS * 5):
+        while not self._over.wait(_LOOK_SECONDS):
             total = 0
-            for path in self._folder.rglob("*"):
+            for path in self._folder.rglob("*") if self._folder is not None else ():
                 with contextlib.suppress(OSError):
                     total += path.stat().st_size
             self.spooled = max(self.spooled, total)
+            if self.process is not None:
+                with contextlib.suppress(OSError):
+                    status = Path(f"/proc/{self.process}/status").read_text(encoding="ascii")
+                    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+                    self.memory = max(self.memory, int(found[1]) * 1024 if found else 0)
