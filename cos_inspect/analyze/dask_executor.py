@@ -6,10 +6,13 @@ for all that grows with the traffic lies in files.
 
 import json
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -37,6 +40,32 @@ class _Submitted(msgspec.Struct):
     arguments: tuple[Any, ...]
     future: Any
     tries: int = 1
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal: held until the cluster stands, and can be closed.
+
+    Threads and processes that are started meanwhile never see it: they end with the cluster,
+    and have no traceback to print.
+    """
+    came: list[int] = []
+    former = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread() and former is not None
+    # It lets the signals of the thread that first needs it through again.
+    resource_tracker.ensure_running()
+    if is_main:
+        # Threads that are there already are sent it too.
+        signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if is_main:
+            signal.signal(signal.SIGINT, former)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 class DaskExecutor:
@@ -76,15 +105,16 @@ class DaskExecutor:
         self.width = max(1, self._threads())
 
     def _start_cluster(self, workers: int, folder: str) -> None:
-        self._cluster = self._distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            local_directory=folder,
-        )
+        with _interrupts_held():
+            self._cluster = self._distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+                local_directory=folder,
+            )
 
     def _connect(self, address: str) -> None:
         if self._cluster is None:

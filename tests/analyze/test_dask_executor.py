@@ -5,6 +5,8 @@ import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ import distributed
 import pytest
 
 from cos_inspect.analyze import shards, workers
-from cos_inspect.analyze.dask_executor import DaskExecutor
+from cos_inspect.analyze.dask_executor import DaskExecutor, _interrupts_held
 from cos_inspect.analyze.executors import ExecutorError, TaskLostError
 from cos_inspect.analyze.joining import Joined
 from cos_inspect.analyze.outcome import Outcome
@@ -314,3 +316,23 @@ def test_what_is_no_scheduler_file(content: str, tmp_path: Path) -> None:
     file.write_text(content)
     with pytest.raises(ExecutorError, match=r"it is no scheduler file$"):
         DaskExecutor(Where(cluster=str(file)), str(tmp_path))
+
+
+def test_ctrl_c_waits_until_the_cluster_stands_and_never_reaches_its_workers() -> None:
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    held: list[str] = []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _interrupted_meanwhile(held)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert held == ["True"]
+
+
+def _interrupted_meanwhile(held: list[str]) -> None:
+    told = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    with _interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        held.append(subprocess.check_output([sys.executable, "-c", told], text=True).strip())
