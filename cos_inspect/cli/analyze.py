@@ -54,14 +54,19 @@ def _report_dir(_context: click.Context, _option: click.Parameter, value: str) -
     if is_url(value):
         return value
     path = Path(value).expanduser()
-    nearest = path
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if value and not nearest.is_dir():
-        raise click.BadParameter(f"{value!r}: {nearest} is not a directory")
+    if value:
+        _need_directory(value, path)
     if value and (why := refusal_of(path)):
         raise click.BadParameter(why)
     return path if value else None
+
+
+def _need_directory(value: str, path: Path) -> None:
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise click.BadParameter(f"{value!r}: {nearest} is not a directory")
 
 
 def _where(_context: click.Context, _option: click.Parameter, value: str | None) -> Where | None:
@@ -81,8 +86,12 @@ def _dataset(_context: click.Context, _option: click.Parameter, value: str | Non
     if not value:
         return None
     place = plain(value)
+    if is_url(place):
+        return place
+    path = Path(place).expanduser()
+    _need_directory(place, path)
     # Processes elsewhere have another working directory.
-    return place if is_url(place) else str(Path(place).expanduser().absolute())
+    return str(path.absolute())
 
 
 def _labels(

@@ -748,3 +748,20 @@ def test_without_pyarrow_one_line_says_what_is_missing(
         "cos-inspect: --dataset needs the package pyarrow: pip install 'cos-inspect[fleet]'"
         " brings it\n"
     )
+
+
+@pytest.mark.parametrize("within", ["", "/deeper/still"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_file_is_no_place_for_a_dataset(captures: list[Path], scheme: str, within: str) -> None:
+    before = captures[0].read_bytes()
+    call = [
+        "analyze",
+        str(captures[0]),
+        "--report-dir=",
+        f"--dataset={scheme}{captures[0]}{within}",
+    ]
+    result = CliRunner().invoke(main, call)
+    assert result.exit_code == 2
+    assert "Invalid value for '--dataset'" in result.output
+    assert f"{captures[0]} is not a directory" in result.output
+    assert captures[0].read_bytes() == before
