@@ -25,7 +25,7 @@ from cos_inspect.captures.places import MissingExtraError, is_url, reason_of
 from cos_inspect.settings.execution import HERE, Where
 
 _CONNECT_SECONDS = 20
-_WORKERS_SECONDS = 60
+_WORKERS_SECONDS = 120
 """How long nobody may be there to work, before the analysis is given up."""
 _TICK_SECONDS = 0.5
 _SMALLEST = 64 * 1024
