@@ -239,9 +239,9 @@ class DaskExecutor:
 
 def _silence() -> None:
     """What matters is told in a line of ours; each of Dask's loggers has a level of its own."""
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "distributed":
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.partition(".")[0] == "distributed" and isinstance(logger, logging.Logger):
+            logger.setLevel(logging.CRITICAL)
 
 
 def meet(folder: str) -> tuple[str, bool]:
