@@ -45,7 +45,7 @@ Rows = list[dict[str, Any]]
 def captures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Stories that went wrong, those that went well an hour later, some flows twice."""
     folder = tmp_path_factory.mktemp("captures")
-    fine = [flow for flow in ALL_FINE.flows if "again" in flow.id]
+    fine = [flow.copy() for flow in ALL_FINE.flows if "again" in flow.id]
     flows = [*ALL_BAD.flows, *fine]
     for number, flow in enumerate(fine):
         flow.id = f"fine-{number}"

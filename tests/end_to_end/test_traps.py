@@ -33,14 +33,22 @@ FAULTS = '''
 
 from cos_inspect.inspection import session
 from cos_inspect.digests import Digester
+from cos_inspect.recording import stream_tap
 
 feed, first_look = Digester.feed, session.first_look
+crc64 = stream_tap.crc64
 
 
 def failing_feed(self, data):
     if b"fault-in-tap" in bytes(data[:100]):
         raise RuntimeError("a fault in a tap")
     return feed(self, data)
+
+
+def failing_crc64(content, *more):
+    if b"fault-in-tap" in content[:100]:
+        raise RuntimeError("a fault in a body that was kept")
+    return crc64(content, *more)
 
 
 def failing_look(exchange, **settings):
@@ -50,6 +58,7 @@ def failing_look(exchange, **settings):
 
 
 Digester.feed = failing_feed
+stream_tap.crc64 = failing_crc64
 session.first_look = failing_look
 '''
 

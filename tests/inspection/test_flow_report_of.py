@@ -126,8 +126,9 @@ def test_headers_beyond_all_bounds_are_reported_with_the_reason() -> None:
     report = inspected(one).report
     assert report.response is not None
     last = report.response.headers[-1]
-    assert (last.name, last.value) == ("Set-Cookie", "")
-    assert "10,000" in last.issues[0]
+    assert (last.name, last.value) == ("…", "")
+    assert last.issues == ("8,901 more fields, not inspected and left out",)
+    assert b"verysecret" not in msgspec.json.encode(report)
     signature = next(found for found in report.request.headers if found.name == "Authorization")
     assert "64 KiB" in signature.issues[0]
     assert "header-malformed" not in [finding.rule for finding in report.findings]
