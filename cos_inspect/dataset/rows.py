@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from urllib.parse import unquote
 
 import msgspec
 
@@ -20,6 +19,12 @@ from cos_inspect.dataset.schemas import (
 )
 from cos_inspect.model.flow_report import BodyReport, FlowReport
 from cos_inspect.model.plain_text import encoded
+from cos_inspect.model.report_facts import (
+    address_and_port,
+    host_of,
+    request_header,
+    upload_of,
+)
 from cos_inspect.model.summary import RetryChain, TransferSummary
 
 UNKNOWN_DAY = "unknown"
@@ -112,7 +117,9 @@ def _flow(report: FlowReport, capture: str) -> FlowRow:
     sent = request.body
     got = response.body if response is not None else _NO_BODY
     statuses = [check.status for check in report.checks]
-    upload_id, part_number = _upload(report)
+    upload_id, part_number = upload_of(report)
+    if part_number is not None and part_number > _MOST_PARTS:
+        part_number = None
     return FlowRow(
         capture=capture,
         flow_id=report.flow_id,
@@ -130,12 +137,12 @@ def _flow(report: FlowReport, capture: str) -> FlowRow:
         client_version=client.version if client else None,
         client_platform=client.platform if client else None,
         client_wrapper=client.wrapper if client else None,
-        user_agent=_header(report, "user-agent"),
+        user_agent=request_header(report, "user-agent"),
         device=report.device,
         labels=report.labels or {},
         method=request.method,
         url=request.url,
-        host=_host(report),
+        host=host_of(report),
         http_version=request.http_version,
         status=response.status if response else None,
         answered_by=response.by if response else None,
@@ -167,7 +174,7 @@ def _flow(report: FlowReport, capture: str) -> FlowRow:
         wait_ms=timing.wait_ms,
         response_ms=timing.response_ms,
         client=connection.client if connection else None,
-        client_address=_address(connection.client) if connection else None,
+        client_address=address_and_port(connection.client)[0] if connection else None,
         server=connection.server if connection else None,
         sni=connection.sni if connection else None,
         tls=connection.tls if connection else None,
@@ -185,44 +192,6 @@ def _flow(report: FlowReport, capture: str) -> FlowRow:
 
 def _once(names: Iterator[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _host(report: FlowReport) -> str:
-    return report.request.url.partition("://")[2].partition("/")[0].partition("?")[0]
-
-
-def _header(report: FlowReport, name: str) -> str | None:
-    for header in report.request.headers:
-        if header.name.lower() == name:
-            return header.value
-    return None
-
-
-def _address(client: str | None) -> str | None:
-    """Without its port: of ``10.0.0.5:41234``, and of ``[::1]:41234``."""
-    if client is None:
-        return None
-    address, colon, port = client.rpartition(":")
-    if not colon or not port.isdigit() or (":" in address and not address.startswith("[")):
-        return client
-    return address.strip("[]")
-
-
-def _upload(report: FlowReport) -> tuple[str | None, int | None]:
-    """UploadId and part number, as the transfer or the URL tells them."""
-    upload_id = number = None
-    transfer = report.transfer
-    if transfer is not None and transfer.kind == "multipart-upload":
-        upload_id = transfer.id
-    query = report.request.url.partition("?")[2]
-    for piece in query.split("&") if "=" in query else ():
-        name, _, value = piece.partition("=")
-        match name.lower():
-            case "uploadid" if value and upload_id is None:
-                upload_id = unquote(value)
-            case "partnumber" if value.isascii() and value.isdigit() and len(value) < 6:
-                number = int(value)
-    return upload_id, number if number is None or number <= _MOST_PARTS else None
 
 
 def _connections(report: FlowReport, flow: FlowRow) -> Iterator[ConnectionRow]:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from cos_inspect.model.flow_report import ClientReport, Finding, FlowReport, Unmasked
+from cos_inspect.model.report_facts import address_and_port
 
 OTHERS = "(others)"
 _BY_FAILURE: dict[str, "Refusal"] = {
@@ -116,7 +117,7 @@ class DeviceTally:
     def add_flow(self, report: FlowReport) -> None:
         """Counts a flow for the device that it came from."""
         connection = report.connection
-        address = address_of(connection.client if connection else None)
+        address = address_and_port(connection.client if connection else None)[0]
         if connection is None or address is None:
             return
         if report.device is not None:
@@ -308,16 +309,6 @@ def _with_trust(device: DeviceSummary, refused: list[ConnectionFailureSummary]) 
         tls_refused=next((each for each in order if each in kinds), None),
         tls_refused_hosts=hosts,
     )
-
-
-def address_of(peer: str | None) -> str | None:
-    """The address of ``address:port``; None where it is not known."""
-    if not peer:
-        return None
-    address, colon, port = peer.rpartition(":")
-    if not colon or not port.isdigit():
-        address = peer
-    return address.removeprefix("[").removesuffix("]") or None
 
 
 def _latest(hosts: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from cos_inspect.model.flow_report import (
     FlowReport,
     Verdict,
 )
+from cos_inspect.model.report_facts import host_of
 from cos_inspect.model.statistics import Statistics
 from cos_inspect.model.summary import (
     REST,
@@ -165,7 +166,7 @@ class SummaryDelta:
         self._count(counted or CountedFlow.of(report), 1)
         cos, response = report.cos, report.response
         count_name(counts.operation, cos.operation)
-        host = _host_of(report)
+        host = host_of(report)
         count_name(counts.host, host)
         self.statistics.add(report, host)
         self.devices.add_flow(report)
@@ -202,10 +203,6 @@ def count_host(hosts: dict[str, int], host: str, number: int = 1) -> None:
     """Counts a host that is not COS; of many the first ones are counted by name."""
     if host in hosts or len(hosts) < _MOST_OTHER_HOSTS:
         hosts[host] = hosts.get(host, 0) + number
-
-
-def _host_of(report: FlowReport) -> str:
-    return report.request.url.partition("://")[2].partition("/")[0]
 
 
 def _add_trouble(known: list[ConnectionFailureSummary], added: ConnectionFailureSummary) -> None:

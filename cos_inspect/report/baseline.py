@@ -16,6 +16,7 @@ import msgspec
 
 from cos_inspect.model.flow_report import Finding, FlowReport
 from cos_inspect.model.plain_text import escaped
+from cos_inspect.model.report_facts import host_of
 from cos_inspect.model.summary import TransferSummary
 
 _LARGEST = 16 * 1024 * 1024
@@ -75,7 +76,7 @@ def entry_of(report: FlowReport, finding: Finding) -> BaselineEntry:
     return BaselineEntry(
         rule=finding.rule,
         operation=cos.operation,
-        bucket=cos.bucket or report.request.url.partition("://")[2].partition("/")[0],
+        bucket=cos.bucket or host_of(report),
         key=cos.key,
     )
 

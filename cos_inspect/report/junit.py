@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Check, Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import escaped
+from cos_inspect.model.report_facts import host_of
 from cos_inspect.model.summary import Lost, TransferSummary
 from cos_inspect.report.baseline import entry_of, entry_of_transfer
 from cos_inspect.report.report_format import NO_SETTINGS, FormatSettings
@@ -23,7 +24,7 @@ def flow_suite(report: FlowReport, settings: FormatSettings = NO_SETTINGS) -> by
     """The ``<testsuite>`` of one flow. A finding stands in the test case of its check, as
     ``settings`` say, else in one of its own."""
     cos = report.cos
-    place = cos.bucket or report.request.url.partition("://")[2].partition("/")[0]
+    place = cos.bucket or host_of(report)
     name = f"{report.sequence:06d} {cos.operation} {place}"
     if cos.key is not None:
         name += f"/{cos.key}"

@@ -5,12 +5,12 @@ import hashlib
 import math
 import re
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.plain_text import shortened, whole
+from cos_inspect.model.report_facts import address_and_port, upload_of
 
 Value = str | int | tuple[str, ...]
 Attributes = dict[str, Value]
@@ -23,7 +23,6 @@ _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
-_PART_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class SpanId(msgspec.Struct, frozen=True):
@@ -55,7 +54,7 @@ def facts_of(report: FlowReport) -> FlowFacts:
     """Pure, and whatever texts the report holds."""
     cos, request, response = report.cos, report.request, report.response
     host, port = host_and_port(request.url)
-    upload_id, part_number = _upload(report)
+    upload_id, part_number = upload_of(report)
     known = request.method in _METHODS
     client = cos.client
     told: dict[str, Value | None] = {
@@ -65,7 +64,7 @@ def facts_of(report: FlowReport) -> FlowFacts:
         "cos.region": cos.region,
         "cos.key": cos.key,
         "cos.upload_id": upload_id,
-        "cos.part_number": part_number,
+        "cos.part_number": part_number if upload_id else None,
         "cos.request_id": report.ids.request_id,
         "cos.trace_id": report.ids.trace_id,
         "cos.error.code": report.error.code if report.error is not None else None,
@@ -122,16 +121,6 @@ def host_and_port(url: str) -> tuple[str, int | None]:
     return (host or "").lower(), port
 
 
-def address_and_port(text: str | None) -> tuple[str | None, int | None]:
-    """Of ``10.0.0.5:41234``, ``[::1]:80``, or an address alone."""
-    if not text:
-        return None, None
-    host, colon, port = text.rpartition(":")
-    if colon and port.isascii() and port.isdigit() and len(port) <= 5 and not host.endswith(":"):
-        return host.removeprefix("[").removesuffix("]"), int(port)
-    return text.removeprefix("[").removesuffix("]"), None
-
-
 def nanoseconds(moment: str | None) -> int | None:
     """Since 1970, of a time in ISO 8601; None where it is not known, or beyond what OTLP has."""
     if moment is None:
@@ -148,21 +137,6 @@ def _later(begins: int, milliseconds: float | None) -> int:
     if milliseconds is None or not math.isfinite(milliseconds) or milliseconds < 0:
         return begins
     return min(begins + round(min(milliseconds, _LONGEST_MS) * 1_000_000), _LAST_NANOSECOND)
-
-
-def _upload(report: FlowReport) -> tuple[str | None, int | None]:
-    """The UploadId and the number of the part. The URL has them before the transfer is known."""
-    _, _, query = report.request.url.partition("?")
-    named: dict[str, str] = {}
-    if "pload" in query or "art" in query:
-        for name, value in parse_qsl(query, keep_blank_values=True)[:100]:
-            named.setdefault(name.lower(), value)
-    transfer = report.transfer
-    upload_id = named.get("uploadid") or None
-    if upload_id is None and transfer is not None and transfer.kind == "multipart-upload":
-        upload_id = transfer.id
-    part = named.get("partnumber", "")
-    return upload_id, int(part) if upload_id and _PART_NUMBER.fullmatch(part) else None
 
 
 def _parent(report: FlowReport) -> SpanId | None:

@@ -8,11 +8,11 @@ import msgspec
 from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import Finding, FlowReport, Severity
 from cos_inspect.model.plain_text import whole
+from cos_inspect.model.report_facts import address_and_port, request_header
 from cos_inspect.telemetry.facts import (
     Attributes,
     SpanId,
     Value,
-    address_and_port,
     attributes_of,
     facts_of,
 )
@@ -111,7 +111,6 @@ def span_of(report: FlowReport) -> SpanFacts:
     request, response, connection = report.request, report.response, report.connection
     method = facts.attributes["http.request.method"]
     peer, peer_port = address_and_port(connection.server if connection is not None else None)
-    agents = [each.value for each in request.headers if each.name.lower() == "user-agent"]
     transfer = report.transfer
     error = error_type(report)
     own: dict[str, Value | None] = {
@@ -124,7 +123,7 @@ def span_of(report: FlowReport) -> SpanFacts:
         if transfer is not None and transfer.attempt and transfer.attempt > 1
         else None,
         "error.type": error,
-        "user_agent.original": agents[0] if agents else None,
+        "user_agent.original": request_header(report, "user-agent"),
         "network.protocol.name": "http",
         "network.protocol.version": _version(request.http_version),
         "network.peer.address": peer,

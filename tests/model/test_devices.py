@@ -12,7 +12,6 @@ from cos_inspect.model.devices import (
     ConnectionFailureSummary,
     DeviceSummary,
     DeviceTally,
-    address_of,
     advice_of,
     with_connections,
 )
@@ -165,11 +164,3 @@ def test_rows_are_bounded() -> None:
         "10.0.0.0": 1,
         "10.0.0.1": 1,
     }
-
-
-@pytest.mark.parametrize(
-    ("peer", "address"),
-    [("10.0.0.5:1", "10.0.0.5"), ("[::1]:443", "::1"), ("[::1]", "::1"), ("x", "x"), (None, None)],
-)
-def test_the_address_is_the_peer_without_its_port(peer: str | None, address: str | None) -> None:
-    assert address_of(peer) == address

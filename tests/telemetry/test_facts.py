@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.model.flow_report import TransferReport
-from cos_inspect.telemetry.facts import address_and_port, facts_of, host_and_port, nanoseconds
+from cos_inspect.telemetry.facts import facts_of, host_and_port, nanoseconds
 from tests.report.build import flow_report
 from tests.telemetry.build import HOST, asking, changed
 
@@ -87,20 +87,6 @@ def test_a_later_version_of_traceparent_is_followed() -> None:
 )
 def test_host_and_port(url: str, host: str, port: int | None) -> None:
     assert host_and_port(url) == (host, port)
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("10.0.0.5:41234", ("10.0.0.5", 41234)),
-        ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
-        ("10.0.0.5", ("10.0.0.5", None)),
-        (None, (None, None)),
-        ("", (None, None)),
-    ],
-)
-def test_addresses(text: str | None, found: tuple[str | None, int | None]) -> None:
-    assert address_and_port(text) == found
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)))  # noqa: DTZ001
