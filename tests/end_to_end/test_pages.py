@@ -16,7 +16,6 @@ import pytest
 from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import (
     Check,
-    ErrorReport,
     Finding,
     FlowReport,
     HeaderReport,
@@ -39,7 +38,7 @@ from tests.end_to_end.harness import BUCKET, SECRET_KEY, Inspected, cos_client
 from tests.origin.damage import Damage, key
 from tests.origin.effects import drop_headers, wrong_etag
 from tests.origin.server import Origin
-from tests.report.build import finding, flow_report, put
+from tests.report.build import error_report, finding, flow_report, put
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -305,16 +304,7 @@ def hostile() -> tuple[list[FlowReport], Summary]:
         verdict="error",
         findings=[bad],
         checks=[check],
-        error=ErrorReport(
-            code=MARKUP,
-            message=MARKUP,
-            resource=MARKUP,
-            request_id=MARKUP,
-            trace_id=MARKUP,
-            meaning=MARKUP,
-            cause=MARKUP,
-            fix=MARKUP,
-        ),
+        error=error_report(MARKUP, MARKUP, MARKUP),
         ids=msgspec.structs.replace(report.ids, request_id=MARKUP, trace_id=MARKUP),
         request=msgspec.structs.replace(
             report.request, method=MARKUP, url=f"https://{MARKUP}", headers=[header]

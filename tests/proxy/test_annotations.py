@@ -9,12 +9,12 @@ from mitmproxy import io as flow_io
 from mitmproxy.test import tflow
 
 from cos_inspect.model.exchange import Body, BodyEnd, FormField, Payload, PayloadKind
-from cos_inspect.model.flow_report import Check, ErrorReport, FlowReport, Severity
+from cos_inspect.model.flow_report import Check, FlowReport, Severity
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.annotations import comment_of
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.recording.flow_metadata import read_flow_metadata
-from tests.report.build import finding, flow_report, healed_try
+from tests.report.build import error_report, finding, flow_report, healed_try
 
 BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)
 
@@ -126,16 +126,7 @@ def test_a_healed_try_is_seen_as_one() -> None:
 
 
 def test_the_comment_begins_with_what_is_most_telling() -> None:
-    code = ErrorReport(
-        code="SignatureDoesNotMatch",
-        message=None,
-        resource=None,
-        request_id=None,
-        trace_id=None,
-        meaning=None,
-        cause=None,
-        fix=None,
-    )
+    code = error_report("SignatureDoesNotMatch")
     refused = flow_report(
         findings=[
             finding("permanent-key-on-device", Severity.NOTICE, group="signature"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import cos_inspect
 from cos_inspect.inspection.flow_text import flow_text
 from cos_inspect.inspection.ticket import ticket_line
-from cos_inspect.model.flow_report import Check, ErrorReport, FlowReport, HeaderReport
+from cos_inspect.model.flow_report import Check, FlowReport, HeaderReport
 from cos_inspect.model.plain_text import UNSEEN, encoded
 from cos_inspect.model.summary import TransferSummary
 from cos_inspect.proxy.annotations import comment_of
@@ -23,7 +23,7 @@ from cos_inspect.report.junit import flow_suite, transfer_suite
 from cos_inspect.report.markdown import to_markdown
 from cos_inspect.report.terminal import flow_line
 from cos_inspect.report.writer import ReportWriter
-from tests.report.build import finding, flow_report
+from tests.report.build import error_report, finding, flow_report
 
 SIGNS = (
     "\x00\x07\t\n\r\x1b\x7f\x85\xad\u061c\u180e\u200b\u200f\u2028\u2029\u202e\u2066\u2069"
@@ -37,16 +37,7 @@ def hostile(text: str) -> FlowReport:
     """It stands wherever a stranger's text may stand."""
     report = flow_report(key=text, status=403, operation="PutObject")
     found = msgspec.structs.replace(finding(), detail=text, evidence={"header": text, "n": [text]})
-    error = ErrorReport(
-        code=text,
-        message=text,
-        resource=text,
-        request_id=text,
-        trace_id=text,
-        meaning=None,
-        cause=None,
-        fix=None,
-    )
+    error = error_report(text, text)
     check = Check(check="etag", body="request", status="mismatch", expected=text, actual=text)
     client = msgspec.structs.replace(report.cos.client, version=text) if report.cos.client else None
     report = msgspec.structs.replace(

@@ -7,6 +7,7 @@ from cos_inspect.model.flow_report import (
     ClientReport,
     CosReport,
     EncryptionReport,
+    ErrorReport,
     Finding,
     FlowReport,
     Group,
@@ -28,6 +29,22 @@ def finding(
 ) -> Finding:
     return Finding(
         rule=rule, group=group, severity=severity, title="t", detail="d", fix="f", evidence={}
+    )
+
+
+def error_report(
+    code: str | None, said: str | None = None, meant: str | None = None
+) -> ErrorReport:
+    """``said`` stands wherever COS says something, ``meant`` wherever we do."""
+    return ErrorReport(
+        code=code,
+        message=said,
+        resource=said,
+        request_id=said,
+        trace_id=said,
+        meaning=meant,
+        cause=meant,
+        fix=meant,
     )
 
 

@@ -6,11 +6,10 @@ import msgspec
 
 from cos_inspect.model.flow_report import (
     Check,
-    ErrorReport,
     FlowReport,
     HeaderReport,
 )
-from tests.report.build import flow_report
+from tests.report.build import error_report, flow_report
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 AT = 1_795_341_600  # 2026-11-22T10:00:00Z
@@ -68,10 +67,7 @@ def sent(
     )
     error = None
     if code is not None:
-        error = ErrorReport(
-            code=code, message=None, resource=None, request_id=None, trace_id=None,
-            meaning=None, cause=None, fix=None,
-        )  # fmt: skip
+        error = error_report(code)
     return msgspec.structs.replace(
         base,
         started=started,

@@ -8,14 +8,13 @@ from markdown_it import MarkdownIt
 
 from cos_inspect.model.flow_report import (
     Check,
-    ErrorReport,
     Finding,
     FlowReport,
     HeaderReport,
     Severity,
 )
 from cos_inspect.report.markdown import code, text, to_markdown
-from tests.report.build import finding, flow_report, healed_try
+from tests.report.build import error_report, finding, flow_report, healed_try
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -44,16 +43,7 @@ def hostile_report(value: str) -> FlowReport:
         evidence={value: [value, {value: value}]},
     )
     check = Check(check="etag", body="request", status="mismatch", expected=value, actual=value)
-    error = ErrorReport(
-        code=value,
-        message=value,
-        resource=value,
-        request_id=value,
-        trace_id=value,
-        meaning=None,
-        cause=None,
-        fix=None,
-    )
+    error = error_report(value, value)
     header = HeaderReport(value, value, "other", "", (value,))
     request = msgspec.structs.replace(report.request, headers=[header], url=f"https://h/{value}")
     return msgspec.structs.replace(

@@ -11,7 +11,6 @@ from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import (
     BrokeOffReport,
     Check,
-    ErrorReport,
     Finding,
     FlowReport,
     TransferReport,
@@ -27,7 +26,7 @@ from cos_inspect.report.terminal import (
     transfer_line,
     why_failed,
 )
-from tests.report.build import finding, flow_report
+from tests.report.build import error_report, finding, flow_report
 
 CHINESE = "年度报告/二〇二六年/腾讯云对象存储的使用情况总结与展望（最终版）.pdf"
 
@@ -173,16 +172,7 @@ def test_a_flow_that_is_fine_says_what_was_verified() -> None:
 
 
 def test_a_flow_that_failed_says_how_to_find_it() -> None:
-    error = ErrorReport(
-        code="NoSuchKey",
-        message=None,
-        resource=None,
-        request_id=None,
-        trace_id=None,
-        meaning=None,
-        cause=None,
-        fix=None,
-    )
+    error = error_report("NoSuchKey")
     report = flow_report(status=404, findings=[finding("error-response")], sequence=12)
     ids = msgspec.structs.replace(report.ids, request_id="NjQ")
     report = msgspec.structs.replace(report, error=error, ids=ids)

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from cos_inspect.model.flow_report import ErrorReport, Severity, TransferReport
+from cos_inspect.model.flow_report import Severity, TransferReport
 from cos_inspect.telemetry.records import error_type, log_records, new_findings, span_of
 from cos_inspect.telemetry.signals import LOG_ATTRIBUTES, SPAN_ATTRIBUTES
-from tests.report.build import finding, flow_report
+from tests.report.build import error_report, finding, flow_report
 from tests.telemetry.build import HOST, asking, changed
 
 
@@ -77,16 +77,7 @@ def test_versions_of_http(version: str, shown: str) -> None:
 
 
 def test_why_a_flow_failed() -> None:
-    body = ErrorReport(
-        code="InternalError",
-        message=None,
-        resource=None,
-        request_id=None,
-        trace_id=None,
-        meaning=None,
-        cause=None,
-        fix=None,
-    )
+    body = error_report("InternalError")
     gave_up = finding("connection-failed", Severity.WARNING, "connection")
     assert error_type(flow_report()) is None
     assert error_type(flow_report(status=404)) == "404"
