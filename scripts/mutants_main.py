@@ -30,7 +30,7 @@ MUTANTS = (
         "proxy/reload_state.py",
         "            return False\n        self._ids[identity] = None",
         "            return True\n        self._ids[identity] = None",
-        "tests/proxy/test_inspector.py::test_response_and_error_of_one_flow_make_one_report",
+        "tests/proxy/test_flow_hooks.py::test_response_and_error_of_one_flow_make_one_report",
     ),
     Mutant(
         "one report more waits than may",

@@ -33,15 +33,15 @@ class Commands:
 
     name = "cos-inspect-commands"
 
-    def __init__(self, again: Recheck) -> None:
-        self._again = again
+    def __init__(self, recheck: Recheck) -> None:
+        self._recheck = recheck
 
     @command.command("cos.summary")  # type: ignore[untyped-decorator]
     def summary(self, flows: Sequence[flow.Flow] = ()) -> Sequence[str]:
         """Sum up the COS flows among these in a table; without flows, the whole run."""
         if not flows:
-            return self._again.summary_text().splitlines()
-        reports = [report for item in flows if (report := self._again.report_of(item))]
+            return self._recheck.summary_text().splitlines()
+        reports = [report for item in flows if (report := self._recheck.report_of(item))]
         rows: list[tuple[str, ...]] = [
             ("verdict", "operation", "status", "size", "object", "findings")
         ]
@@ -85,7 +85,7 @@ class Commands:
         if len(flows) == 2:
             other = self._report_of(flows[1])
         else:
-            nearest = proposed(one, self._again.others(flows[0].id))
+            nearest = proposed(one, self._recheck.others(flows[0].id))
             if nearest is None:
                 raise exceptions.CommandError(f"no flow with {one.cos.operation} has worked")
             other = nearest
@@ -96,7 +96,7 @@ class Commands:
         """Sign flows anew (@ID) by the keys of cos_credentials, as after an edit, so that they
         can be replayed."""
         said, renewed = [], []
-        settings = self._again.settings
+        settings = self._recheck.settings
         for item in flows:
             if not isinstance(item, http.HTTPFlow):
                 raise exceptions.CommandError("only flows of HTTP are signed")
@@ -127,7 +127,7 @@ class Commands:
         """Judge flows by what they hold now, as after an edit; renews marker and comment."""
         reports, renewed = [], []
         for item in flows:
-            report = self._again.recheck(item)
+            report = self._recheck.recheck(item)
             if report is not None:
                 reports.append(report)
                 renewed.append(item)
@@ -137,7 +137,7 @@ class Commands:
         return [counted, *(table([_row(report) for report in reports]).splitlines())]
 
     def _report_of(self, asked: flow.Flow) -> FlowReport:
-        report = self._again.report_of(asked)
+        report = self._recheck.report_of(asked)
         if report is None:
             raise exceptions.CommandError("the flow is no COS traffic, or is still under way")
         return report

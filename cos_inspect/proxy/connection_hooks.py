@@ -1,4 +1,4 @@
-"""The addon's hooks of connections, which hand on to the watch over them."""
+"""The addon's hooks of connections, which hand on to their tracker."""
 
 from mitmproxy import dns, http, tcp, tls, udp
 from mitmproxy.proxy.layer import NextLayer
@@ -10,8 +10,8 @@ from cos_inspect.proxy.connection_tracker import ConnectionTracker
 class ConnectionHooks:
     """Those hooks, to be inherited by the addon."""
 
-    def __init__(self, watch: ConnectionTracker) -> None:
-        self._connection_tracker = watch
+    def __init__(self, tracker: ConnectionTracker) -> None:
+        self._connection_tracker = tracker
 
     @property
     def judges_failures(self) -> bool:

@@ -36,8 +36,8 @@ _LONGEST_BINARY = 4096
 class CosContentview(Contentview):
     """Never raises: what goes wrong is said in the view."""
 
-    def __init__(self, again: Recheck) -> None:
-        self._again = again
+    def __init__(self, recheck: Recheck) -> None:
+        self._recheck = recheck
 
     @property
     @override
@@ -69,12 +69,12 @@ class CosContentview(Contentview):
 
     def _summary(self, metadata: Metadata) -> str:
         flow = metadata.flow
-        report = self._again.report_of(flow)
+        report = self._recheck.report_of(flow)
         if report is None:
             under_way = isinstance(flow, http.HTTPFlow) and flow.live and not flow.error
             return "COS: still under way." if under_way else "This is no COS traffic."
         text = flow_text(report)
-        page = self._again.page_of(report.flow_id)
+        page = self._recheck.page_of(report.flow_id)
         if page is not None:
             text = f"{text}\n\npage: {page}"
         if flow is not None and flow.modified():  # type: ignore[no-untyped-call]
@@ -87,7 +87,7 @@ class CosContentview(Contentview):
         if not data:
             return f"{title}: empty"
         shown = data[:_LONGEST_TEXT]
-        redactor = _redactor(metadata) if self._again.settings.redact else None
+        redactor = _redactor(metadata) if self._recheck.settings.redact else None
         if redactor is not None:
             # Before it is laid out, for a view may encode, cut or wrap what it shows.
             text = shown.decode("utf-8", "surrogateescape")

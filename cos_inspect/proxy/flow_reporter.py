@@ -81,7 +81,7 @@ class FlowReporter:
         as_it_came: bool = False,
         answer_changes: bool = False,
     ) -> None:
-        """Has a finished flow inspected; ``tell`` then says what was found. ``as_it_came``:
+        """Has a finished flow inspected; ``log_reported`` then says what was found. ``as_it_came``:
         the flow holds all that came; ``answer_changes``: but others may change the answer
         before it is saved."""
         exchange, marks = found.exchange, found.marks
@@ -166,7 +166,7 @@ class FlowReporter:
             page=self.page_of(flow.id),
         )
 
-    def tell(self) -> None:
+    def log_reported(self) -> None:
         """Logs the flows that were reported since the last call."""
         untold, self._untold = self._untold, []
         if untold:

@@ -43,7 +43,7 @@ class ReloadState:
     def __init__(self) -> None:
         self.reporting = FlowReporter()
         self.devices = DeviceTracker(self.reporting.note_devices)
-        self.connection_watch = ConnectionTracker(self.reporting.report_connection, self.devices)
+        self.connection_tracker = ConnectionTracker(self.reporting.report_connection, self.devices)
         self.finished = RecentIds()
         self.connections = RecentIds()
         self.stopped: dict[str, FlowSnapshot | None] = {}
@@ -56,7 +56,7 @@ class ReloadState:
         for snapshot in self.stopped.values():
             if snapshot is not None:
                 snapshot.release()
-        self.connection_watch.finish()
+        self.connection_tracker.finish()
         self.reporting.close()
 
 

@@ -125,32 +125,28 @@ class Streaming:
         self._addon = addon
         """The one that sets up streaming."""
         self._behind = LastInChain(requestheaders, responseheaders)
-        self._is_behind = False
-        self._logged: set[str] = set()
-
-    @property
-    def is_behind(self) -> bool:
+        self.is_behind = False
         """Whether the hooks that were given are called, behind all other addons."""
-        return self._is_behind
+        self._logged: set[str] = set()
 
     def steps_back(self) -> bool:
         """Has the hooks called from now on, and in this very event, where an addon behind
         this one looks at headers; True when that has just begun. It costs each hook of each
         flow a little, so it is not done for nothing."""
-        if self._is_behind or self._header_hook_behind(self._addon) is None:
+        if self.is_behind or self._header_hook_behind(self._addon) is None:
             return False
         addons: Any = ctx.master.addons
         before = addons.get(LastInChain.name)
         if before is not None:
             addons.remove(before)
         addons.add(self._behind)
-        self._is_behind = True
+        self.is_behind = True
         return True
 
     def done(self) -> None:
         """mitmproxy's hook, when it ends or the script is loaded anew."""
-        if self._is_behind:
-            self._is_behind = False
+        if self.is_behind:
+            self.is_behind = False
             addons: Any = ctx.master.addons
             if addons.get(LastInChain.name) is self._behind:
                 addons.remove(self._behind)
@@ -189,7 +185,7 @@ class Streaming:
                 found = f"{_name(addon)} has a {hook} hook"
             if found is not None:
                 return found
-        if hook == "request" and self._is_behind:
+        if hook == "request" and self.is_behind:
             late = self._header_hook_behind(self._behind)
             return late and f"{late} may answer, and stands behind the addon"
         return None

@@ -15,7 +15,7 @@ import pytest
 from mitmproxy import http
 from mitmproxy.io import FlowReader
 
-from cos_inspect.proxy import annotations, connection_tracker, inspector
+from cos_inspect.proxy import annotations, connection_tracker, flow_hooks
 from tests.end_to_end.harness import BUCKET, HOST
 from tests.end_to_end.lab import Lab, wait_until
 from tests.end_to_end.modes import Http2
@@ -49,7 +49,7 @@ class Table(NamedTuple):
         return cls({hook: after for hook, after in rows if hook != "hook"})
 
 
-FLOWS, CONNECTIONS = Table.of(inspector.__doc__), Table.of(connection_tracker.__doc__)
+FLOWS, CONNECTIONS = Table.of(flow_hooks.__doc__), Table.of(connection_tracker.__doc__)
 
 
 def record(folder: Path) -> list[Event]:

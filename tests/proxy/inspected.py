@@ -1,7 +1,9 @@
 """Flows of COS and an addon that has seen them, without a network."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mitmproxy import http
 from mitmproxy.test import taddons, tflow, tutils
@@ -69,3 +71,23 @@ def inspected(*flows: http.HTTPFlow, **options: object) -> Iterator[CosInspect]:
         finally:
             # Its log handler would outlive its event loop.
             context.master._legacy_log_events.uninstall()
+
+
+def reports_in(folder: Path) -> list[dict[str, object]]:
+    """The reports of flows that were written there."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("flows/*.json"))]
+
+
+def reported(folder: Path, *flows: http.HTTPFlow) -> list[dict[str, object]]:
+    """The reports of flows that came to their end, and so did the proxy."""
+    addon = CosInspect()
+    with taddons.context(addon) as context:
+        context.configure(addon, cos_report_dir=str(folder))
+        for flow in flows:
+            for hook in (addon.requestheaders, addon.request, addon.responseheaders):
+                hook(flow)
+            addon.response(flow)
+            if flow.error:
+                addon.error(flow)
+        addon.done()
+    return reports_in(folder)

@@ -54,7 +54,7 @@ def tell(made: FlowReporter, one: Exchange) -> http.HTTPFlow:
     found = recognise(request.host, request.method, request.target, request.headers)
     assert found is not None
     made.report(flow, FlowRead(one, found, []))
-    made.tell()
+    made.log_reported()
     return flow
 
 

@@ -62,7 +62,7 @@ def test_a_fault_in_a_hook_goes_no_further(hook: str, caplog: pytest.LogCaptureF
         context.configure(addon, cos_report_dir="")
         for name in (
             "_connection_tracker", "_reporting", "_memory", "_snapshots", "_pending",
-            "_stop_signal", "_streaming", "_gathering",
+            "_stop_signal", "_stream_setup", "_streaming", "_batch",
         ):  # fmt: skip
             setattr(addon, name, Faulty())
         about = () if hook in ("running", "done") else (given_to(hook),)
