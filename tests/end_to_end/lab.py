@@ -186,15 +186,6 @@ class Lab(Inspected):
             time.sleep(0.02)
 
 
-def wait_until(holds: Callable[[], object]) -> None:
-    """Returns when something is so, which must be soon."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError("it does not come to be so")
-        time.sleep(0.02)
-
-
 Send = Callable[[Lab, str], object]
 
 

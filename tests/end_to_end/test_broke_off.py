@@ -15,8 +15,9 @@ import h2.events
 import pytest
 import requests
 
+from tests.conditions import wait_until
 from tests.end_to_end.harness import BUCKET, HOST, Report, checks
-from tests.end_to_end.lab import Lab, found, saved_flows, wait_until
+from tests.end_to_end.lab import Lab, found, saved_flows
 from tests.end_to_end.later import assert_same_later
 from tests.origin.damage import abort_upload
 from tests.origin.effects import chunked, stall, truncate

@@ -16,8 +16,9 @@ from mitmproxy import http
 from mitmproxy.io import FlowReader
 
 from cos_inspect.proxy import annotations, connection_tracker, flow_hooks
+from tests.conditions import wait_until
 from tests.end_to_end.harness import BUCKET, HOST
-from tests.end_to_end.lab import Lab, wait_until
+from tests.end_to_end.lab import Lab
 from tests.end_to_end.modes import Http2
 from tests.origin.effects import early, error, stall, truncate
 from tests.origin.gateway import Gateway

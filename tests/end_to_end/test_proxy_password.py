@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.conditions import wait_until
 from tests.end_to_end.harness import HOST
-from tests.end_to_end.lab import Lab, wait_until
+from tests.end_to_end.lab import Lab
 from tests.end_to_end.later import assert_same_later
 from tests.origin.server import Origin
 

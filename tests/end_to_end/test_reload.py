@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.conditions import wait_until
 from tests.end_to_end.harness import ADDON, BUCKET, HOST, Report, checks
-from tests.end_to_end.lab import CUSTOM_HOST, Lab, found, get, put, wait_until
+from tests.end_to_end.lab import CUSTOM_HOST, Lab, found, get, put
 from tests.end_to_end.test_stopping import LONG, begin_flows, by_key, notes, nothing_is_said_of
 from tests.origin.damage import Damage, key
 from tests.origin.effects import flip_body, stall, wrong_crc

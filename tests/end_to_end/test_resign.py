@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote
 import pytest
 import requests
 
+from tests.conditions import wait_until
 from tests.end_to_end import browser
 from tests.end_to_end.harness import BUCKET, HOST, SECRET_ID, SECRET_KEY
-from tests.end_to_end.lab import wait_until
 from tests.end_to_end.web import Web
 from tests.origin.server import Origin
 from tests.origin.signing import TemporaryKey, Verifier

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import ClassVar
@@ -18,6 +18,7 @@ from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.recording import hashing_threads as hashing
 from cos_inspect.recording.hashing_threads import GATHERED, Hashing, HashingQueue
 from cos_inspect.recording.stream_tap import BodyMeter, Tap, body_of_content
+from tests.conditions import wait_until
 
 ALL = DigestPlan(md5=True, crc64=True, sample=8)
 THREADS = Hashing(2)
@@ -132,13 +133,6 @@ def test_what_waits_is_bounded() -> None:
     lane.drain()
     assert lane.waiting == 0
     assert lane.fault is None
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_fault_ends_the_hashing_and_nothing_else() -> None:
