@@ -39,7 +39,6 @@ UNMIRRORED = frozenset(
         "proxy/startup.py",
         "report/flow_files.py",
         "report/format_writers.py",
-        "report/writer_thread.py",
         "rules/addressing.py",
         "rules/append_checks.py",
         "rules/precondition.py",

@@ -189,11 +189,6 @@ class SummaryDelta:
         elif verdict == "warning":
             count_name(counts.warning_rule, flow.worst, number)
 
-    def add_other(self, host: str | None) -> None:
-        """Names who was asked in a flow that was not COS traffic."""
-        if host:
-            count_host(self.other_hosts, host)
-
     def add_connection(self, trouble: ConnectionFailureSummary) -> None:
         """Adds to what is known of this host, client and failure; a negative count takes back."""
         _add_trouble(self.connections, trouble)

@@ -32,6 +32,8 @@ class QueuedReport(msgspec.Struct, gc=False):
     report: FlowReport
     is_new: bool
     """False: it takes the place of one that is written."""
+    name: str = ""
+    """What the report is about, by ``name_of``, once it is gathered."""
     is_late: bool = False
     """It could not be written at once."""
     weight: int = 0

@@ -69,7 +69,7 @@ class ReportQueue:
             left -= _MOST_AT_ONCE
 
     def _gather_one(self, pending: QueuedReport) -> None:
-        name = name_of(pending.report)
+        name = pending.name = name_of(pending.report)
         waiting = self._gathered.get(self._newest.get(name, 0))
         if waiting is not None and not pending.is_new:
             waiting.revise(pending.report)
@@ -98,9 +98,8 @@ class ReportQueue:
         """It is written, or given up."""
         with self._lock:
             del self._gathered[pending.number]
-        name = name_of(pending.report)
-        if self._newest.get(name) == pending.number:
-            del self._newest[name]
+        if self._newest.get(pending.name) == pending.number:
+            del self._newest[pending.name]
         self._count(pending)
 
     def _count(self, pending: QueuedReport) -> None:

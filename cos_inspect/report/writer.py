@@ -93,42 +93,32 @@ class ReportWriter:
     def submit_session(self, summary: SessionSummary, *, is_over: bool = False) -> None:
         """For the summary: what several flows of this run say together, so far or in the end.
         Of what is said so far the last counts."""
-        writing = self._writing
-        if is_over:
-            writing.renewal.clear()
-            writing.over.append(summary)
-        elif self._has_said_something or summary != _NOTHING:
+        if not is_over:
+            if not self._has_said_something and summary == _NOTHING:
+                return
             self._has_said_something = True
-            writing.renewal.append(summary)
-        else:
-            return
-        writing.wake()
+        self._writing.summary.tell_session(summary, is_over=is_over)
+        self._writing.wake()
 
     def submit_connection(self, trouble: ConnectionFailureSummary) -> None:
         """For the summary: adds to what is known of its host, client and failure."""
-        with self._writing.lock:
-            self._writing.met.add_connection(trouble)
-            self._writing.failures.add_connection(trouble)
+        self._writing.summary.add_connection(trouble)
         self._writing.wake()
 
     def submit_devices(self, devices: DeviceTally) -> None:
         """For the summary: what came to be known of who is connected."""
-        with self._writing.lock:
-            self._writing.met.devices.merge(devices)
+        self._writing.summary.add_devices(devices)
         self._writing.wake()
 
     def count_other(self, host: str | None = None) -> None:
         """Counts a flow that was not COS traffic, and who was asked in it."""
-        self._writing.others += 1
-        if host:
-            with self._writing.lock:
-                self._writing.met.add_other(host)
+        self._writing.summary.count_other(host)
         self._writing.wake()
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts flows that have no report, and why: a few plain words that stand in the
         summary as they are. Any thread may call it."""
-        self._writing.lose(reason, count)
+        self._writing.summary.lose(reason, count)
         self._writing.wake()
 
     def new_numbers(self) -> list[tuple[str, int]]:
@@ -141,7 +131,7 @@ class ReportWriter:
     @property
     def lost(self) -> Lost:
         """What this writer has lost so far."""
-        return self._writing.lost()
+        return self._writing.summary.lost()
 
     @property
     def trouble(self) -> str | None:
@@ -150,7 +140,7 @@ class ReportWriter:
 
     def note_unmasked(self) -> None:
         """Secrets are not masked in what follows, which the summary says of the run."""
-        self._writing.masked = False
+        self._writing.summary.masked = False
 
     def retire(self) -> None:
         """Has everything submitted before written, without waiting for it; ``close`` does."""

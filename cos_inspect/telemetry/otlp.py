@@ -29,12 +29,12 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 from cos_inspect import __version__
+from cos_inspect.report.slices import InSlices
 from cos_inspect.telemetry.counts import Values
 from cos_inspect.telemetry.facts import SpanId
 from cos_inspect.telemetry.records import SEVERITY_NUMBERS, LogFacts, SpanFacts
 from cos_inspect.telemetry.sending import NotSentError
 from cos_inspect.telemetry.signals import METRICS, SECONDS, Metric
-from cos_inspect.telemetry.slices import InSlices
 
 _NAME = "cos-inspect"
 THREADS = "cos-inspect-telemetry"

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.report.slices import InSlices, Slices
 from cos_inspect.telemetry.counts import Values
 from cos_inspect.telemetry.records import (
     LogFacts,
@@ -19,7 +20,6 @@ from cos_inspect.telemetry.records import (
     span_of,
 )
 from cos_inspect.telemetry.signals import DROPPED
-from cos_inspect.telemetry.slices import InSlices, Slices
 from cos_inspect.telemetry.trouble import Trouble
 from cos_inspect.telemetry.waiting import LOGS, MANY_SPANS, REPORTS, SPANS, Waiting
 

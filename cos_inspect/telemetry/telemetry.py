@@ -16,11 +16,11 @@ from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.report.report_queue import name_of
+from cos_inspect.report.slices import Slices
 from cos_inspect.telemetry.counts import FlowCounts, Tally
 from cos_inspect.telemetry.environment import collector_of, is_disabled, metric_seconds
 from cos_inspect.telemetry.records import new_findings
 from cos_inspect.telemetry.sending import Changes, Collector, Sender
-from cos_inspect.telemetry.slices import Slices
 from cos_inspect.telemetry.trouble import Trouble
 from cos_inspect.telemetry.waiting import REPORTS, Waiting
 

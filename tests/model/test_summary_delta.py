@@ -13,7 +13,13 @@ from cos_inspect.model.summary import (
     Summary,
     TransferSummary,
 )
-from cos_inspect.model.summary_delta import CountedFlow, SessionCounts, SummaryDelta, merged
+from cos_inspect.model.summary_delta import (
+    CountedFlow,
+    SessionCounts,
+    SummaryDelta,
+    count_host,
+    merged,
+)
 from tests.report.build import finding, flow_report, healed_try
 
 
@@ -217,8 +223,8 @@ def _transfer(name: str, flows: list[str]) -> TransferSummary:
 def test_hosts_that_are_not_cos_are_counted_by_name_up_to_a_bound() -> None:
     tally = SummaryDelta()
     for number in range(150):
-        tally.add_other(f"h{number}.example.com")
-    tally.add_other("h0.example.com")
+        count_host(tally.other_hosts, f"h{number}.example.com")
+    count_host(tally.other_hosts, "h0.example.com")
     tally.others = 151
     hosts = merged(None, tally).other_hosts
     assert (len(hosts), hosts["h0.example.com"]) == (100, 2)

@@ -19,13 +19,13 @@ from cos_inspect.report.report_format import (
     ReportFormat,
     RunEnd,
 )
+from cos_inspect.report.trouble import FAULT
 from cos_inspect.report.writer import ReportWriter
-from cos_inspect.report.writer_thread import FAULT
 from cos_inspect.rules.registry import CHECKS_OF_RULES
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.analyze.test_run import bad, good
+from tests.conditions import wait_until
 from tests.report.build import finding, flow_report
-from tests.report.test_writer_faults import wait_for
 from tests.saved.hars import har
 
 CLOSED: list[FormatWriter[str]] = []
@@ -96,7 +96,7 @@ def test_live_reports_are_put_into_a_new_format(tmp_path: Path) -> None:
     writer.submit(flow_report(flow_id="1"))
     writer.submit(flow_report(flow_id="2"))
     summary = tmp_path / "toy-summary.txt"
-    wait_for(lambda: summary.exists() and summary.read_text() == "2")
+    wait_until(lambda: summary.exists() and summary.read_text() == "2")
     writer.revise(flow_report(flow_id="1", findings=[finding()]))
     writer.close()
     assert (tmp_path / "toy.txt").read_text().splitlines() == [
@@ -169,7 +169,7 @@ def test_a_batch_that_was_not_written_is_given_again(
     settings = FormatSettings(rule_checks=CHECKS_OF_RULES)
     writer = ReportWriter(tmp_path, ["toy", "toys"], settings)
     writer.submit(flow_report(flow_id="1"))
-    wait_for(lambda: len(tries) >= 3)
+    wait_until(lambda: len(tries) >= 3)
     writer.close()
     assert (tmp_path / "toy.txt").read_text().splitlines() == ["add 1 PutObject ok", "end, lost 0"]
     assert writer.lost == Lost()

@@ -1,10 +1,11 @@
 """Who works in slices lets others run in between."""
 
+import threading
 import time
 
 import pytest
 
-from cos_inspect.telemetry.slices import InSlices, Slices
+from cos_inspect.report.slices import InSlices, Slices
 
 
 @pytest.fixture
@@ -34,6 +35,16 @@ def test_long_work_is(pauses: list[float]) -> None:
         _work(0.001)
         given.breathe()
         assert len(pauses) == number
+
+
+def test_nobody_is_held_up_who_is_in_a_hurry(pauses: list[float]) -> None:
+    hurry = threading.Event()
+    given = Slices(0, 0.5, time.thread_time, hurry)
+    given.breathe()
+    assert pauses == [0.5]
+    hurry.set()
+    given.breathe()
+    assert pauses == [0.5]
 
 
 def test_a_list_is_gone_through_in_slices(pauses: list[float]) -> None:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,17 @@ import defusedxml.ElementTree
 import msgspec
 import pytest
 
-from cos_inspect.model.summary import Lost
+from cos_inspect.model.summary import Lost, SessionSummary
 from cos_inspect.report import flow_files, format_writers, formats, writer, writer_thread
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.report_format import NO_SETTINGS, FormatInput
+from cos_inspect.report.trouble import FAULT
 from cos_inspect.report.writer import ReportWriter
+from cos_inspect.report.writer_thread import WriterThread
+from tests.conditions import wait_until
 from tests.report.build import finding, flow_report
 from tests.report.faulty_disk import FULL, Disk
+from tests.report.on_disk import is_counted, reports, summary
 
 ALL = ("json", "jsonl", "html", "markdown", "junit")
 
@@ -46,13 +50,6 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_thread, "_SUMMARY_SECONDS", 0.05)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def submit(made: ReportWriter, first: int, last: int) -> None:
     for number in range(first, last):
         made.submit(flow_report(flow_id=f"{number:08d}", findings=[finding()]))
@@ -60,13 +57,7 @@ def submit(made: ReportWriter, first: int, last: int) -> None:
 
 def written(folder: Path) -> list[str]:
     """Flow ids by their numbers, each once."""
-    reports = [json.loads(path.read_text()) for path in sorted(folder.glob("flows/*.json"))]
-    return [report["flow_id"] for report in reports]
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return found
+    return [report["flow_id"] for report in reports(folder).values()]
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
@@ -105,10 +96,10 @@ def test_what_waited_for_a_full_disk_is_written(
     caplog.set_level(logging.INFO)
     made = ReportWriter(tmp_path / "r", ALL)
     submit(made, 0, 10)
-    wait_for(lambda: len(written(tmp_path / "r")) == 10)
+    wait_until(lambda: len(written(tmp_path / "r")) == 10)
     disk.error = FULL
     submit(made, 10, 40)
-    wait_for(lambda: disk.tries > 200)
+    wait_until(lambda: disk.tries > 200)
     disk.error = None
     submit(made, 40, 64)
     made.close()
@@ -132,7 +123,7 @@ def test_a_disk_that_stays_full_is_counted(
     submit(made, 0, 3)
     made.lose("not inspected")
     disk.error = FULL
-    wait_for(lambda: disk.tries > 20)
+    wait_until(lambda: disk.tries > 20)
     made.close()
     lost = made.lost
     assert lost == Lost(count=4, reasons={"disk full": 3, "not inspected": 1})
@@ -145,10 +136,10 @@ def test_a_summary_that_waited_tells_what_was_lost(tmp_path: Path, disk: Disk) -
     """The disk is full, and what waits is more than may wait."""
     made = ReportWriter(tmp_path / "r", ALL)
     submit(made, 0, 2)
-    wait_for((tmp_path / "r/summary.json").exists)
+    wait_until((tmp_path / "r/summary.json").exists)
     disk.error = FULL
     made.lose("not inspected", 5)
-    wait_for(lambda: disk.tries > 20)
+    wait_until(lambda: disk.tries > 20)
     disk.error = None
     made.close()
     assert summary(tmp_path / "r")["lost"] == {"count": 5, "reasons": {"not inspected": 5}}
@@ -164,9 +155,9 @@ def test_one_file_that_cannot_be_written_keeps_nothing_else_back(tmp_path: Path)
     (tmp_path / ".sequence").write_text(f"{0:020d}\n")
     made = ReportWriter(tmp_path, ALL)
     submit(made, 0, 600)
-    wait_for(lambda: len(list(tmp_path.glob("flows/*.md"))) >= 599)
+    wait_until(lambda: len(list(tmp_path.glob("flows/*.md"))) >= 599)
     submit(made, 600, 602)
-    wait_for(lambda: len(list(tmp_path.glob("flows/*.md"))) >= 601)
+    wait_until(lambda: len(list(tmp_path.glob("flows/*.md"))) >= 601)
     made.close()
     assert made.lost.count == 1
     told = summary(tmp_path)
@@ -211,7 +202,7 @@ def test_a_fault_of_the_writer_itself_is_told_once_and_outlived(
     monkeypatch.setattr(format_writers.FormatWriters, "write", faulty)
     made = ReportWriter(tmp_path, ["json"])
     submit(made, 0, 4)
-    wait_for(lambda: len(calls) >= 5)
+    wait_until(lambda: len(calls) >= 5)
     made.close()
     assert len(written(tmp_path)) == 4
     assert made.lost == Lost()
@@ -233,7 +224,7 @@ def test_halves_of_surrogate_pairs_are_no_fault(tmp_path: Path, format_name: str
 def test_a_directory_that_is_removed_is_made_again(tmp_path: Path) -> None:
     made = ReportWriter(tmp_path / "r", ALL)
     submit(made, 0, 5)
-    wait_for((tmp_path / "r/summary.json").exists)
+    wait_until((tmp_path / "r/summary.json").exists)
     shutil.rmtree(tmp_path / "r")
     submit(made, 5, 8)
     made.close()
@@ -249,7 +240,7 @@ def test_a_directory_that_is_refused_is_told_and_may_be_mended(
     (tmp_path / "r").chmod(0o777)
     made = ReportWriter(tmp_path / "r", ["json"])
     submit(made, 0, 2)
-    wait_for(lambda: bool(caplog.records))
+    wait_until(lambda: bool(caplog.records))
     (said,) = lines(caplog, logging.ERROR)
     assert f"{tmp_path}/r: others may write to this directory" in said
     assert "chmod go-w" in said
@@ -296,8 +287,8 @@ def test_a_fault_of_junit_leaves_the_summary_whole(
     assert len(written(tmp_path)) == 3
     found = summary(tmp_path)
     assert found["counts"]["flows"] == 3
-    assert found["lost"] == {"count": 3, "reasons": {writer_thread.FAULT: 3}}
-    assert made.lost == Lost(count=3, reasons={writer_thread.FAULT: 3})
+    assert found["lost"] == {"count": 3, "reasons": {FAULT: 3}}
+    assert made.lost == Lost(count=3, reasons={FAULT: 3})
     assert len(lines(caplog, logging.ERROR)) == 1
 
 
@@ -356,7 +347,7 @@ def test_what_hung_is_not_written_after_it_was_given_up(
 def test_a_disk_that_hangs_for_a_while_costs_nothing(tmp_path: Path, disk: Disk) -> None:
     made = ReportWriter(tmp_path / "r", ALL)
     submit(made, 0, 5)
-    wait_for(lambda: len(written(tmp_path / "r")) == 5)
+    wait_until(lambda: len(written(tmp_path / "r")) == 5)
     disk.hang()
     submit(made, 5, 20)
     assert disk.waiting.wait(30)
@@ -415,7 +406,7 @@ def test_a_lock_that_another_process_holds_is_waited_for(
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     made = ReportWriter(tmp_path / "r", ["json"])
     submit(made, 0, 5)
-    wait_for(lambda: bool(caplog.records))
+    wait_until(lambda: bool(caplog.records))
     assert "keeps the directory locked" in caplog.text
     os.close(descriptor)
     made.close()
@@ -449,14 +440,14 @@ def test_descriptors_that_run_out_for_a_while_cost_nothing(
 ) -> None:
     made = ReportWriter(tmp_path / "r", ALL)
     submit(made, 0, 5)
-    wait_for((tmp_path / "r/summary.json").exists)
+    wait_until((tmp_path / "r/summary.json").exists)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     probe = os.open(tmp_path, os.O_RDONLY)
     os.close(probe)
     resource.setrlimit(resource.RLIMIT_NOFILE, (probe, hard))
     try:
         submit(made, 5, 20)
-        wait_for(lambda: bool(caplog.records))
+        wait_until(lambda: bool(caplog.records))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert "Too many open files" in caplog.text
@@ -496,10 +487,10 @@ def test_a_real_disk_that_is_full_for_half_a_run(
     caplog.set_level(logging.INFO)
     made = ReportWriter(small_disk / "r", ["json", "jsonl"])
     submit(made, 0, 16)
-    wait_for((small_disk / "r/summary.json").exists)
+    wait_until((small_disk / "r/summary.json").exists)
     fill(small_disk)
     submit(made, 16, 48)
-    wait_for(lambda: bool(lines(caplog, logging.ERROR)))
+    wait_until(lambda: bool(lines(caplog, logging.ERROR)))
     (small_disk / "filler").unlink()
     submit(made, 48, 64)
     made.close()
@@ -513,13 +504,13 @@ def test_a_real_disk_that_is_read_only_for_a_while(
 ) -> None:
     made = ReportWriter(small_disk / "r", ["json"])
     submit(made, 0, 8)
-    wait_for((small_disk / "r/summary.json").exists)
+    wait_until((small_disk / "r/summary.json").exists)
     # Descriptors that are open to write would keep it from becoming read-only.
     made.close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     made = ReportWriter(small_disk / "r", ["json"])
     submit(made, 8, 16)
-    wait_for(lambda: bool(lines(caplog, logging.ERROR)))
+    wait_until(lambda: bool(lines(caplog, logging.ERROR)))
     assert "Read-only file system" in caplog.text
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     made.close()
@@ -557,7 +548,7 @@ def test_a_report_is_lost_once(small_disk: Path) -> None:
     """Also where ``junit.xml`` cannot be written in the end."""
     made = ReportWriter(small_disk / "r", ["json", "junit"])
     submit(made, 0, 3)
-    wait_for((small_disk / "r/summary.json").exists)
+    wait_until((small_disk / "r/summary.json").exists)
     fill(small_disk)
     submit(made, 3, 10)
     made.close()
@@ -587,3 +578,117 @@ def test_a_report_that_some_formats_lack_is_lost_once(
         error = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot().find(".//error")
         assert error is not None
         assert error.get("message") == "7 reports lost: disk full"
+
+
+def test_a_thread_with_nothing_to_write_sleeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not look now and then, and whatever is to be told wakes it."""
+    monkeypatch.setattr(writer_thread, "_SUMMARY_SECONDS", 0.0)
+    waits: list[float | None] = []
+    wait = threading.Event.wait
+
+    def noted(event: threading.Event, timeout: float | None = None) -> bool:
+        if threading.current_thread().name == "cos-inspect-writer":
+            waits.append(timeout)
+        return wait(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", noted)
+    made = ReportWriter(tmp_path, ["json"])
+
+    def sleeps() -> bool:
+        return bool(waits) and waits[-1] is None
+
+    def said(name: str) -> Any:
+        return summary(tmp_path)[name] if (tmp_path / "summary.json").exists() else None
+
+    wait_until(sleeps)
+    made.submit(flow_report())
+    wait_until(lambda: bool(said("counts")) and sleeps())
+    made.count_other("example.com")
+    wait_until(lambda: said("others") == 1 and sleeps())
+    made.lose("disk full")
+    wait_until(lambda: said("lost")["count"] == 1 and sleeps())
+    made.submit_session(SessionSummary(forgotten=1))
+    wait_until(lambda: said("forgotten") == 1 and sleeps())
+    made.submit_session(SessionSummary())
+    wait_until(lambda: said("forgotten") == 0 and sleeps())
+    made.close()
+
+
+def test_it_gives_way_while_there_is_traffic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not once the proxy waits for it to end."""
+    monkeypatch.setattr(writer_thread, "_WORK_SECONDS", -1.0)
+    rests: list[bool] = []
+    sleep = time.sleep
+
+    def noted(seconds: float) -> None:
+        if threading.current_thread().name == "cos-inspect-writer":
+            rests.append(made._writing.closing.is_set())
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", noted)
+    made = ReportWriter(tmp_path, ["json"])
+    for number in range(20):
+        made.submit(flow_report(flow_id=f"{number:08d}"))
+    wait_until((tmp_path / "summary.json").exists)
+    before = list(rests)
+    made.close()
+    assert before
+    assert rests.count(True) <= 1
+    assert len(list((tmp_path / "flows").iterdir())) == 20
+
+
+def test_a_session_that_says_nothing_wakes_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[bool] = []
+    turn = WriterThread._turn
+
+    def counted(thread: WriterThread, *, is_closing: bool) -> None:
+        turns.append(is_closing)
+        turn(thread, is_closing=is_closing)
+
+    monkeypatch.setattr(WriterThread, "_turn", counted)
+    made = ReportWriter(tmp_path / "r", ["json"])
+    for _ in range(3):
+        made.submit_session(SessionSummary())
+    made.close()
+    assert turns == [True]
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_report_is_revised_however_old_it_is_but_for_one_that_was_never_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_thread, "_REVISABLE", 1)
+    made = ReportWriter(tmp_path, ["json", "jsonl"])
+    for name in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
+        made.submit(flow_report(flow_id=name))
+    wait_until(lambda: is_counted(tmp_path, 3))
+    for name in ("aaaaaaaa", "bbbbbbbb", "dddddddd"):
+        made.revise(flow_report(flow_id=name, findings=[finding()]))
+    made.close()
+    verdicts = {report["flow_id"]: report["verdict"] for report in reports(tmp_path).values()}
+    assert verdicts == {"aaaaaaaa": "error", "bbbbbbbb": "error", "cccccccc": "ok"}
+    assert summary(tmp_path)["counts"]["verdict"] == {"ok": 1, "error": 2}
+    assert len((tmp_path / "flows.jsonl").read_text().splitlines()) == 5
+    assert made.lost.count == 0
+
+
+def test_what_can_be_revised_no_more_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_thread, "_REVISABLE", 1)
+    monkeypatch.setattr(writer_thread, "_MOST_REVISABLE", 1)
+    made = ReportWriter(tmp_path, ["json"])
+    for name in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
+        made.submit(flow_report(flow_id=name))
+    wait_until(lambda: is_counted(tmp_path, 3))
+    for name in ("aaaaaaaa", "bbbbbbbb"):
+        made.revise(flow_report(flow_id=name, findings=[finding()]))
+    made.close()
+    assert made.lost.reasons == {"too old to be revised": 1}
+    assert summary(tmp_path)["counts"]["verdict"] == {"ok": 2, "error": 1}
