@@ -36,6 +36,8 @@ _OF_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-
 
 Span = tuple[int, int, str]
 """Begin and end in a text, and the mask to put there."""
+Echo = tuple[bytes, str]
+"""A secret that stands elsewhere than in its own place, and its mask."""
 
 
 def fold(data: bytes) -> bytes:

@@ -30,6 +30,7 @@ from cos_inspect.inspection.escapes import decode, encoded, plain
 from cos_inspect.inspection.known_secrets import (
     MOST,
     SHORTEST,
+    Echo,
     KnownSecrets,
     Span,
     fold,
@@ -56,9 +57,6 @@ more are masked whole, and every word of them."""
 _MOST_UNREAD = 256 * 1024
 """Bytes of headers beyond all bounds that are looked for elsewhere."""
 _HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-
-Echo = tuple[bytes, str]
-"""A secret that stands elsewhere than in its own place, and its mask."""
 
 
 def mask(value: str) -> str:

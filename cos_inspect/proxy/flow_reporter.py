@@ -14,7 +14,8 @@ from mitmproxy.hooks import UpdateHook
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.inspection.first_look import FirstLook, echoes_of, first_look, redactor_of
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.inspection.session import InspectionResult, RevisedReport
+from cos_inspect.inspection.revisable_flows import RevisedReport
+from cos_inspect.inspection.session import InspectionResult
 from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
 from cos_inspect.model.exchange import BodyEnd, EchoTrace, Exchange
 from cos_inspect.model.flow_report import FlowReport

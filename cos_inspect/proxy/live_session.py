@@ -12,7 +12,8 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.inspection.session import InspectionResult, RevisedReport, Session
+from cos_inspect.inspection.revisable_flows import RevisedReport
+from cos_inspect.inspection.session import InspectionResult, Session
 from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Severity

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cos_inspect.inspection.first_look import first_look, revise
+from cos_inspect.inspection.revisable_flows import RevisedReport
 from cos_inspect.inspection.second_look import add_copy, revision_of
-from cos_inspect.inspection.session import Bounds, RevisedReport, Session
+from cos_inspect.inspection.session import Bounds, Session
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import Check, FlowReport
 from cos_inspect.model.summary import SessionSummary

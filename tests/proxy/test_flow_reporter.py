@@ -3,7 +3,7 @@
 import msgspec
 from mitmproxy import http
 
-from cos_inspect.inspection.session import RevisedReport
+from cos_inspect.inspection.revisable_flows import RevisedReport
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.options import Settings
