@@ -9,7 +9,8 @@ from typing import Any
 
 from cos_inspect.digests import crc64
 from cos_inspect.inspection.session import Session
-from cos_inspect.model.exchange import Body, Exchange, Headers, Request, Response, Timing
+from cos_inspect.model.exchange import Body, Exchange, Request, Response, Timing
+from cos_inspect.model.headers import Headers
 from tests.end_to_end.harness import HOST
 from tests.transfers.build import complete
 

@@ -15,7 +15,7 @@ from cos_inspect.cos.form_upload import (
     form_boundary,
 )
 from cos_inspect.cos.xml_fields import MAX_BYTES, plain, root_name, walk_xml
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 from cos_inspect.transfers.part_list import read_part_list
 from scripts.fuzz_judge import Target, agree, demand
 

@@ -19,7 +19,7 @@ from cos_inspect.cos.header_values import (
 )
 from cos_inspect.cos.headers import annotate, duplicates
 from cos_inspect.cos.request_id import read_request_id, trace_id_well_formed
-from cos_inspect.model.exchange import MAX_FIELDS, MAX_VALUE, Headers
+from cos_inspect.model.headers import MAX_FIELDS, MAX_VALUE, Headers
 from cos_inspect.recording.message_heads import headers_of
 from scripts.fuzz_judge import Target, agree, demand
 

@@ -14,7 +14,8 @@ from cos_inspect.cos.post_policy import Policy, evaluate_policy
 from cos_inspect.cos.signature import FIELDS, Signature, read_signature, rebuild
 from cos_inspect.cos.signature_scheme import read_signed
 from cos_inspect.cos.target import parse_query, read_query, split_target
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.message_heads import (
     RequestHead,
     headers_of,

@@ -69,10 +69,10 @@ MUTANTS = (
     ),
     Mutant(
         "fields of a message beyond the last that is judged are judged",
-        "model/exchange.py",
+        "model/headers.py",
         "    return min(len(fields), MAX_FIELDS)",
         "    return min(len(fields), MAX_FIELDS + 1)",
-        "tests/model/test_exchange.py::test_fields_beyond_the_last_that_is_judged_have_no_value",
+        "tests/model/test_headers.py::test_fields_beyond_the_last_that_is_judged_have_no_value",
     ),
     Mutant(
         "an upload takes one part more than it may",

@@ -11,7 +11,8 @@ from mitmproxy.flow import Error
 from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
 
-from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers
+from cos_inspect.model.exchange import Body, BodyEnd, Exchange
+from cos_inspect.model.headers import Headers
 from scripts.demo_traffic import Story
 from tests.captures_reader import Capture, captures, read_capture
 from tests.end_to_end.harness import Inspected

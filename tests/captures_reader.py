@@ -25,11 +25,11 @@ from cos_inspect.model.exchange import (
     Change,
     Connection,
     Exchange,
-    Headers,
     Request,
     Response,
     Timing,
 )
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.stream_tap import BodyMeter
 
 CAPTURES = Path(__file__).parent / "captures"

@@ -17,7 +17,8 @@ from cos_inspect.cos.xml_fields import walk_xml
 from cos_inspect.inspection.first_look import first_look
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.session import Session
-from cos_inspect.model.exchange import Exchange, Headers
+from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.message_heads import headers_of
 from cos_inspect.report.markdown import to_markdown
 from cos_inspect.transfers.part_list import read_part_list

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cos_inspect.inspection.first_look import FirstLook, first_look
-from cos_inspect.model.exchange import BodyEnd, Exchange, Headers
+from cos_inspect.model.exchange import BodyEnd, Exchange
+from cos_inspect.model.headers import Headers
 from tests.captures_reader import CAPTURES, build_exchange
 from tests.samples_expected import DISAGREEMENTS, FINDINGS
 from tests.test_captures import valid

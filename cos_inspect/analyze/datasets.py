@@ -35,8 +35,8 @@ from cos_inspect.dataset.schemas import TABLES, CaptureRow
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.transfer_summary import HistorySummary
 from cos_inspect.model.capture_summary import CaptureSummary
-from cos_inspect.model.exchange import utc_text
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.moments import utc_text
 from cos_inspect.model.plain_text import packed, whole
 from cos_inspect.model.summary import Counts, Lost, RetryChain, TransferSummary, count_name
 from cos_inspect.settings.analysis_settings import AnalysisSettings

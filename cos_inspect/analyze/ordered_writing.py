@@ -19,7 +19,7 @@ from cos_inspect.analyze.spooled import ShardRead
 from cos_inspect.analyze.workers import Workers
 from cos_inspect.analyze.writing import Chunk, WrittenChunk, format_settings, rendered_in
 from cos_inspect.captures import places
-from cos_inspect.model.exchange import utc_text
+from cos_inspect.model.moments import utc_text
 from cos_inspect.model.summary import RunSummary, Summary
 from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.baseline import entry_of_transfer

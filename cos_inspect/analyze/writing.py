@@ -1,7 +1,6 @@
 """Writes a run of finished reports; several processes may do so at once."""
 
 from collections import Counter
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO
 
@@ -19,6 +18,7 @@ from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.said_once import SaidOnce, say_once
 from cos_inspect.inspection.second_look import Revision, add_pending
 from cos_inspect.model.flow_report import FlowReport, Verdict
+from cos_inspect.model.moments import seconds_of
 from cos_inspect.model.plain_text import encoded, packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.model.summary_delta import SummaryDelta
@@ -270,9 +270,9 @@ def _shown(path: str) -> SharedEvidence:
 
 
 def _note_time(report: FlowReport, written: WrittenChunk) -> None:
-    if report.started is None:
+    began = seconds_of(report.started)
+    if began is None:
         return
-    began = datetime.fromisoformat(report.started).timestamp()
     ended = began + (report.timing.total_ms or 0.0) / 1000
     written.first = began if written.first is None else min(written.first, began)
     written.last = ended if written.last is None else max(written.last, ended)

@@ -52,15 +52,9 @@ from cos_inspect.captures.har_values import (
 from cos_inspect.captures.source import Stream
 from cos_inspect.cos.cos_exchange import recognise
 from cos_inspect.inspection.redaction import Redactor, fault_text
-from cos_inspect.model.exchange import (
-    BrokeOff,
-    Exchange,
-    Headers,
-    Request,
-    Response,
-    Timing,
-    known_moment,
-)
+from cos_inspect.model.exchange import BrokeOff, Exchange, Request, Response, Timing
+from cos_inspect.model.headers import Headers
+from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.message_heads import DEFAULT_PORTS
 
 _SIGNED_HEADERS = re.compile(r"(?:q-header-list|SignedHeaders)=([^&,\s]*)", re.IGNORECASE)

@@ -27,7 +27,8 @@ from cos_inspect.cos.digest_plan import (
 from cos_inspect.cos.operation import Operation
 from cos_inspect.cos.payload import PayloadReader, payload_reader
 from cos_inspect.digests import Digester
-from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Headers
+from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.stream_tap import BodyMeter, body_of_content
 
 _NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)

@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry, blob_of, unescaped
-from cos_inspect.model.exchange import Headers, known_moment
+from cos_inspect.model.headers import Headers
+from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.message_heads import DEFAULT_PORTS, asked_host, parse_authority
 
 _VERSIONS = {

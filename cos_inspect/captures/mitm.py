@@ -27,7 +27,8 @@ from cos_inspect.captures.tnetstring import (
 )
 from cos_inspect.digests import crc64
 from cos_inspect.inspection.redaction import fault_text
-from cos_inspect.model.exchange import Timing, known_moment
+from cos_inspect.model.exchange import Timing
+from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.actors import Peers, marked_answer, peer_name
 from cos_inspect.recording.break_off import broke_off_by_words
 from cos_inspect.recording.flow_metadata import read_flow_metadata, saved_data

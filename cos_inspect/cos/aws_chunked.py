@@ -14,7 +14,7 @@ AWS documents them and botocore writes them.
 
 import re
 
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 MAX_LINE = 4096
 """Longest size line or trailer line, in bytes; a chunk signature needs about 90."""

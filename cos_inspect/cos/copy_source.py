@@ -12,7 +12,7 @@ import msgspec
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.cos.target import decode
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OWN = frozenset(("default", "internal", "accelerate", "legacy"))

@@ -37,7 +37,8 @@ from cos_inspect.cos.signature import Signature, read_signature
 from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import Signed, read_signed
 from cos_inspect.cos.token import token_names
-from cos_inspect.model.exchange import Exchange, Headers, Request, Response
+from cos_inspect.model.exchange import Exchange, Request, Response
+from cos_inspect.model.headers import Headers
 
 _JSON_FAMILIES: frozenset[Family] = frozenset(("ci", "pic", "fetch", "vectors", "json-legacy"))
 _STYLE = re.compile(r"![\w.-]+$")

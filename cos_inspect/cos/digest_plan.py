@@ -13,7 +13,7 @@ from cos_inspect.cos.encryption import read_encryption
 from cos_inspect.cos.header_values import read_content_range, read_etag
 from cos_inspect.cos.object_list import LIST_SAMPLE
 from cos_inspect.cos.operation import Operation
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 XML_SAMPLE = 64 * 1024
 """Enough for every error document and every result that is read."""

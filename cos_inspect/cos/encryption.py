@@ -16,8 +16,8 @@ from typing import Literal, cast
 import msgspec
 
 from cos_inspect.cos.tables import rows
-from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import Side, SseMode
+from cos_inspect.model.headers import Headers
 from cos_inspect.model.masks import is_masked
 
 Anomaly = Literal["unknown-algorithm", "conflict", "incomplete", "contradictory"]

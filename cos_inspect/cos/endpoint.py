@@ -13,8 +13,8 @@ from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.cos.region import canonical_region
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import decode, split_target
-from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import EndpointKind
+from cos_inspect.model.headers import Headers
 
 Family = Literal["xml", "ci", "pic", "website", "batch", "fetch", "vectors", "json-legacy"]
 """The API that a host speaks; it chooses the part of the operation table."""

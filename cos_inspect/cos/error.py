@@ -20,7 +20,7 @@ from cos_inspect.cos.error_table import (
     known_codes,
 )
 from cos_inspect.cos.xml_fields import MAX_BYTES, plain, read_xml_fields, root_name, walk_xml
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 __all__ = [
     "ErrorDocument",

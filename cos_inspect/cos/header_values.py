@@ -10,7 +10,7 @@ import binascii
 import re
 from typing import Literal, NamedTuple
 
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 _MAX_CRC64 = 2**64 - 1
 _LONGEST_NUMBER = 20

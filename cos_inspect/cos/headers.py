@@ -12,8 +12,8 @@ import msgspec
 
 from cos_inspect.cos.header_syntax import CHECKERS, REMARKS, size_of, text
 from cos_inspect.cos.tables import rows
-from cos_inspect.model.exchange import MAX_VALUE, SHOWN_OF_LONG, Headers
 from cos_inspect.model.flow_report import Category, Side
+from cos_inspect.model.headers import MAX_VALUE, SHOWN_OF_LONG, Headers
 from cos_inspect.model.masks import is_masked
 
 Secrecy = Literal["", "1", "part"]

@@ -10,8 +10,8 @@ from cos_inspect.cos.ci_paths import CiPath, find_ci_path, path_fits, path_segme
 from cos_inspect.cos.endpoint import Endpoint
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import NO_QUERY, Query, parse_query, read_query, split_target
-from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import Level
+from cos_inspect.model.headers import Headers
 
 __all__ = ["Level", "Operation", "Query", "parse_query", "read_operation", "read_query"]
 

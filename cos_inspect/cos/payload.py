@@ -5,7 +5,8 @@ from typing import Protocol
 
 from cos_inspect.cos.aws_chunked import AwsChunkedDecoder, declared_size, is_aws_chunked
 from cos_inspect.cos.form_upload import FormUploadDecoder, form_boundary
-from cos_inspect.model.exchange import Headers, Payload, PayloadKind
+from cos_inspect.model.exchange import Payload, PayloadKind
+from cos_inspect.model.headers import Headers
 
 
 class Digests(Protocol):

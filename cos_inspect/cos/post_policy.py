@@ -11,7 +11,7 @@ import msgspec
 
 from cos_inspect.cos.clock import iso_date
 from cos_inspect.cos.signature import policy_text
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 _MAX_CONDITIONS = 200
 _LONGEST = 200

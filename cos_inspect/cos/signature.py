@@ -17,7 +17,8 @@ import msgspec
 
 from cos_inspect.cos.signature_scheme import SignaturePlace, Signed
 from cos_inspect.cos.target import split_target
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 from cos_inspect.model.masks import is_masked
 
 FIELDS = (

@@ -34,7 +34,8 @@ from cos_inspect.cos.signature_forms import (
 )
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import split_target
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 
 _METHODS = ("get", "put", "post", "head", "delete", "options")
 _MAX_NAMES = 64

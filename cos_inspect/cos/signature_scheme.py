@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 Scheme = Literal["none", "cos", "aws4", "aws2", "unknown"]
 SignaturePlace = Literal["header", "query", "sign", "form", "none"]

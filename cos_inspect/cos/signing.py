@@ -26,7 +26,8 @@ from cos_inspect.cos.signature import (
 )
 from cos_inspect.cos.signature_scheme import SignaturePlace
 from cos_inspect.cos.target import split_target
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 
 TOKENS = frozenset({"x-cos-security-token", "x-ci-security-token"})
 _SIGNED_ALWAYS = ("host", "content-md5", "content-type", "range")

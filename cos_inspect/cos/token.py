@@ -1,7 +1,7 @@
 """The token that belongs to a temporary key: where it stands, and where it should."""
 
 from cos_inspect.cos.target import read_query
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 TOKEN_NAMES = ("x-cos-security-token", "x-ci-security-token", "x-amz-security-token")
 _URL_NAMES = (*TOKEN_NAMES, "token")

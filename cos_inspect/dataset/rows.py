@@ -18,6 +18,7 @@ from cos_inspect.dataset.schemas import (
     TransferRow,
 )
 from cos_inspect.model.flow_report import BodyReport, FlowReport
+from cos_inspect.model.moments import microseconds_of
 from cos_inspect.model.plain_text import encoded
 from cos_inspect.model.report_facts import (
     address_and_port,
@@ -29,7 +30,6 @@ from cos_inspect.model.summary import RetryChain, TransferSummary
 
 UNKNOWN_DAY = "unknown"
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 _NO_BODY = BodyReport(size=None, md5=None, crc64ecma=None, complete=False, encoding=None)
 _MOST_PARTS = 10_000
 
@@ -59,11 +59,6 @@ def day_of(moment: int | None) -> str:
         return (_BEGIN + timedelta(microseconds=moment)).date().isoformat()
     except OverflowError:
         return UNKNOWN_DAY
-
-
-def moment_of(text: str | None) -> int | None:
-    """A time of a report in microseconds since 1970."""
-    return None if text is None else (datetime.fromisoformat(text) - _BEGIN) // _TICK
 
 
 def rows_of(report: FlowReport, capture: str) -> FlowRows:
@@ -125,7 +120,7 @@ def _flow(report: FlowReport, capture: str) -> FlowRow:
         flow_id=report.flow_id,
         sequence=report.sequence,
         verdict=report.verdict,
-        started=moment_of(report.started),
+        started=microseconds_of(report.started),
         operation=cos.operation,
         level=cos.level,
         bucket=cos.bucket,

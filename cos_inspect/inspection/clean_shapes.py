@@ -39,8 +39,9 @@ from cos_inspect.inspection.shape_values import (
 )
 from cos_inspect.inspection.texts import collect
 from cos_inspect.inspection.ticket import ticket_line
-from cos_inspect.model.exchange import Exchange, utc_text
+from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import EndpointKind, ErrorReport, FlowReport
+from cos_inspect.model.moments import utc_text
 from cos_inspect.rules.clock_skew import device_clock
 from cos_inspect.rules.error import ERROR_RESPONSE
 from cos_inspect.rules.multipart import multipart_part_invalid

@@ -13,13 +13,13 @@ from cos_inspect.inspection.explain_block import block
 from cos_inspect.model.exchange import (
     Body,
     Exchange,
-    Headers,
     Payload,
     PayloadKind,
     Request,
     Response,
     Timing,
 )
+from cos_inspect.model.headers import Headers
 from cos_inspect.rules.checks import run_checks
 
 # The body, and what it gives, of the documents' samples (page 436/7749).

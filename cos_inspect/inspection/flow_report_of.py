@@ -7,15 +7,7 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.headers import AnnotatedHeader, beyond
-from cos_inspect.model.exchange import (
-    Body,
-    Change,
-    Connection,
-    Exchange,
-    Headers,
-    Resigned,
-    utc_text,
-)
+from cos_inspect.model.exchange import Body, Change, Connection, Exchange, Resigned
 from cos_inspect.model.flow_report import (
     BodyReport,
     BrokeOffReport,
@@ -37,7 +29,9 @@ from cos_inspect.model.flow_report import (
     TimingReport,
     Verdict,
 )
+from cos_inspect.model.headers import Headers
 from cos_inspect.model.masks import is_masked
+from cos_inspect.model.moments import utc_text
 from cos_inspect.rules.clock_skew import device_clock
 
 

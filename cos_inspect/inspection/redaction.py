@@ -46,8 +46,9 @@ from cos_inspect.inspection.secret_shapes import (
     is_base64,
     parts_of,
 )
-from cos_inspect.model.exchange import MAX_VALUE, EchoTrace, Headers
+from cos_inspect.model.exchange import EchoTrace
 from cos_inspect.model.flow_report import ChangeReport, FlowReport, HeaderReport
+from cos_inspect.model.headers import MAX_VALUE, Headers
 
 LONGEST = 64 * 1024
 """Characters of a text that is looked into closely."""

@@ -12,6 +12,7 @@ from cos_inspect.model.flow_report import (
     FlowReport,
     Verdict,
 )
+from cos_inspect.model.moments import microseconds_of
 from cos_inspect.model.report_facts import host_of
 from cos_inspect.model.statistics import Statistics
 from cos_inspect.model.summary import (
@@ -24,7 +25,7 @@ from cos_inspect.model.summary import (
     TransferSummary,
     count_name,
 )
-from cos_inspect.model.time_line import TimeLine, second_of
+from cos_inspect.model.time_line import TimeLine
 
 _MOST_CONNECTIONS = 1000
 _MOST_FLOWS = 20
@@ -99,7 +100,8 @@ class CountedFlow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @classmethod
     def of(cls, report: FlowReport) -> "CountedFlow":
         """What a report says."""
-        findings, at = report.findings, second_of(report.started)
+        findings, began = report.findings, microseconds_of(report.started)
+        at = None if began is None else began // 1_000_000
         if not findings:
             return cls(report.verdict, _NO_RULES, None, report.is_healed, at)
         worst = max(findings, key=lambda finding: finding.severity.rank).rule

@@ -5,7 +5,6 @@ at multiples of it, so that those of several runs, captures and processes add up
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
@@ -58,8 +57,3 @@ class TimeLine(msgspec.Struct, kw_only=True):
             bar = self._bar(begin)
             for place, count in enumerate(counts):
                 bar[place] += count
-
-
-def second_of(started: str | None) -> int | None:
-    """The second since the epoch of a time as reports have it."""
-    return None if started is None else int(datetime.fromisoformat(started).timestamp() // 1)

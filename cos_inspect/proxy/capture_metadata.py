@@ -16,8 +16,9 @@ from mitmproxy import http
 from cos_inspect.cos.digest_plan import is_control_answer
 from cos_inspect.cos.operation import Operation
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.model.exchange import Body, EchoTrace, Exchange, Headers
+from cos_inspect.model.exchange import Body, EchoTrace, Exchange
 from cos_inspect.model.flow_report import FlowReport, HeaderReport
+from cos_inspect.model.headers import Headers
 from cos_inspect.proxy.flows import request_head
 from cos_inspect.recording.flow_metadata import LINE_MEMBERS, Entries, Received, fingerprint
 from cos_inspect.recording.message_heads import headers_of, request_of

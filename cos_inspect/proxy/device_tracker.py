@@ -7,7 +7,7 @@ from mitmproxy import connection, http
 
 from cos_inspect.cos.http_dns import http_dns_service
 from cos_inspect.model.devices import DeviceTally
-from cos_inspect.model.exchange import utc_text
+from cos_inspect.model.moments import utc_text
 
 
 class DeviceTracker:

@@ -6,15 +6,8 @@ from typing import Any
 
 from mitmproxy import http
 
-from cos_inspect.model.exchange import (
-    EMPTY_BODY,
-    Actor,
-    Body,
-    BodyEnd,
-    BrokeOff,
-    Change,
-    Headers,
-)
+from cos_inspect.model.exchange import EMPTY_BODY, Actor, Body, BodyEnd, BrokeOff, Change
+from cos_inspect.model.headers import Headers
 from cos_inspect.proxy.actors import answered_by, broke_off, was_killed
 from cos_inspect.proxy.annotations import saved
 from cos_inspect.proxy.changes import changes_of

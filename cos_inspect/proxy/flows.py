@@ -3,7 +3,8 @@
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from cos_inspect.model.exchange import Request, Timing, known_moment
+from cos_inspect.model.exchange import Request, Timing
+from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.actors import Peers, peer_name
 from cos_inspect.recording.message_heads import RequestHead, headers_of, request_of
 from cos_inspect.recording.recorded_flow import connection_times

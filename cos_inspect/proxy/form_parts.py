@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from cos_inspect.cos.form_upload import form_boundary, read_disposition
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 _LONGEST = 1 << 20
 

@@ -5,7 +5,8 @@ import ipaddress
 
 import msgspec
 
-from cos_inspect.model.exchange import MAX_FIELDS, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import MAX_FIELDS
 from cos_inspect.recording.message_heads import AnswerHead, RequestHead, headers_of
 
 UNKNOWN = "another addon"

@@ -5,14 +5,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from cos_inspect.model.exchange import (
-    MAX_FIELDS,
-    MAX_HEAD,
-    Headers,
-    RawFields,
-    Request,
-    fields_within,
-)
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import MAX_FIELDS, MAX_HEAD, Headers, RawFields, fields_within
 
 Fields = RawFields
 """Header fields as mitmproxy keeps them."""

@@ -19,12 +19,12 @@ from cos_inspect.model.exchange import (
     Change,
     Connection,
     Exchange,
-    Headers,
     Request,
     Response,
     Timing,
-    known_moment,
 )
+from cos_inspect.model.headers import Headers
+from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.actors import Peers, is_by_address
 from cos_inspect.recording.break_off import received_of, refusal_of
 from cos_inspect.recording.flow_metadata import FlowMetadata

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 import msgspec
 
 from cos_inspect.model.flow_report import CheckName, FlowReport
-from cos_inspect.report.request_facts import RequestFacts, differences_table, facts_of, seconds_of
+from cos_inspect.model.moments import seconds_of
+from cos_inspect.report.request_facts import RequestFacts, differences_table, facts_of
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9\-_.~/]*")
 _NONE = "none"

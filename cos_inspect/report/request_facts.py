@@ -2,13 +2,13 @@
 
 import json
 import re
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.moments import seconds_of
 
 _GAP = re.compile(r"[&, ]")
 
@@ -142,10 +142,3 @@ def _window(text: str) -> tuple[float | None, float | None]:
     if re.fullmatch(r"[0-9]{1,11}", start) and re.fullmatch(r"[0-9]{1,11}", end):
         return float(start), float(end)
     return None, None
-
-
-def seconds_of(text: str | None) -> float | None:
-    """A time of a report in seconds since 1970."""
-    if text is None:
-        return None
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()

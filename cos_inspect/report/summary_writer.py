@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
-from cos_inspect.model.exchange import utc_text
+from cos_inspect.model.moments import utc_text
 from cos_inspect.model.summary import Lost, RunSummary, SessionSummary, Summary, TransferSummary
 from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.directory import ReportDirectory

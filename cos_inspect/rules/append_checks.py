@@ -3,8 +3,8 @@
 import re
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import Check, SkipReason
+from cos_inspect.model.headers import Headers
 from cos_inspect.rules.check_basics import compared, short, skipped, why_unread
 
 _DIGEST = "x-cos-content-sha1"

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from cos_inspect.cos.header_values import announced_length, read_crc64, read_etag
-from cos_inspect.model.exchange import Body, BodyEnd, Headers
+from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.model.flow_report import Check, CheckName, Side, SkipReason
+from cos_inspect.model.headers import Headers
 from cos_inspect.model.plain_text import shortened
 
 _LONGEST_SHOWN = 200

@@ -18,8 +18,9 @@ from cos_inspect.cos.header_values import (
 )
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.signature import is_signature
-from cos_inspect.model.exchange import Body, BodyEnd, Headers, PayloadKind
+from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
 from cos_inspect.model.flow_report import Check, CheckName, Side, SkipReason
+from cos_inspect.model.headers import Headers
 from cos_inspect.model.masks import is_masked
 from cos_inspect.rules.append_checks import append_md5
 from cos_inspect.rules.check_basics import (

@@ -13,8 +13,8 @@ from cos_inspect.cos.headers import (
     issues,
 )
 from cos_inspect.cos.target import read_query
-from cos_inspect.model.exchange import MAX_VALUE, Headers
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
+from cos_inspect.model.headers import MAX_VALUE, Headers
 from cos_inspect.rules.check_basics import short
 from cos_inspect.rules.rule import Rule
 

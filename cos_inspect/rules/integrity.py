@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.header_values import read_md5
-from cos_inspect.model.exchange import Body, BodyEnd, Headers
+from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
+from cos_inspect.model.headers import Headers
 from cos_inspect.rules.actors import broke_off_evidence, changes_evidence, left_words
 from cos_inspect.rules.framing import framing_stored
 from cos_inspect.rules.precondition import Precondition

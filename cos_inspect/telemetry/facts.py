@@ -1,14 +1,13 @@
 """What log records and spans say of a flow, out of its report, which is masked already."""
 
-import calendar
 import hashlib
 import math
 import re
-from datetime import datetime
 
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.moments import microseconds_of
 from cos_inspect.model.plain_text import shortened, whole
 from cos_inspect.model.report_facts import address_and_port, upload_of
 
@@ -122,14 +121,8 @@ def host_and_port(url: str) -> tuple[str, int | None]:
 
 
 def nanoseconds(moment: str | None) -> int | None:
-    """Since 1970, of a time in ISO 8601; None where it is not known, or beyond what OTLP has."""
-    if moment is None:
-        return None
-    try:
-        parsed = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    found = (calendar.timegm(parsed.utctimetuple()) * 1_000_000 + parsed.microsecond) * 1000
+    """Since the epoch, of a time of a report; None: not known, or beyond what OTLP has."""
+    found = (microseconds_of(moment) or 0) * 1000
     return found if 0 < found <= _LAST_NANOSECOND else None
 
 

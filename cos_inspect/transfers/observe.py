@@ -16,7 +16,8 @@ from cos_inspect.cos.header_values import (
 from cos_inspect.cos.operation import read_query
 from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
-from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Headers, Response
+from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Response
+from cos_inspect.model.headers import Headers
 from cos_inspect.transfers.observation import (
     MAX_TEXT,
     UNDATED,

@@ -16,7 +16,7 @@ from mitmproxy import http
 
 from cos_inspect.analyze import shards
 from cos_inspect.analyze.run import analyze
-from cos_inspect.model.exchange import utc_text
+from cos_inspect.model.moments import utc_text
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.analyze import stories

@@ -14,7 +14,8 @@ from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.signature import Signature, read_signature
 from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import read_signed
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 
 SECRET_ID = "AKIDEXAMPLEEXAMPLEEXAMPLEEXAMPLE1234"
 SECRET_KEY = "KEYEXAMPLEKEYEXAMPLEKEYEXAMPLE12"

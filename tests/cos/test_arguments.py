@@ -3,7 +3,7 @@ import pytest
 from cos_inspect.cos.arguments import bad_arguments
 from cos_inspect.cos.headers import annotate
 from cos_inspect.cos.target import read_query
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 
 def named(operation: str, target: str, *fields: tuple[str, str]) -> list[str]:

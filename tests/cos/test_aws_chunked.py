@@ -13,7 +13,7 @@ from cos_inspect.cos.aws_chunked import (
     declared_size,
     is_aws_chunked,
 )
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 from tests.cos.splitting import cut, cuts
 
 PAYLOAD = b"[Chunked Content][2nd chunk][3rd chunk][4th chunk]"

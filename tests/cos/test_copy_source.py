@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.copy_source import copy_source_of, read_copy_source
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 BUCKET = "sourcebucket-1250000001"
 HOST = f"{BUCKET}.cos.ap-shanghai.myqcloud.com"

@@ -3,7 +3,7 @@
 import pytest
 
 from cos_inspect.cos.cos_exchange import CosExchange, find_endpoint, read_exchange
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 from tests.rules.exchanges import (
     HOST,
     MARKS,

@@ -19,7 +19,7 @@ from cos_inspect.cos.digest_plan import (
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.object_list import LIST_SAMPLE
 from cos_inspect.cos.operation import Operation, read_operation
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 HOST = "examplebucket-1250000000.cos.ap-beijing.myqcloud.com"
 ETAG = ("ETag", '"ee8de918d05640145b18f70f4c3aa602"')

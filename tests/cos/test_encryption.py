@@ -14,8 +14,8 @@ from cos_inspect.cos.encryption import (
     read_customer_key,
     read_encryption,
 )
-from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import SseMode
+from cos_inspect.model.headers import Headers
 
 SSE = "x-cos-server-side-encryption"
 KMS_ID = f"{SSE}-cos-kms-key-id"

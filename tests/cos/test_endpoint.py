@@ -13,7 +13,7 @@ from cos_inspect.cos.endpoint import (
     read_endpoint,
     request_looks_like_cos,
 )
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 B = "examplebucket-1250000000"
 

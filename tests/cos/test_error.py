@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.error import ErrorDocument, read_error
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 NO_HEADERS = Headers()
 DENIED = b"""<?xml version='1.0' encoding='utf-8' ?>

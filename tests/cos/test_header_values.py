@@ -14,7 +14,7 @@ from cos_inspect.cos.header_values import (
     read_length,
     read_md5,
 )
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 MD5 = "444bcb3a3fcf8389296c49467f27e1d6"
 

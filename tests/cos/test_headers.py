@@ -12,8 +12,8 @@ from cos_inspect.cos.headers import (
     issues,
 )
 from cos_inspect.cos.tables import rows
-from cos_inspect.model.exchange import Headers
 from cos_inspect.model.flow_report import Side
+from cos_inspect.model.headers import Headers
 
 COMMON = {
     "content-length", "content-type", "connection", "date", "etag", "last-modified", "server",

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from cos_inspect.cos.endpoint import custom_endpoint, read_endpoint
 from cos_inspect.cos.operation import Operation, read_operation
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 BUCKET = "b-1250000000.cos.ap-beijing.myqcloud.com"
 CI = "b-1250000000.ci.ap-beijing.myqcloud.com"

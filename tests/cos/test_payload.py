@@ -11,7 +11,8 @@ from urllib3.filepost import encode_multipart_formdata
 
 from cos_inspect.cos.payload import PayloadReader, payload_reader
 from cos_inspect.digests import Digester, crc64
-from cos_inspect.model.exchange import FormField, Headers, Payload, PayloadKind
+from cos_inspect.model.exchange import FormField, Payload, PayloadKind
+from cos_inspect.model.headers import Headers
 from tests.cos.splitting import cut, cuts
 
 CONTENT = b"[Chunked Content][2nd chunk][3rd chunk][4th chunk]"

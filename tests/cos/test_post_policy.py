@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.post_policy import FailedCondition, Policy, evaluate_policy
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 NOW = 1577957984.0
 BUCKET = "examplebucket-1250000000"

@@ -21,7 +21,8 @@ from cos_inspect.cos.signature import (
     string_to_sign,
 )
 from cos_inspect.cos.signature_scheme import read_signed
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 from tests.cos.signed_requests import (
     HOST,
     SECRET_ID,

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.signature_forms import content_types, lower_hex, other_hosts, other_paths
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 
 HOST = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 

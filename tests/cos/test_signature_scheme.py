@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cos_inspect.cos.signature_scheme import UNSIGNED, Signed, read_signed
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 TEXT = (
     "q-sign-algorithm=sha1&q-ak=AKIDEXAMPLE&q-sign-time=1557989151;1557996351"

@@ -18,7 +18,8 @@ from cos_inspect.cos.signing import (
     sign_policy,
     without_parameters,
 )
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 from tests.cos.signed_requests import HOST, SECRET_ID, SECRET_KEY
 from tests.origin.hosts import parse
 from tests.origin.message import OriginRequest

@@ -9,7 +9,7 @@ from cos_inspect.cos.client import read_client
 from cos_inspect.cos.endpoint import custom_endpoint, read_endpoint
 from cos_inspect.cos.operation import read_operation
 from cos_inspect.cos.tables import rows
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 KEYS = {
     "checks": ("check",),

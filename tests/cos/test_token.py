@@ -6,7 +6,7 @@ from cos_inspect.cos.token import (
     token_names,
     wanted_token_name,
 )
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 PERMANENT = "AKID" + "x" * 32
 TEMPORARY = "AKID" + "x" * 64

@@ -17,8 +17,9 @@ from cos_inspect.inspection import first_look as looking
 from cos_inspect.inspection.clean_shapes import CleanShapes
 from cos_inspect.inspection.first_look import FirstLook, first_look
 from cos_inspect.inspection.shape_names import shaped
-from cos_inspect.model.exchange import Body, BodyEnd, Connection, Exchange, Headers, Timing
+from cos_inspect.model.exchange import Body, BodyEnd, Connection, Exchange, Timing
 from cos_inspect.model.flow_report import FlowReport, Severity
+from cos_inspect.model.headers import Headers
 from cos_inspect.rules import registry
 from cos_inspect.rules.rule import Rule
 from tests.captures_reader import captures, read_capture

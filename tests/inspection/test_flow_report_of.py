@@ -2,11 +2,9 @@
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cos_inspect.inspection.flow_report_of import verdict_of
-from cos_inspect.model.exchange import Timing, known_moment, utc_text
+from cos_inspect.model.exchange import Timing
 from cos_inspect.model.flow_report import Finding, Severity
 from tests.rules.exchanges import CLOCK, HOST, error_xml, exchange, inspected
 
@@ -45,22 +43,6 @@ def test_without_an_answer_only_what_was_seen_is_told() -> None:
     assert report.ids.request_id is None
 
 
-NO_MOMENTS = [1e308, -1e308, float("nan"), float("inf"), 10**400, 253_402_300_800, -1e11, 0.0]
-
-
-@pytest.mark.parametrize("moment", [*NO_MOMENTS, None, True, "1577957984", b"1", [1.0]])
-def test_a_time_that_cannot_be_printed_is_unknown(moment: object) -> None:
-    assert known_moment(moment) is None
-    assert utc_text(moment) is None  # type: ignore[arg-type]
-
-
-@given(st.floats() | st.integers())
-def test_every_known_time_can_be_printed(moment: float) -> None:
-    text = utc_text(moment)
-    assert (text is None) == (known_moment(moment) is None)
-    assert text is None or len(text) == len("2020-01-02T09:39:44.000Z")
-
-
 def test_nothing_is_said_of_clocks_where_the_time_is_unknown() -> None:
     for kind, status, window in (
         ("clock-skew", 200, "9999999990;9999999999"),
@@ -88,10 +70,6 @@ def test_an_exchange_without_an_answer_ends_when_it_was_given_up() -> None:
     timing = Timing(request_start=CLOCK, request_end=CLOCK + 0.1, failed=CLOCK + 32)
     report = inspected(msgspec.structs.replace(one, timing=timing)).report
     assert report.timing.total_ms == 32000
-
-
-def test_utc_text_to_the_millisecond() -> None:
-    assert utc_text(CLOCK + 0.1239) == "2020-01-02T09:39:44.123Z"
 
 
 def test_headers_keep_their_order_and_duplicates() -> None:

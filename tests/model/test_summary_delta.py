@@ -220,6 +220,12 @@ def _transfer(name: str, flows: list[str]) -> TransferSummary:
     )
 
 
+def test_a_flow_counts_in_the_second_in_which_it_began() -> None:
+    report = flow_report(started="2026-11-22T10:00:00.999Z")
+    assert CountedFlow.of(report).at == 1795341600
+    assert CountedFlow.of(msgspec.structs.replace(report, started=None)).at is None
+
+
 def test_hosts_that_are_not_cos_are_counted_by_name_up_to_a_bound() -> None:
     tally = SummaryDelta()
     for number in range(150):

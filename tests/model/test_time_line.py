@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.model.time_line import MOST_BARS, TimeLine, second_of
+from cos_inspect.model.time_line import MOST_BARS, TimeLine
 
 FLOWS = st.lists(
     st.tuples(
@@ -55,6 +55,5 @@ def test_what_is_taken_back_leaves_nothing() -> None:
 
 def test_a_flow_at_an_unknown_time_has_no_bar() -> None:
     line = TimeLine()
-    line.add(second_of(None), "ok")
+    line.add(None, "ok")
     assert not line.bars
-    assert second_of("2026-11-22T10:00:00.999Z") == 1795341600

@@ -11,8 +11,9 @@ from mitmproxy import io as flow_io
 
 from cos_inspect.cos.operation import Operation
 from cos_inspect.inspection.first_look import first_look
-from cos_inspect.model.exchange import Body, Exchange, Headers
+from cos_inspect.model.exchange import Body, Exchange
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.headers import Headers
 from cos_inspect.proxy import annotations, capture_metadata
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from tests.proxy.inspected import HOST, cos_flow

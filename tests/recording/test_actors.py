@@ -2,7 +2,8 @@
 
 import pytest
 
-from cos_inspect.model.exchange import Headers, Request
+from cos_inspect.model.exchange import Request
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import (
     BARE,
     Peers,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.net.http.url import parse_authority as mitmproxys
 
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.message_heads import (
     RequestHead,
     announced_length,

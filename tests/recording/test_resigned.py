@@ -2,7 +2,8 @@
 
 import pytest
 
-from cos_inspect.model.exchange import Headers, Request, Resigned
+from cos_inspect.model.exchange import Request, Resigned
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.resigned import RESIGNED_KEY, resigned_data, resigned_of
 
 VALUE = "0123456789" * 4

@@ -1,8 +1,9 @@
 """Exchanges for tests of rules: a good one, of which a test changes what it is about."""
 
 from cos_inspect.inspection.first_look import FirstLook, first_look
-from cos_inspect.model.exchange import BodyEnd, Exchange, Headers
+from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import Check, Finding
+from cos_inspect.model.headers import Headers
 from tests.captures_reader import build_exchange
 
 HOST = "examplebucket-1250000000.cos.ap-beijing.myqcloud.com"

@@ -1,7 +1,8 @@
 import pytest
 
 from cos_inspect.cos.header_values import read_crc64
-from cos_inspect.model.exchange import Body, BodyEnd, Headers
+from cos_inspect.model.exchange import Body, BodyEnd
+from cos_inspect.model.headers import Headers
 from cos_inspect.rules.check_basics import (
     absence,
     compared,

@@ -23,7 +23,7 @@ from cos_inspect.captures.har_values import (
     status_of,
     version_of,
 )
-from cos_inspect.model.exchange import Headers
+from cos_inspect.model.headers import Headers
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -8,9 +8,10 @@ from typing import Any, cast
 import crcmod
 
 from cos_inspect.cos.cos_exchange import read_exchange
-from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Headers, Timing
+from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, Exchange, Timing
 from cos_inspect.model.exchange import Request as ExchangeRequest
 from cos_inspect.model.exchange import Response as ExchangeResponse
+from cos_inspect.model.headers import Headers
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import observe
 

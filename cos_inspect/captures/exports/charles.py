@@ -28,7 +28,8 @@ from cos_inspect.captures.exports.json_kinds import CHARLES_KEYS, has_keys
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry
 from cos_inspect.captures.har_values import as_object, as_text, moment_of, number_of, span_of
 from cos_inspect.captures.source import Stream
-from cos_inspect.model.exchange import Headers, Timing
+from cos_inspect.model.exchange import Timing
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import Peers
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,

@@ -15,7 +15,8 @@ import msgspec
 from cos_inspect.captures.exports.chunked import ChunkedDecoder
 from cos_inspect.cos.digest_plan import XML_SAMPLE, DigestPlan
 from cos_inspect.cos.payload import PayloadReader
-from cos_inspect.model.exchange import Body, BodyEnd, Headers
+from cos_inspect.model.exchange import Body, BodyEnd
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.message_heads import LONGEST_NUMBER
 from cos_inspect.recording.stream_tap import BodyMeter, body_of_content
 

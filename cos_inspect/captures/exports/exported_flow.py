@@ -13,7 +13,8 @@ from cos_inspect.captures.exports.exported_body import (
     met_body,
 )
 from cos_inspect.cos.digest_plan import plan_request
-from cos_inspect.model.exchange import Body, BodyEnd, BrokeOff, Headers, Timing
+from cos_inspect.model.exchange import Body, BodyEnd, BrokeOff, Timing
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import Peers
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,

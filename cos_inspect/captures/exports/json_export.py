@@ -19,7 +19,7 @@ from cos_inspect.captures.har_entries import (
 from cos_inspect.captures.har_values import as_object
 from cos_inspect.captures.source import Stream
 from cos_inspect.inspection.redaction import fault_text
-from cos_inspect.model.exchange import MAX_VALUE, Headers
+from cos_inspect.model.headers import MAX_VALUE, Headers
 from cos_inspect.recording.message_heads import Fields
 
 

@@ -9,7 +9,8 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from cos_inspect.captures.exports.exported_flow import peer, plain_address
-from cos_inspect.model.exchange import Timing, known_moment
+from cos_inspect.model.exchange import Timing
+from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.actors import Peers
 
 _TAG = re.compile(r"<(Session|SessionTimers|PipeInfo|SessionFlag)\b([^<>]*)>")

@@ -34,7 +34,8 @@ from cos_inspect.captures.exports.session_facts import times_of
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry
 from cos_inspect.captures.har_values import as_object, as_text, moment_of
 from cos_inspect.captures.source import Stream
-from cos_inspect.model.exchange import BrokeOff, Headers, Timing
+from cos_inspect.model.exchange import BrokeOff, Timing
+from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import Peers
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,

@@ -12,7 +12,8 @@ from cos_inspect.captures.exports.exported_body import (
 )
 from cos_inspect.cos.digest_plan import DigestPlan
 from cos_inspect.digests import crc64
-from cos_inspect.model.exchange import BodyEnd, Headers
+from cos_inspect.model.exchange import BodyEnd
+from cos_inspect.model.headers import Headers
 from tests.saved.exports.archives import chunked, digests
 
 PLAN = DigestPlan(md5=True, crc64=True, sample=10)
