@@ -10,6 +10,7 @@ from cos_inspect.inspection.clean_shapes import SHAPES
 from cos_inspect.inspection.echo_traces import traces_of
 from cos_inspect.inspection.flow_report_of import flow_report_of, verdict_of
 from cos_inspect.inspection.plain_success import masked_at_once
+from cos_inspect.inspection.redacted_report import mask_report
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.second_look import Revision, revised
 from cos_inspect.inspection.shape_names import shaped
@@ -96,7 +97,7 @@ def first_look(
     _learn_unread(redactor, exchange)
     redactor.learn_echoes_in(exchange.echoes, report)
     masked = None if pending or redactor.knows else masked_at_once(report)
-    report = redactor.report(report) if masked is None else masked
+    report = mask_report(redactor, report) if masked is None else masked
     if pending:
         pending = tuple([redactor.struct(each) for each in pending])
     echoes = redactor.echoes
@@ -113,7 +114,7 @@ def echoes_of(cos: CosExchange, unmasked: FlowReport, keys: Mapping[str, str]) -
     redactor = Redactor(_secrets_beside(cos, keys))
     _learn_unread(redactor, cos.exchange)
     redactor.learn_echoes_in(cos.exchange.echoes, unmasked)
-    redactor.report(unmasked)
+    mask_report(redactor, unmasked)
     return traces_of(redactor.repeated, cos.exchange.flow_id)
 
 

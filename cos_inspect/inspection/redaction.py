@@ -10,13 +10,12 @@ and where nothing secret is there it takes a few microseconds.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from cos_inspect.cos.secret_names import (
-    LONGEST_NAME,
     SECRET_KINDS,
     SecretKind,
     canonical,
@@ -24,7 +23,7 @@ from cos_inspect.cos.secret_names import (
     kind_of_header,
     kind_of_parameter,
 )
-from cos_inspect.inspection import secret_free_texts, texts
+from cos_inspect.inspection import texts
 from cos_inspect.inspection.echo_traces import found_by
 from cos_inspect.inspection.escapes import decode, encoded, plain
 from cos_inspect.inspection.known_secrets import (
@@ -38,7 +37,7 @@ from cos_inspect.inspection.known_secrets import (
 )
 from cos_inspect.inspection.plain_success import SIGNATURE
 from cos_inspect.inspection.secret_finder import SecretHint, find, secret_hint
-from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, secret_hint_of
+from cos_inspect.inspection.secret_free_texts import SECRET_FREE, secret_hint_of
 from cos_inspect.inspection.secret_shapes import (
     MASK,
     credentials_begin,
@@ -47,7 +46,6 @@ from cos_inspect.inspection.secret_shapes import (
     parts_of,
 )
 from cos_inspect.model.exchange import EchoTrace
-from cos_inspect.model.flow_report import ChangeReport, FlowReport, HeaderReport
 from cos_inspect.model.headers import MAX_VALUE, Headers
 
 LONGEST = 64 * 1024
@@ -86,8 +84,8 @@ class Redactor:
         self._others = others
         self._named = 0
         """How many secrets texts have named."""
-        self._pieces = False
-        """Whether a part of a secret is looked for as well."""
+        self.looks_for_pieces = False
+        """Whether a part of a secret is looked for in texts as well."""
         self._own: dict[str, str] = {}
         """Texts that name a secret, and what is shown of them."""
         self._spans: dict[str, list[Span]] = {}
@@ -142,21 +140,13 @@ class Redactor:
 
     def learn_head(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
         """Learns the secrets in a message's head."""
-        self.text(_masked_url(self, url))
+        self.text(self.url(url))
         for name, value in headers:
             kind = kind_of_header(name)
             if kind in SECRET_KINDS:
                 self.value(kind, value)
             else:
                 self._read(value)
-
-    def report(self, report: FlowReport) -> FlowReport:
-        """The report of the exchange with its secrets masked."""
-        # Parts of a value stand in what the rules say, and in what COS repeats.
-        self._pieces = bool(report.findings or report.error or report.broke_off)
-        report = _with_masked_heads(self, report)
-        report = _with_masked_signature(self, report)
-        return self.struct(report, _public)
 
     def text(self, text: str) -> str:
         """Masks what the text names and what is known, anywhere in it."""
@@ -185,14 +175,14 @@ class Redactor:
             for value in filter(None, public(struct) if public else ()):
                 self._public.add(fold(plain(encoded(value))))
             # Where a value is repeated, a part of it may have been read for something else.
-            self._pieces = True
+            self.looks_for_pieces = True
             changes = {text: self._masked(text) for text in dict.fromkeys(held)}
         return texts.changed(struct, texts.TextChanges(changes, named))
 
     def _knows_of(self, text: str) -> bool:
         """Whether a secret that is known may stand in a text."""
         data = encoded(text)
-        return self._known.stands_in(data, pieces=self._pieces) or (
+        return self._known.stands_in(data, pieces=self.looks_for_pieces) or (
             self._others is not None and self._others.stands_in(data)
         )
 
@@ -244,7 +234,7 @@ class Redactor:
         if len(text) > self._longest:
             return mask_of(encoded(text))
         decoded = decode(text)
-        spans = self._known.spans(decoded, pieces=self._pieces, public=self._public)
+        spans = self._known.spans(decoded, pieces=self.looks_for_pieces, public=self._public)
         if self._others is not None:
             spans += self._others.spans(decoded, public=self._public)
         self._hits.update(mask for _, _, mask in spans)
@@ -272,6 +262,25 @@ class Redactor:
             if len(parts) <= _MOST_NAMED:
                 return
         self._known.learn_words(held)
+
+    def url(self, url: str) -> str:
+        """Masks the secrets of a URL's own parameters; others may stand inside of theirs."""
+        address, _, query = url.partition("?")
+        if "=" not in query:
+            return url
+        masked = False
+        pieces = query.split("&")
+        for at, piece in enumerate(pieces):
+            name, sign, value = piece.partition("=")
+            kind = kind_of_parameter(name)
+            if kind in SECRET_KINDS and value and (kind != "base64" or is_base64(value)):
+                if _HEX.fullmatch(value) and name.endswith("ignature"):
+                    shown = self.signature(value)
+                else:
+                    shown = self.value(kind, value)
+                pieces[at] = f"{name}{sign}{shown}"
+                masked = True
+        return f"{address}?{'&'.join(pieces)}" if masked else url
 
     def signature(self, value: str) -> str:
         """Masks a signature in hex."""
@@ -323,125 +332,6 @@ class _Holder(msgspec.Struct, frozen=True):
     data: Any
 
 
-def redacted(report: FlowReport, secrets: Iterable[str] = ()) -> FlowReport:
-    """The report with its secrets masked. ``secrets``: of the exchange, that do not stand in
-    the report."""
-    return Redactor(secrets).report(report)
-
-
-def _with_masked_heads(redactor: Redactor, report: FlowReport) -> FlowReport:
-    request, response = report.request, report.response
-    url = _masked_url(redactor, request.url)
-    headers = _masked_headers(redactor, request.headers)
-    changes = request.changes
-    if changes:
-        changes = [_masked_change(redactor, change) for change in changes]
-    if not (headers is request.headers and url is request.url and changes is request.changes):
-        request = msgspec.structs.replace(request, url=url, headers=headers, changes=changes)
-        report = msgspec.structs.replace(report, request=request)
-    if response is not None:
-        headers = _masked_headers(redactor, response.headers)
-        if headers is not response.headers:
-            response = msgspec.structs.replace(response, headers=headers)
-            report = msgspec.structs.replace(report, response=response)
-    return report
-
-
-def _masked_url(redactor: Redactor, url: str) -> str:
-    """Without the secrets of its own parameters; others may stand inside of theirs."""
-    address, _, query = url.partition("?")
-    if "=" not in query:
-        return url
-    masked = False
-    pieces = query.split("&")
-    for at, piece in enumerate(pieces):
-        name, sign, value = piece.partition("=")
-        kind = kind_of_parameter(name)
-        if kind in SECRET_KINDS and value and (kind != "base64" or is_base64(value)):
-            if _HEX.fullmatch(value) and name.endswith("ignature"):
-                shown = redactor.signature(value)
-            else:
-                shown = redactor.value(kind, value)
-            pieces[at] = f"{name}{sign}{shown}"
-            masked = True
-    return f"{address}?{'&'.join(pieces)}" if masked else url
-
-
-def _masked_headers(redactor: Redactor, headers: list[HeaderReport]) -> list[HeaderReport]:
-    names = [header.name for header in headers]
-    if PLAIN_NAMES.issuperset(names):
-        return headers
-    masked = headers
-    for at, name in enumerate(names):
-        if name in PLAIN_NAMES:
-            continue
-        kind = kind_of_header(name)
-        if kind not in SECRET_KINDS:
-            if len(PLAIN_NAMES) < secret_free_texts.MOST and len(name) <= LONGEST_NAME:
-                PLAIN_NAMES.add(name)
-            continue
-        header = headers[at]
-        if not header.value:
-            continue
-        value = redactor.value(kind, header.value)
-        if value != header.value:
-            if masked is headers:
-                masked = headers.copy()
-            masked[at] = msgspec.structs.replace(header, value=value, redacted=True)
-    return masked
-
-
-def _masked_change(redactor: Redactor, change: ChangeReport) -> ChangeReport:
-    """Without the secrets that its URLs, or the values of its header, are or hold."""
-    kind = kind_of_header(change.name) if change.name is not None else ""
-
-    def shown(value: str | None) -> str | None:
-        if not value:
-            return value
-        if change.part == "url":
-            return _masked_url(redactor, value)
-        return redactor.value(kind, value) if kind in SECRET_KINDS else value
-
-    return msgspec.structs.replace(change, client=shown(change.client), sent=shown(change.sent))
-
-
-def _with_masked_signature(redactor: Redactor, report: FlowReport) -> FlowReport:
-    """The signature that was recomputed has no name before it."""
-    if "signature" not in [check.check for check in report.checks]:
-        return report
-    checks = [
-        check
-        if check.check != "signature"
-        else msgspec.structs.replace(
-            check,
-            expected=check.expected and redactor.value("value", check.expected),
-            actual=check.actual and redactor.value("value", check.actual),
-        )
-        for check in report.checks
-    ]
-    return msgspec.structs.replace(report, checks=checks)
-
-
-def _public(report: FlowReport) -> Iterator[str | None]:
-    """What is no secret, also where a secret has the same value: names of places, SecretIds,
-    and digests that were taken of the bodies."""
-    cos, request, response = report.cos, report.request, report.response
-    yield from (cos.bucket, cos.region, cos.operation, cos.appid, _host(request.url))
-    for body in (request.body, response.body if response is not None else None):
-        if body is not None:
-            yield from (body.md5, body.crc64ecma)
-            if body.payload:
-                yield from (body.payload.md5, body.payload.crc64ecma)
-    for text in (request.url, *(item.value for item in request.headers if item.redacted)):
-        if len(text) <= LONGEST:
-            yield from (value.decode("latin-1") for value in find(decode(text)).ids)
-
-
-def _host(url: str) -> str:
-    address = url.partition("://")[2]
-    return re.split(r"[/?#]", address, maxsplit=1)[0].rpartition("@")[2]
-
-
 def _has_separators(text: str) -> bool:
     """Whether a name may stand in a text with something behind it; most have none."""
     return "=" in text or ":" in text or ">" in text or "%" in text or "\\" in text or "&" in text
@@ -457,4 +347,4 @@ def _with_masks(text: str, spans: Iterable[Span]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-__all__ = ["LONGEST", "SHORTEST", "Echo", "KnownSecrets", "Redactor", "mask", "redacted"]
+__all__ = ["LONGEST", "SHORTEST", "Echo", "KnownSecrets", "Redactor", "mask"]

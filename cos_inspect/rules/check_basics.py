@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.header_values import announced_length, read_crc64, read_etag
 from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.model.flow_report import Check, CheckName, Side, SkipReason
@@ -54,6 +55,17 @@ def absence(body: Body, headers: Headers) -> SkipReason | None:
             # A record may be shorter than what went over the wire without saying so.
             length = announced_length(headers)
             return "incomplete" if length is not None and length > (body.size or 0) else None
+
+
+def why_failed(cos: CosExchange) -> SkipReason | None:
+    """Why an answer that is no success is compared with nothing; None for a success."""
+    return None if cos.succeeded else "failed-request"
+
+
+def has_callback(cos: CosExchange) -> bool:
+    """Whether the answer is what a callback or the client's own template makes of it."""
+    headers = cos.request.headers
+    return "x-cos-callback" in headers or "x-cos-return-body" in headers
 
 
 def same_etag(etag: str, md5: str) -> bool:

@@ -4,13 +4,8 @@ import msgspec
 
 from cos_inspect.transfers.limits import Limits
 from cos_inspect.transfers.observation import Observation
-from cos_inspect.transfers.retries import (
-    MARKED_PAUSE,
-    ChainPosition,
-    RetryHistory,
-    may_be_retried,
-    try_of,
-)
+from cos_inspect.transfers.retries import MARKED_PAUSE, ChainPosition, RetryHistory
+from cos_inspect.transfers.tries import may_be_retried, try_of
 
 
 class RequestHistory(msgspec.Struct, kw_only=True):

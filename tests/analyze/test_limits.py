@@ -90,7 +90,7 @@ NAMES = {
     "cos_inspect.transfers.observe._MAX_SHOWN": "how much of a text is shown",
     "cos_inspect.transfers.observe._MOST_SHOWN": "how much of a list is shown",
     "cos_inspect.transfers.history._LONGEST_ID": "how much of a text is shown",
-    "cos_inspect.transfers.retries._LONGEST_CAUSE": "how much of a text is shown",
+    "cos_inspect.transfers.tries._LONGEST_CAUSE": "how much of a text is shown",
     "cos_inspect.transfers.retries._CLOCK_SHIFT": "seconds, by which SDKs correct their clocks",
     "cos_inspect.transfers.pace.LARGE": "what is called slow",
     "cos_inspect.transfers.pace.SLOWEST": "what is called slow",

@@ -5,7 +5,8 @@ import pytest
 
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.transfers.limits import UNBOUNDED, Limits
-from cos_inspect.transfers.retries import Chain, RetryHistory, try_of
+from cos_inspect.transfers.retries import Chain, RetryHistory
+from cos_inspect.transfers.tries import try_of
 from tests.transfers.build import START, body_of, failure, get, put, ranged, seen
 
 
@@ -18,28 +19,6 @@ def chains(*flows: Exchange) -> list[Chain]:
 
 FEW = Limits(tries=64)
 MARK = {"x-cos-sdk-retry": "true"}
-
-
-@pytest.mark.parametrize(
-    ("first", "cause"),
-    [
-        (put("1", b"x", 0.0, **failure(500, "InternalError")), "500 InternalError"),
-        (put("1", b"x", 0.0, **failure(429, "TooManyRequests")), "429 TooManyRequests"),
-        (put("1", b"x", 0.0, **failure(400, "BadDigest")), "400 BadDigest"),
-        (put("1", b"x", 0.0, status=None, error="reset by peer"), "reset by peer"),
-        (put("1", b"x", 0.0, status=None, error=""), "no response"),
-        (put("1", b"x", 0.0, status=302, from_cos=False, answered={}), "302, not from COS"),
-        (ranged("1", b"long enough", 1, 9, 0.0, cut_at=2, error="peer closed"), "peer closed"),
-        (put("1", b"x", 0.0, **failure(403, "RequestTimeTooSkewed")), "403 RequestTimeTooSkewed"),
-    ],
-)
-def test_causes(first: Exchange, cause: str) -> None:
-    second = put("2", b"x", 1.0)
-    if first.request.method == "GET":
-        second = ranged("2", b"long enough", 1, 9, 1.0)
-    (chain,) = chains(first, second)
-    assert chain.causes == (cause,)
-    assert chain.succeeded
 
 
 def test_a_refusal_needs_the_mark() -> None:
@@ -81,12 +60,6 @@ def test_the_pause_is_counted_from_the_failure() -> None:
     assert chains(first, put("2", b"x", 33.0)) == []
     assert len(chains(patient, put("2", b"x", 33.0))) == 1
     assert chains(patient, put("2", b"x", 20.0)) == [], "it began while the first was under way"
-
-
-def test_a_user_who_stops_reading_has_not_failed() -> None:
-    stopped = ranged("1", b"long enough", 1, 9, 0.0, cut_at=2, error="Client disconnected.")
-    again = ranged("2", b"long enough", 1, 9, 1.0)
-    assert chains(stopped, again) == []
 
 
 def test_chains_end_with_a_success() -> None:
@@ -193,20 +166,3 @@ def test_a_stream_that_is_whole_again_is_one_chain() -> None:
     )
     assert lost.other_body is not None
     assert (lost.other_body.before, lost.other_body.kind) == ("1", "empty")
-
-
-def test_the_digest_of_a_piece_says_nothing_of_the_whole() -> None:
-    """A recorder may take what came for all of it."""
-    cut = put("1", b"who", 0.0, status=None, error="peer closed", sent={"Content-Length": "5"})
-    (chain,) = chains(cut, put("2", b"whole", 1.0))
-    assert chain.succeeded
-    assert chain.other_body is None
-    (rest,) = chains(cut, put("2", b"le", 1.0))
-    assert rest.other_body is not None
-    assert (rest.other_body.kind, rest.other_body.sizes) == ("shorter", (5, 2))
-
-
-def test_a_cause_stands_inside_a_sentence() -> None:
-    first = put("1", b"x", 0.0, status=None, error="Client disconnected.")
-    (chain,) = chains(first, put("2", b"x", 1.0))
-    assert chain.causes == ("Client disconnected",)
