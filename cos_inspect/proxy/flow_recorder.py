@@ -10,8 +10,9 @@ from cos_inspect.cos.digest_plan import (
     plan_request,
 )
 from cos_inspect.model.exchange import Body, BodyEnd
+from cos_inspect.recording.flow_heads import Heads, object_reader, plan_of_answer
 from cos_inspect.recording.hashing_threads import HASHING
-from cos_inspect.recording.recorded_flow import Heads, Marks, object_reader, plan_of_answer
+from cos_inspect.recording.recorded_flow import Marks
 from cos_inspect.recording.stream_tap import BodyMeter, Tap
 
 

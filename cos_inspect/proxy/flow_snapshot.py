@@ -15,6 +15,7 @@ from cos_inspect.proxy.flow_recorder import FlowRecorder
 from cos_inspect.proxy.flows import address_of, peers_of, place_text, request_head, timing_of
 from cos_inspect.recording.actors import is_address
 from cos_inspect.recording.break_off import broke_off_by_words
+from cos_inspect.recording.flow_heads import Heads, read_heads
 from cos_inspect.recording.flow_metadata import FlowMetadata, read_flow_metadata
 from cos_inspect.recording.message_heads import (
     LONGEST_NUMBER,
@@ -24,7 +25,7 @@ from cos_inspect.recording.message_heads import (
     framing_length,
     may_have_body,
 )
-from cos_inspect.recording.recorded_flow import FlowRead, Heads, Marks, RecordedFlow, read_heads
+from cos_inspect.recording.recorded_flow import FlowRead, Marks, RecordedFlow
 
 _BODILESS = frozenset({204, 304})
 

@@ -6,11 +6,9 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from cos_inspect.cos.cos_exchange import Recognised, recognise
-from cos_inspect.cos.digest_plan import DigestPlan, plan_payload, plan_request, plan_response
-from cos_inspect.cos.operation import Operation
-from cos_inspect.cos.payload import PayloadReader, payload_reader
-from cos_inspect.digests import Digester
+from cos_inspect.cos.cos_exchange import Recognised
+from cos_inspect.cos.digest_plan import DigestPlan, plan_request
+from cos_inspect.cos.payload import PayloadReader
 from cos_inspect.model.exchange import (
     EMPTY_BODY,
     Body,
@@ -27,14 +25,12 @@ from cos_inspect.model.headers import Headers
 from cos_inspect.model.moments import known_moment
 from cos_inspect.recording.actors import Peers, is_by_address
 from cos_inspect.recording.break_off import received_of, refusal_of
+from cos_inspect.recording.flow_heads import Heads, object_reader, plan_of_answer, read_heads
 from cos_inspect.recording.flow_metadata import FlowMetadata
 from cos_inspect.recording.hashing_threads import HASHING
 from cos_inspect.recording.message_heads import (
     AnswerHead,
-    Fields,
     RequestHead,
-    headers_of,
-    request_of,
     word,
 )
 from cos_inspect.recording.resigned import RESIGNED_KEY, resigned_of
@@ -53,15 +49,6 @@ class LargeBody(Protocol):
 
     def chunks(self) -> Iterator[bytes]:
         """The body from its first byte, in pieces of any size."""
-
-
-class Heads(NamedTuple):
-    """A flow's heads, read."""
-
-    request: Request
-    """Without its body."""
-    answer: Headers | None
-    recognised: Recognised
 
 
 class FlowRead(NamedTuple):
@@ -338,40 +325,6 @@ def _of_har(body: Body, answer: Headers | None, *, may_have: bool) -> Body:
         sample=body.sample,
         sample_is_whole=body.sample_is_whole,
     )
-
-
-def read_heads(
-    head: RequestHead,
-    answer: Fields | None,
-    patterns: Sequence[str],
-    left: FlowMetadata | None = None,
-    before: Heads | None = None,
-) -> Heads | None:
-    """Reads a flow's heads; None when it is no COS traffic, as far as it has come. Of a custom
-    domain the answer alone may tell. ``before``: of the same request, read earlier."""
-    request = request_of(
-        head, headers_of(head.fields) if before is None else before.request.headers
-    )
-    if left is not None:
-        request = left.received.with_line(request)
-    headers = None if answer is None else headers_of(answer)
-    found = recognise(
-        request.host, request.method, request.target, request.headers, headers, patterns
-    )
-    return None if found is None else Heads(request, headers, found)
-
-
-def plan_of_answer(heads: Heads, status: int) -> DigestPlan:
-    """What is to be computed of an answer's body."""
-    if heads.answer is None:
-        return DigestPlan()
-    return plan_response(heads.recognised.operation, heads.request.method, status, heads.answer)
-
-
-def object_reader(operation: Operation, headers: Headers) -> PayloadReader | None:
-    """For an object inside a framed body; None where the body is the object."""
-    plan = plan_payload(operation, headers)
-    return payload_reader(operation.name, headers, lambda: Digester(md5=plan.md5, crc64=plan.crc64))
 
 
 def connection_times(

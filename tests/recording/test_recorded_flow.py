@@ -1,117 +1,90 @@
-"""Live, out of a flow file and out of a HAR: who was asked is read by one parser."""
+"""The exchange that a recorded flow is: what is held of it, and why nothing is of the rest."""
 
-from pathlib import Path
+import hashlib
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from mitmproxy import http
 
-from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
-from cos_inspect.captures.har import HarFile
-from cos_inspect.captures.mitm import FlowFile
-from cos_inspect.captures.source import Stream
-from cos_inspect.proxy.flow_snapshot import FlowSnapshot
-from cos_inspect.proxy.flows import read_request
-from cos_inspect.recording.recorded_flow import connection_times
-from tests.proxy.inspected import AUTHORIZATION, cos_flow
-from tests.saved.hars import Entry, as_base64, download, fields, har
-from tests.saved.test_mitm import saved_file
+from cos_inspect.model.exchange import Body, BodyEnd, Timing
+from cos_inspect.recording.actors import Peers
+from cos_inspect.recording.message_heads import AnswerHead, RequestHead
+from cos_inspect.recording.recorded_flow import FlowRead, RecordedFlow, connection_times
 
-NAME = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
-ODD_HOSTS = [
-    NAME,
-    f"{NAME}.",
-    f"{NAME.upper()}:443",
-    f"{NAME}:80",
-    f"{NAME}:0",
-    f"{NAME}:65536",
-    f"{NAME}:",
-    f"{NAME}:443:443",
-    f"{NAME}/a",
-    f"user@{NAME}",
-    f"{NAME}, {NAME}",
-    f" {NAME}",
-    "[::1]",
-    "[::1]:8443",
-    "::1",
-    "127.0.0.1:81",
-    "bücher.example",
-    "xn--bcher-kva.example",
-    "a..b",
-    "a" * 300,
-    "под.example:81",
-    "",
-]
-HOSTS = st.sampled_from(ODD_HOSTS) | st.text(
-    st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("[]:@/.0a"), max_size=20
-)
+HOST = b"examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
+CONTENT = b"0123456789" * 10
+ETAG = f'"{hashlib.md5(CONTENT).hexdigest()}"'.encode()
+ENDED = Timing(request_start=1.0, request_end=2.0, response_start=3.0, response_end=4.0)
+HAR = Peers(client="127.0.0.1:0", server=None, sni=None, tls=None, mode="regular")
 
 
-def one_flow(host: str, authority: str, scheme: str) -> http.HTTPFlow:
-    flow = cos_flow(host=host.encode())
-    # mitmproxy's own setters would change the Host header too.
-    data = flow.request.data
-    data.scheme, data.host, data.port = scheme.encode(), "upstream.example", 9000
-    data.authority = authority.encode()
-    if authority:
-        flow.request.http_version = "HTTP/2.0"
-    if not host:
-        del flow.request.headers["host"]
-    return flow
+def _head(method: bytes, *fields: tuple[bytes, bytes]) -> RequestHead:
+    line = (method, b"https", b"", HOST.decode(), 443, b"/a.txt", b"HTTP/1.1")
+    return RequestHead(((b"Host", HOST), *fields), *line)
 
 
-def one_entry(host: str, authority: str, scheme: str) -> Entry:
-    entry = download(b"", as_base64(b""))
-    entry["request"] |= {
-        "url": f"{scheme}://upstream.example:9000/a.txt",
-        "httpVersion": "HTTP/2.0" if authority else "HTTP/1.1",
-        "headers": fields(Host=host, Authorization=AUTHORIZATION)
-        + ([{"name": ":authority", "value": authority}] if authority else []),
-    }
-    return entry
+def _read(head: RequestHead, etag: bytes = ETAG, **held: Any) -> FlowRead:
+    answer = AnswerHead(((b"ETag", etag),), 200, b"OK", b"HTTP/1.1")
+    given: dict[str, Any] = {"answer": answer, "sent": b"", "received": b"", "timing": ENDED} | held
+    flow = RecordedFlow(flow_id="a", head=head, **given)
+    heads = flow.heads(())
+    assert heads is not None
+    return flow.read(heads)
 
 
-def asked(found: CapturedFlow) -> tuple[str, int, str] | str | None:
-    """Host, port and target; of what is no COS traffic the host alone."""
-    if found.exchange is None:
-        return found.host
-    request = found.exchange.request
-    return request.host, request.port, request.target
-
-
-def live(flow: http.HTTPFlow) -> tuple[str, int, str] | str | None:
-    found = FlowSnapshot(flow, ()).read()
-    if found is None:
-        return read_request(flow.request).host
-    request = found.exchange.request
-    return request.host, request.port, request.target
-
-
-def check(tmp_path: Path, host: str, authority: str, scheme: str) -> None:
-    flow = one_flow(host, authority, scheme)
-    paths = saved_file(tmp_path / "a.mitm", flow), tmp_path / "a.har"
-    paths[1].write_bytes(har([one_entry(host, authority, scheme)]))
-    streams = [Stream(str(path)) for path in paths]
-    (saved,) = FlowFile(streams[0], ()).saved(InputRemarks(""))
-    (exported,) = HarFile(streams[1], ()).saved(InputRemarks(""))
-    for stream in streams:
-        stream.close()
-    assert live(flow) == asked(saved) == asked(exported)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(HOSTS, HOSTS | st.just(""), st.sampled_from(["http", "https"]))
-def test_who_was_asked(tmp_path: Path, host: str, authority: str, scheme: str) -> None:
-    check(tmp_path, host, authority, scheme)
-
-
-@pytest.mark.parametrize("host", ODD_HOSTS)
-def test_odd_hosts_have_one_reading_each(tmp_path: Path, host: str) -> None:
-    check(tmp_path, host, "", "https")
-    check(tmp_path, "other.example", host, "http")
+def _answer(found: FlowRead) -> Body:
+    assert found.exchange.response is not None
+    return found.exchange.response.body
 
 
 def test_times_of_a_connection() -> None:
     assert connection_times(1.0, 1.5, 1.75) == (500.0, 250.0)
     assert connection_times(None, 1.5, "x") == (None, None)
+
+
+def test_bodies_that_are_held_are_measured() -> None:
+    put = _read(_head(b"PUT"), sent=CONTENT).exchange.request.body
+    got = _answer(_read(_head(b"GET"), received=CONTENT))
+    for body in (put, got):
+        assert (body.size, body.end) == (100, BodyEnd.COMPLETE)
+        assert f'"{body.md5}"'.encode() == ETAG
+
+
+@pytest.mark.parametrize(
+    ("held", "end"),
+    [
+        ({}, BodyEnd.NOT_CAPTURED),
+        ({"live": True, "timing": Timing(request_start=1.0)}, BodyEnd.CUT),
+        ({"live": True, "timing": Timing(request_start=1.0), "stopped": True}, BodyEnd.STOPPED),
+    ],
+)
+def test_of_a_body_that_is_not_held_it_is_said_why(held: dict[str, Any], end: BodyEnd) -> None:
+    given: dict[str, Any] = {"sent": None, "answer": None, "received": None} | held
+    assert _read(_head(b"PUT"), **given).exchange.request.body == Body(end=end, size=None)
+
+
+def test_where_there_can_be_no_body_it_is_empty() -> None:
+    assert _read(_head(b"GET"), sent=None).exchange.request.body.size == 0
+    assert _answer(_read(_head(b"HEAD"), received=None)).size == 0
+
+
+def test_a_head_that_the_proxy_answers_itself_is_told_of_live_traffic_alone() -> None:
+    asked = _head(b"PUT", (b"Expect", b"100-Continue"))
+    assert _read(asked).exchange.request.dropped_headers == ()
+    told = _read(asked, live=True, host_rewritten=True).exchange.request.dropped_headers
+    assert told == (("Expect", "100-Continue"), ("Host", ""))
+
+
+@pytest.mark.parametrize(
+    ("etag", "content", "end"),
+    [
+        (ETAG, CONTENT, BodyEnd.COMPLETE),
+        (b'"other"', CONTENT, BodyEnd.RE_ENCODED),
+        (b'"other"', b"", BodyEnd.NOT_CAPTURED),
+    ],
+)
+def test_of_a_har_that_mitmproxy_has_read_only_what_has_its_digest_is_whole(
+    etag: bytes, content: bytes, end: BodyEnd
+) -> None:
+    body = _answer(_read(_head(b"GET"), etag, received=content, peers=HAR))
+    assert body.end is end
+    assert (body.md5 is None) == (end is not BodyEnd.COMPLETE)

@@ -16,6 +16,7 @@ from cos_inspect.cos.digest_plan import plan_request
 from cos_inspect.model.exchange import Body, BodyEnd, BrokeOff, Timing
 from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import Peers
+from cos_inspect.recording.flow_heads import Heads, object_reader, plan_of_answer
 from cos_inspect.recording.message_heads import (
     DEFAULT_PORTS,
     AnswerHead,
@@ -24,7 +25,7 @@ from cos_inspect.recording.message_heads import (
     parse_authority,
     request_of,
 )
-from cos_inspect.recording.recorded_flow import Heads, RecordedFlow, object_reader, plan_of_answer
+from cos_inspect.recording.recorded_flow import RecordedFlow
 
 TUNNEL = "tunnel (CONNECT)"
 WEB_SOCKET = "WebSocket"

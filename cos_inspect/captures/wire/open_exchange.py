@@ -16,14 +16,9 @@ from cos_inspect.cos.digest_plan import DigestPlan, plan_request
 from cos_inspect.model.capture_account import ANSWER_LOST, STILL_OPEN
 from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd, BrokeOff, Timing
 from cos_inspect.recording import actors
+from cos_inspect.recording.flow_heads import Heads, object_reader, plan_of_answer, read_heads
 from cos_inspect.recording.message_heads import AnswerHead, RequestHead, headers_of, request_of
-from cos_inspect.recording.recorded_flow import (
-    Heads,
-    RecordedFlow,
-    object_reader,
-    plan_of_answer,
-    read_heads,
-)
+from cos_inspect.recording.recorded_flow import RecordedFlow
 from cos_inspect.recording.stream_tap import BodyMeter
 
 _NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
