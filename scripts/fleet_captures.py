@@ -11,7 +11,7 @@ from mitmproxy import http
 
 from tests.analyze import stories
 from tests.analyze.stories import STORIES, Found
-from tests.saved.test_mitm import saved_file
+from tests.saved.flow_files import saved_file
 
 PER_DEVICE = 5
 """Captures."""

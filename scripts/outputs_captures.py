@@ -17,8 +17,8 @@ from scripts.demo_traffic import Story
 from tests.captures_reader import Capture, captures, read_capture
 from tests.end_to_end.harness import Inspected
 from tests.origin.server import Origin
+from tests.saved.flow_files import cos_flow
 from tests.saved.old_flows import VERSIONS, old_file
-from tests.saved.test_mitm import cos_flow
 
 _SAVED = Path(__file__).resolve().parents[1] / "tests" / "saved"
 

@@ -25,7 +25,6 @@ UNMIRRORED = frozenset(
         "captures/blob.py",
         "captures/captured_flow.py",
         "captures/har_body.py",
-        "captures/tnetstring.py",
         "cli/analyze.py",
         "cos/header_syntax.py",
         "inspection/second_look.py",

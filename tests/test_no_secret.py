@@ -35,7 +35,7 @@ from tests.planted import (
     Search,
     opened,
 )
-from tests.saved.test_mitm import saved_file
+from tests.saved.flow_files import saved_file
 
 PLAIN = Draft(
     path="/dir/other.txt", status=200, headers=[("x-cos-meta-note", "abc")], started=SENT + 9

@@ -21,8 +21,8 @@ from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.analyze import stories
 from tests.analyze.stories import STORIES, Found, Story
+from tests.saved.flow_files import saved_file
 from tests.saved.hars import as_base64, har
-from tests.saved.test_mitm import saved_file
 
 JOINED = {rule.id for rule in RULES if rule.joins}
 NOTICES = {"retried", "object-changed", "slow-transfer"}

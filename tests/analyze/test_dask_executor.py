@@ -26,7 +26,7 @@ from cos_inspect.analyze.writing import Chunk, WrittenChunk, write_chunk
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import Where, where_of
 from tests.analyze.test_any_split import ALL_BAD, ALL_FINE, dealt, saved
-from tests.saved.test_mitm import cos_flow, saved_file
+from tests.saved.flow_files import cos_flow, saved_file
 
 FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 MARK = "COS_INSPECT_TEST_MARK"

@@ -11,7 +11,7 @@ from mitmproxy import http
 from cos_inspect.analyze.run import analyze
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from tests.planted import BY_A_SCRIPT, ECHOES, ENCODINGS, HOMES, SENT, Draft, Search, opened
-from tests.saved.test_mitm import saved_file
+from tests.saved.flow_files import saved_file
 
 PLACES = sorted(HOMES.keys() - BY_A_SCRIPT)
 """A saved flow does not tell what a script has changed."""

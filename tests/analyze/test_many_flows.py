@@ -14,7 +14,7 @@ from cos_inspect.cli.commands import main
 from cos_inspect.report import pages
 from tests.analyze import stories
 from tests.report.test_pages import calls
-from tests.saved.test_mitm import saved_file
+from tests.saved.flow_files import saved_file
 
 MOST = 25
 

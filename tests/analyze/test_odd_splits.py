@@ -15,8 +15,8 @@ from mitmproxy import http
 from tests.analyze.soup import Soup
 from tests.analyze.stories import STORIES
 from tests.analyze.test_any_split import answer, dealt, entry_of, small_shards
+from tests.saved.flow_files import saved_file
 from tests.saved.hars import har
-from tests.saved.test_mitm import saved_file
 from tests.transfers.build import START
 
 SMALL = [story for story in STORIES if story.__name__ not in ("multipart", "small_part", "slow")]

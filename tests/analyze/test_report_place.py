@@ -16,7 +16,7 @@ from cos_inspect.captures.places import PlaceError
 from cos_inspect.cli.commands import main
 from tests.captures_at_urls import s3_server
 from tests.saved.exports import archives
-from tests.saved.test_mitm import cos_flow, saved_file
+from tests.saved.flow_files import cos_flow, saved_file
 from tests.saved.test_pcap import _file as packets
 
 FORMATS = ("json", "jsonl", "html", "markdown", "junit")

@@ -24,8 +24,8 @@ from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.schema import schema
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.settings.analysis_settings import AnalysisSettings
+from tests.saved.flow_files import HOST, cos_flow, saved_file
 from tests.saved.hars import REQUEST_ID, Entry, answer_headers, as_base64, download, fields, har
-from tests.saved.test_mitm import HOST, cos_flow, saved_file
 
 BODY = b"[Object Content]"
 VALIDATOR = jsonschema.Draft202012Validator(schema())

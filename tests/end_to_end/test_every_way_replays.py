@@ -23,7 +23,7 @@ from tests.end_to_end.ways import (
 from tests.origin.damage import Damage, both, key, method
 from tests.origin.effects import error, wrong_crc
 from tests.origin.server import Origin
-from tests.saved.test_mitm import saved_file
+from tests.saved.flow_files import saved_file
 
 pytestmark = pytest.mark.end_to_end
 

@@ -14,8 +14,8 @@ from cos_inspect.captures.source import Stream
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import read_request
 from tests.proxy.inspected import AUTHORIZATION, cos_flow
+from tests.saved.flow_files import saved_file
 from tests.saved.hars import Entry, as_base64, download, fields, har
-from tests.saved.test_mitm import saved_file
 
 NAME = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 ODD_HOSTS = [

@@ -15,8 +15,8 @@ from cos_inspect.analyze.outcome import Outcome, closing_text
 from cos_inspect.analyze.run import analyze
 from cos_inspect.report.formats import FORMATS
 from cos_inspect.settings.analysis_settings import AnalysisSettings
+from tests.saved.flow_files import BODY, cos_flow, saved_file
 from tests.saved.hars import Entry, as_base64, download, har, upload
-from tests.saved.test_mitm import BODY, cos_flow, saved_file
 
 Path_ = tuple[str | int, ...]
 GOOD = "good.mitm"

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mitmproxy.addons.savehar import SaveHar
 
+from tests.saved.flow_files import cos_flow
 from tests.saved.hars import Reading
-from tests.saved.test_mitm import cos_flow
 
 CHARSETS = ["", "utf-8", "iso-8859-1", "windows-1252", "us-ascii", "gbk", "gb2312", "gb18030"]
 CHARSETS += ["big5", "shift_jis", "euc-jp", "euc-kr", "utf-16", "utf-16le", "utf-7", "nonsense"]
