@@ -12,16 +12,9 @@ import msgspec
 from msgspec import inspect as types
 
 from cos_inspect.captures import places
+from cos_inspect.dataset.columns import fields, is_moment, without_null
 from cos_inspect.dataset.rows import day_of
-from cos_inspect.dataset.schemas import (
-    NAMES,
-    TABLES,
-    VERSION,
-    Row,
-    fields,
-    is_moment,
-    without_null,
-)
+from cos_inspect.dataset.schemas import NAMES, TABLES, VERSION, Row
 
 _PER_ARROW = 2_000
 """Rows that wait as objects, of all tables and days together."""

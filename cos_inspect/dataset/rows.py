@@ -1,4 +1,4 @@
-"""Rows of reports. What is masked in a report is masked in its rows: they are made of it."""
+"""Rows of single flows. What is masked in a report is masked in its rows: they are made of it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,16 +6,9 @@ from typing import Any, cast
 
 import msgspec
 
-from cos_inspect.dataset.schemas import (
-    CheckRow,
-    ConnectionRow,
-    FindingRow,
-    FlowRow,
-    RetryRow,
-    TransferCheck,
-    TransferFinding,
-    TransferPartRow,
-    TransferRow,
+from cos_inspect.dataset.schemas import CheckRow, ConnectionRow, FindingRow, FlowRow
+from cos_inspect.dataset.transfer_rows import (
+    once,
 )
 from cos_inspect.model.flow_report import BodyReport, FlowReport
 from cos_inspect.model.moments import microseconds_of
@@ -26,7 +19,6 @@ from cos_inspect.model.report_facts import (
     request_header,
     upload_of,
 )
-from cos_inspect.model.summary import RetryChain, TransferSummary
 
 UNKNOWN_DAY = "unknown"
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -177,16 +169,12 @@ def _flow(report: FlowReport, capture: str) -> FlowRow:
         clock_seconds=connection.clock_seconds if connection else None,
         encryption=report.encryption.mode,
         broke_off_by=report.broke_off.by if report.broke_off else None,
-        rules=_once(finding.rule for finding in report.findings),
+        rules=once(finding.rule for finding in report.findings),
         checks_matched=statuses.count("match"),
         checks_mismatched=statuses.count("mismatch"),
         checks_skipped=statuses.count("skipped"),
         ticket=report.ticket,
     )
-
-
-def _once(names: Iterator[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def _connections(report: FlowReport, flow: FlowRow) -> Iterator[ConnectionRow]:
@@ -214,83 +202,4 @@ def _connections(report: FlowReport, flow: FlowRow) -> Iterator[ConnectionRow]:
         severity=finding.severity.value if finding else None,
         detail=finding.detail if finding else None,
         fix=finding.fix if finding else None,
-    )
-
-
-def transfer_row(begun: int | None, transfer: TransferSummary) -> TransferRow:
-    """Of a transfer that is masked; ``begun`` in microseconds since 1970."""
-    return TransferRow(
-        id=transfer.id,
-        kind=transfer.kind,
-        started=begun,
-        bucket=transfer.bucket,
-        key=transfer.key,
-        state=transfer.state,
-        verdict=transfer.verdict,
-        size=transfer.size,
-        parts=transfer.parts,
-        tries=transfer.tries,
-        bytes_sent_twice=transfer.bytes_sent_twice,
-        duration_ms=transfer.duration_ms,
-        throughput=transfer.throughput,
-        notice=transfer.notice,
-        rules=_once(finding.rule for finding in transfer.findings),
-        findings=[
-            TransferFinding(
-                rule=each.rule, severity=each.severity.value, title=each.title, detail=each.detail
-            )
-            for each in transfer.findings
-        ],
-        checks=[
-            TransferCheck(
-                check=each.check,
-                status=each.status,
-                reason=each.reason,
-                expected=each.expected,
-                actual=each.actual,
-            )
-            for each in transfer.checks
-        ],
-        flows=transfer.flows,
-    )
-
-
-def part_rows(begun: int | None, transfer: TransferSummary) -> list[TransferPartRow]:
-    """Of a transfer that is masked."""
-    return [
-        TransferPartRow(
-            transfer_id=transfer.id,
-            kind=transfer.kind,
-            started=begun,
-            bucket=transfer.bucket,
-            key=transfer.key,
-            number=part.number,
-            size=part.size,
-            md5=part.md5,
-            crc64ecma=part.crc64ecma,
-            etag=part.etag,
-            tries=part.tries,
-            duration_ms=part.duration_ms,
-            host=part.host,
-            flow_id=part.flow,
-        )
-        for part in transfer.part_table
-    ]
-
-
-def retry_row(begun: int | None, chain: RetryChain) -> RetryRow:
-    """Of a chain that is masked."""
-    return RetryRow(
-        id=chain.id,
-        started=begun,
-        operation=chain.operation,
-        bucket=chain.bucket,
-        key=chain.key,
-        tries=len(chain.flows),
-        succeeded=chain.succeeded,
-        time_lost_ms=chain.time_lost_ms,
-        clock_corrected=chain.clock_corrected,
-        causes=chain.causes,
-        hosts=chain.hosts,
-        flows=chain.flows,
     )

@@ -1,18 +1,18 @@
-"""The tables of a dataset: a struct for each, and a member of it for each column.
+"""The tables of a dataset: a struct for each, and a member of it for each column. Those of what
+several flows are together stand in ``transfer_rows.py``.
 
 The structs are the schema. Whoever changes one gives the dataset another version: a test holds
 the list of columns. What is new may be added at the end without one.
 """
 
-from typing import Annotated, get_args
+from typing import get_args
 
 import msgspec
-from msgspec import inspect as types
+
+from cos_inspect.dataset.columns import Moment
+from cos_inspect.dataset.transfer_rows import RetryRow, TransferPartRow, TransferRow
 
 VERSION = "cos-inspect/dataset/1"
-_MOMENT = {"moment": True}
-Moment = Annotated[int, msgspec.Meta(extra=_MOMENT)]
-"""Microseconds since 1970 in UTC."""
 
 
 class FlowRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -210,128 +210,6 @@ class CheckRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What was computed from the bytes."""
 
 
-class TransferFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding of a transfer."""
-
-    rule: str
-    severity: str
-    title: str
-    detail: str
-
-
-class TransferCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """A check over all parts of a transfer."""
-
-    check: str
-    status: str
-    reason: str | None
-    expected: str | None
-    actual: str | None
-
-
-class TransferRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Each multipart upload, ranged download and appended object, however many there are."""
-
-    id: str
-    """Of a multipart upload its UploadId."""
-    kind: str
-    """``multipart-upload``, ``ranged-download`` or ``append``."""
-    started: Moment | None
-    """When its first exchange began."""
-    bucket: str | None
-    """Of the object."""
-    key: str | None
-    """Of the object."""
-    state: str
-    """How it ended: ``completed``, ``complete``, ``aborted``, ``abandoned``, ``open``, …"""
-    verdict: str
-    """The worst of its state, its checks, its findings and those of its flows that count."""
-    size: int | None
-    """Bytes of the object; null where not all of them are known."""
-    parts: int
-    """Parts, ranges or pieces that count."""
-    tries: int
-    """Exchanges that carried bytes."""
-    bytes_sent_twice: int
-    """Bytes of tries that do not count."""
-    duration_ms: float | None
-    """From the first exchange's begin to the last one's end."""
-    throughput: float | None
-    """Bytes of the object per second in which an exchange was under way."""
-    notice: str | None
-    """What is worth a word and is no finding."""
-    rules: list[str]
-    """Of its findings, each once."""
-    findings: list[TransferFinding]
-    """Its own, and those of its flows that count for it."""
-    checks: list[TransferCheck]
-    """Over all of its parts together."""
-    flows: list[str]
-    """Ids of its flows, in the order in which they began."""
-
-
-class TransferPartRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Each part of an upload as it counts in the end."""
-
-    transfer_id: str
-    """``id`` in the table ``transfers``."""
-    kind: str
-    """Of the transfer."""
-    started: Moment | None
-    """When the transfer began."""
-    bucket: str | None
-    """Of the object."""
-    key: str | None
-    """Of the object."""
-    number: int
-    """From 1."""
-    size: int | None
-    """Bytes."""
-    md5: str | None
-    """Of the bytes, in hex."""
-    crc64ecma: str | None
-    """The same, in decimals."""
-    etag: str | None
-    """As COS answered."""
-    tries: int
-    """How often it was sent."""
-    duration_ms: float
-    """Of the try that counts."""
-    host: str
-    """Where that went."""
-    flow_id: str
-    """The flow of that."""
-
-
-class RetryRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Each request that was sent again after a failed try."""
-
-    id: str
-    """``transfer_id`` of its flows, where they belong to no other transfer."""
-    started: Moment | None
-    """When the first try began."""
-    operation: str | None
-    """What was tried."""
-    bucket: str | None
-    """Of the object."""
-    key: str | None
-    """Of the object."""
-    tries: int
-    """How many."""
-    succeeded: bool
-    """Whether the last one came through."""
-    time_lost_ms: float
-    """From the first try's begin to the last one's."""
-    clock_corrected: bool
-    """A try was refused for its signing time, and the SDK corrected its clock."""
-    causes: list[str]
-    """Why each of them failed."""
-    hosts: list[str]
-    """More than one when the SDK switched."""
-    flows: list[str]
-    """Ids of the tries, in order."""
-
-
 class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Each flow whose connection failed, or that somebody ended before it was whole."""
 
@@ -426,67 +304,6 @@ TABLES: dict[str, type[Row]] = {
 }
 """By the names of their folders."""
 NAMES = {row: name for name, row in TABLES.items()}
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column, whoever stores it."""
-
-    name: str
-    type: str
-    """``string``, ``int64``, ``double``, ``bool``, ``timestamp[us, UTC]``, or made of these."""
-    nullable: bool
-
-
-def columns(row: type[msgspec.Struct]) -> list[Column]:
-    """The columns of a table, in order."""
-    return [
-        Column(field.name, type_name(told), nullable)
-        for field in fields(row)
-        for told, nullable in [without_null(field.type)]
-    ]
-
-
-def fields(row: type[msgspec.Struct]) -> tuple[types.Field, ...]:
-    """The members of a struct as msgspec tells them."""
-    info = types.type_info(row)
-    assert isinstance(info, types.StructType)
-    return info.fields
-
-
-def without_null(told: types.Type) -> tuple[types.Type, bool]:
-    """A type, and whether null is allowed besides it."""
-    if isinstance(told, types.UnionType):
-        (inner,) = (each for each in told.types if not isinstance(each, types.NoneType))
-        return inner, True
-    return told, False
-
-
-def is_moment(told: types.Type) -> bool:
-    """Whether it is ``Moment``."""
-    return isinstance(told, types.Metadata) and told.extra == _MOMENT
-
-
-def type_name(told: types.Type) -> str:
-    """The type of a column in words."""
-    if is_moment(told):
-        return "timestamp[us, UTC]"
-    match told:
-        case types.StrType():
-            return "string"
-        case types.IntType():
-            return "int64"
-        case types.FloatType():
-            return "double"
-        case types.BoolType():
-            return "bool"
-        case types.ListType():
-            return f"list<{type_name(told.item_type)}>"
-        case types.DictType():
-            return f"map<{type_name(told.key_type)}, {type_name(told.value_type)}>"
-        case types.StructType():
-            inner = ", ".join(f"{each.name}: {each.type}" for each in columns(told.cls))
-            return f"struct<{inner}>"
-    raise TypeError(told)
 
 
 assert set(TABLES.values()) == set(get_args(Row.__value__))

@@ -15,17 +15,10 @@ from hypothesis import strategies as st
 from msgspec import inspect as types
 
 from cos_inspect.dataset import parquet
+from cos_inspect.dataset.columns import columns, fields, is_moment, without_null
 from cos_inspect.dataset.parquet import DatasetFiles, arrow_schema
 from cos_inspect.dataset.rows import day_of, rows_of
-from cos_inspect.dataset.schemas import (
-    TABLES,
-    VERSION,
-    Row,
-    columns,
-    fields,
-    is_moment,
-    without_null,
-)
+from cos_inspect.dataset.schemas import TABLES, VERSION, Row
 from cos_inspect.model.plain_text import packed
 from tests.report.build import finding, flow_report
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cos_inspect.dataset.schemas import NAMES, TABLES, VERSION, columns
+from cos_inspect.dataset.columns import columns
+from cos_inspect.dataset.schemas import NAMES, TABLES, VERSION
 from scripts.reference_members import meanings
 
 FROZEN = Path(__file__).with_name("columns.txt")
