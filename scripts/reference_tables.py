@@ -12,8 +12,9 @@ import msgspec
 from cos_inspect.cli.commands import main as cli
 from cos_inspect.cos.headers import allowed_values
 from cos_inspect.cos.tables import rows
+from cos_inspect.dataset.columns import columns
 from cos_inspect.dataset.marks import DatasetSummary
-from cos_inspect.dataset.schemas import TABLES, VERSION, columns
+from cos_inspect.dataset.schemas import TABLES, VERSION
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import Summary
 from cos_inspect.proxy.commands import Commands

@@ -30,8 +30,9 @@ from cos_inspect.dataset.marks import (
     write_summary,
 )
 from cos_inspect.dataset.parquet import DatasetFiles, RowsWritten, require_pyarrow
-from cos_inspect.dataset.rows import FlowRows, day_of, part_rows, retry_row, rows_of, transfer_row
+from cos_inspect.dataset.rows import FlowRows, day_of, rows_of
 from cos_inspect.dataset.schemas import TABLES, CaptureRow
+from cos_inspect.dataset.transfer_rows import part_rows, retry_row, transfer_row
 from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.transfer_summary import HistorySummary
 from cos_inspect.model.capture_summary import CaptureSummary

@@ -23,8 +23,9 @@ from cos_inspect.model.moments import utc_text
 from cos_inspect.model.summary import RunSummary, Summary
 from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.baseline import entry_of_transfer
-from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.formats import formats_named
+from cos_inspect.report.reasons import line_of, reason_of
 from cos_inspect.report.report_format import FormatWriter, RunEnd
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 

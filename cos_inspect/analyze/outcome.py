@@ -9,9 +9,9 @@ from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.summary import Lost, SessionSummary
 from cos_inspect.model.summary_delta import SessionCounts
 from cos_inspect.report.baseline import BaselineEntry
+from cos_inspect.report.closing_lines import closing_lines
 from cos_inspect.report.github import Groups
 from cos_inspect.report.nothing_seen import nothing_seen
-from cos_inspect.report.terminal import closing_lines
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 
 

@@ -23,10 +23,11 @@ from cos_inspect.model.plain_text import encoded, packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report.baseline import BaselineEntry, entry_of
-from cos_inspect.report.directory import ReportDirectory, line_of, reason_of
+from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.formats import GITHUB, formats_named, places_of
 from cos_inspect.report.github import Groups
 from cos_inspect.report.listing import Floor
+from cos_inspect.report.reasons import line_of, reason_of
 from cos_inspect.report.report_format import FormatInput, FormatSettings, Rendered
 from cos_inspect.report.terminal import StoryLines, flow_line
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE

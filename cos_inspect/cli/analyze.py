@@ -384,6 +384,6 @@ def _tell_github(outcome: "Outcome", settings: AnalysisSettings, closing: str) -
 
 
 def _complain(line: str) -> None:
-    from cos_inspect.report.terminal import one_line  # noqa: PLC0415 - starts quickly without
+    from cos_inspect.report.terminal_text import one_line  # noqa: PLC0415 - starts quickly without
 
     click.echo(f"cos-inspect: {one_line(line)}", err=True)

@@ -11,7 +11,7 @@ from cos_inspect.cli.flows import report_directory
 from cos_inspect.model.devices import DeviceSummary, advice_of
 from cos_inspect.model.summary import Summary
 from cos_inspect.report.saved_flows import NotFoundError, read_summary
-from cos_inspect.report.terminal import one_line, table
+from cos_inspect.report.terminal_text import one_line, table
 
 _COLUMNS = ("address", "client", "TLS", "flows", "others", "last seen (UTC)", "clock", "around")
 _MOST_CONNECTIONS = 10

@@ -6,7 +6,8 @@ from functools import cache
 
 from cos_inspect.cos.tables import rows
 from cos_inspect.model.flow_report import BodyReport, Check, Finding, FlowReport, Severity
-from cos_inspect.report.terminal import one_line, place_of, size_text
+from cos_inspect.report.terminal import place_of
+from cos_inspect.report.terminal_text import one_line, size_text
 from cos_inspect.rules.registry import RULES
 
 _WIDTH = 70

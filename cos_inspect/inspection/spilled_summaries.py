@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from cos_inspect.inspection.transfer_summary import HistorySummary, SummaryListsState
 from cos_inspect.model.flow_report import VERDICT_RANKS
-from cos_inspect.model.summary_delta import MOST_LISTED
+from cos_inspect.model.summary_merging import MOST_LISTED
 
 _MOST_HELD = 2 * MOST_LISTED
 

@@ -15,7 +15,7 @@ from cos_inspect.model.summary import (
     SessionSummary,
     TransferSummary,
 )
-from cos_inspect.model.summary_delta import MOST_LISTED, without_long_tables
+from cos_inspect.model.summary_merging import MOST_LISTED, without_long_tables
 from cos_inspect.rules import multipart as multipart_rules
 from cos_inspect.rules import pace as pace_rules
 from cos_inspect.rules import retries as retry_rules

@@ -23,7 +23,8 @@ from cos_inspect.proxy.resign import ResignError, resign
 from cos_inspect.report.compare import compare, proposed
 from cos_inspect.report.comparison_text import comparison_text
 from cos_inspect.report.curl import curl_script
-from cos_inspect.report.terminal import moved_bytes, place_of, size_text, table
+from cos_inspect.report.terminal import moved_bytes, place_of
+from cos_inspect.report.terminal_text import size_text, table
 
 _TITLES: tuple[str, ...] = ("verdict", "operation", "status", "size", "object", "findings")
 

@@ -18,7 +18,7 @@ from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.flow_secrets import redactor_of
 from cos_inspect.proxy.recheck import Recheck
-from cos_inspect.report.terminal import size_text
+from cos_inspect.report.terminal_text import size_text
 
 logger = logging.getLogger(__name__)
 

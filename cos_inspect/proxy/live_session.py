@@ -18,11 +18,12 @@ from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
 from cos_inspect.model.exchange import Exchange
 from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.model.summary import Lost, RetryChain, TransferSummary
-from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host, verdicts_of
+from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
+from cos_inspect.model.summary_merging import verdicts_of
+from cos_inspect.report.closing_lines import closing_lines, why_failed
 from cos_inspect.report.formats import places_of
 from cos_inspect.report.listing import NEWEST
 from cos_inspect.report.report_format import FormatSettings
-from cos_inspect.report.terminal import closing_lines, why_failed
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.report.writer_thread import LIVE
 from cos_inspect.rules.registry import CHECKS_OF_RULES, SAID_ONCE

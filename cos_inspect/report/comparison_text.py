@@ -2,7 +2,8 @@
 
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.report.compare import Comparison, ReportDifference, failed, title_of
-from cos_inspect.report.terminal import one_line, place_of, table
+from cos_inspect.report.terminal import place_of
+from cos_inspect.report.terminal_text import one_line, table
 
 
 def comparison_text(first: FlowReport, second: FlowReport, comparison: Comparison) -> list[str]:

@@ -8,7 +8,6 @@ time the lock is taken: what was moved away, removed or swapped meanwhile is
 opened again.
 """
 
-import errno
 import os
 import re
 from collections import OrderedDict
@@ -17,25 +16,22 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.plain_text import encoded
 from cos_inspect.model.summary import RunSummary, Summary
-from cos_inspect.model.summary_delta import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report.folder import Folder, RefusedError, pieces, write_all
 from cos_inspect.report.sequence_file import SequenceFile
+from cos_inspect.report.summary_file import SummaryFile
 
 _LOCK_SECONDS = 10.0
 _BLOCK = 4096
 _MOST_GROWING = 8
 """Files to which lines are added that are kept open."""
 _FLOWS = "flows"
-_SUMMARY = "summary.json"
-_LARGEST_KEPT = 256 * 1024
-"""Bytes of a summary that is kept in memory as well: reading it costs as much as writing it."""
 _RUN = ".run"
 """The number of the latest run."""
 _NUMBERED = re.compile(r"^(\d{6,18})_")
@@ -44,18 +40,6 @@ _NUMBER_OF_ROW = re.compile(rb"""^cosInspect\.row\('\{"n":(\d{1,18})\b""", re.MU
 _NUMBER_OF_LINE = re.compile(rb'"sequence":(\d{1,18})\b')
 _LONGEST_NUMBER = 18
 _LONGEST_MATCH = 64
-_REASONS = {
-    errno.ENOSPC: "disk full",
-    errno.EDQUOT: "disk quota reached",
-    errno.EROFS: "read-only file system",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
-    errno.EMFILE: "too many open files",
-    errno.ENFILE: "too many open files",
-    errno.ENOENT: "directory gone",
-    errno.ENOTDIR: "no directory",
-    errno.EIO: "input/output error",
-}
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
 
@@ -70,22 +54,6 @@ def flow_file_stem(report: FlowReport) -> str:
 def operation_in_name(name: str) -> str:
     """An operation as it stands in the names of files."""
     return _UNSAFE.sub("-", name)[:60]
-
-
-def reason_of(error: OSError) -> str:
-    """Why something could not be written, in a few plain words that stand in the summary."""
-    if isinstance(error, RefusedError):
-        return error.reason
-    if isinstance(error, TimeoutError):
-        return "directory locked"
-    known = _REASONS.get(error.errno or 0)
-    return known or (error.strerror or type(error).__name__).lower()
-
-
-def line_of(error: OSError, path: Path) -> str:
-    """What could not be done in the directory ``path``, in one line that names it."""
-    text = str(error) if isinstance(error, RefusedError) else error.strerror or str(error)
-    return text if str(path) in text else f"{path}: {text}"
 
 
 def refusal_of(path: Path) -> str | None:
@@ -109,15 +77,6 @@ class _Growing(msgspec.Struct):
     """The size that it had after lines were added last: then its last line is whole."""
 
 
-class _KeptSummary(NamedTuple):
-    """As it was written last."""
-
-    summary: Summary
-    descriptor: int
-    """Of the file, kept open: no other one is given its number as long."""
-    status: os.stat_result
-
-
 class ReportDirectory:
     """Files below one directory; made if missing, also when it went missing meanwhile.
 
@@ -134,8 +93,7 @@ class ReportDirectory:
         self._last = 0
         """The highest number that was handed out here."""
         self._growing: OrderedDict[str, _Growing] = OrderedDict()
-
-        self._kept: _KeptSummary | None = None
+        self._summary = SummaryFile()
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +111,7 @@ class ReportDirectory:
 
     def close(self) -> None:
         """Gives the descriptors back; the next use opens them again."""
-        self._forget_summary()
+        self._summary.close()
         while self._growing:
             os.close(self._growing.popitem()[1].descriptor)
         if self._sequence is not None:
@@ -343,54 +301,22 @@ class ReportDirectory:
         folder, last = self._split(name)
         folder.remove(last)
 
-    def add_to_summary(self, tally: SummaryDelta, *more: SummaryDelta) -> Summary:
+    def add_to_summary(self, *tallies: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
-        before = self._summary()
-        self._forget_summary()
-        summary = merged(before, tally)
-        for each in more:
-            summary = merged(summary, each)
-        content = msgspec.json.format(encoded(summary), indent=2) + b"\n"
-        self.write(_SUMMARY, content)
-        if len(content) <= _LARGEST_KEPT:
-            descriptor = self.open_to_read(_SUMMARY)
-            if descriptor is not None:
-                self._kept = _KeptSummary(summary, descriptor, os.fstat(descriptor))
-        return summary
-
-    def _forget_summary(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            os.close(kept.descriptor)
+        return self._summary.add(self._top(), tallies)
 
     def begin_run(self, name: str, started: str | None) -> RunSummary:
         """A run with a number of its own, which the summary does not know yet. To be called
         holding the lock."""
         last = (self.read(_RUN) or b"").strip()[:_LONGEST_NUMBER]
-        summary = self._summary()
+        summary = self._summary.read(self._top())
         runs = [run.id for run in summary.runs] if summary else []
         run = RunSummary(
             id=max([0, *runs, int(last) if last.isdigit() else 0]) + 1, name=name, started=started
         )
         self.write(_RUN, b"%d\n" % run.id)
         return run
-
-    def _summary(self) -> Summary | None:
-        if self._kept is not None:
-            with suppress(FileNotFoundError):
-                if _version(self._top().status(_SUMMARY)) == _version(self._kept.status):
-                    return self._kept.summary
-        try:
-            content = self.read(_SUMMARY)
-            return None if content is None else msgspec.json.decode(content, type=Summary)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-
-
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    """Another one when a file is replaced or written to."""
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _whole_lines(descriptor: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cos_inspect.report.terminal import one_line
+from cos_inspect.report.terminal_text import one_line
 
 _SHOWN = 5
 

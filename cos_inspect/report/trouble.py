@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from cos_inspect.report.directory import line_of, reason_of
+from cos_inspect.report.reasons import line_of, reason_of
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ import msgspec
 
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary_delta import CountedFlow
-from cos_inspect.report.directory import ReportDirectory, reason_of
+from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.format_writers import FormatWriters, QueuedReport
 from cos_inspect.report.formats import formats_named
+from cos_inspect.report.reasons import reason_of
 from cos_inspect.report.report_format import FormatSettings, FormatWriter, RunEnd
 from cos_inspect.report.report_queue import ReportQueue
 from cos_inspect.report.slices import Slices

@@ -50,7 +50,7 @@ from tests.analyze.test_any_split import (
 )
 from tests.analyze.test_any_split import Session as Whole
 from tests.inspection.test_session import Run
-from tests.saved.test_mitm import saved_file
+from tests.saved.flow_files import saved_file
 
 SMALL = 2
 UNTIL_SHOWN = {"upload-probably-completed"}
@@ -66,6 +66,7 @@ ROOMS = {
     " of them is tried in tests/saved",
     "cos_inspect.recording": "bytes hashed at a time, and threads",
     "cos_inspect.digests": "the arithmetic of CRC-64",
+    "cos_inspect.report.closing_lines": "how much the last lines name",
     "cos_inspect.report.terminal": "columns of a line",
     **dict.fromkeys(
         [
@@ -103,9 +104,9 @@ NAMES = {
     "cos_inspect.model.moments._LATEST": "the last year that can be printed",
     "cos_inspect.inspection.explain._LONGEST": "how much of a text is read",
     "cos_inspect.model.time_line.MOST_BARS": "how finely time is told; has its own test",
-    "cos_inspect.model.summary_delta.MOST_LISTED": "how many are listed; has its own test",
-    "cos_inspect.model.summary_delta.MOST_ROWS": "how many are listed; has its own test",
-    "cos_inspect.model.summary_delta.MOST_NAMED": "how many are listed; has its own test",
+    "cos_inspect.model.summary_merging.MOST_LISTED": "how many are listed; has its own test",
+    "cos_inspect.model.summary_merging.MOST_ROWS": "how many are listed; has its own test",
+    "cos_inspect.model.summary_merging.MOST_NAMED": "how many are listed; has its own test",
     "cos_inspect.model.summary._MOST_NAMES": "others are counted together",
     "cos_inspect.model.summary_delta._MOST_CONNECTIONS": "others are counted together",
     "cos_inspect.model.summary_delta._MOST_FLOWS": "how many are listed",

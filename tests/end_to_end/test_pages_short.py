@@ -9,7 +9,8 @@ import pytest
 
 from cos_inspect.model.flow_report import FlowReport, Severity, TransferReport
 from cos_inspect.model.summary import TransferSummary
-from cos_inspect.model.summary_delta import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta
+from cos_inspect.model.summary_merging import merged
 from cos_inspect.report import pages
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.pages import HTML, PagesWriter

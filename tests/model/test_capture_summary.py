@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from cos_inspect.model.capture_summary import CaptureFacts, CaptureSummary
 from cos_inspect.model.summary import RunSummary
-from cos_inspect.model.summary_delta import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta
+from cos_inspect.model.summary_merging import merged
 
 FACTS = st.lists(
     st.tuples(st.sampled_from(["WebSocket", "tunnel", "never sent"]), st.integers(0, 5)),

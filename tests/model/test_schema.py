@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from cos_inspect.model.schema import schema
-from cos_inspect.model.summary_delta import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta
+from cos_inspect.model.summary_merging import merged
 from tests.report.build import finding, flow_report
 
 

@@ -4,7 +4,8 @@ import msgspec
 
 from cos_inspect.model.flow_report import Check
 from cos_inspect.model.summary import Lost, Summary, TransferSummary
-from cos_inspect.model.summary_delta import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta
+from cos_inspect.model.summary_merging import merged
 
 
 def test_lost_reports_are_told_as_they_come() -> None:

@@ -14,7 +14,8 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow, tutils
 
 from cos_inspect.model.devices import ConnectionFailureSummary
-from cos_inspect.model.summary_delta import SummaryDelta, merged
+from cos_inspect.model.summary_delta import SummaryDelta
+from cos_inspect.model.summary_merging import merged
 from cos_inspect.proxy import connection_failures as trouble
 from cos_inspect.proxy import connection_tracker as connections
 from cos_inspect.proxy import open_connections

@@ -19,6 +19,7 @@ from cos_inspect.model.flow_report import (
     TimingReport,
     TransferReport,
 )
+from cos_inspect.model.summary import TransferSummary
 from cos_inspect.report.report_format import FormatInput, FormatWriter, Rendered, ReportFormat
 
 
@@ -127,3 +128,19 @@ def put[Content](
         for report in reports
     ]
     (writer.add if is_new else writer.revise)(rendered)
+
+
+def transfer_summary(name: str, state: str) -> TransferSummary:
+    return TransferSummary(
+        kind="multipart-upload",
+        id=name,
+        bucket=None,
+        key=None,
+        state=state,
+        size=None,
+        parts=1,
+        duration_ms=None,
+        verdict="ok",
+        findings=[],
+        flows=[],
+    )

@@ -12,13 +12,7 @@ import pytest
 
 from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.report import folder as folders
-from cos_inspect.report.directory import (
-    ReportDirectory,
-    flow_file_stem,
-    line_of,
-    reason_of,
-    refusal_of,
-)
+from cos_inspect.report.directory import ReportDirectory, flow_file_stem, refusal_of
 from cos_inspect.report.folder import RefusedError
 from cos_inspect.report.pages import HTML, PagesWriter
 from tests.report.build import flow_report, put
@@ -81,16 +75,6 @@ def test_a_directory_that_went_away_is_made_again(tmp_path: Path) -> None:
         assert Path(directory.write_flow("000001_a.json", b"{}")).exists()
 
 
-def test_a_broken_summary_is_begun_anew(tmp_path: Path) -> None:
-    directory = ReportDirectory(tmp_path)
-    (tmp_path / "summary.json").write_text("{cut")
-    tally = SummaryDelta()
-    tally.add(flow_report())
-    with directory.exclusively():
-        directory.add_to_summary(tally)
-    assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 1
-
-
 def _write_fifty(path: str, name: str) -> None:
     directory = ReportDirectory(Path(path))
     for _ in range(50):
@@ -131,40 +115,6 @@ def test_a_line_that_another_process_left_in_part_is_taken_away(tmp_path: Path) 
         with first.exclusively():
             first.append(path.name, [b"{}"])
     assert path.read_bytes() == b"{}\n[]\n" * 4 + b"{}\n" + b"{}\n[]\n{}\n"
-
-
-def _count(directory: ReportDirectory) -> int:
-    tally = SummaryDelta()
-    tally.add(flow_report(sequence=1))
-    with directory.exclusively():
-        return directory.add_to_summary(tally).counts.flows
-
-
-def test_a_summary_that_others_wrote_meanwhile_is_read_again(tmp_path: Path) -> None:
-    """Who wrote it last need not read it, unless it is another one now."""
-    first, second = ReportDirectory(tmp_path), ReportDirectory(tmp_path)
-    assert [_count(each) for each in (first, first, second, second, first)] == [1, 2, 3, 4, 5]
-    path = tmp_path / "summary.json"
-    path.write_text(path.read_text().replace('"flows": 5', '"flows": 70'))
-    assert [_count(each) for each in (first, first)] == [71, 72]
-    path.unlink()
-    assert [_count(each) for each in (first, second)] == [1, 2]
-
-
-def test_a_summary_that_could_not_be_written_is_counted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    directory = ReportDirectory(tmp_path)
-    _count(directory)
-
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        with pytest.raises(OSError, match="No space left"):
-            _count(directory)
-    assert _count(directory) == 2
 
 
 @pytest.mark.parametrize("content", ["", "abc", "-5x", "0000000000"])
@@ -420,30 +370,6 @@ def test_what_cannot_be_read_is_not_begun_anew(
     assert (tmp_path / "summary.json").read_bytes() == before
     _write_all_of_it(directory)
     assert json.loads((tmp_path / "summary.json").read_text())["counts"]["flows"] == 2
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (OSError(errno.ENOSPC, "x"), "disk full"),
-        (OSError(errno.EROFS, "x"), "read-only file system"),
-        (OSError(errno.EMFILE, "x"), "too many open files"),
-        (PermissionError(errno.EACCES, "x"), "no permission"),
-        (TimeoutError(None, "x"), "directory locked"),
-        (RefusedError(Path("x"), "hard link", "y"), "hard link"),
-        (OSError(errno.ENAMETOOLONG, "File name too long"), "file name too long"),
-        (OSError("no number"), "oserror"),
-    ],
-)
-def test_a_reason_is_a_few_plain_words(error: OSError, reason: str) -> None:
-    assert reason_of(error) == reason
-
-
-def test_a_failure_names_the_directory_once() -> None:
-    path = Path("cos-reports")
-    assert line_of(OSError(28, "No space left", "x"), path) == "cos-reports: No space left"
-    refused = RefusedError(path / "flows", "symbolic link", "is a symbolic link")
-    assert line_of(refused, path) == "cos-reports/flows: is a symbolic link"
 
 
 def test_a_folder_that_is_refused_keeps_no_number_back(tmp_path: Path, outside: Path) -> None:

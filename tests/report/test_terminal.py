@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import (
     BrokeOffReport,
     Check,
@@ -15,35 +14,11 @@ from cos_inspect.model.flow_report import (
     FlowReport,
     TransferReport,
 )
-from cos_inspect.model.summary import Lost, RetryChain, TransferSummary
-from cos_inspect.report.terminal import (
-    StoryLines,
-    closing_lines,
-    flow_line,
-    retry_line,
-    size_text,
-    table,
-    transfer_line,
-    why_failed,
-)
-from tests.report.build import error_report, finding, flow_report
+from cos_inspect.model.summary import RetryChain
+from cos_inspect.report.terminal import StoryLines, flow_line, retry_line, transfer_line
+from tests.report.build import error_report, finding, flow_report, transfer_summary
 
 CHINESE = "年度报告/二〇二六年/腾讯云对象存储的使用情况总结与展望（最终版）.pdf"
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (5 << 20, "5.0 MiB"),
-        (3 << 40, "3.0 TiB"),
-        (None, "?"),
-    ],
-)
-def test_sizes(size: int | None, text: str) -> None:
-    assert size_text(size) == text
 
 
 def test_a_line_says_it_all() -> None:
@@ -128,42 +103,6 @@ def test_colours_change_nothing_but_colours() -> None:
         assert plain == flow_line(report, width=width)
 
 
-def failed_connection(count: int) -> ConnectionFailureSummary:
-    return ConnectionFailureSummary(
-        host="h",
-        client="10.0.0.5",
-        failed="client-refused-certificate",
-        count=count,
-        findings=[finding("tls-untrusted")],
-    )
-
-
-def test_closing_lines_count_everything() -> None:
-    transfers = [_transfer("a", "completed"), _transfer("b", "completed"), _transfer("c", "open")]
-    text = closing_lines(
-        verdicts={"ok": 3, "error": 1},
-        rules={"etag-mismatch": 1, "crc64-missing": 2},
-        transfers=transfers,
-        others=2,
-        lost=Lost(count=3, reasons={"disk full": 2, "not inspected": 1}),
-        reports="cos-reports",
-        wrong_transfers={"error": 1, "notice": 5},
-        connections=[failed_connection(2), failed_connection(0)],
-        said_once={"crc64-missing": 40, "etag-mismatch": 1},
-        failed=why_failed("cos_fail_on=error", flows=1, rules=["a", "b", "a"], connections=2),
-    )
-    assert text.splitlines() == [
-        "COS summary: 4 COS flows among 6: 1 error, 3 ok;"
-        " also wrong: 1 transfer, 2 connections, 3 lost reports",
-        "    rules      2 crc64-missing (said once for 40 flows), 1 etag-mismatch",
-        "    transfers  multipart-upload: 2 completed, 1 open",
-        "    connected  not: 2 tls-untrusted: h",
-        "    lost       3 reports: 2 disk full, 1 not inspected",
-        "    reports    cos-reports",
-        "    exit 1     cos_fail_on=error: 1 flow, 2 connections (a, b)",
-    ]
-
-
 def test_a_flow_that_is_fine_says_what_was_verified() -> None:
     checks = [Check(check="crc64", body="request", status="match")]
     report = msgspec.structs.replace(flow_report(), checks=checks)
@@ -180,7 +119,7 @@ def test_a_flow_that_failed_says_how_to_find_it() -> None:
 
 
 def test_a_transfer_has_a_line_of_its_own() -> None:
-    refused = msgspec.structs.replace(_transfer("a", "refused"), findings=[finding("x")])
+    refused = msgspec.structs.replace(transfer_summary("a", "refused"), findings=[finding("x")])
     assert transfer_line(refused).splitlines()[1:] == ["    error: x: d"]
     assert "multipart-upload refused" in transfer_line(refused)
 
@@ -190,29 +129,8 @@ def test_a_chain_of_tries_has_a_line() -> None:
     assert retry_line(chain).startswith("COS notice  PutObject came through after 2 tries")
 
 
-def test_a_table_is_aligned_by_columns_of_the_terminal() -> None:
-    lines = table([("报告", "x"), ("report", "y")]).splitlines()
-    assert lines == ["报告    x", "report  y"]
-
-
 def _finding(detail: str) -> Finding:
     return msgspec.structs.replace(finding(), detail=detail)
-
-
-def _transfer(name: str, state: str) -> TransferSummary:
-    return TransferSummary(
-        kind="multipart-upload",
-        id=name,
-        bucket=None,
-        key=None,
-        state=state,
-        size=None,
-        parts=1,
-        duration_ms=None,
-        verdict="ok",
-        findings=[],
-        flows=[],
-    )
 
 
 def _tries(*flows: str, healed: bool = True) -> list[FlowReport]:
