@@ -47,8 +47,8 @@ from cos_inspect.rules.error import ERROR_RESPONSE
 from cos_inspect.rules.multipart import multipart_part_invalid
 from cos_inspect.rules.pace import slow_alone
 from cos_inspect.rules.precondition import Preconditions, preconditions_of
-from cos_inspect.rules.registry import PENDING_RULES, finders
-from cos_inspect.rules.rule import Finder, PendingFinder
+from cos_inspect.rules.registry import PENDING_RULES, finders_of_values
+from cos_inspect.rules.rule import PendingFinder
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import request_name, started_of
 
@@ -63,25 +63,6 @@ _MOST_SHAPES = 256
 _MOST_MET = 4096
 _MOST_TRIES = 4
 """How often it is tried to learn a shape: some cannot be."""
-_SAY_NOTHING_OF_VALUES = frozenset(
-    {
-        "request_id_missing",
-        "trace_id_on_success",
-        "header_malformed",
-        "header_duplicated",
-        "cors_refused",
-        "cors_etag_hidden",
-        "credentials_in_clear",
-        "processing_not_applied",
-        "key_escaped_twice",
-        "crc64_missing",
-        "etag_missing",
-        "permanent_key_on_device",
-        "signature_long_lived",
-    }
-)
-"""Functions of rules that look at nothing but what is the same in all exchanges of a shape, or
-at what the target of a shape lets no exchange have. Any other rule is asked for each exchange."""
 
 
 class CleanShapes:
@@ -185,7 +166,7 @@ class _Shape:
         self._sent, self._answered = of_request.others, of_answer.others
         self._address = report.request.url.removesuffix(request.target)
         occasions = preconditions_of(cos, report.checks)
-        self._finders = _finders(occasions, ignore)
+        self._finders = finders_of_values(occasions, ignore)
         self._pending = _pending(occasions, ignore)
         texts = "\n".join(filter(None, collect(report)))
         self._texts = texts.encode("utf-8", "surrogatepass")
@@ -348,11 +329,3 @@ def _pending(occasions: Preconditions, ignore: frozenset[str]) -> tuple[PendingF
     if not (occasions.trouble and occasions.signature):
         return ()
     return tuple(find for rule, find in PENDING_RULES if rule.id not in ignore)
-
-
-@lru_cache(maxsize=64)
-def _finders(occasions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
-    """Those that have to be asked of each exchange."""
-    return tuple(
-        find for find in finders(occasions, ignore) if find.__name__ not in _SAY_NOTHING_OF_VALUES
-    )

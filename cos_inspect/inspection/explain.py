@@ -17,7 +17,7 @@ from cos_inspect.cos.tables import rows
 from cos_inspect.inspection import explain_protocol as protocol
 from cos_inspect.inspection.explain_block import block
 from cos_inspect.inspection.explain_operation import explain_operation, operation_names
-from cos_inspect.rules.connection import platform_advice
+from cos_inspect.rules.connection import TLS_UNTRUSTED, platform_advice
 from cos_inspect.rules.registry import RULES
 from cos_inspect.settings.addon_options import OPTIONS
 
@@ -97,7 +97,7 @@ def _spellings() -> dict[str, str]:
 def _rule(name: str) -> Iterator[str]:
     for rule in RULES:
         if rule.id == name.lower():
-            advice = platform_advice() if rule.id == "tls-untrusted" else {}
+            advice = platform_advice() if rule is TLS_UNTRUSTED else {}
             yield block(
                 f"{rule.id}: a rule ({rule.group}, {rule.severity.value})",
                 ("title", rule.title),

@@ -10,11 +10,10 @@ from cos_inspect.model.flow_report import Check, Finding, SkipReason, TransferRe
 from cos_inspect.rules import multipart as multipart_rules
 from cos_inspect.rules import retries as retry_rules
 from cos_inspect.rules import transfer as rules
-from cos_inspect.rules.clock_skew import CLOCK_SKEW
-from cos_inspect.rules.error import CONNECTION_FAILED, ERROR_IN_SUCCESS, ERROR_RESPONSE
+from cos_inspect.rules.error import ERROR_IN_SUCCESS, ERROR_RESPONSE
 from cos_inspect.rules.integrity import ETAG_MISMATCH
+from cos_inspect.rules.registry import OF_CLOCK, OF_FAILURE
 from cos_inspect.rules.rule import PendingFinding
-from cos_inspect.rules.tracing import NOT_FROM_COS
 from cos_inspect.rules.unintended_success import KEY_ESCAPED_TWICE
 from cos_inspect.transfers.account import skipped
 from cos_inspect.transfers.appends import judge_append
@@ -29,13 +28,8 @@ from cos_inspect.transfers.ranges import transfer_id
 from cos_inspect.transfers.retries import ChainPosition
 from cos_inspect.transfers.unanswered_complete import unanswered_complete, why_gone, words_of_open
 
-CLOCK_RULES = frozenset(
-    {ERROR_RESPONSE.id, CLOCK_SKEW.id, "signature-expired", "signature-not-yet-valid"}
-)
-"""Findings that are no more than notices once the SDK has corrected its clock."""
 _MOST_TRIES = 20
 _CLOCK = "The SDK then corrected its clock and succeeded."
-_FAILURES = (ERROR_RESPONSE.id, ERROR_IN_SUCCESS.id, CONNECTION_FAILED.id, NOT_FROM_COS.id)
 _COMPLETED = (
     "The upload was completed all the same: a later HEAD, GET or list shows the object that its"
     " parts make."
@@ -151,13 +145,13 @@ def _of_upload(
         words = words_of_open(upload, history.events)
     words = words or why_gone(upload, seen.flow_id, seen.started)
     if words is not None:
-        revision.details |= dict.fromkeys(_FAILURES, words)
+        revision.details |= dict.fromkeys(OF_FAILURE, words)
     unanswered = unanswered_complete(upload, history.events)
     if unanswered is None:
         return
     if unanswered.proof is not None:
         if seen.flow_id in (*unanswered.lost, *unanswered.gone):
-            revision.softens |= dict.fromkeys(_FAILURES, _COMPLETED)
+            revision.softens |= dict.fromkeys(OF_FAILURE, _COMPLETED)
     elif seen.flow_id == unanswered.told:
         revision.findings.append(multipart_rules.upload_probably_completed(upload, unanswered))
 
@@ -244,7 +238,7 @@ def _of_tries(place: ChainPosition, revision: Revision) -> None:
         revision.findings.extend(retry_rules.retry_body_differs(chain))
         revision.findings.append(retry_rules.retried(chain))
     if place.is_corrected:
-        revision.softens |= dict.fromkeys(CLOCK_RULES, _CLOCK)
+        revision.softens |= dict.fromkeys(OF_CLOCK, _CLOCK)
 
 
 def revised(

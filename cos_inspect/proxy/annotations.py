@@ -14,6 +14,7 @@ from cos_inspect.model.flow_report import BodyReport, Finding, FlowReport, Sever
 from cos_inspect.model.plain_text import escaped
 from cos_inspect.recording.flow_metadata import METADATA_KEY, METADATA_VERSION, saved_data
 from cos_inspect.report.verified import verified
+from cos_inspect.rules.error import ERROR_RESPONSE
 
 MARKERS: dict[Verdict, str] = {
     "ok": ":green_circle:",
@@ -70,7 +71,7 @@ def _causes(report: FlowReport) -> list[str]:
     rules = [finding.rule for finding in ranked]
     code = report.error.code if report.error else None
     if code and rules:
-        rules = [rule for rule in rules if rule != "error-response"]
+        rules = [rule for rule in rules if rule != ERROR_RESPONSE.id]
         damaged = ranked[0].group == "integrity"
         rules.insert(1 if damaged else 0, code)
     return list(dict.fromkeys(rules))

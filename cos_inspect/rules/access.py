@@ -23,6 +23,7 @@ PERMANENT_KEY_ON_DEVICE = Rule(
     example="cos-android-sdk, q-ak=AKID… and no x-cos-security-token",
     joins=("client-and-key",),
     precondition=Precondition.SIGNATURE,
+    reads_values=False,
 )
 
 
@@ -56,6 +57,7 @@ CREDENTIALS_IN_CLEAR = Rule(
     fix="Use https; whoever listens can repeat the request until the signature ends.",
     example="PUT http://… with Authorization",
     joins=("client-and-key",),
+    reads_values=False,
 )
 
 
@@ -140,6 +142,7 @@ CORS_REFUSED = Rule(
     fix="Add a CORS rule with this origin, method and headers (or *); of a CDN domain set it in"
     " the CDN. Blanks in a rule's values count.",
     example="OPTIONS from https://a.example for PUT, 403 AccessForbidden",
+    reads_values=False,
 )
 
 _ALWAYS_ALLOWED = frozenset(("GET", "HEAD", "POST"))
@@ -202,6 +205,7 @@ CORS_ETAG_HIDDEN = Rule(
     fix="Add ETag (and x-cos-request-id) to ExposeHeader of the CORS rule; without it a multipart"
     " upload fails at its completion.",
     example="UploadPart 200 with Origin, no Access-Control-Expose-Headers",
+    reads_values=False,
 )
 
 

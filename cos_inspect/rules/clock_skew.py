@@ -30,6 +30,7 @@ CLOCK_SKEW = Rule(
     fix="Set the clock that is named by network time. COS refuses signatures whose time is 15"
     " minutes off.",
     example="Date: 10:00:00, signature from 10:20:00: the device's clock is ahead",
+    of_clock=True,
 )
 
 Clock = Literal["device", "proxy", "device and proxy", "date", "request id"]

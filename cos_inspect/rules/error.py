@@ -34,6 +34,8 @@ ERROR_RESPONSE = Rule(
     example="GetObject 404 NoSuchKey",
     of_transfer=True,
     precondition=Precondition.TROUBLE,
+    of_clock=True,
+    of_failure=True,
 )
 
 
@@ -100,6 +102,7 @@ ERROR_IN_SUCCESS = Rule(
     example="CompleteMultipartUpload 200 with <Code>InternalError</Code>",
     of_transfer=True,
     precondition=Precondition.TROUBLE,
+    of_failure=True,
 )
 
 
@@ -173,6 +176,7 @@ CONNECTION_FAILED = Rule(
     example="PutObject, no response: server closed the connection",
     of_transfer=True,
     precondition=Precondition.TROUBLE,
+    of_failure=True,
 )
 
 

@@ -31,6 +31,7 @@ HEADER_MALFORMED = Rule(
     cause="A client that builds headers by hand, or something on the way that rewrote them.",
     fix="Look at the header named in the evidence and at who writes it.",
     example="ETag: ee8de918d05640145b18f70f4c3aa602 (not quoted)",
+    reads_values=False,
 )
 
 
@@ -104,6 +105,7 @@ HEADER_DUPLICATED = Rule(
     cause="Two layers of a client or a proxy both set the header.",
     fix="Find which layer adds the second one; receivers pick one of them, and not all the same.",
     example='ETag: "ee8d…" and ETag: "22e0…" in one answer',
+    reads_values=False,
 )
 
 

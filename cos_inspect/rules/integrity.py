@@ -279,6 +279,7 @@ CRC64_MISSING = Rule(
     fix="Check the upload by its ETag, or read the object's headers once more; SDKs that insist"
     " on the CRC-64 report a failure here.",
     example="PutObject 200 with an ETag and no x-cos-hash-crc64ecma",
+    reads_values=False,
 )
 
 
@@ -308,6 +309,7 @@ ETAG_MISSING = Rule(
     cause="A proxy, a security box or a CDN rule took the header away.",
     fix="Let the ETag pass: multipart uploads cannot be completed without the parts' ETags.",
     example="UploadPart 200 without ETag, then CompleteMultipartUpload 400 InvalidPart",
+    reads_values=False,
 )
 
 

@@ -85,6 +85,14 @@ def finders(occasions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, .
     )
 
 
+@lru_cache(maxsize=64)
+def finders_of_values(occasions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
+    """Those of ``finders`` that have to look at each of several exchanges which differ in nothing
+    but values."""
+    says_the_same = {find for rule, find in FLOW_RULES if not rule.reads_values}
+    return tuple(find for find in finders(occasions, ignore) if find not in says_the_same)
+
+
 PENDING_RULES: tuple[tuple[Rule, PendingFinder], ...] = (
     (signature.TOKEN_MISSING, signature.token_sent_elsewhere),
     (signature_content.SIGNATURE_MISMATCH, signature_content.key_accepted_elsewhere),
@@ -116,6 +124,8 @@ RULES: tuple[Rule, ...] = (
 RULE_IDS: frozenset[str] = frozenset(rule.id for rule in RULES)
 
 OF_TRANSFER: frozenset[str] = frozenset(rule.id for rule in RULES if rule.of_transfer)
+OF_FAILURE: tuple[str, ...] = tuple(rule.id for rule in RULES if rule.of_failure)
+OF_CLOCK: tuple[str, ...] = tuple(rule.id for rule in RULES if rule.of_clock)
 SAID_ONCE: frozenset[str] = frozenset(rule.id for rule in RULES if rule.said_once)
 CHECKS_OF_RULES: dict[str, tuple[CheckName, ...]] = {
     rule.id: rule.checks for rule in RULES if rule.checks

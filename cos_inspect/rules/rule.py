@@ -34,6 +34,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     of_transfer: bool = False
     """Whether a finding on a flow counts for the transfer that the flow is part of, where no
     later try replaced the flow."""
+    of_failure: bool = False
+    """Whether it tells that a request failed, so that what others show of that goes with it."""
+    of_clock: bool = False
+    """Whether it is no more than a notice once the SDK has corrected its clock."""
+    reads_values: bool = True
+    """Whether it looks at times, ids, lengths, digests, the key or the signature. Of exchanges
+    that differ in these alone (``inspection/clean_shapes.py``) one that does not is asked once:
+    it says the same of all, or reads what none of them can have."""
 
     @property
     def said_once(self) -> bool:

@@ -59,6 +59,7 @@ SIGNATURE_EXPIRED = Rule(
     fix="Sign right before sending, with a clock set by network time and Unix seconds in UTC.",
     example="q-sign-time ended at 10:00:00, the request came at 10:05:00",
     precondition=Precondition.TROUBLE,
+    of_clock=True,
 )
 
 
@@ -98,6 +99,7 @@ SIGNATURE_NOT_YET_VALID = Rule(
     fix="Set the clock by network time and sign with Unix seconds in UTC.",
     example="q-sign-time begins at 18:00:00, the request came at 10:00:00: 8 h ahead",
     precondition=Precondition.TROUBLE,
+    of_clock=True,
 )
 
 
@@ -163,6 +165,7 @@ SIGNATURE_LONG_LIVED = Rule(
     fix="Sign for minutes; whoever sees the signature can use it until it ends.",
     example="q-sign-time spans 7 days",
     precondition=Precondition.SIGNATURE,
+    reads_values=False,
 )
 
 

@@ -70,6 +70,7 @@ TRACE_ID_ON_SUCCESS = Rule(
     " all the same.",
     fix="Nothing needs to be done.",
     example="DeleteBucketCORS 204 with x-cos-trace-id",
+    reads_values=False,
 )
 
 
@@ -97,6 +98,7 @@ REQUEST_ID_MISSING = Rule(
     fix="Find what removes it; SDKs take its absence as a sign that the answer is not from COS"
     " and may switch to another host.",
     example="GetObject 200, Server: tencent-cos, no x-cos-request-id",
+    reads_values=False,
 )
 
 
@@ -167,6 +169,7 @@ NOT_FROM_COS = Rule(
     example="GET http://…cos.ap-guangzhou.myqcloud.com/a.png, 302 to a log-in page",
     of_transfer=True,
     precondition=Precondition.TROUBLE,
+    of_failure=True,
 )
 
 _OWN_HOSTS = frozenset(("default", "internal", "accelerate", "service", "website", "ci", "control"))

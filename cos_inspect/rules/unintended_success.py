@@ -32,6 +32,7 @@ KEY_ESCAPED_TWICE = Rule(
     fix="Give SDKs the plain key; in a form upload write the field key unescaped. An object that"
     " is stored already is found under the name with the escapes.",
     example="PostObject with the field key photos/a%3Db.png",
+    reads_values=False,
 )
 
 _STORING = frozenset(
@@ -77,6 +78,7 @@ PROCESSING_NOT_APPLIED = Rule(
     " rule), sign it if the bucket wants that, and see that CI is bound to the bucket; then upload"
     " again.",
     example="PutObject with Pic-Operations over several lines, 200 with an empty body",
+    reads_values=False,
 )
 
 _RESULT = frozenset(("ProcessResults", "OriginalInfo"))

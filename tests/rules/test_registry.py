@@ -2,8 +2,10 @@
 
 import inspect as introspection
 import pkgutil
+import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import get_args, get_type_hints
 
@@ -70,6 +72,20 @@ def test_everything_in_a_module_of_rules_is_registered(module: ModuleType) -> No
     }
     known = [rule for name, rule in introspection.getmembers(module) if isinstance(rule, Rule)]
     assert all(rule in RULES for rule in known)
+
+
+def test_no_other_room_names_a_rule_by_its_id() -> None:
+    """What is to be known of a rule stands in its record; where one rule is meant, the record is
+    named, so that it can be found."""
+    package = Path(rules.__path__[0]).parent
+    named = re.compile(rf"""["']({"|".join(map(re.escape, sorted(RULE_IDS)))})["']""")
+    found = {
+        f"{path.relative_to(package)}: {name}"
+        for path in package.rglob("*.py")
+        if path.parent.name != "rules"
+        for name in named.findall(path.read_text())
+    }
+    assert found == set()
 
 
 def test_what_damages_data_is_told_before_what_is_odd() -> None:
