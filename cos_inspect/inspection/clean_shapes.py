@@ -52,7 +52,7 @@ from cos_inspect.rules.rule import PendingFinder
 from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import request_name, started_of
 
-Looked = tuple[CosExchange, FlowReport, Observation]
+Judged = tuple[CosExchange, FlowReport, Observation]
 """What a first look gives, of a report that is masked."""
 
 _KINDS: frozenset[EndpointKind] = frozenset({"default", "internal", "accelerate"})
@@ -76,19 +76,19 @@ class CleanShapes:
         self._met: dict[int, int] = {}
         """How often, by the hashes of shapes that are not known."""
 
-    def look(self, shaped: Shaped, exchange: Exchange, recognised: Recognised) -> Looked | None:
+    def judge(self, shaped: Shaped, exchange: Exchange, recognised: Recognised) -> Judged | None:
         """What the thorough way would give; None where that has to be asked."""
         shape = self._shapes.get(shaped.name)
         if shape is None:
             return None
         self._shapes.move_to_end(shaped.name)
-        return shape.look(shaped, exchange, recognised)
+        return shape.judge(shaped, exchange, recognised)
 
     def learn(
-        self, shaped: Shaped, looked: Looked, recognised: Recognised, ignore: frozenset[str]
+        self, shaped: Shaped, judged: Judged, recognised: Recognised, ignore: frozenset[str]
     ) -> None:
         """Takes in what the thorough way gave of an exchange."""
-        cos, report, _ = looked
+        cos, report, _ = judged
         if report.verdict != "ok" and cos.status not in ERRORS:
             return
         name = shaped.name
@@ -96,8 +96,8 @@ class CleanShapes:
             return
         if not _is_plain(cos, report):
             return
-        shape = _Shape(looked, ignore)
-        if shape.look(shaped, cos.exchange, recognised) != looked:
+        shape = _Shape(judged, ignore)
+        if shape.judge(shaped, cos.exchange, recognised) != judged:
             # Something else than the values that are known here bears on it.
             return
         self._shapes[name] = shape
@@ -150,8 +150,8 @@ _CHECKS = frozenset({"content-length", "etag", "crc64", "content-md5"})
 class _Shape:
     """One shape, by the first exchange of it."""
 
-    def __init__(self, looked: Looked, ignore: frozenset[str]) -> None:
-        self._cos, self._report, self._seen = cos, report, _ = looked
+    def __init__(self, judged: Judged, ignore: frozenset[str]) -> None:
+        self._cos, self._report, self._seen = cos, report, _ = judged
         request, response = cos.request, cos.response
         assert response is not None
         assert report.response is not None
@@ -165,13 +165,13 @@ class _Shape:
         assert of_answer is not None
         self._sent, self._answered = of_request.others, of_answer.others
         self._address = report.request.url.removesuffix(request.target)
-        occasions = preconditions_of(cos, report.checks)
-        self._finders = finders_of_values(occasions, ignore)
-        self._pending = _pending(occasions, ignore)
+        preconditions = preconditions_of(cos, report.checks)
+        self._finders = finders_of_values(preconditions, ignore)
+        self._pending = _pending(preconditions, ignore)
         texts = "\n".join(filter(None, collect(report)))
         self._texts = texts.encode("utf-8", "surrogatepass")
 
-    def look(self, shaped: Shaped, exchange: Exchange, recognised: Recognised) -> Looked | None:
+    def judge(self, shaped: Shaped, exchange: Exchange, recognised: Recognised) -> Judged | None:
         """None where a value does not fit."""
         cos, report = self._cos, self._report
         request, response, endpoint = exchange.request, exchange.response, recognised.endpoint
@@ -324,8 +324,8 @@ def _with_values[E: (ErrorDocument | None, ErrorReport | None)](
 
 
 @lru_cache(maxsize=64)
-def _pending(occasions: Preconditions, ignore: frozenset[str]) -> tuple[PendingFinder, ...]:
+def _pending(preconditions: Preconditions, ignore: frozenset[str]) -> tuple[PendingFinder, ...]:
     """Those whose findings wait for other exchanges."""
-    if not (occasions.trouble and occasions.signature):
+    if not (preconditions.trouble and preconditions.signature):
         return ()
     return tuple(find for rule, find in PENDING_RULES if rule.id not in ignore)

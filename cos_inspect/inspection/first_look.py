@@ -62,9 +62,9 @@ def first_look(
     like = None
     if recognised is not None and redact and not keys:
         like = shaped(exchange, recognised, hosts, ignore)
-        looked = None if like is None else SHAPES.look(like, exchange, recognised)
-        if looked is not None:
-            return FirstLook(*looked)
+        judged = None if like is None else SHAPES.judge(like, exchange, recognised)
+        if judged is not None:
+            return FirstLook(*judged)
     cos = read_exchange(exchange, hosts, recognised=recognised, keys=keys)
     if cos is None:
         return None
@@ -74,12 +74,12 @@ def first_look(
     pending: tuple[PendingFinding, ...] = ()
     # What the proxy answered or ended itself says nothing of COS.
     if not seen.stopped and not exchange.ended_by_proxy:
-        occasions = preconditions_of(cos, checks)
-        for find in finders(occasions, ignore):
+        preconditions = preconditions_of(cos, checks)
+        for find in finders(preconditions, ignore):
             findings += find(cos, checks)
         of_transfer = (*multipart_part_invalid(seen), *slow_alone(seen))
         findings += [finding for finding in of_transfer if finding.rule not in ignore]
-        if occasions.trouble and occasions.signature:
+        if preconditions.trouble and preconditions.signature:
             pending = tuple(
                 each
                 for rule, find in PENDING_RULES

@@ -81,7 +81,7 @@ def _ranked(report: FlowReport) -> list[Finding]:
     return sorted(report.findings, key=lambda finding: -Severity(finding.severity).rank)
 
 
-def leave(
+def write(
     flow: http.HTTPFlow,
     report: FlowReport,
     *,

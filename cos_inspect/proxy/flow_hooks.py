@@ -151,7 +151,7 @@ class FlowHooks(ConnectionHooks):
             snapshot.note_changes()
             found = snapshot.read_answered()
             if found is not None:
-                self._reporting.leave_for_now(flow, found)
+                self._reporting.annotate_early(flow, found)
             return
         self._finish(flow, may_wait=flow.live and self._batch.is_wanted)
 
@@ -204,7 +204,7 @@ class FlowHooks(ConnectionHooks):
         asyncio.get_running_loop().call_later(SECONDS, self._finish_now, flow)
         found = snapshot.read_stopped()
         if found is not None and flow.id not in self._pending:
-            self._reporting.leave_for_now(flow, found)
+            self._reporting.annotate_early(flow, found)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Ends uploads of this client that are under way, for no hook of their flows tells it."""

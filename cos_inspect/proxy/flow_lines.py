@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.1
 _MOST_SECONDS = 1.0
 """After which a line comes without the number: reports cannot be written just now."""
-_MOST_STORIES = 20_000
+_MOST_LOGGED = 20_000
 _UNDER_WAY = frozenset({"open", "incomplete", "partial", "appended", "refused", "unanswered"})
 """States of transfers of which more may come."""
 
@@ -32,10 +32,10 @@ class FlowLines:
 
     def __init__(self, numbers: Callable[[], Iterable[tuple[str, int]]]) -> None:
         self._numbers = numbers
-        self._untold: collections.deque[tuple[float, FlowReport]] = collections.deque()
+        self._waiting: collections.deque[tuple[float, FlowReport]] = collections.deque()
         self._known: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._stories: collections.OrderedDict[tuple[str, str, str], None] = (
+        self._logged_transfers: collections.OrderedDict[tuple[str, str, str], None] = (
             collections.OrderedDict()
         )
         self.problems_only = False
@@ -48,44 +48,44 @@ class FlowLines:
             if self.problems_only and report.verdict == "ok":
                 continue
             waits = numbered and report.verdict != "ok"
-            self._untold.append((now + _MOST_SECONDS if waits else 0.0, report))
+            self._waiting.append((now + _MOST_SECONDS if waits else 0.0, report))
         self.flush()
 
     def flush(self, *, all_of_them: bool = False) -> None:
-        """Tells what is ready; the rest a moment later."""
+        """Logs what is ready; the rest a moment later."""
         for name, number in self._numbers():
             self._known[name] = number
         now, ready = time.monotonic(), []
-        while self._untold:
-            until, report = self._untold[0]
+        while self._waiting:
+            until, report = self._waiting[0]
             number = self._known.get(name_of(report), 0)
             if not number and until > now and not all_of_them:
                 break
-            self._untold.popleft()
+            self._waiting.popleft()
             ready.append(msgspec.structs.replace(report, sequence=number) if number else report)
-        if not self._untold:
+        if not self._waiting:
             self._known.clear()
         for level, group in itertools.groupby(ready, level_of):
             if logger.isEnabledFor(level):
                 logger.log(level, FlowMessage(tuple(group)))
-        if self._untold and self._timer is None:
+        if self._waiting and self._timer is None:
             loop = _running_loop()
             if loop is None:
                 self.flush(all_of_them=True)
             else:
-                self._timer = loop.call_later(_LOOK_SECONDS, self._look_again)
+                self._timer = loop.call_later(_LOOK_SECONDS, self._flush_later)
 
-    def _look_again(self) -> None:
+    def _flush_later(self) -> None:
         self._timer = None
         self.flush()
 
-    def tell_stories(self, session: SessionSummary, *, over: bool) -> None:
-        """Says of each transfer how it ended, once; of others than problems alone."""
+    def log_transfers(self, session: SessionSummary, *, over: bool) -> None:
+        """Logs of each transfer how it ended, once; nothing where all flows are logged."""
         if not self.problems_only:
             return
         for transfer in session.transfers:
             if over or transfer.state not in _UNDER_WAY:
-                self._tell_story(
+                self._log_transfer(
                     (transfer.kind, transfer.id, f"{transfer.state} {transfer.verdict}"),
                     transfer_line(transfer),
                     is_bad=transfer.verdict in ("warning", "error"),
@@ -93,18 +93,18 @@ class FlowLines:
         for chain in session.retries:
             if over or chain.succeeded:
                 name = ("retry", chain.id, str(chain.succeeded))
-                self._tell_story(name, retry_line(chain), is_bad=not chain.succeeded)
+                self._log_transfer(name, retry_line(chain), is_bad=not chain.succeeded)
 
-    def _tell_story(self, name: tuple[str, str, str], line: str, *, is_bad: bool) -> None:
-        if name in self._stories:
+    def _log_transfer(self, name: tuple[str, str, str], line: str, *, is_bad: bool) -> None:
+        if name in self._logged_transfers:
             return
-        self._stories[name] = None
-        if len(self._stories) > _MOST_STORIES:
-            self._stories.popitem(last=False)
+        self._logged_transfers[name] = None
+        if len(self._logged_transfers) > _MOST_LOGGED:
+            self._logged_transfers.popitem(last=False)
         logger.log(logging.WARNING if is_bad else logging.INFO, "%s", line)
 
     def close(self) -> None:
-        """Tells all that is left."""
+        """Logs all that is left."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -48,7 +48,7 @@ class FlowReporter:
     def __init__(self) -> None:
         self._settings = options.Settings()
         self._live_session = LiveSession(_live_settings(self._settings))
-        self._untold: list[FlowReport] = []
+        self._unlogged: list[FlowReport] = []
         self._lines = FlowLines(self._live_session.new_numbers)
         self._flows: weakref.WeakValueDictionary[str, http.HTTPFlow] = weakref.WeakValueDictionary()
         self._reports: collections.OrderedDict[str, FlowReport] = collections.OrderedDict()
@@ -63,7 +63,7 @@ class FlowReporter:
         self._lines.problems_only = settings.show == "problems"
         self._live_session.run_name = _TOOLS.get(type(ctx.master).__name__, LIVE)
         if before != settings:
-            self._show_again(self._live_session.use(_live_settings(settings)))
+            self._show_revised(self._live_session.use(_live_settings(settings)))
 
     @property
     def trouble(self) -> str | None:
@@ -86,7 +86,7 @@ class FlowReporter:
         the flow holds all that came; ``answer_changes``: but others may change the answer
         before it is saved."""
         exchange, marks = found.exchange, found.marks
-        inspected = self._live_session.take(exchange, recognised=found.recognised, marks=marks)
+        inspected = self._live_session.inspect(exchange, recognised=found.recognised, marks=marks)
         if inspected is None:
             return
         received = None
@@ -115,7 +115,7 @@ class FlowReporter:
 
     def learn(self, found: FlowRead) -> None:
         """What became of a flow that was reported when the script was loaded anew."""
-        self._show_again(
+        self._show_revised(
             self._live_session.learn(found.exchange, recognised=found.recognised, marks=found.marks)
         )
 
@@ -123,7 +123,7 @@ class FlowReporter:
         self, flow: http.HTTPFlow, inspected: InspectionResult, received: dict[str, Any] | None
     ) -> None:
         report, exchange = inspected.report, inspected.cos.exchange
-        annotations.leave(
+        annotations.write(
             flow,
             report,
             visibly=self._settings.annotate,
@@ -135,13 +135,13 @@ class FlowReporter:
         )
         self._flows[flow.id] = flow
         self.remember(report)
-        self._untold.append(report)
+        self._unlogged.append(report)
         if inspected.revised:
-            self._show_again(inspected.revised)
+            self._show_revised(inspected.revised)
         if flow.live:
             self._plan_renewal()
 
-    def leave_for_now(self, flow: http.HTTPFlow, found: FlowRead) -> None:
+    def annotate_early(self, flow: http.HTTPFlow, found: FlowRead) -> None:
         """Leaves on a flow what is known before it is over; it is reported later. Of a body
         that is still under way nothing is left."""
         exchange = found.exchange
@@ -149,7 +149,7 @@ class FlowReporter:
         if look is None:
             return
         sent, answer = exchange.request.body, exchange.response
-        annotations.leave(
+        annotations.write(
             flow,
             look.report,
             visibly=self._settings.annotate,
@@ -169,9 +169,9 @@ class FlowReporter:
 
     def log_reported(self) -> None:
         """Logs the flows that were reported since the last call."""
-        untold, self._untold = self._untold, []
-        if untold:
-            self._lines.add(untold, numbered=self._settings.report_dir is not None)
+        unlogged, self._unlogged = self._unlogged, []
+        if unlogged:
+            self._lines.add(unlogged, numbered=self._settings.report_dir is not None)
 
     def report_of(self, flow_id: str) -> FlowReport | None:
         """What was reported of a flow last, unless that is long ago."""
@@ -230,11 +230,11 @@ class FlowReporter:
         if self._renewal is not None:
             self._renewal.cancel()
         live_session = self._live_session
-        self._show_again(live_session.end_session())
+        self._show_revised(live_session.end_session())
         # Only then it is known what could not be written.
         live_session.close()
         self._lines.close()
-        self._lines.tell_stories(
+        self._lines.log_transfers(
             SessionSummary(transfers=live_session.transfers, retries=live_session.retries),
             over=True,
         )
@@ -258,7 +258,7 @@ class FlowReporter:
         report is lost."""
         return self._live_session.why_failed(fail_on) is not None
 
-    def _show_again(self, found: Iterable[RevisedReport]) -> None:
+    def _show_revised(self, found: Iterable[RevisedReport]) -> None:
         """Puts later knowledge in the place of what earlier flows show."""
         flows = []
         for revised in found:
@@ -285,9 +285,9 @@ class FlowReporter:
         self._renewal = None
         began = time.perf_counter()
         try:
-            self._show_again(self._live_session.renew())
+            self._show_revised(self._live_session.renew())
             if self._lines.problems_only:
-                self._lines.tell_stories(self._live_session.session.summary(), over=False)
+                self._lines.log_transfers(self._live_session.session.summary(), over=False)
         except Exception:
             logger.exception("the COS transfers cannot be summed up")
         took = time.perf_counter() - began

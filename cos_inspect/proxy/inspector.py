@@ -18,7 +18,7 @@ from cos_inspect.proxy.guard import guarded, name_of
 from cos_inspect.proxy.live_pages import LivePages
 from cos_inspect.proxy.log_guard import LogGuard
 from cos_inspect.proxy.recheck import Recheck
-from cos_inspect.proxy.reload_state import leave, take
+from cos_inspect.proxy.reload_state import hand_over, take_over
 from cos_inspect.proxy.startup import REFUSAL, show_comments, spare_startup
 from cos_inspect.proxy.terminal_log import TerminalLog
 
@@ -36,7 +36,7 @@ class CosInspect(FlowHooks):
     def __init__(self) -> None:
         self._terminal_log = TerminalLog()
         self._log_guard = LogGuard()
-        super().__init__(take())
+        super().__init__(take_over())
         self._is_running = False
         self._connection_tracker.may_judge = lambda: self.judges_failures
         self._recheck = Recheck(self._reporting, self._batch.flush)
@@ -130,7 +130,7 @@ class CosInspect(FlowHooks):
             self._memory.close()
         else:
             # A script that is loaded anew is there before the loop's next turn.
-            loop.call_soon(leave(self._memory))
+            loop.call_soon(hand_over(self._memory))
         self._terminal_log.done()
 
     @property

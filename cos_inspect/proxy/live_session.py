@@ -110,7 +110,7 @@ class LiveSession:
         )
         return []
 
-    def take(
+    def inspect(
         self,
         exchange: Exchange,
         *,

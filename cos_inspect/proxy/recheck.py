@@ -63,7 +63,7 @@ class Recheck:
         exchange = found.exchange
         report = self._reporting.judge_again(found)
         if report is not None:
-            annotations.leave(
+            annotations.write(
                 asked,
                 report,
                 visibly=self.settings.annotate,

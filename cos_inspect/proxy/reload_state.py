@@ -63,7 +63,7 @@ class ReloadState:
 _LEFT: weakref.WeakKeyDictionary[Master, ReloadState] = weakref.WeakKeyDictionary()
 
 
-def leave(memory: ReloadState) -> Callable[[], None]:
+def hand_over(memory: ReloadState) -> Callable[[], None]:
     """To be called where an instance ends and the proxy may go on: the next one takes the
     memory at once. What it gives closes the memory where nobody took it."""
     master = ctx.master
@@ -77,7 +77,7 @@ def leave(memory: ReloadState) -> Callable[[], None]:
     return close_unless_taken
 
 
-def take() -> ReloadState:
+def take_over() -> ReloadState:
     """What the instance before has left, or a new one."""
     master = getattr(ctx, "master", None)
     left = _LEFT.pop(master, None) if master is not None else None

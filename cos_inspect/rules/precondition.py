@@ -31,9 +31,9 @@ class Preconditions(NamedTuple):
     signature: bool
     change: bool
 
-    def include(self, occasion: Precondition) -> bool:
+    def include(self, precondition: Precondition) -> bool:
         """Whether a rule with this precondition can find something."""
-        return occasion is Precondition.ANY or bool(getattr(self, occasion.value))
+        return precondition is Precondition.ANY or bool(getattr(self, precondition.value))
 
 
 def preconditions_of(cos: CosExchange, checks: Sequence[Check]) -> Preconditions:

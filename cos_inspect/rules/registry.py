@@ -76,21 +76,21 @@ FLOW_RULES: tuple[tuple[Rule, Finder], ...] = (
 
 
 @lru_cache(maxsize=64)
-def finders(occasions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
+def finders(preconditions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
     """What is to look at an exchange, in order; ``ignore`` are rule ids to leave out."""
     return tuple(
         find
         for rule, find in FLOW_RULES
-        if rule.id not in ignore and occasions.include(rule.precondition)
+        if rule.id not in ignore and preconditions.include(rule.precondition)
     )
 
 
 @lru_cache(maxsize=64)
-def finders_of_values(occasions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
+def finders_of_values(preconditions: Preconditions, ignore: frozenset[str]) -> tuple[Finder, ...]:
     """Those of ``finders`` that have to look at each of several exchanges which differ in nothing
     but values."""
     says_the_same = {find for rule, find in FLOW_RULES if not rule.reads_values}
-    return tuple(find for find in finders(occasions, ignore) if find not in says_the_same)
+    return tuple(find for find in finders(preconditions, ignore) if find not in says_the_same)
 
 
 PENDING_RULES: tuple[tuple[Rule, PendingFinder], ...] = (

@@ -149,7 +149,7 @@ def looks(one: Exchange, shapes: CleanShapes, **more: Any) -> FirstLook | None:
 def quick(one: Exchange, shapes: CleanShapes, ignore: frozenset[str] = frozenset()) -> Any:
     found = recognised(one)
     like = None if found is None else shaped(one, found, (), ignore)
-    return None if found is None or like is None else shapes.look(like, one, found)
+    return None if found is None or like is None else shapes.judge(like, one, found)
 
 
 def taught(**more: Any) -> CleanShapes:

@@ -20,7 +20,7 @@ BODY = Body(size=5, md5="00" * 16, crc64=2**64 - 1)
 
 
 def _leave(flow: object, report: FlowReport, *, visibly: bool = True, body: Body = BODY) -> None:
-    annotations.leave(
+    annotations.write(
         flow,  # type: ignore[arg-type]
         report,
         visibly=visibly,

@@ -39,7 +39,7 @@ def _seen(flow: http.HTTPFlow) -> tuple[Exchange, FlowReport]:
 def _leave(
     flow: http.HTTPFlow, exchange: Exchange, report: FlowReport, *, changes: bool = False
 ) -> None:
-    annotations.leave(
+    annotations.write(
         flow,
         report,
         visibly=False,

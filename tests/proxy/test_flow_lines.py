@@ -107,12 +107,12 @@ def test_problems_alone_and_stories_as_they_end(log: pytest.LogCaptureFixture) -
     so_far = SessionSummary(
         transfers=[_transfer("x", "completed"), _transfer("y", "open")], retries=[chain]
     )
-    lines.tell_stories(so_far, over=False)
-    lines.tell_stories(so_far, over=False)
+    lines.log_transfers(so_far, over=False)
+    lines.log_transfers(so_far, over=False)
     over = msgspec.structs.replace(
         so_far, transfers=[_transfer("x", "completed"), _transfer("y", "abandoned", "notice")]
     )
-    lines.tell_stories(over, over=True)
+    lines.log_transfers(over, over=True)
     bad, completed, abandoned, tries = told(log)
     assert "etag-mismatch" not in bad
     assert " error " in bad
@@ -123,5 +123,5 @@ def test_problems_alone_and_stories_as_they_end(log: pytest.LogCaptureFixture) -
 
 def test_with_all_flows_stories_have_no_lines_of_their_own(log: pytest.LogCaptureFixture) -> None:
     lines = FlowLines(Numbers())
-    lines.tell_stories(SessionSummary(transfers=[_transfer("x", "completed")]), over=True)
+    lines.log_transfers(SessionSummary(transfers=[_transfer("x", "completed")]), over=True)
     assert told(log) == []

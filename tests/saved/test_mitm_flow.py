@@ -22,7 +22,7 @@ def test_saved_digests(tmp_path: Path) -> None:
     assert inspection is not None
     exchange = expected(flow)
     assert exchange.response is not None
-    annotations.leave(
+    annotations.write(
         flow,
         inspection.report,
         visibly=True,
