@@ -60,7 +60,7 @@ def _migrated(state: State) -> State:
     from mitmproxy.io import compat  # noqa: PLC0415
 
     made_by = state.get("version", state.get(b"version"))
-    if made_by is None:
+    if made_by is None or (b"version" in state and not _is_of_python_2(state[b"version"])):
         raise BadFlowError("this is no flow")
     if isinstance(made_by, int) and made_by > version.FLOW_FORMAT_VERSION:
         raise TooNewError(
@@ -75,6 +75,12 @@ def _migrated(state: State) -> State:
     except Exception as error:
         what = f"a flow of an older mitmproxy that cannot be read ({fault_text(error)})"
         raise BadFlowError(what) from error
+
+
+def _is_of_python_2(version: object) -> bool:
+    """Versions 0.11 to 0.19 alone had names in bytes. The migrations of later ones set a version
+    under another name, and would find the one in bytes again and again."""
+    return isinstance(version, list | tuple) and len(version) > 1 and version[0] == 0
 
 
 def id_of(state: State) -> str | None:

@@ -5,12 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mitmproxy import http
 from mitmproxy.io import FlowReader
 from mitmproxy.io import tnetstring as theirs
 
 from cos_inspect.inspection.first_look import first_look
 from cos_inspect.proxy import annotations
+from tests.growth import at_most
 from tests.saved.flow_files import HOST, Reading, cos_flow, expected, saved_file
 from tests.saved.old_flows import VERSIONS, old_file
 
@@ -93,3 +96,32 @@ def test_every_version_is_read_as_mitmproxy_reads_it(
     assert exchange == expected(flow)
     assert exchange.response is not None
     assert (exchange.request.host, exchange.response.body.size) == (HOST, size)
+
+
+_ANY_VERSION = st.sampled_from(
+    [
+        *range(23),
+        *[[0, minor] for minor in range(10, 21)],
+        *([1, 0], [2, 0], [3, 0], [0], [], "7", b"7"),
+    ]
+)
+
+
+@given(
+    st.sampled_from(VERSIONS),
+    st.dictionaries(st.sampled_from(["version", b"version"]), _ANY_VERSION, min_size=1),
+)
+def test_a_version_that_a_flow_cannot_have_is_no_endless_way_to_this_one(
+    tmp_path_factory: pytest.TempPathFactory, made_by: Any, versions: dict[Any, Any]
+) -> None:
+    """mitmproxy's own reader does not come to an end with some of these."""
+    path = tmp_path_factory.getbasetemp() / "versions.mitm"
+    state = theirs.loads(old_file(cos_flow(), made_by))
+    assert isinstance(state, dict)
+    for name in ("version", b"version"):
+        state.pop(name, None)
+    path.write_bytes(theirs.dumps(state | versions))
+    with at_most(5):
+        found = Reading(path)
+    assert "TookTooLong" not in "".join(found.remarks.faults)
+    assert len(found.saved) + found.remarks.lost.total() + (found.error is not None) == 1
