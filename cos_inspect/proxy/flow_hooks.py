@@ -201,10 +201,17 @@ class FlowHooks(ConnectionHooks):
         if snapshot is None:
             return
         self._held.add(flow.id)
-        asyncio.get_running_loop().call_later(SECONDS, self._finish_now, flow)
+        asyncio.get_running_loop().call_later(SECONDS, self._finish_unless_ending, flow)
         found = snapshot.read_stopped()
         if found is not None and flow.id not in self._pending:
             self._reporting.annotate_early(flow, found)
+
+    def _finish_unless_ending(self, flow: http.HTTPFlow) -> None:
+        if self._stop_signal.is_recent and not self.is_over:
+            # Others keep the proxy from its end; ``done`` comes.
+            asyncio.get_running_loop().call_later(SECONDS, self._finish_unless_ending, flow)
+        else:
+            self._finish_now(flow)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Ends uploads of this client that are under way, for no hook of their flows tells it."""

@@ -2,7 +2,8 @@
 
 Ctrl-C in a terminal reaches clients and servers that were started there as well. Their
 connections end while mitmproxy is still on its way from the signal to its own end, some turns
-of the event loop later, and look as if they had broken.
+of the event loop later, and look as if they had broken. Addons that are told of the end before
+this one may take their time over it; and not every end begins with a signal.
 """
 
 import contextlib
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from mitmproxy import ctx
 
 SECONDS = 1.0
 """How long after a signal the proxy may still be about to end; the console asks first, and
@@ -28,7 +31,8 @@ class StopSignal:
         noted: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``noted`` is called within the signal's handler, before anything else ends."""
+        """``noted`` is called within the signal's handler, before anything else ends; where
+        no signal came, once it is seen that mitmproxy ends."""
         self._call = noted
         self._clock = clock
         self._noted: float | None = None
@@ -61,13 +65,28 @@ class StopSignal:
     @property
     def is_recent(self) -> bool:
         """Whether what breaks now may break because everything ends."""
-        return self._noted is not None and self._clock() - self._noted < SECONDS
+        if self._noted is not None and self._clock() - self._noted < SECONDS:
+            return True
+        if not _is_ending():
+            return False
+        if self._noted is None:
+            self._note()
+        return True
+
+    def _note(self) -> None:
+        self._noted = self._clock()
+        with contextlib.suppress(Exception):
+            self._call()
 
     def _noting(self, before: Callable[[int, FrameType | None], Any]) -> Any:
         def handle(number: int, frame: FrameType | None) -> None:
-            self._noted = self._clock()
-            with contextlib.suppress(Exception):
-                self._call()
+            self._note()
             before(number, frame)
 
         return handle
+
+
+def _is_ending() -> bool:
+    """Whether mitmproxy is on its way out for certain, however it was told so."""
+    master = getattr(ctx, "master", None)
+    return master is not None and master.should_exit.is_set()

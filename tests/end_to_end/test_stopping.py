@@ -193,6 +193,55 @@ def test_an_interrupt_of_the_terminal_ends_clients_as_well(
         nothing_is_said_of(again)
 
 
+SLOW_END = """
+import asyncio
+
+from mitmproxy import ctx, http
+
+
+def requestheaders(flow):
+    if flow.request.path == "/end":
+        flow.response = http.Response.make(200)
+        ctx.master.shutdown()
+
+
+async def done():
+    print("the end has begun END", flush=True)
+    await asyncio.sleep(2.5)
+"""
+
+
+@pytest.mark.parametrize("how", ["signal", "script"])
+def test_another_addon_takes_its_time_over_the_end(
+    tmp_path: Path, notes: Path, origin: Origin, how: str
+) -> None:
+    """Clients leave while it does; a script may end mitmproxy as well as a signal."""
+    script = tmp_path / "slow_end.py"
+    script.write_text(SLOW_END)
+    with (
+        contextlib.ExitStack() as connections,
+        Lab(origin, tmp_path, "--set=cos_fail_on=notice", scripts_before=[notes, script]) as lab,
+    ):
+        under_way = begin_flows(lab, connections)
+
+        def end(pid: int) -> None:
+            if how == "signal":
+                os.kill(pid, signal.SIGTERM)
+            else:
+                assert lab.send("GET", "end", host="ends.example", scheme="http").ok
+            lab.wait_for_output("the end has begun END")
+            connections.close()
+
+        lab.stop(end)
+        assert lab.output.count("broken ") >= len(under_way)
+        assert lab.status == 0, lab.output
+        reports = by_key(lab.reports)
+        assert lab.summary["connections"] == []
+    assert reports.keys() == under_way
+    for report in reports.values():
+        nothing_is_said_of(report)
+
+
 def test_what_broke_before_the_end_is_told(tmp_path: Path, notes: Path, origin: Origin) -> None:
     with Lab(origin, tmp_path, "--set=cos_fail_on=error", scripts_before=[notes]) as lab:
         lab.damage("cut", truncate(1000))

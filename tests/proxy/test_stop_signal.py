@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import threading
+import types
 from collections.abc import Iterator
 
 import pytest
+from mitmproxy import ctx
 
 from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
 
@@ -90,3 +92,31 @@ def test_other_threads_handle_no_signals() -> None:
     thread.start()
     thread.join()
     assert not faults
+
+
+def test_an_end_without_a_signal_is_noted_when_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = types.SimpleNamespace(should_exit=asyncio.Event())
+    monkeypatch.setattr(ctx, "master", master, raising=False)
+    clock, calls = Clock(), []
+    stop = StopSignal(lambda: calls.append(clock.now), clock)
+    seen = [stop.is_recent]
+    master.should_exit.set()
+    seen.append(stop.is_recent)
+    clock.now += 10 * SECONDS
+    seen.append(stop.is_recent)
+    assert seen == [False, True, True], "however long it takes"
+    assert calls == [100.0], "but noted once"
+
+
+def test_an_end_after_a_signal_is_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = types.SimpleNamespace(should_exit=asyncio.Event())
+    monkeypatch.setattr(ctx, "master", master, raising=False)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: master.should_exit.set())
+    clock, calls = Clock(), []
+    stop = StopSignal(lambda: calls.append(clock.now), clock)
+    stop.watch()
+    os.kill(os.getpid(), signal.SIGTERM)
+    clock.now += 10 * SECONDS
+    assert stop.is_recent
+    assert calls == [100.0]
+    stop.done()
