@@ -43,7 +43,7 @@ class Trouble:
             text = "COS reports cannot be written, and are kept to be tried again: %s"
             logger.error(text, line_of(error, self._path))
 
-    def note_fault(self, error: Exception) -> None:
+    def note_fault(self, error: BaseException) -> None:
         """A fault of the writer itself, of which the log has the traceback."""
         if self._is_new(f"{type(error).__name__}: {error}"):
             logger.error("COS reports cannot be written to %s", self._path, exc_info=error)

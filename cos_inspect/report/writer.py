@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 TOO_SLOW = "disk too slow"
 NO_ANSWER = "disk does not answer"
 NO_THREAD = "no thread could be started"
+THREAD_ENDED = "the thread that writes has ended"
 
 _NOTHING = SessionSummary()
 
@@ -63,7 +64,7 @@ class ReportWriter:
         thread = threading.Thread(target=self._writing.run, name="cos-inspect-writer", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not self._start_again_at:
                 logger.error("COS reports cannot be written to %s yet: %s", self.path, error)
             self._start_again_at = now + _START_SECONDS
@@ -172,7 +173,10 @@ class ReportWriter:
                 if now >= stalls:
                     break
                 thread.join(_LOOK_SECONDS)
-            if not thread.is_alive():
+            if thread.is_alive():
+                reason = TOO_SLOW if time.monotonic() >= ends else NO_ANSWER
+            elif writing.waiting.unsettled():
+                reason = THREAD_ENDED
+            else:
                 return
-            reason = TOO_SLOW if time.monotonic() >= ends else NO_ANSWER
         writing.give_up(reason)

@@ -181,7 +181,8 @@ class WriterThread:
             self._turn(is_closing=is_closing)
         except _GivenUpError:
             logger.debug("the disk answers again, too late")
-        except Exception as error:
+        except BaseException as error:
+            # Also what would end the thread: reports wait for it.
             self._trouble.note_fault(error)
 
     def _turn(self, *, is_closing: bool) -> None:

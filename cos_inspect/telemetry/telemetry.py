@@ -110,7 +110,7 @@ class Telemetry:
         thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         try:
             thread.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             self._start_again_at = now + _START_SECONDS
             return
         self._thread = thread

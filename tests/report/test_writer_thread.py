@@ -413,11 +413,55 @@ def test_a_lock_that_another_process_holds_is_waited_for(
     everything_is_there(tmp_path / "r", 5, formats=("json",))
 
 
-def test_a_thread_that_cannot_be_started_is_started_later(
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_would_end_the_thread_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
+    left = times
+    write = WriterThread._write
+
+    def ending(self: WriterThread, batch: Any) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            raise SystemExit
+        return write(self, batch)
+
+    monkeypatch.setattr(WriterThread, "_write", ending)
+    made = ReportWriter(tmp_path / "r", ALL)
+    submit(made, 0, 5)
+    wait_until(lambda: not left)
+    submit(made, 5, 10)
+    made.close()
+    everything_is_there(tmp_path / "r", 10)
+    assert len(lines(caplog, logging.ERROR)) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_no_thread_writes_any_more_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def ending(self: WriterThread) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(WriterThread, "_sleep", ending)
+    made = ReportWriter(tmp_path / "r", ["json"])
+    wait_until(made._writing.ended.is_set)
+    submit(made, 0, 5)
+    made.close()
+    assert made.lost == Lost(count=5, reasons={writer.THREAD_ENDED: 5})
+    assert len(lines(caplog, logging.ERROR)) == 1
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, MemoryError])
+def test_a_thread_that_cannot_be_started_is_started_later(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: type[Exception],
+) -> None:
     def refused(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise fault("can't start new thread")
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refused)
