@@ -20,15 +20,15 @@ from cos_inspect.captures.har_entries import RawEntry, blob_of, unescaped
 from cos_inspect.cos.digest_plan import (
     XML_SAMPLE,
     DigestPlan,
-    plan_payload,
     plan_request,
     plan_response,
 )
+from cos_inspect.cos.header_values import read_length
 from cos_inspect.cos.operation import Operation
-from cos_inspect.cos.payload import PayloadReader, payload_reader
-from cos_inspect.digests import Digester
+from cos_inspect.cos.payload import PayloadReader
 from cos_inspect.model.exchange import EMPTY_BODY, Body, BodyEnd
 from cos_inspect.model.headers import Headers
+from cos_inspect.recording.flow_heads import object_reader
 from cos_inspect.recording.stream_tap import BodyMeter, body_of_content
 
 _NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
@@ -62,11 +62,11 @@ def har_request_body(
         {},
     )
     text, is_base64 = _text_of(posted)
-    announced = _announced(headers)
+    announced = read_length(headers.get("content-length"))
     may_have = method in ("PUT", "POST", "PATCH") or "transfer-encoding" in headers or announced
     if not may_have and not text:
         return EMPTY_BODY
-    reader = _reader(operation, headers)
+    reader = object_reader(operation, headers)
     plan = plan_request(operation, headers, framed=reader is not None)
     if discarded or _says_truncated(posted):
         return _NOT_CAPTURED
@@ -98,7 +98,7 @@ def har_response_body(
     if discarded or _says_truncated(content):
         return _NOT_CAPTURED
     text, is_base64 = _text_of(content)
-    announced = _announced(headers)
+    announced = read_length(headers.get("content-length"))
     if not text:
         # Streamed bodies have size 0 as well in files of mitmproxy.
         return body_of_content(b"", plan) if announced == 0 else _NOT_CAPTURED
@@ -114,7 +114,7 @@ def bytes_before_the_cut(response: dict[str, Any], headers: Headers) -> int | No
     it does not say, none came, or all that were announced did."""
     content = response.get("content")
     size = _positive(content.get("size")) if isinstance(content, dict) else None
-    announced = _announced(headers)
+    announced = read_length(headers.get("content-length"))
     if not size or announced is None or size >= announced or "content-encoding" in headers:
         return None
     return size
@@ -146,11 +146,6 @@ def _says_truncated(holder: dict[str, Any]) -> bool:
     return isinstance(comment, str) and _TRUNCATED.search(comment) is not None
 
 
-def _announced(headers: Headers) -> int | None:
-    value = (headers.get("content-length") or "").strip()
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= 20 else None
-
-
 def _positive(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
@@ -161,11 +156,6 @@ def _is_coded(headers: Headers) -> bool:
     return any(coding.strip() not in ("", "identity", "aws-chunked") for coding in codings)
 
 
-def _reader(operation: Operation, headers: Headers) -> PayloadReader | None:
-    plan = plan_payload(operation, headers)
-    return payload_reader(operation.name, headers, lambda: Digester(md5=plan.md5, crc64=plan.crc64))
-
-
 def har_response_marks(
     raw: RawEntry, response: dict[str, Any], headers: Headers, offsets: Sequence[int]
 ) -> list[tuple[int, int]]:
@@ -174,7 +164,9 @@ def har_response_marks(
     held = response.get("content")
     content = held if isinstance(held, dict) else {}
     text, is_base64 = _text_of(content)
-    chunks, _ = bytes_in(raw, text, is_base64, headers, content, _announced(headers))
+    chunks, _ = bytes_in(
+        raw, text, is_base64, headers, content, read_length(headers.get("content-length"))
+    )
     meter = BodyMeter(DigestPlan(crc64=True), None, offsets)
     for chunk in chunks or ():
         meter.feed(chunk)

@@ -1,4 +1,4 @@
-"""The formats of reports."""
+"""The formats of reports. A new one is a module, and a line in ``REPORT_FORMATS``."""
 
 from collections.abc import Collection
 
@@ -21,7 +21,11 @@ FORMATS = tuple(each.name for each in REPORT_FORMATS)
 """As options and switches name them."""
 
 GITHUB = "github"
-"""Of ``analyze`` alone: annotations on standard output, and the summary of the step."""
+"""Of ``analyze`` alone: annotations on standard output, and the summary of the step.
+
+No row of the table: it writes nothing of single reports, nothing into the report directory that a
+later run would add to, and what it prints stands behind the closing lines, which are known when
+all formats are finished. It counts findings where reports are made, in several processes."""
 
 
 def places_of(names: Collection[str]) -> tuple[str, ...]:

@@ -25,6 +25,10 @@ REQUEST_ID = "NWZhZGU4ODFfZDMxNGNjMGFfNDFlXzE4NDg="
 
 Entry = dict[str, Any]
 
+TEXT = "a few words, äöü\n".encode()
+BINARY = bytes(range(256)) * 5
+MEBIBYTES = bytes(range(256)) * 4096 * 3
+
 
 def fields(**values: str) -> list[dict[str, str]]:
     return [
@@ -90,6 +94,14 @@ def upload(body: bytes, posted: object, **more: Any) -> Entry:
     headers = [each for each in answer_headers(body) if each["name"] != "Content-Length"]
     entry["response"]["headers"] = [*headers, {"name": "Content-Length", "value": "0"}]
     return entry
+
+
+def text(body: bytes, **more: object) -> dict[str, object]:
+    return {"size": len(body), "mimeType": "text/plain", "text": body.decode()} | more
+
+
+def as_latin1(body: bytes, **more: object) -> dict[str, object]:
+    return {"mimeType": "application/octet-stream", "text": body.decode("latin-1")} | more
 
 
 def as_base64(body: bytes, **more: object) -> dict[str, object]:

@@ -14,10 +14,10 @@ import msgspec
 
 from cos_inspect.captures.exports.chunked import ChunkedDecoder
 from cos_inspect.cos.digest_plan import XML_SAMPLE, DigestPlan
+from cos_inspect.cos.header_values import read_length
 from cos_inspect.cos.payload import PayloadReader
 from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.model.headers import Headers
-from cos_inspect.recording.message_heads import LONGEST_NUMBER
 from cos_inspect.recording.stream_tap import BodyMeter, body_of_content
 
 NOT_CAPTURED = Body(end=BodyEnd.NOT_CAPTURED, size=None)
@@ -182,11 +182,7 @@ def _may_be_unpacked(held: ExportedBody, size: int) -> bool:
 def announced_length(headers: Headers) -> int | None:
     """Content-Length, where it is there, a number, and no other one stands beside it."""
     values = {value.strip() for value in headers.all("content-length")}
-    if len(values) != 1:
-        return None
-    (value,) = values
-    known = value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER
-    return int(value) if known else None
+    return read_length(values.pop()) if len(values) == 1 else None
 
 
 def is_chunked(headers: Headers) -> bool:
