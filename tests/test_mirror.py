@@ -16,7 +16,6 @@ UNMIRRORED = frozenset(
         "addon.py",
         "analyze/joining_all.py",
         "cos/header_syntax.py",
-        "inspection/second_look.py",
         "proxy/connection_failures.py",
         "proxy/connection_hooks.py",
         "proxy/live_session.py",

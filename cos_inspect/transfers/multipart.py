@@ -16,6 +16,8 @@ from cos_inspect.transfers.observation import Observation, Unread, plain_etag
 
 SMALLEST_PART = 1024 * 1024
 """Bytes; COS documents, page 436/7742."""
+LAST_NUMBER = 10_000
+"""Of parts; COS documents, pages 436/7742 and 436/14518."""
 PART_ERRORS = frozenset({"InvalidPart"})
 """What COS answers where a listed part is missing, or has another ETag."""
 GONE = ("NoSuchUpload", "PathConflict")
@@ -111,7 +113,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
         self._begun: tuple[SseMode, EtagForm] | None = None
         self._effort = JudgingBudget()
         self._put_off: set[str] = set()
-        self._listed_etags: dict[str, dict[int, str]] = {}
+        self._listed_etags: dict[str, dict[int, str | None]] = {}
         self._unanswered: list[CompleteTry] | None = None
 
     def add(self, seen: Observation, limits: Limits) -> bool:
@@ -206,7 +208,7 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     def has_parts_of(self, complete: CompleteTry) -> bool:
         """Whether as many parts were seen as were listed: before, nothing can be joined."""
         seen = len(self.parts.keys() | self.listed.keys()) if self.listed else len(self.parts)
-        return complete.listed is not None and seen >= len(complete.listed)
+        return complete.listed is not None and seen >= len(self._etags_in(complete))
 
     def due(self, part: PartTry | None = None) -> set[str]:
         """Completes of which something else may be said now that one more part was seen, which
@@ -224,17 +226,27 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
 
     def _matters_alone(self, complete: CompleteTry, part: PartTry) -> bool:
         """Whether one part says something of a Complete while others are not seen yet: it has
-        another ETag than is listed, breaks a rule for parts, or was sent more than once."""
-        listed = self._listed_etags.get(complete.flow_id)
-        if listed is None:
-            pairs = complete.listed or ()
-            listed = {number: plain_etag(etag) for number, etag in pairs}
-            self._listed_etags[complete.flow_id] = listed
+        another ETag than is listed, breaks a rule for parts or shows that COS takes its number,
+        or it takes the place of what was known of it."""
+        listed = self._etags_in(complete)
         if part.number not in listed:
             return False
+        etag = listed[part.number]
+        is_odd = not 1 <= part.number <= LAST_NUMBER
         is_small = part.size is not None and part.size < SMALLEST_PART
-        differs = not part.stored or part.etag != listed[part.number]
-        return is_small or differs or len(self.parts.get(part.number, ())) > 1
+        differs = not part.stored or etag is None or part.etag != etag
+        replaces = part.number in self.listed or len(self.parts.get(part.number, ())) > 1
+        return is_odd or is_small or differs or replaces
+
+    def _etags_in(self, complete: CompleteTry) -> dict[int, str | None]:
+        """By number, as the Complete lists them; None where it lists different ones."""
+        found = self._listed_etags.get(complete.flow_id)
+        if found is None:
+            found = self._listed_etags[complete.flow_id] = {}
+            for number, text in complete.listed or ():
+                etag = plain_etag(text)
+                found[number] = etag if found.get(number, etag) == etag else None
+        return found
 
     def settle(self) -> set[str]:
         """The Completes that ``due`` put off."""

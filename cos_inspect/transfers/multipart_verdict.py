@@ -20,15 +20,20 @@ from cos_inspect.transfers.account import (
     compared,
     skipped,
 )
-from cos_inspect.transfers.multipart import SMALLEST_PART, CompleteTry, PartTry, Upload
+from cos_inspect.transfers.multipart import (
+    LAST_NUMBER,
+    SMALLEST_PART,
+    CompleteTry,
+    PartTry,
+    Upload,
+)
 from cos_inspect.transfers.objects import ObjectEvents
 from cos_inspect.transfers.observation import plain_etag
 from cos_inspect.transfers.stored_parts import joined, stored_part
 from cos_inspect.transfers.unanswered_complete import is_aborted, refutation_of, unanswered_complete
 
 LARGEST_PART = 5 * 1024**3
-LAST_NUMBER = 10_000
-"""COS documents, pages 436/7742 and 436/14518."""
+"""Bytes; COS documents, pages 436/7742 and 436/14518."""
 
 UploadState = Literal[
     "open", "completed", "aborted", "refused", "unanswered", "probably-completed", "abandoned"

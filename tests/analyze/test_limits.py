@@ -82,7 +82,7 @@ ROOMS = {
 NAMES = {
     "cos_inspect.transfers.multipart.SMALLEST_PART": "as COS documents it",
     "cos_inspect.transfers.multipart_verdict.LARGEST_PART": "as COS documents it",
-    "cos_inspect.transfers.multipart_verdict.LAST_NUMBER": "as COS documents it",
+    "cos_inspect.transfers.multipart.LAST_NUMBER": "as COS documents it",
     "cos_inspect.transfers.part_list.MAX_PARTS": "as COS documents it",
     "cos_inspect.transfers.part_list._MAX_LISTED": "how much of one message is read",
     "cos_inspect.transfers.part_list._MAX_BYTES": "how much of one message is read",

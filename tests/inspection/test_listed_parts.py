@@ -1,25 +1,13 @@
 """What ListParts answered of parts that were sent before anything was seen."""
 
 import itertools
-from collections.abc import Sequence
 
 import pytest
 
-from cos_inspect.model.exchange import Exchange
 from tests.inspection.test_session import CHUNKS, LISTED, WHOLE, Run, on_transfer
-from tests.transfers.build import UPLOAD, body_of, complete, exchange, failure, md5, part
+from tests.transfers.build import complete, exchange, failure, list_parts, md5, part
 
 OTHER = md5(b"other")
-
-
-def list_parts(parts: Sequence[tuple[int, str, int]], at: float) -> Exchange:
-    told = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><LastModified>x</LastModified>"
-        f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size></Part>"
-        for number, etag, size in parts
-    )
-    text = f"<ListPartsResult><UploadId>{UPLOAD}</UploadId>{told}</ListPartsResult>".encode()
-    return exchange("list", "GET", f"/a?uploadId={UPLOAD}", at, answer=body_of(text, sample=True))
 
 
 TOLD = list_parts([(n, md5(data), len(data)) for n, data in enumerate(CHUNKS[:2], 1)], 0.0)

@@ -197,6 +197,19 @@ def upload_of(chunks: Sequence[bytes], *, key: str = "a", upload: str = UPLOAD) 
     ]
 
 
+def list_parts(
+    parts: Sequence[tuple[int, str, int]], at: float, *, flow_id: str = "list"
+) -> Exchange:
+    """``parts``: number, ETag and size of each that COS has."""
+    told = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><LastModified>x</LastModified>"
+        f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size></Part>"
+        for number, etag, size in parts
+    )
+    text = f"<ListPartsResult><UploadId>{UPLOAD}</UploadId>{told}</ListPartsResult>".encode()
+    return exchange(flow_id, "GET", f"/a?uploadId={UPLOAD}", at, answer=body_of(text, sample=True))
+
+
 def ranged(
     flow_id: str,
     data: bytes,
