@@ -137,8 +137,9 @@ MULTIPART_ABANDONED = Rule(
 
 
 def multipart_abandoned(upload: Upload) -> Finding:
-    refused = [complete.error_code for complete in upload.completes.values() if complete.error_code]
-    because = f" Complete was refused with {refused[-1]}." if refused else ""
+    refused = (each for each in upload.completes.values() if each.error_code)
+    last = max(refused, key=lambda each: each.order, default=None)
+    because = f" Complete was refused with {last.error_code}." if last is not None else ""
     stored = {
         number
         for number, tries in upload.parts.items()

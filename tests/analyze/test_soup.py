@@ -106,6 +106,7 @@ def _ended(flow: CapturedFlow) -> float:
 @example(1151, False)
 @example(1323, False)
 @example(4399, False)
+@example(500166, False)
 def test_live_is_saved(seed: int, overlaps: bool) -> None:
     """In the order of their ends, in any other order, several under way, and with hardly any
     memory: where the order is another as well, what is not said is counted."""
