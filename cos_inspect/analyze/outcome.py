@@ -51,7 +51,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 def reports_of(settings: AnalysisSettings) -> str | None:
-    """What to open."""
+    """What to open: the page where there is one, else the directory or URL of the reports; None
+    where none are written."""
     directory = settings.report_dir
     if settings.report_url is not None:
         page = ("index.html",) if "html" in settings.formats else ()

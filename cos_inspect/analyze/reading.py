@@ -91,7 +91,7 @@ class ShardReader:
         return read
 
     def give_up(self, why: str) -> ShardRead:
-        """Where nobody can read it."""
+        """What is known of a shard that nobody can read: all of its captures are lost."""
         for part in self._shard.parts:
             error = CaptureError(part.name, why, part.begin, loses=True)
             self._read.faults.append(str(error))

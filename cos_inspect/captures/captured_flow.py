@@ -68,7 +68,7 @@ class InputRemarks:
 
     @property
     def faults(self) -> list[str]:
-        """A line for each flow without a report."""
+        """A line for each flow without a report, the first hundred, and one for the others."""
         return self._faults.told(f"{self.file}: and {{}} more without a report")
 
     def note(self, line: str) -> None:

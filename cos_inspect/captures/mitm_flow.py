@@ -30,7 +30,11 @@ class TooNewError(Exception):
 
 
 def state_of(data: bytes | State) -> State | None:
-    """A flow's state in the form of this version; None for flows that are not HTTP."""
+    """A flow's state in the form of this version; None for flows that are not HTTP.
+
+    :raises BadFlowError: it is no flow, or cannot be read.
+    :raises TooNewError: a newer mitmproxy has written it.
+    """
     state = read_state(data) if isinstance(data, bytes) else data
     if state.get("version") != _format_version():
         if isinstance(data, bytes):
@@ -95,7 +99,11 @@ def connection_id(state: State) -> str | None:
 
 
 def recorded_flow(state: State, flow_id: str) -> RecordedFlow:
-    """What is of the wrong type is unknown where a report can do without it."""
+    """The flow that a state is; what is of the wrong type is unknown where a report can do without
+    it.
+
+    :raises BadFlowError: where it cannot.
+    """
     asked = _member(state.get("request"), "request", _REQUEST)
     head = _request_head(asked)
     answered = state.get("response")

@@ -34,7 +34,7 @@ class OtherFile(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """As a message says it."""
+        """What the file is, and what to do instead, as a message says it."""
         return f"this is {self.what}: {self.advice}"
 
 

@@ -216,7 +216,7 @@ def open_to_read(place: str) -> BinaryIO:
 
 
 def size_of(place: str) -> int:
-    """Bytes of a file; 0 where nobody knows."""
+    """Bytes of a file as it lies there, packed or not; 0 where nobody knows."""
     try:
         return _size_at(place) if is_url(place) else Path(place).stat().st_size
     except OSError:

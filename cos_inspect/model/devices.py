@@ -138,12 +138,12 @@ class DeviceTally:
             seen.suspect("httpdns", "a request went to an IP address, and named the host in Host")
 
     def note(self, address: str, moment: str) -> None:
-        """It was there."""
+        """A device was there at ``moment``, ISO 8601 in UTC; the latest counts."""
         seen = self._seen(address)
         seen.last_seen = max(seen.last_seen, moment)
 
     def add_other(self, address: str, moment: str) -> None:
-        """A flow that was not COS traffic."""
+        """Counts a flow of a device that was not COS traffic; ``moment`` as in ``note``."""
         self.note(address, moment)
         self._seen(address).others += 1
 

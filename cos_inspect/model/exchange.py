@@ -226,7 +226,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def end(self) -> float | None:
-        """The last moment that is known of it."""
+        """The last moment that is known of it, in seconds since the epoch."""
         known = (self.request_end, self.response_start, self.response_end, self.failed)
         return max((moment for moment in known if moment is not None), default=None)
 

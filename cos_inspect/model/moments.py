@@ -37,6 +37,6 @@ def microseconds_of(text: str | None) -> int | None:
 
 
 def seconds_of(text: str | None) -> float | None:
-    """The same in seconds."""
+    """A time of a report in seconds since the epoch; None as in ``microseconds_of``."""
     found = microseconds_of(text)
     return None if found is None else found / 1_000_000

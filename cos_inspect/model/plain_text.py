@@ -52,7 +52,7 @@ def encoded(value: msgspec.Struct) -> bytes:
 
 
 def packed(value: object) -> bytes:
-    """As msgpack, whatever its texts hold."""
+    """A value as msgpack; halves of surrogate pairs in it become U+FFFD."""
     try:
         return _PACK(value)
     except UnicodeEncodeError:

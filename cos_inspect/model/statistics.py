@@ -34,7 +34,7 @@ class Distribution(msgspec.Struct, kw_only=True):
     """How many values are in each bucket. Bucket ``n`` has those up to ``1.05**n``."""
 
     def add(self, value: float) -> None:
-        """Counts one value."""
+        """Counts one value, in the unit of the others."""
         self.count += 1
         self.min = value if self.min is None else min(self.min, value)
         self.max = value if self.max is None else max(self.max, value)
@@ -114,7 +114,8 @@ class Statistics:
         return bool(self._rows)
 
     def add(self, report: FlowReport, host: str) -> None:
-        """A flow that the proxy itself answered or ended says nothing of COS."""
+        """Counts a flow for its operation and ``host``, but one that the proxy itself answered or
+        ended, which says nothing of COS."""
         response, who = report.response, report.broke_off
         if (response is not None and response.by == "proxy") or (
             who is not None and who.by == "proxy"

@@ -85,7 +85,7 @@ class CountedFlow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     @classmethod
     def of(cls, report: FlowReport) -> "CountedFlow":
-        """What a report says."""
+        """What a flow counts as while its report says what it says now."""
         findings, began = report.findings, microseconds_of(report.started)
         at = None if began is None else began // 1_000_000
         if not findings:

@@ -22,7 +22,8 @@ class ByProxy(NamedTuple):
 
 
 def by_proxy(report: FlowReport) -> ByProxy | None:
-    """None where the server answered, or client or server broke off."""
+    """What the proxy did to a flow, by which option, and why; None where the server answered, or
+    client or server broke off."""
     response, who = report.response, report.broke_off
     said = who.said if who is not None and who.by == "proxy" else None
     if response is not None and response.by == "proxy":

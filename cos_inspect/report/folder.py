@@ -129,7 +129,10 @@ class Folder:
         return os.listdir(self.path if self._descriptor is None else self._descriptor)  # noqa: PTH208
 
     def status(self, name: str) -> os.stat_result:
-        """Of the name itself, where it is a link."""
+        """What the file system says of a name; of a link, and not of what it leads to.
+
+        :raises FileNotFoundError: there is nothing of this name.
+        """
         return os.stat(self._place(name), dir_fd=self._descriptor, follow_symlinks=False)
 
     def read(self, name: str) -> bytes | None:

@@ -88,7 +88,8 @@ class FormatWriters:
         return [writer for _, writer in self._formats]
 
     def write(self, batch: Sequence[QueuedReport]) -> None:
-        """Takes reports that have their numbers."""
+        """Puts reports that have their numbers into each format that has them not; what fails is
+        noted on each report."""
         rendered: dict[str, list[tuple[QueuedReport, Rendered[Any]]]] = {}
         for each in batch:
             each.failure = None

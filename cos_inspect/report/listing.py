@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, report: FlowReport) -> "Entry":
-        """What a report says."""
+        """What a choice of flows looks at, out of a report that has its number."""
         worst = max(report.findings, key=lambda one: one.severity.rank, default=None)
         return cls(
             n=report.sequence,
@@ -61,7 +61,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def order(self) -> Order:
-        """By which the worst are chosen."""
+        """The smaller one is chosen first: by the verdict, then by the time it began, the id and
+        the number."""
         return _BADNESS[self.verdict] + self.healed, self.started or _LAST, self.flow, self.n
 
 

@@ -14,7 +14,7 @@ _ESCAPED = {
 
 
 def call(name: str, json: bytes) -> bytes:
-    """A line: one call with one string of JSON."""
+    """A line of a data file, without its end: one call with one string of JSON."""
     return b"cosInspect.%b(%b)\n" % (name.encode(), script_text(json))
 
 

@@ -95,7 +95,7 @@ class ReportQueue:
         return not self._gathered
 
     def settle(self, pending: QueuedReport) -> None:
-        """It is written, or given up."""
+        """A report waits no more, for it is written or given up; once for each."""
         with self._lock:
             del self._gathered[pending.number]
         if self._newest.get(pending.name) == pending.number:

@@ -51,7 +51,8 @@ def differences_table() -> dict[str, Any]:
 
 
 def facts_of(report: FlowReport) -> RequestFacts:
-    """Never raises on what a report can hold."""
+    """What of a report's request can be compared with another one's. It never raises, whatever
+    the report holds."""
     scheme, _, rest = report.request.url.partition("://")
     address, mark, query = rest.partition("?")
     host, slash, path = address.partition("/")

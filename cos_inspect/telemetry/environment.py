@@ -60,7 +60,7 @@ def is_disabled(environment: Mapping[str, str]) -> bool:
 
 
 def metric_seconds(environment: Mapping[str, str]) -> float:
-    """How often metrics are sent."""
+    """Seconds from one sending of metrics to the next; the variable has milliseconds."""
     try:
         seconds = float(environment.get("OTEL_METRIC_EXPORT_INTERVAL", "")) / 1000
     except ValueError:

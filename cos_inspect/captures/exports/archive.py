@@ -134,7 +134,7 @@ def refusal_of(member: zipfile.ZipInfo) -> str | None:
 
 
 def is_zip(head: bytes) -> bool:
-    """By the first bytes."""
+    """Whether a file is a ZIP archive, by its first bytes."""
     return head.startswith(ZIP_HEADS)
 
 

@@ -69,7 +69,7 @@ class SessionFacts(msgspec.Struct, kw_only=True):
         return moment_of(self.timers.get("ServerDoneResponse")) is not None
 
     def says(self, name: str) -> bool:
-        """What ``_whistle.json`` says of a failure."""
+        """Whether ``_whistle.json`` has a member of this name that is true: ``reqError``, say."""
         return self.whistle is not None and self.whistle.get(name) is True
 
     def timing(self, date: str | None) -> Timing:
@@ -116,7 +116,7 @@ class SessionFacts(msgspec.Struct, kw_only=True):
         )
 
     def address(self, name: str) -> str | None:
-        """``x-clientip`` or ``x-hostip``."""
+        """The IP address in a flag of Fiddler's: ``x-clientip``, ``x-hostip``; None: none."""
         return plain_address(self.flags.get(name) or "") or None
 
 

@@ -42,7 +42,7 @@ class Segment(NamedTuple):
     acknowledged: int
 
     def behind(self, at: int) -> "Segment":
-        """The rest of it."""
+        """What of a segment stands behind its first ``at`` bytes."""
         position = (self.position + at) & SEQUENCE_MASK
         return Segment(self.data[at:], self.time, position, self.acknowledged)
 
@@ -110,7 +110,7 @@ class StreamReader(Protocol):
 
 
 def tell(reader: StreamReader, side: Side, event: StreamEvent) -> None:
-    """Tells a reader what was kept for it."""
+    """Calls the method of a reader that an event was kept for."""
     if isinstance(event, Segment):
         reader.data(side, *event)
     elif isinstance(event, Hole):

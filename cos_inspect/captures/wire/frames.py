@@ -56,7 +56,7 @@ class Frame(NamedTuple):
 
 
 def recognises_frames(head: bytes) -> bool:
-    """By the first bytes of a file."""
+    """Whether a file holds frames, as pcap or pcapng, by its first bytes."""
     if head[:4] == _SECTION:
         return len(head) < 12 or head[8:12] in _ORDERS
     return head[:4] in _CLASSIC

@@ -59,7 +59,7 @@ class PartialHead:
         return len(data) - rest
 
     def taken(self) -> bytes:
-        """The head, once."""
+        """The head's bytes, which are forgotten then."""
         data = bytes(self.data)
         self.data.clear()
         return data
@@ -111,7 +111,7 @@ def read_request_head(data: bytes, scheme: str, server: tuple[str, int]) -> Read
 
 
 def read_answer_head(data: bytes) -> AnswerHead | None:
-    """None for what is none."""
+    """Status line and fields of an answer (RFC 9112, 4); None where they are none."""
     lines = data.split(b"\n")
     found = _STATUS_LINE.fullmatch(lines[0].rstrip(b"\r"))
     fields = _fields(lines[1:])
@@ -121,7 +121,8 @@ def read_answer_head(data: bytes) -> AnswerHead | None:
 
 
 def answer_framing(head: AnswerHead, method: bytes) -> "Framing | None":
-    """None where no body follows."""
+    """How the body ends behind the head of an answer to a request of this ``method`` (RFC 9112,
+    6.3); None where none follows."""
     if method == b"HEAD" or head.status in _BODILESS or head.status < 200:
         return None
     framing = _framing(head.fields, of_answer=True)

@@ -48,12 +48,12 @@ class Recognition:
             self._account.hides_exchanges |= self._has_lost
 
     def lost_heads(self) -> None:
-        """Some may have been in what is not there."""
+        """Heads of messages may have been in what the capture has not."""
         self._has_lost = True
         self._account.hides_exchanges |= self.is_sure
 
     def refuse(self) -> None:
-        """What the client sent is no request."""
+        """What the client sent is no request, so that the connection speaks something else."""
         if not self._refused:
             self._refused = True
             self._account.give_up(NOT_HTTP)

@@ -33,7 +33,7 @@ def request_head(fields: Fields, scheme: str, server: tuple[str, int]) -> Reques
 
 
 def answer_head(fields: Fields) -> AnswerHead | None:
-    """None for what is none."""
+    """An answer's head, out of its fields with ``:status`` among them; None where they are none."""
     pseudo, rest = _split(fields)
     status = pseudo.get(b":status", b"")
     if len(status) != 3 or not status.isdigit() or status < b"100":

@@ -35,7 +35,7 @@ class Segment(NamedTuple):
 
 
 def reversed_flow(flow: bytes) -> bytes:
-    """As the other side has it."""
+    """The same flow as the other side sends it: addresses and ports change places."""
     half = (len(flow) - 4) // 2
     return flow[half : 2 * half] + flow[:half] + flow[-2:] + flow[-4:-2]
 

@@ -28,7 +28,8 @@ class KeptBody:
             self._file = None
 
     def marks(self, offsets: Sequence[int]) -> list[tuple[int, int]]:
-        """The CRC-64 up to each of some offsets."""
+        """Offsets, and the CRC-64 up to each; none where the copy cannot be read. It is gone
+        then."""
         if self._file is None:
             return []
         meter = BodyMeter(DigestPlan(crc64=True), None, offsets)

@@ -68,7 +68,8 @@ class OpenBody:
         self.size += length or 0
 
     def end(self, how: BodyEnd, time: float | None) -> None:
-        """It is over."""
+        """The body is over, and how it ended; ``time`` in seconds since the epoch. The first end
+        counts."""
         if self.ended is None:
             self.ended = how
             self.time = time
