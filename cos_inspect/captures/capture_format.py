@@ -1,6 +1,7 @@
 """What a format of captures is: how a file of it is told, cut and read."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -36,14 +37,33 @@ Reader = Callable[[Stream, CapturePart, Sequence[str], InputRemarks], Iterator[C
 left out or lost. Raises CaptureError where the file is cut or broken, after what came before;
 one flow that cannot be read costs no other."""
 
+
+class FileReader(Protocol):
+    """What reads one file, made of what is open and of patterns of further hosts."""
+
+    def saved(self, remarks: InputRemarks) -> Iterator[CapturedFlow]:
+        """As a ``Reader`` does."""
+
+
+def read_whole(
+    reader: Callable[[Stream, Sequence[str]], FileReader],
+    stream: Stream,
+    _part: CapturePart,
+    hosts: Sequence[str],
+    remarks: InputRemarks,
+) -> Iterator[CapturedFlow]:
+    """A ``Reader``, once ``partial`` has bound the first argument: of formats that are not cut."""
+    return reader(stream, hosts).saved(remarks)
+
+
 Cutter = Callable[[CapturePart, Stream, int], Iterator[CapturePart]]
 """Given a whole file that is ``seekable``, and about how many bytes a part should have. Where
 the file is broken it ends quietly: whoever reads the last part will tell."""
 
 
 class CaptureFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of ``CAPTURE_FORMATS``. Its functions stand in a module by their names, so that
-    other processes find them."""
+    """A row of ``CAPTURE_FORMATS``. Its functions, also in a ``partial``, stand in a module by
+    their names, so that other processes find them."""
 
     name: str
     """One word."""

@@ -4,7 +4,6 @@ import base64
 import functools
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.end_to_end.harness import (
 )
 from tests.origin.message import Record
 from tests.origin.signing import TemporaryKey, Verifier
+from tests.servers import served
 
 SDK = Path(__file__).with_name("node") / "node_modules" / "cos-js-sdk-v5"
 TOKEN = "dG9rZW4tb2YtYS1wYWdl"
@@ -109,24 +109,18 @@ def _run(proxy: Inspected, folder: Path) -> dict[str, Any]:
     )
     (site / "cos.js").write_bytes((SDK / "dist" / "cos-js-sdk-v5.min.js").read_bytes())
     handler = functools.partial(_Quiet, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with browser.chromium(
-                folder / "profile",
-                f"--proxy-server={proxy.url}",
-                f"--ignore-certificate-errors-spki-list={_key_pin(proxy.ca_pem)}",
-            ) as page:
-                page.driver.get(f"http://127.0.0.1:{server.server_port}/")
-                said: dict[str, Any] = page.run(
-                    SESSION, BUCKET, REGION, SECRET_ID, SECRET_KEY, TOKEN
-                )
-                said["console"] = page.console()
-                return said
-        finally:
-            server.shutdown()
-            thread.join()
+    with (
+        served(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server,
+        browser.chromium(
+            folder / "profile",
+            f"--proxy-server={proxy.url}",
+            f"--ignore-certificate-errors-spki-list={_key_pin(proxy.ca_pem)}",
+        ) as page,
+    ):
+        page.driver.get(f"http://127.0.0.1:{server.server_port}/")
+        said: dict[str, Any] = page.run(SESSION, BUCKET, REGION, SECRET_ID, SECRET_KEY, TOKEN)
+        said["console"] = page.console()
+        return said
 
 
 class Seen:

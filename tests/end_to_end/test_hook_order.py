@@ -6,11 +6,9 @@ import re
 import socketserver
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
-import certifi
 import pytest
 from mitmproxy import http
 from mitmproxy.io import FlowReader
@@ -23,6 +21,7 @@ from tests.end_to_end.modes import Http2
 from tests.origin.effects import early, error, stall, truncate
 from tests.origin.gateway import Gateway
 from tests.origin.server import Origin
+from tests.servers import RawServer, served
 
 pytestmark = pytest.mark.end_to_end
 
@@ -209,18 +208,9 @@ def test_hooks_over_http2(tmp_path: Path, origin: Origin) -> None:
     assert of_path(events, "/first") == [*WHOLE, *WHOLE]
 
 
-class Upgrading(socketserver.ThreadingTCPServer):
+class _Upgrading(socketserver.StreamRequestHandler):
     """Takes every request for the beginning of a WebSocket, and says no more."""
 
-    daemon_threads = True
-    ca_pem = certifi.where()
-
-    @property
-    def http_port(self) -> int:
-        return int(self.server_address[1])
-
-
-class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         while self.rfile.readline() not in (b"\r\n", b""):
             pass
@@ -231,24 +221,22 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 def test_a_websocket_begins_behind_its_answer(tmp_path: Path, origin: Origin) -> None:
-    with Upgrading(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        with Lab(
+    with (
+        served(RawServer(_Upgrading)) as server,
+        Lab(
             origin,
             tmp_path,
             f"--set=hooks_file={tmp_path / 'hooks.jsonl'}",
             scripts_before=[RECORDER],
             server=server,
-        ) as lab:
-            head = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13"
-            key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-            with lab.raw(f"GET /socket\n{head}\n{key}", host=HOST) as connection:
-                assert connection.recv(12) == b"HTTP/1.1 101"
-            lab.report_on("socket")
-            lab.stop()
-        server.shutdown()
-        thread.join()
+        ) as lab,
+    ):
+        head = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        with lab.raw(f"GET /socket\n{head}\n{key}", host=HOST) as connection:
+            assert connection.recv(12) == b"HTTP/1.1 101"
+        lab.report_on("socket")
+        lab.stop()
     events = record(tmp_path)
     in_order(events)
     assert of_path(events, "/socket")[:4] == WHOLE

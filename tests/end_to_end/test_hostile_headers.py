@@ -3,12 +3,10 @@ soon as plain mitmdump answers them."""
 
 import socket
 import socketserver
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import pytest
 
 from cos_inspect.cos.tables import rows
@@ -16,6 +14,7 @@ from tests.end_to_end.harness import HOST
 from tests.end_to_end.lab import WAIT_SECONDS, Lab
 from tests.origin.proxy import Proxy
 from tests.origin.server import Origin
+from tests.servers import RawServer, served
 
 pytestmark = pytest.mark.end_to_end
 
@@ -54,24 +53,16 @@ ATTACKS: dict[str, Fields] = {
 }
 
 
-class RawServer(socketserver.ThreadingTCPServer):
+class Answering(RawServer):
     """Answers every request, with the fields that are set for its path."""
 
-    daemon_threads = True
-    allow_reuse_address = True
-    ca_pem = certifi.where()
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.fields: dict[str, Fields] = {}
-
-    @property
-    def http_port(self) -> int:
-        return int(self.server_address[1])
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    server: RawServer
+    server: Answering
 
     def handle(self) -> None:
         path = ""
@@ -91,23 +82,19 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RawServer]:
-    with RawServer() as made:
-        thread = threading.Thread(target=made.serve_forever, daemon=True)
-        thread.start()
+def server() -> Iterator[Answering]:
+    with served(Answering()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
-def plain(server: RawServer) -> Iterator[Proxy]:
+def plain(server: Answering) -> Iterator[Proxy]:
     with Proxy(server) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def lab(server: RawServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(server: Answering, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("hostile")
     with Origin() as origin, Lab(origin, folder, server=server) as made:
         yield made
@@ -171,7 +158,7 @@ def worst_without(plain: Proxy, key: str, fields: Fields) -> float:
 @pytest.mark.parametrize("side", ["request", "response"])
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_next_request_does_not_wait(
-    server: RawServer, plain: Proxy, lab: Lab, attack: str, side: str
+    server: Answering, plain: Proxy, lab: Lab, attack: str, side: str
 ) -> None:
     sent, answered = (ATTACKS[attack], []) if side == "request" else ([], ATTACKS[attack])
     allowed, took = 0.0, []

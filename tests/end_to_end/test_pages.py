@@ -4,7 +4,6 @@ import functools
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,6 +38,7 @@ from tests.origin.damage import Damage, key
 from tests.origin.effects import drop_headers, wrong_etag
 from tests.origin.server import Origin
 from tests.report.build import error_report, finding, flow_report, put
+from tests.servers import served
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -627,9 +627,7 @@ class _Served(SimpleHTTPRequestHandler):
 def test_the_policy_of_mitmweb_lets_the_pages_be(browser: Browser, tmp_path: Path) -> None:
     write(tmp_path, *upload(3))
     handler = functools.partial(_Served, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         try:
             address = f"http://127.0.0.1:{server.server_port}/index.html"
             for fragment in ("", "#000002", "#transfer=up%2F1"):
@@ -640,8 +638,6 @@ def test_the_policy_of_mitmweb_lets_the_pages_be(browser: Browser, tmp_path: Pat
             assert browser.console() == []
         finally:
             browser.driver.get("about:blank")
-            server.shutdown()
-            thread.join()
 
 
 def test_real_traffic(

@@ -3,15 +3,14 @@ sent them is told, and with the option that lets them pass the header is what is
 
 import socket
 import socketserver
-import threading
 from collections.abc import Iterator
 
-import certifi
 import pytest
 
 from tests.end_to_end.harness import HOST
 from tests.end_to_end.lab import WAIT_SECONDS, Lab
 from tests.origin.server import Origin
+from tests.servers import RawServer, served
 
 pytestmark = pytest.mark.end_to_end
 
@@ -40,29 +39,15 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(f"{head}{kept}{framing}\r\n{body}".encode())
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    ca_pem = certifi.where()
-
-    @property
-    def http_port(self) -> int:
-        return int(self.server_address[1])
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[_Server]:
-    with _Server(("127.0.0.1", 0), _Handler) as made:
-        thread = threading.Thread(target=made.serve_forever, daemon=True)
-        thread.start()
+def server() -> Iterator[RawServer]:
+    with served(RawServer(_Handler)) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module", params=["refusing", "letting-pass"])
 def lab(
-    server: _Server, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    server: RawServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Lab]:
     arguments = () if request.param == "refusing" else (f"--set={OPTION}=false",)
     folder = tmp_path_factory.mktemp("two-lengths")

@@ -2,11 +2,12 @@
 tools write as well."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from cos_inspect.captures.capture_format import CaptureFormat, CapturePart
-from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
+from cos_inspect.captures.capture_format import CaptureFormat, read_whole
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.exports.exported_body import NO_BODY, ExportedBody
 from cos_inspect.captures.exports.exported_flow import (
     OTHER_SCHEME,
@@ -27,7 +28,6 @@ from cos_inspect.captures.exports.json_export import (
 from cos_inspect.captures.exports.json_kinds import CHARLES_KEYS, has_keys
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry
 from cos_inspect.captures.har_values import as_object, as_text, moment_of, number_of, span_of
-from cos_inspect.captures.source import Stream
 from cos_inspect.model.exchange import Timing
 from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import Peers
@@ -240,20 +240,10 @@ def _peer(entry: Mapping[str, Any], side: str) -> tuple[str, str | None]:
     return address, port or (str(int(told)) if told else None)
 
 
-def _recognises(head: bytes) -> bool:
-    return has_keys(head, CHARLES_KEYS)
-
-
-def _read(
-    stream: Stream, _part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
-) -> Iterator[CapturedFlow]:
-    return CharlesFile(stream, hosts).saved(remarks)
-
-
 CHARLES = CaptureFormat(
     name="charles",
     called="a JSON session of Charles",
-    recognises=_recognises,
+    recognises=partial(has_keys, wanted=CHARLES_KEYS),
     suffixes=(".chlsj",),
-    read=_read,
+    read=partial(read_whole, CharlesFile),
 )

@@ -8,11 +8,12 @@ the header that names them, and keeps the old Content-Length; bodies over 2 MiB 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
 from uuid import UUID
 from zipfile import ZipInfo
 
-from cos_inspect.captures.capture_format import CaptureFormat, CapturePart
+from cos_inspect.captures.capture_format import CaptureFormat, read_whole
 from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.exports.archive import (
@@ -307,26 +308,16 @@ def _held(
     )
 
 
-def _recognises(head: bytes) -> bool:
-    return is_zip(head)
-
-
 def _never(_head: bytes) -> bool:
     """In folders it is found by the names of its members."""
     return False
 
 
-def _read(
-    stream: Stream, _part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
-) -> Iterator[CapturedFlow]:
-    return SazFile(stream, hosts).saved(remarks)
-
-
 SAZ = CaptureFormat(
     name="saz",
     called="a session archive of Fiddler",
-    recognises=_recognises,
+    recognises=is_zip,
     recognises_in_folder=_never,
     suffixes=(".saz",),
-    read=_read,
+    read=partial(read_whole, SazFile),
 )

@@ -5,11 +5,12 @@ Bodies stand as base64 with codings taken off, while the headers still tell of t
 that passed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from cos_inspect.captures.capture_format import CaptureFormat, CapturePart
-from cos_inspect.captures.captured_flow import CapturedFlow, InputRemarks
+from cos_inspect.captures.capture_format import CaptureFormat, read_whole
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.exports.exported_body import NO_BODY, ExportedBody
 from cos_inspect.captures.exports.exported_flow import (
     OTHER_SCHEME,
@@ -33,7 +34,6 @@ from cos_inspect.captures.exports.raw_message import RawMessageError, status_lin
 from cos_inspect.captures.exports.session_facts import times_of
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry
 from cos_inspect.captures.har_values import as_object, as_text, moment_of
-from cos_inspect.captures.source import Stream
 from cos_inspect.model.exchange import BrokeOff, Timing
 from cos_inspect.model.headers import Headers
 from cos_inspect.recording.actors import Peers
@@ -183,20 +183,10 @@ def _address(message: Mapping[str, Any]) -> str | None:
     return plain_address(address) or None if isinstance(address, str) else None
 
 
-def _recognises(head: bytes) -> bool:
-    return has_keys(head, WHISTLE_KEYS)
-
-
-def _read(
-    stream: Stream, _part: CapturePart, hosts: Sequence[str], remarks: InputRemarks
-) -> Iterator[CapturedFlow]:
-    return WhistleFile(stream, hosts).saved(remarks)
-
-
 WHISTLE = CaptureFormat(
     name="whistle",
     called="an export of Whistle",
-    recognises=_recognises,
+    recognises=partial(has_keys, wanted=WHISTLE_KEYS),
     suffixes=(),
-    read=_read,
+    read=partial(read_whole, WhistleFile),
 )
