@@ -8,6 +8,7 @@ import heapq
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
@@ -37,7 +38,7 @@ from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.transfer_summary import HistorySummary
 from cos_inspect.model.capture_summary import CaptureSummary
 from cos_inspect.model.flow_report import FlowReport
-from cos_inspect.model.moments import utc_text
+from cos_inspect.model.moments import earliest, latest, utc_text
 from cos_inspect.model.plain_text import packed, whole
 from cos_inspect.model.summary import Counts, Lost, RetryChain, TransferSummary, count_name
 from cos_inspect.settings.analysis_settings import AnalysisSettings
@@ -117,8 +118,8 @@ class FlowsOfCapture(msgspec.Struct, array_like=True):
     def add(self, flows: int, started: int | None, ended: int | None) -> None:
         """Counts more of them."""
         self.flows += flows
-        self.started = min(_known(self.started, started), default=None)
-        self.ended = max(_known(self.ended, ended), default=None)
+        self.started = earliest(self.started, started)
+        self.ended = latest(self.ended, ended)
 
 
 class DatasetPart(msgspec.Struct, kw_only=True):
@@ -136,10 +137,6 @@ class DatasetPart(msgspec.Struct, kw_only=True):
         for name, told in other.captures.items():
             own = self.captures.setdefault(name, FlowsOfCapture())
             own.add(told.flows, told.started, told.ended)
-
-
-def _known(*moments: int | None) -> list[int]:
-    return [moment for moment in moments if moment is not None]
 
 
 def write_flows(
@@ -294,7 +291,8 @@ class Dataset:
         alone = places.is_of_one_process(self._place)
         if alone or not (executor.is_near or places.is_url(self._place)):
             return InProcess()
-        return _Borrowed(executor)
+        # Somebody else ends this one.
+        return nullcontext(executor)
 
     def _write(self, executor: Executor, told: Sequence[str]) -> DatasetPart:
         place, run = self._place, self._told.run
@@ -318,7 +316,7 @@ class Dataset:
                 files.add(row.started, [row])
             files.write()
         part.merge(DatasetPart(tables=files.written))
-        began = min(_known(*(each.started for each in part.captures.values())), default=None)
+        began = earliest(*(each.started for each in part.captures.values()))
         for name, row_type in TABLES.items():
             if not part.tables[name].rows:
                 files.write_empty(row_type, day_of(began))
@@ -345,8 +343,8 @@ class Dataset:
 
     def _mark(self, part: DatasetPart, others: int, lost: Lost, errors: int) -> None:
         times = list(part.captures.values())
-        began = min(_known(*(each.started for each in times)), default=None)
-        ended = max(_known(*(each.ended for each in times)), default=None)
+        began = earliest(*(each.started for each in times))
+        ended = latest(*(each.ended for each in times))
         run = msgspec.structs.replace(
             self._told,
             whole=True,
@@ -381,16 +379,3 @@ def _groups(pieces: Sequence[RowsPiece], first: int) -> Iterator[tuple[range, li
                 break
             paths.append(piece.path)
         yield sequences, paths
-
-
-class _Borrowed:
-    """An executor that somebody else ends."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-
-    def __enter__(self) -> Executor:
-        return self._executor
-
-    def __exit__(self, *_what: object) -> None:
-        return None

@@ -19,7 +19,7 @@ from cos_inspect.analyze.spooled import ShardRead
 from cos_inspect.analyze.workers import Workers
 from cos_inspect.analyze.writing import Chunk, WrittenChunk, format_settings, rendered_in
 from cos_inspect.captures import places
-from cos_inspect.model.moments import utc_text
+from cos_inspect.model.moments import earliest, latest, utc_text
 from cos_inspect.model.summary import RunSummary, Summary
 from cos_inspect.model.summary_delta import SessionCounts, SummaryDelta, count_host
 from cos_inspect.report.baseline import entry_of_transfer
@@ -147,8 +147,8 @@ class OrderedWriting:
 
     def _add(self, written: WrittenChunk) -> None:
         outcome = self.outcome
-        self._first = min(_known(self._first, written.first), default=None)
-        self._last = max(_known(self._last, written.last), default=None)
+        self._first = earliest(self._first, written.first)
+        self._last = latest(self._last, written.last)
         outcome.verdicts.update(written.verdicts)
         outcome.rules.update(written.rules)
         outcome.found.update(written.found)
@@ -306,7 +306,3 @@ def _rendered(chunk: Chunk) -> str:
 
 def _rows(chunk: Chunk) -> str:
     return f"{chunk.first_sequence}.rows"
-
-
-def _known(*moments: float | None) -> list[float]:
-    return [moment for moment in moments if moment is not None]

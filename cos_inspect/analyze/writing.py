@@ -18,7 +18,7 @@ from cos_inspect.inspection.redaction import fault_text
 from cos_inspect.inspection.said_once import SaidOnce, say_once
 from cos_inspect.inspection.second_look import Revision, add_pending
 from cos_inspect.model.flow_report import FlowReport, Verdict
-from cos_inspect.model.moments import seconds_of
+from cos_inspect.model.moments import earliest, latest, seconds_of
 from cos_inspect.model.plain_text import encoded, packed
 from cos_inspect.model.summary import Lost
 from cos_inspect.model.summary_delta import SummaryDelta
@@ -275,8 +275,8 @@ def _note_time(report: FlowReport, written: WrittenChunk) -> None:
     if began is None:
         return
     ended = began + (report.timing.total_ms or 0.0) / 1000
-    written.first = began if written.first is None else min(written.first, began)
-    written.last = ended if written.last is None else max(written.last, ended)
+    written.first = earliest(written.first, began)
+    written.last = latest(written.last, ended)
 
 
 def _judge(report: FlowReport, settings: AnalysisSettings, written: WrittenChunk) -> None:

@@ -25,6 +25,16 @@ def utc_text(seconds: float | None) -> str | None:
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
+def earliest[Moment: (int, float)](*moments: Moment | None) -> Moment | None:
+    """The first of those that are known; None where none is."""
+    return min((each for each in moments if each is not None), default=None)
+
+
+def latest[Moment: (int, float)](*moments: Moment | None) -> Moment | None:
+    """The last of those that are known; None where none is."""
+    return max((each for each in moments if each is not None), default=None)
+
+
 def microseconds_of(text: str | None) -> int | None:
     """A time of a report in microseconds since the epoch; None where it is not known, or is no
     time with a zone."""

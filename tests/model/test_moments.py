@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cos_inspect.model.moments import known_moment, microseconds_of, seconds_of, utc_text
+from cos_inspect.model.moments import (
+    earliest,
+    known_moment,
+    latest,
+    microseconds_of,
+    seconds_of,
+    utc_text,
+)
 
 NO_MOMENTS = [1e308, -1e308, float("nan"), float("inf"), 10**400, 253_402_300_800, -1e11, 0.0]
 
@@ -52,3 +59,9 @@ def test_other_zones_and_microseconds_are_read_too(moment: datetime, zone: timed
 def test_what_is_no_time_with_a_zone_is_not_known(text: str | None) -> None:
     assert microseconds_of(text) is None
     assert seconds_of(text) is None
+
+
+def test_what_is_not_known_is_neither_first_nor_last() -> None:
+    assert earliest(None, 3, 1.5, None) == 1.5
+    assert latest(None, 3, 1.5, None) == 3
+    assert earliest() is latest(None) is None
