@@ -97,6 +97,10 @@ _OWN: dict[Side, dict[str, _Acts]] = {
 }
 
 
+_OURS = ("mitmproxy.", "cos_inspect.")
+"""How the names of modules begin whose hooks are known."""
+
+
 class LastInChain:
     """Stands at the end of the chain, for streaming is set up when all others have seen the
     headers: they may answer there, and mitmproxy crashes where a request is both answered
@@ -172,7 +176,7 @@ class Streaming:
             return "body_size_limit is set"
         for addon in addons():
             acts = _acts(addon.__class__, hook)
-            if acts is not None and hook in getattr(addon, "__dict__", ()):
+            if acts is not None and _is_replaced(addon, hook):
                 # Somebody has put a hook of his own in the place of mitmproxy's.
                 return f"{_name(addon)} has another {hook} hook"
             if acts is _never or (acts is None and not has_hook(addon, hook)):
@@ -219,11 +223,20 @@ def _acts(kind: type, hook: Side) -> _Acts | None:
     return known
 
 
+def _is_replaced(addon: object, hook: Side) -> bool:
+    """In the addon itself, or in its class."""
+    if hook in getattr(addon, "__dict__", ()):
+        return True
+    function = getattr(addon.__class__, hook, None)
+    module = getattr(function, "__module__", None)
+    return function is not None and not (isinstance(module, str) and module.startswith(_OURS))
+
+
 @functools.cache
 def _is_known(kind: type) -> bool:
     """Whether it is a class of mitmproxy's or of ours, whose instances have no more hooks
     than the class; a script is a module."""
-    return kind.__module__.startswith(("mitmproxy.", "cos_inspect."))
+    return kind.__module__.startswith(_OURS)
 
 
 def _name(addon: Any) -> str:

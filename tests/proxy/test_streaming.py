@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -164,4 +165,21 @@ def test_a_hook_put_in_the_place_of_mitmproxys_own(proxy: Proxy, hook: Side, nam
     setattr(theirs, hook, lambda _flow: None)
     assert not proxy.streams(hook)
     delattr(theirs, hook)
+    assert proxy.streams(hook)
+
+
+@pytest.mark.parametrize("hook", ["request", "response"])
+@pytest.mark.parametrize("name", ["save", "proxyauth"])
+@pytest.mark.parametrize("made", ["function", "partial"])
+def test_a_hook_put_into_a_class_of_mitmproxys(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, hook: Side, name: str, made: str
+) -> None:
+    def theirs(*_given: object) -> None:
+        """Acts, for all that is known."""
+
+    kind = type(proxy.addons.get(name))
+    assert proxy.streams(hook)
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, hook, theirs if made == "function" else partial(theirs), raising=False)
+        assert not proxy.streams(hook)
     assert proxy.streams(hook)
