@@ -14,10 +14,13 @@ DEEPEST = 6
 """How often escapes may stand inside of escapes; deeper ones stay as they are."""
 
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
+_PERCENT_UNIT = re.compile(rb"%u[0-9A-Fa-f]{4}")
+"""As JavaScript's ``escape`` writes it."""
 _NESTED = re.compile(rb"%(?:25)+(?=[0-9A-Fa-f]{2})")
 _BACKSLASH = re.compile(
     rb"\\(?:u([dD][89abAB][0-9A-Fa-f]{2})\\u([dD][c-fC-F][0-9A-Fa-f]{2})"
-    rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'`\\/&=?:<>bfnrt]))"
+    rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'`\\/&=?:<>bfnrt])"
+    rb"|u\{([0-9A-Fa-f]{1,6})\}|U([0-9A-Fa-f]{8})|([0-3][0-7]{2}))"
 )
 _ENTITIES = {
     b"amp": b"&",
@@ -32,9 +35,11 @@ _ENTITIES = {
     b"colon": b":",
 }
 _ENTITY = re.compile(
-    rb"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos|equals|plus|sol|num|colon);"
+    rb"&(?:#(?=[0-9])0{0,32}+[0-9]{0,7}|#[xX](?=[0-9A-Fa-f])0{0,32}+[0-9A-Fa-f]{0,6}|amp|lt|gt|quot|apos|equals|plus|sol|num|colon);"
 )
-_ANY = re.compile(b"|".join(kind.pattern for kind in (_PERCENT, _BACKSLASH, _ENTITY)))
+_ANY = re.compile(
+    b"|".join(kind.pattern for kind in (_PERCENT, _PERCENT_UNIT, _BACKSLASH, _ENTITY))
+)
 _BYTES = {b"%02x" % byte: bytes((byte,)) for byte in range(256)}
 _ANY_BYTES = {
     high + low: _BYTES[(high + low).lower()]
@@ -64,7 +69,9 @@ def plain(data: bytes, *, ascii_only: bool = False) -> bytes:
         data = _NESTED.sub(b"%", data)
     for _ in range(DEEPEST):
         percent = b"%" in data and _PERCENT.search(data) is not None
-        others = b"\\" in data or (b";" in data and _ENTITY.search(data) is not None)
+        others = (
+            b"\\" in data or b"%u" in data or (b";" in data and _ENTITY.search(data) is not None)
+        )
         if not percent and not others:
             return data
         before = data
@@ -95,16 +102,19 @@ def _without_percent(data: bytes, held: dict[bytes, bytes]) -> bytes:
 def _unescaped(found: re.Match[bytes]) -> bytes:
     text = found[0]
     if text[0] == 0x25:
-        return _BYTES[text[1:].lower()]
+        return _BYTES[text[1:].lower()] if len(text) == 3 else _character(text[2:])
     if text[0] == 0x26:
         return _of_entity(text[1:-1])
-    high, low, unit, byte, sign = found.groups()
+    high, low, unit, byte, sign, braced, long, octal = found.groups()
     if sign is not None:
         return _LETTERS.get(sign, sign)
     if byte is not None:
         return _BYTES[byte.lower()]
-    if unit is not None:
-        return chr(int(unit, 16)).encode("utf-8", "surrogatepass")
+    point = unit or braced or long
+    if point is not None:
+        return _character(point)
+    if octal is not None:
+        return bytes((int(octal, 8),))
     return bytes.fromhex((high + low).decode()).decode("utf-16-be").encode()
 
 
@@ -112,6 +122,10 @@ def _of_entity(name: bytes) -> bytes:
     if name[0] != 0x23:
         return _ENTITIES[name]
     digits, base = (name[2:], 16) if name[1] in b"xX" else (name[1:], 10)
+    return _character(digits, base)
+
+
+def _character(digits: bytes, base: int = 16) -> bytes:
     return chr(min(int(digits, base), 0x10FFFF)).encode("utf-8", "surrogatepass")
 
 

@@ -106,7 +106,8 @@ class KnownSecrets:
         self.is_ascii = self.is_ascii and value.isascii()
         needles = self._needles
         needles[folded] = mask, False
-        needles.setdefault(value.hex().encode(), (mask, False))
+        for needle in _in_hex(value):
+            needles.setdefault(needle, (mask, False))
         for needle in in_base64(value):
             needles.setdefault(needle, (mask, True))
 
@@ -261,8 +262,13 @@ def may_stand_in(value: bytes, data: bytes) -> bool:
         or first in folded
         or second in folded
         or third in folded
-        or value.hex().encode() in folded
+        or any(needle in folded for needle in _in_hex(value))
     )
+
+
+def _in_hex(value: bytes) -> tuple[bytes, ...]:
+    """Also with blanks or colons between the bytes, as dumps have it; folded."""
+    return tuple(fold(value.hex(*sign).encode()) for sign in ((), (" ",), (":",)))
 
 
 def _run_around(data: bytes, start: int, end: int) -> tuple[int, int]:

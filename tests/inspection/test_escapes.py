@@ -14,7 +14,8 @@ from tests.growth import assert_linear
 
 PIECES = st.sampled_from(
     ["%", "%2", "%41", "%25", "%2541", "\\", '\\"', "\\u0041", "\\u00", "\\ud83d\\ude00", "\\x41",
-     "\\n", "&amp;", "&#65;", "&#x41;", "&", ";", "a", "B", "é", "密", "\udc80", "\ud800", "=", " "]
+     "\\n", "%u0041", "\\u{41}", "\\U00000041", "\\101", "\\u{", "%u00", "&#0065;",
+     "&amp;", "&#65;", "&#x41;", "&", ";", "a", "B", "é", "密", "\udc80", "\ud800", "=", " "]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=60))
 
@@ -36,6 +37,12 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "entities": html.escape,
     "numbered entities": lambda text: "".join(f"&#{ord(sign)};" for sign in text),
     "entities in hex": lambda text: "".join(f"&#x{ord(sign):X};" for sign in text),
+    "entities with zeros": lambda text: "".join(f"&#{ord(sign):020};" for sign in text),
+    "entities in hex with zeros": lambda text: "".join(f"&#X{ord(sign):012x};" for sign in text),
+    "percent of JavaScript": lambda text: "".join(f"%u{ord(sign):04X}" for sign in text),
+    "braces": lambda text: "".join(f"\\u{{{ord(sign):x}}}" for sign in text),
+    "eight digits": lambda text: "".join(f"\\U{ord(sign):08x}" for sign in text),
+    "octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
 }
 SIGNS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=["Cs"]))
 

@@ -47,7 +47,10 @@ def shown(secrets: KnownSecrets, text: str, *, pieces: bool = False) -> str:
     return made + text[done:]
 
 
-@pytest.mark.parametrize("name", [*ENCODINGS, "as it is", "lower", "upper", "percent twice", "hex"])
+@pytest.mark.parametrize(
+    "name",
+    [*ENCODINGS, "as it is", "lower", "upper", "percent twice", "hex", "hex dump", "hex by colons"],
+)
 @given(secret=SECRETS, before=AROUND, after=AROUND)
 def test_it_is_found_in_every_encoding(name: str, secret: str, before: str, after: str) -> None:
     encodings: dict[str, Callable[[str], str]] = {
@@ -57,6 +60,8 @@ def test_it_is_found_in_every_encoding(name: str, secret: str, before: str, afte
         "upper": lambda text: "".join(s.upper() if s.isascii() else s for s in text),
         "percent twice": lambda text: quote(quote(text, safe=""), safe=""),
         "hex": lambda text: text.encode().hex(),
+        "hex dump": lambda text: text.encode().hex(" ").upper(),
+        "hex by colons": lambda text: text.encode().hex(":"),
     }
     secrets = known(secret)
     assume(secrets)
