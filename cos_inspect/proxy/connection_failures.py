@@ -55,7 +55,7 @@ class _Pair(msgspec.Struct):
 
     trusts: bool = False
     unused: int = 0
-    """Connections closed after the handshake that were not told yet."""
+    """Connections closed after the handshake that were not counted yet."""
     quick: int = 0
     """Those among them that were closed at once."""
 
@@ -64,7 +64,7 @@ class _Total(msgspec.Struct):
     trouble: ConnectionFailureSummary
     sentence: str
     count: int = 0
-    told: bool = False
+    logged: bool = False
 
 
 _DOUBTFUL: tuple[Failure, ...] = ("client-closed-in-handshake", "client-closed-after-handshake")
@@ -72,8 +72,8 @@ _UNTRUSTED: tuple[Failure, ...] = ("client-refused-certificate", *_DOUBTFUL)
 _Key = tuple[str, str | None, Failure]
 
 
-def _key(sighting: ConnectionFailure) -> _Key:
-    return sighting.host, sighting.client, sighting.failed
+def _key(failure: ConnectionFailure) -> _Key:
+    return failure.host, failure.client, failure.failed
 
 
 class ConnectionFailures:
@@ -100,37 +100,37 @@ class ConnectionFailures:
             total.trouble.findings for total in self._totals.values()
         )
 
-    def saw(self, sighting: ConnectionFailure) -> None:
-        """Any trouble but a connection closed after its handshake."""
-        doubtful = sighting.failed in _DOUBTFUL
-        trusted = doubtful and self._pair(sighting.host, sighting.client).trusts
+    def add(self, failure: ConnectionFailure) -> None:
+        """Takes in any failure but a connection that was closed after its handshake."""
+        doubtful = failure.failed in _DOUBTFUL
+        trusted = doubtful and self._pair(failure.host, failure.client).trusts
         # Many clients give their password when they are asked for it.
-        asked = sighting.failed == "proxy-password" and _key(sighting) not in self._totals
-        findings = self._findings(sighting, certain=not trusted)
-        self._add(sighting, 1, findings, quiet=trusted or asked)
+        asked = failure.failed == "proxy-password" and _key(failure) not in self._totals
+        findings = self._findings(failure, certain=not trusted)
+        self._add(failure, 1, findings, quiet=trusted or asked)
 
-    def relates(self, sighting: ConnectionFailure) -> None:
-        """One more flow that failed by trouble that was counted already."""
-        self._add(sighting, 0, [], quiet=True)
+    def add_flow(self, failure: ConnectionFailure) -> None:
+        """Takes in one more flow that failed by what was counted already."""
+        self._add(failure, 0, [], quiet=True)
 
-    def passes_unread(self, sighting: ConnectionFailure) -> None:
+    def passes_unread(self, failure: ConnectionFailure) -> None:
         """A connection that nobody reads; ``said`` is why, which is told once."""
-        self._add(sighting, 1, [], quiet=True)
-        why = sighting.said or ""
+        self._add(failure, 1, [], quiet=True)
+        why = failure.said or ""
         if why not in self._reasons and not self._closed:
             self._reasons.add(why)
-            logger.warning("COS hosts pass unread, because %s: %s", why, sighting.host)
+            logger.warning("COS hosts pass unread, because %s: %s", why, failure.host)
 
-    def closed_unused(self, sighting: ConnectionFailure, *, quickly: bool) -> None:
+    def closed_unused(self, failure: ConnectionFailure, *, quickly: bool) -> None:
         """A connection whose handshake was finished and that carried no request."""
-        pair = self._pair(sighting.host, sighting.client)
+        pair = self._pair(failure.host, failure.client)
         if pair.trusts:
             return
         pair.unused += 1
         pair.quick += quickly
         if pair.quick < UNUSED_CONNECTIONS:
             return
-        self._add(sighting, pair.unused, self._findings(sighting, certain=True))
+        self._add(failure, pair.unused, self._findings(failure, certain=True))
         pair.unused = 0
 
     def requested(self, host: str, client: str | None) -> None:
@@ -147,7 +147,7 @@ class ConnectionFailures:
             self._report(
                 msgspec.structs.replace(total.trouble, count=-total.count, findings=[], flows=[])
             )
-            if total.told:
+            if total.logged:
                 logger.info("COS connection: %s works for %s now", host, client)
 
     def finish(self) -> None:
@@ -161,10 +161,10 @@ class ConnectionFailures:
                 self._add(held, pair.unused, [], quiet=True)
                 pair.unused = 0
         for total in self._totals.values():
-            if total.trouble.failed == "proxy-password" and not total.told:
-                total.told = True
-                self._tell(total.trouble, total.sentence)
-        repeated = [total for total in self._totals.values() if total.told and total.count > 1]
+            if total.trouble.failed == "proxy-password" and not total.logged:
+                total.logged = True
+                self._log(total.trouble, total.sentence)
+        repeated = [total for total in self._totals.values() if total.logged and total.count > 1]
         for total in repeated[:_MOST_LINES]:
             line = trouble_line(total.trouble, total.sentence)
             logger.warning("%s (%d times in all)", line, total.count)
@@ -177,11 +177,11 @@ class ConnectionFailures:
         endpoint = read_endpoint(host, "/")
         return read_misspelt(host) if endpoint is not None and endpoint.is_misspelt else None
 
-    def _advice(self, sighting: ConnectionFailure) -> str | None:
-        misspelt = self._misspelt(sighting.host)
-        if misspelt is not None and sighting.failed.startswith("upstream-"):
+    def _advice(self, failure: ConnectionFailure) -> str | None:
+        misspelt = self._misspelt(failure.host)
+        if misspelt is not None and failure.failed.startswith("upstream-"):
             return f"The host is misspelt: use {misspelt.right}."
-        return advice_for(sighting.failed)
+        return advice_for(failure.failed)
 
     def _pair(self, host: str, client: str | None) -> _Pair:
         key = (host, client)
@@ -192,10 +192,10 @@ class ConnectionFailures:
                 self._pairs.popitem(last=False)
         return pair
 
-    def _findings(self, sighting: ConnectionFailure, *, certain: bool) -> list[Finding]:
-        failed, host, client = sighting.failed, sighting.host, sighting.client
-        if sighting.refused_tunnel and CONNECTION_FAILED.id not in self.ignored:
-            findings = [connection_failed(failed, host, client, said=sighting.said)]
+    def _findings(self, failure: ConnectionFailure, *, certain: bool) -> list[Finding]:
+        failed, host, client = failure.failed, failure.host, failure.client
+        if failure.refused_tunnel and CONNECTION_FAILED.id not in self.ignored:
+            findings = [connection_failed(failed, host, client, said=failure.said)]
             misspelt = self._misspelt(host) if failed.startswith("upstream-") else None
             if misspelt is not None and ENDPOINT_MISTAKE.id not in self.ignored:
                 findings.append(misspelt_host(host, misspelt))
@@ -203,14 +203,14 @@ class ConnectionFailures:
         if failed in _UNTRUSTED and certain and TLS_UNTRUSTED.id not in self.ignored:
             return [
                 tls_untrusted(
-                    failed, host, client, said=sighting.said, user_agent=sighting.user_agent
+                    failed, host, client, said=failure.said, user_agent=failure.user_agent
                 )
             ]
         return []
 
     def _add(
         self,
-        sighting: ConnectionFailure,
+        failure: ConnectionFailure,
         count: int,
         findings: list[Finding],
         *,
@@ -220,20 +220,20 @@ class ConnectionFailures:
         if self._closed:
             return
         trouble = ConnectionFailureSummary(
-            host=sighting.host,
-            client=sighting.client,
-            failed=sighting.failed,
+            host=failure.host,
+            client=failure.client,
+            failed=failure.failed,
             count=count,
             findings=findings,
-            detail=sighting.said,
-            fix=self._advice(sighting),
-            flows=[] if sighting.flow is None else [sighting.flow],
+            detail=failure.said,
+            fix=self._advice(failure),
+            flows=[] if failure.flow is None else [failure.flow],
         )
         self._report(trouble)
-        key = _key(sighting)
+        key = _key(failure)
         total = self._totals.get(key)
         if total is None:
-            sentence = sentence_of(sighting.failed, sighting.host, sighting.client)
+            sentence = sentence_of(failure.failed, failure.host, failure.client)
             total = self._totals[key] = _Total(trouble, sentence)
             if len(self._totals) > _REMEMBERED:
                 _, oldest = self._totals.popitem(last=False)
@@ -241,12 +241,12 @@ class ConnectionFailures:
         elif findings:
             total.trouble = trouble
         total.count += count
-        silenced = sighting.failed in _UNTRUSTED and not findings
-        if not total.told and not quiet and not silenced and sighting.flow is None:
-            total.told = True
-            self._tell(trouble, total.sentence)
+        silenced = failure.failed in _UNTRUSTED and not findings
+        if not total.logged and not quiet and not silenced and failure.flow is None:
+            total.logged = True
+            self._log(trouble, total.sentence)
 
-    def _tell(self, trouble: ConnectionFailureSummary, sentence: str) -> None:
+    def _log(self, trouble: ConnectionFailureSummary, sentence: str) -> None:
         advice: dict[str, str] = {}
         if not self._advised and any(item.rule == TLS_UNTRUSTED.id for item in trouble.findings):
             self._advised = True

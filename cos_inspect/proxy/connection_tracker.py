@@ -75,7 +75,7 @@ class ConnectionTracker:
         report: Callable[[ConnectionFailureSummary], None],
         devices: DeviceTracker | None = None,
     ) -> None:
-        self._ledger = ConnectionFailures(report)
+        self._failures = ConnectionFailures(report)
         self._devices = devices or DeviceTracker(lambda _: None)
         self._redact = True
         self._open = OpenConnections()
@@ -91,12 +91,12 @@ class ConnectionTracker:
         masked in what is told."""
         self._open.patterns = patterns
         self._redact = redact
-        self._ledger.ignored = ignored
+        self._failures.ignored = ignored
 
     @property
     def has_errors(self) -> bool:
         """Whether a finding was made and not taken back; all of them are errors."""
-        return self._ledger.has_errors
+        return self._failures.has_errors
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Notes who asks for a tunnel to a COS host, and by which program."""
@@ -133,7 +133,7 @@ class ConnectionTracker:
         refused = refused_host(decision)
         if refused is not None and self._open.is_cos(refused):
             peer = decision.context.client.peername
-            self._ledger.saw(
+            self._failures.add(
                 ConnectionFailure(
                     host=refused,
                     client=peer[0] if peer else None,
@@ -158,7 +158,7 @@ class ConnectionTracker:
         entry = self._open.get(client)
         if entry is not None:
             entry.requested = True
-            self._ledger.requested(entry.host, entry.client)
+            self._failures.requested(entry.host, entry.client)
         self._passes_unread(client, server, host)
 
     def dns_response(self, flow: dns.DNSFlow) -> None:
@@ -173,7 +173,7 @@ class ConnectionTracker:
     ) -> None:
         if client.transport_protocol == "udp":
             self._devices.quic(client.peername[0] if client.peername else None, host)
-        self._ledger.passes_unread(
+        self._failures.passes_unread(
             ConnectionFailure(
                 host=host,
                 client=client.peername[0] if client.peername else None,
@@ -242,8 +242,8 @@ class ConnectionTracker:
         entry.counted = True
         began = entry.connection.timestamp_tls_setup if entry.connection else None
         quickly = bool(began and ended and ended - began < _QUICK_SECONDS)
-        sighting = self._failure(entry, "client-closed-after-handshake", None)
-        self._ledger.closed_unused(sighting, quickly=quickly)
+        failure = self._failure(entry, "client-closed-after-handshake", None)
+        self._failures.closed_unused(failure, quickly=quickly)
         if quickly:
             self._devices.doubted(entry.client, entry.host)
 
@@ -257,7 +257,7 @@ class ConnectionTracker:
         is_quic = data.conn.transport_protocol == "udp"
         failed = quic_failure(text, hello=hello) if is_quic else client_failure(text, hello=hello)
         if failed is not None:
-            self._ledger.saw(self._failure(entry, failed, data.conn.error))
+            self._failures.add(self._failure(entry, failed, data.conn.error))
         if is_quic:
             self._devices.quic(entry.client, entry.host)
 
@@ -276,7 +276,7 @@ class ConnectionTracker:
             return
         entry.requested = True
         if entry.established and entry.host:
-            self._ledger.requested(entry.host, entry.client)
+            self._failures.requested(entry.host, entry.client)
             self._devices.trusted(entry.client)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
@@ -300,7 +300,7 @@ class ConnectionTracker:
         began, ended = server.timestamp_start, client.timestamp_end
         if entry and began and ended and ended - began >= _PATIENCE_SECONDS:
             waited = f"the client gave up after {ended - began:.0f} s"
-            self._ledger.saw(self._failure(entry, "upstream-timeout", waited))
+            self._failures.add(self._failure(entry, "upstream-timeout", waited))
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
         """Tells of a tunnel that was refused, by this proxy or by the one behind it."""
@@ -308,12 +308,12 @@ class ConnectionTracker:
         if entry is None:
             return
         if entry.upstream is not None:
-            self._ledger.saw(msgspec.structs.replace(entry.upstream, refused_tunnel=True))
+            self._failures.add(msgspec.structs.replace(entry.upstream, refused_tunnel=True))
             entry.upstream = None
         elif flow.response is not None and not is_own_gateway_error(flow.response):
             status, reason = flow.response.status_code, flow.response.reason
             failed: Failure = "proxy-password" if status in (401, 407) else "proxy-refused"
-            self._ledger.saw(self._failure(entry, failed, f"{status} {reason}"))
+            self._failures.add(self._failure(entry, failed, f"{status} {reason}"))
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Relates a flow to the trouble that it failed by; its own report has the finding."""
@@ -321,14 +321,14 @@ class ConnectionTracker:
         if entry is None or entry.upstream is None or flow.error is None:
             return
         host = read_request(flow.request).host
-        if flow.error.msg == entry.upstream_said and self._open.is_cos(host):
+        if flow.error.msg == entry.upstream_error and self._open.is_cos(host):
             host = entry.upstream.host or host
-            sighting = msgspec.structs.replace(entry.upstream, flow=flow.id, host=host)
+            failure = msgspec.structs.replace(entry.upstream, flow=flow.id, host=host)
             if entry.related:
-                self._ledger.relates(sighting)
+                self._failures.add_flow(failure)
             else:
                 entry.related = True
-                self._ledger.saw(sighting)
+                self._failures.add(failure)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Judges a connection that came to no request."""
@@ -348,7 +348,7 @@ class ConnectionTracker:
         for entry in self._open:
             self._tell_upstream(entry)
         self._count_half_closed()
-        self._ledger.finish()
+        self._failures.finish()
 
     def _failure(
         self, entry: OpenConnection, failed: Failure, said: str | None, *, host: str | None = None
@@ -387,10 +387,10 @@ class ConnectionTracker:
         self._tell_upstream(entry)
         entry.related = False
         entry.upstream = self._failure(entry, failed, server.error, host=host)
-        entry.upstream_said = server.error
+        entry.upstream_error = server.error
 
     def _tell_upstream(self, entry: OpenConnection) -> None:
         """Trouble with the server that no flow has told."""
         if entry.upstream is not None and entry.upstream.host and not entry.related:
-            self._ledger.saw(entry.upstream)
+            self._failures.add(entry.upstream)
         entry.upstream = None

@@ -35,7 +35,7 @@ class OpenConnection(msgspec.Struct):
     """As one that carried no request."""
     upstream: ConnectionFailure | None = None
     """Trouble with the server that no flow has told yet."""
-    upstream_said: str | None = None
+    upstream_error: str | None = None
     """Of that, the text of mitmproxy as it is."""
     related: bool = False
     """A flow told it."""

@@ -32,7 +32,7 @@ _MOST_WAITING = 16 * 1024 * 1024
 _MOST_THREADS = 4
 _MOST_SPARE = 4
 """Buffers that are kept for the next bodies."""
-_MANY_LANES = 16
+_MANY_BODIES = 16
 _SMALL = 128 * 1024
 _TICK = 0.1
 """Seconds between looks at a thread that somebody waits for."""
@@ -160,11 +160,11 @@ class HashingQueue:
 
 
 class _Helper:
-    """A thread and the lanes that it works for."""
+    """A thread, and the queues of the bodies that it hashes."""
 
     def __init__(self, number: int, most_waiting: int) -> None:
         self._most_waiting = most_waiting
-        self._lanes: queue.SimpleQueue[HashingQueue] = queue.SimpleQueue()
+        self._queues: queue.SimpleQueue[HashingQueue] = queue.SimpleQueue()
         """Once for each job."""
         self._changed = threading.Condition()
         self._waiting = 0
@@ -188,24 +188,24 @@ class _Helper:
     def is_of_use(self) -> bool:
         return self.is_alive and not self._is_stuck
 
-    def take(self, lane: HashingQueue, buffer: memoryview, size: int) -> bool:
+    def take(self, body: HashingQueue, buffer: memoryview, size: int) -> bool:
         """Takes a job, and waits first while there are too many; False when it does not get
-        on with those: then it has nothing more to do with the lane."""
+        on with those: then it has nothing more to do with the body."""
         with self._changed:
             if not self._wait(lambda: self._waiting < self._most_waiting):
-                self._leave(lane)
+                self._leave(body)
                 return False
             self._waiting += size
-            lane.jobs.append((buffer, size))
-        self._lanes.put(lane)
+            body.jobs.append((buffer, size))
+        self._queues.put(body)
         return True
 
-    def wait_for(self, lane: HashingQueue) -> bool:
-        """Returns when the lane's jobs are done; False as above."""
+    def wait_for(self, body: HashingQueue) -> bool:
+        """Returns when the body's jobs are done; False as above."""
         with self._changed:
-            if self._wait(lambda: not lane.jobs and self._busy_with is not lane):
+            if self._wait(lambda: not body.jobs and self._busy_with is not body):
                 return True
-            self._leave(lane)
+            self._leave(body)
             return False
 
     def _wait(self, is_over: Callable[[], bool]) -> bool:
@@ -221,31 +221,31 @@ class _Helper:
                 logger.warning("a thread that hashes the bodies of COS flows does not get on")
         return True
 
-    def _leave(self, lane: HashingQueue) -> None:
+    def _leave(self, body: HashingQueue) -> None:
         """Nobody can go on where it has stopped in the middle."""
-        self._waiting -= lane.waiting
-        lane.is_taken_over = True
-        if self._busy_with is lane:
-            lane.fault = StalledError("a thread that hashes does not get on")
+        self._waiting -= body.waiting
+        body.is_taken_over = True
+        if self._busy_with is body:
+            body.fault = StalledError("a thread that hashes does not get on")
 
     def _run(self) -> None:
         while True:
-            lane = self._lanes.get()
+            body = self._queues.get()
             with self._changed:
-                if lane.is_taken_over or not lane.jobs:
+                if body.is_taken_over or not body.jobs:
                     continue
-                buffer, size = lane.jobs.popleft()
-                self._busy_with = lane
+                buffer, size = body.jobs.popleft()
+                self._busy_with = body
             try:
-                lane.work(buffer, size, self._step)
+                body.work(buffer, size, self._step)
             except BaseException as fault:
                 # The thread goes on with other bodies.
-                lane.fault = fault
+                body.fault = fault
             with self._changed:
                 self._busy_with = None
                 self._waiting -= size
                 self._step()
-            del lane, buffer
+            del body, buffer
 
     def _step(self) -> None:
         with self._changed:
@@ -262,18 +262,18 @@ class Hashing:
         self._helpers: list[_Helper] = []
         self._next = 0
         self._retry_at = 0.0
-        self._lanes: weakref.WeakSet[HashingQueue] = weakref.WeakSet()
+        self._queues: weakref.WeakSet[HashingQueue] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._spare: list[memoryview] = []
 
-    def lane(self, fed: ByteSink) -> HashingQueue | None:
+    def queue_for(self, fed: ByteSink) -> HashingQueue | None:
         """None when there is no thread that could help."""
         helper = self._free_helper()
         if helper is None:
             return None
-        lane = HashingQueue(self, helper, fed)
-        self._lanes.add(lane)
-        return lane
+        body = HashingQueue(self, helper, fed)
+        self._queues.add(body)
+        return body
 
     def _free_helper(self) -> _Helper | None:
         self._helpers = [helper for helper in self._helpers if helper.is_alive]
@@ -301,7 +301,7 @@ class Hashing:
 
     def buffer(self) -> memoryview:
         """To gather chunks in; a small one where many bodies are under way."""
-        if len(self._lanes) > _MANY_LANES:
+        if len(self._queues) > _MANY_BODIES:
             return memoryview(bytearray(_SMALL))
         with self._lock:
             if self._spare:

@@ -99,9 +99,9 @@ class Tap:
         "_copy",
         "_feed",
         "_flow_id",
-        "_lane",
         "_meter",
         "_most_copied",
+        "_queue",
         "called",
         "ended",
         "inner",
@@ -122,8 +122,8 @@ class Tap:
         self._copy: list[bytes] = []
         self._meter: BodyMeter | None = meter
         self.inner = inner
-        self._lane = hashing.lane(meter) if hashing is not None and meter.is_costly else None
-        self._feed = meter.feed if self._lane is None else self._lane.put
+        self._queue = hashing.queue_for(meter) if hashing is not None and meter.is_costly else None
+        self._feed = meter.feed if self._queue is None else self._queue.put
         self.called = False
         self.ended = False
         self.size = 0
@@ -161,10 +161,10 @@ class Tap:
 
     def _settle(self) -> None:
         """Has all bytes hashed that passed."""
-        if self._lane is not None and self._meter is not None:
-            self._lane.drain()
-            if self._lane.fault is not None:
-                self._give_up(self._lane.fault)
+        if self._queue is not None and self._meter is not None:
+            self._queue.drain()
+            if self._queue.fault is not None:
+                self._give_up(self._queue.fault)
 
     @property
     def marks(self) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """What the rules about a refused signature ask: was it one, by which clock, what is missing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -99,6 +100,16 @@ class Clocks(msgspec.Struct, frozen=True):
     """The deciding clock when the answer came."""
     about_time: bool
     """COS itself named time as its reason."""
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What findings about the window name of it, in Unix seconds."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "sent": None if self.sent is None else round(self.sent),
+            "server_time": None if self.server is None else round(self.server),
+        }
 
 
 def clocks_of(cos: CosExchange) -> Clocks | None:

@@ -79,10 +79,7 @@ def signature_expired(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fi
         f"The signature's time {over} the request was sent (by {clocks.source})."
         + zone_words(hours),
         late_seconds=late,
-        start=clocks.start,
-        end=clocks.end,
-        sent=None if clocks.sent is None else round(clocks.sent),
-        server_time=None if clocks.server is None else round(clocks.server),
+        **clocks.evidence,
         skew_seconds=round(offset),
         whole_hours=hours,
     )
@@ -113,10 +110,7 @@ def signature_not_yet_valid(cos: CosExchange, _checks: Sequence[Check]) -> Itera
         f"The signature's time begins {round(ahead)} s after the request came"
         f" (by {clocks.source})." + zone_words(hours),
         early_seconds=round(ahead),
-        start=clocks.start,
-        end=clocks.end,
-        sent=None if clocks.sent is None else round(clocks.sent),
-        server_time=None if clocks.server is None else round(clocks.server),
+        **clocks.evidence,
         skew_seconds=round(ahead),
         whole_hours=hours,
     )

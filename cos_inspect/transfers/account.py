@@ -1,4 +1,4 @@
-"""What a reducer tells about one transfer: comparisons, and the sum of its flows."""
+"""What a history tells about one transfer: comparisons, and the sum of its flows."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -22,7 +22,7 @@ Reason = Literal[
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a reducer keeps of one exchange."""
+    """What a history keeps of one exchange."""
 
     flow_id: str
     started: float

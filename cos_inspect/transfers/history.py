@@ -4,7 +4,7 @@ request.
 Whatever several exchanges say together they say of one object, so what belongs together has
 one name (``history_name``) and lies in one place, whichever captures or processes it came
 through. Nothing depends on the order of arrival. What a history says of one of its flows is
-said in ``rules.across``.
+said in ``inspection/second_look.py``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -132,7 +132,7 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         facts = self.events.facts
         self._count(facts, self.events.add_listed(event_of_listing(listing), limits))
         self.last = max(self.last, listing.ended)
-        return {flow for upload in uploads for flow in self._told(upload)}
+        return {flow for upload in uploads for flow in self._flows_of_open(upload)}
 
     def _count(self, before: int, dropped: int) -> None:
         self.facts += self.events.facts - before
@@ -186,7 +186,7 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         return set(reading.boundaries(version_name(seen), first, last + 1))
 
     def overlaps(self) -> Iterator[tuple[str, list[int]]]:
-        """As ``Reading.overlaps``, of all readings."""
+        """As ``RangedDownload.overlaps``, of all downloads in ranges."""
         for reading in self.readings.values():
             yield from reading.overlaps(self.heads)
 
@@ -197,7 +197,7 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         if upload is None:
             self.expect_upload(seen, {})
             upload = self.uploads[seen.upload_id]
-        was = self._said(upload) if judge else None
+        was = self._open_completes(upload) if judge else None
         before = upload.facts
         self.left_out += not upload.add(seen, limits)
         self.facts += upload.facts - before
@@ -216,8 +216,8 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         if upload.is_gone and ends and seen.succeeded:
             # Of those that came too late it is known now why the upload is gone.
             touched |= {flow for flow in _flows_of(upload) if flow in upload.gone_flows}
-        now = self._said(upload)
-        return touched if was == now else touched | _told_by(was, upload) | _told_by(now, upload)
+        now = self._open_completes(upload)
+        return touched if was == now else touched | _flows_in(was, upload) | _flows_in(now, upload)
 
     def _add_to_appends(self, seen: Observation, limits: Limits, *, judge: bool) -> set[str]:
         if self.appends is None:
@@ -225,7 +225,7 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
                 id=f"append-{_digest(self.name)}", bucket=seen.bucket, key=seen.key
             )
             for event in self.events.by_flow.values():
-                self._tell_appends(event, limits, judge=judge)
+                self._add_known_length(event, limits, judge=judge)
         before, left_out = self.appends.facts, self.appends.left_out
         touched = self.appends.add(seen, limits, judge=judge)
         if judge and seen.etag:
@@ -238,7 +238,7 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         self.left_out += self.appends.left_out - left_out
         return touched
 
-    def _tell_appends(self, event: ObjectEvent, limits: Limits, *, judge: bool) -> set[str]:
+    def _add_known_length(self, event: ObjectEvent, limits: Limits, *, judge: bool) -> set[str]:
         """What was read of an object says what is appended to."""
         log = self.appends
         if log is None or event.kind != "read" or event.cached:
@@ -257,18 +257,18 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         events = self.events
         before = events.facts
         open_ones = [upload for upload in self.uploads.values() if judge and upload.is_open]
-        said = [self._said(upload) for upload in open_ones]
+        states = [self._open_completes(upload) for upload in open_ones]
         self._count(before, events.add(event, limits))
         touched: set[str] = set()
-        for upload, was in zip(open_ones, said, strict=True):
-            now = self._said(upload)
+        for upload, was in zip(open_ones, states, strict=True):
+            now = self._open_completes(upload)
             if was != now:
-                touched |= _told_by(was, upload) | _told_by(now, upload)
+                touched |= _flows_in(was, upload) | _flows_in(now, upload)
         if judge and event.kind == "read" and "%" in (self.key or ""):
             touched |= {each.flow_id for each in events.by_flow.values() if each.is_write}
         if not event.is_write:
             touched |= self._learn(event, limits, judge=judge)
-            touched |= self._tell_appends(event, limits, judge=judge)
+            touched |= self._add_known_length(event, limits, judge=judge)
         elif judge:
             touched |= {
                 read.flow_id for read in events.by_flow.values() if read.ended >= event.started
@@ -320,14 +320,14 @@ class ObjectHistory(msgspec.Struct, kw_only=True):
         self.left_out += reading.left_out - left_out
         return touched
 
-    def _said(self, upload: Upload) -> "_Said":
-        """What is said of Completes of which nobody heard how they ended."""
+    def _open_completes(self, upload: Upload) -> "_OpenCompletes":
+        """What is known of Completes of which nobody heard how they ended, and words about it."""
         if not upload.is_open:
             return None, None
         return unanswered_complete(upload, self.events), words_of_open(upload, self.events)
 
-    def _told(self, upload: Upload) -> set[str]:
-        return _told_by(self._said(upload), upload)
+    def _flows_of_open(self, upload: Upload) -> set[str]:
+        return _flows_in(self._open_completes(upload), upload)
 
     def _shown_id(self, upload_id: str) -> str:
         if len(upload_id) <= _LONGEST_ID:
@@ -357,14 +357,14 @@ def object_name(place: str, key: str) -> str:
     return f"{place}\0{key}"
 
 
-_Said = tuple[UnansweredComplete | None, str | None]
+_OpenCompletes = tuple[UnansweredComplete | None, str | None]
 
 
-def _told_by(said: _Said | None, upload: Upload) -> set[str]:
-    """The flows of which something else is said where a Complete may have worked unanswered."""
-    if said is None:
+def _flows_in(known: _OpenCompletes | None, upload: Upload) -> set[str]:
+    """The flows that speak of Completes which may have worked unanswered."""
+    if known is None:
         return set()
-    unanswered, words = said
+    unanswered, words = known
     found = set() if unanswered is None else {*unanswered.lost, *unanswered.gone}
     return found if words is None else found | {each.flow_id for each in upload.unanswered}
 

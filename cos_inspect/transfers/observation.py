@@ -1,4 +1,4 @@
-"""What the reducers need of one finished exchange, as plain data.
+"""What the histories need of one finished exchange, as plain data.
 
 An observation can be sent to another process and costs less memory than the
 exchange. It is made once; nothing here judges.

@@ -1,4 +1,4 @@
-"""The observation of one finished exchange: what the reducers need of it, read once."""
+"""The observation of one finished exchange: what the histories need of it, read once."""
 
 import re
 from hashlib import blake2b

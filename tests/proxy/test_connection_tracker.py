@@ -402,7 +402,7 @@ def test_memory_is_bounded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> N
         driver.refused(client, SILENT)
     watch = driver.watch
     assert len(watch._open._open) == len(watch._open._left) == 10
-    assert len(watch._ledger._pairs) == len(watch._ledger._totals) == 10
+    assert len(watch._failures._pairs) == len(watch._failures._totals) == 10
     assert watch.has_errors
 
 

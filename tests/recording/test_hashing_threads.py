@@ -36,10 +36,10 @@ class _Collector:
         self.chunks.append(bytes(data))
 
 
-def lane_of(threads: Hashing, fed: hashing.ByteSink) -> HashingQueue:
-    lane = threads.lane(fed)
-    assert lane is not None
-    return lane
+def queue_of(threads: Hashing, fed: hashing.ByteSink) -> HashingQueue:
+    hashed = threads.queue_for(fed)
+    assert hashed is not None
+    return hashed
 
 
 @settings(max_examples=30)
@@ -64,10 +64,10 @@ def test_bodies_side_by_side_keep_their_order(parts: list[tuple[int, int]], ende
 
 def test_small_chunks_are_handed_over_together() -> None:
     met = _Collector()
-    lane = lane_of(Hashing(1), met)
+    hashed = queue_of(Hashing(1), met)
     for _ in range(100):
-        lane.put(b"x" * (GATHERED // 10))
-    lane.drain()
+        hashed.put(b"x" * (GATHERED // 10))
+    hashed.drain()
     assert len(met.chunks) == 10
     assert sum(map(len, met.chunks)) == 100 * (GATHERED // 10)
 
@@ -75,10 +75,10 @@ def test_small_chunks_are_handed_over_together() -> None:
 def test_what_takes_long_is_fed_in_steps() -> None:
     met = _Collector()
     met.is_slow = True
-    lane = lane_of(Hashing(1), met)
+    hashed = queue_of(Hashing(1), met)
     body = bytes(range(251)) * (GATHERED // 100)
-    lane.put(body)
-    lane.drain()
+    hashed.put(body)
+    hashed.drain()
     assert b"".join(met.chunks) == body
     assert max(map(len, met.chunks)) <= hashing._STEP
 
@@ -108,13 +108,13 @@ class _Gate:
 
 def test_what_waits_is_bounded() -> None:
     gate = _Gate()
-    lane = lane_of(Hashing(1), gate)
+    hashed = queue_of(Hashing(1), gate)
     handed = 0
 
     def fill() -> None:
         nonlocal handed
         for _ in range(200):
-            lane.put(b"x" * GATHERED)
+            hashed.put(b"x" * GATHERED)
             handed += 1
 
     filler = threading.Thread(target=fill)
@@ -126,13 +126,13 @@ def test_what_waits_is_bounded() -> None:
     filler.join(0.3)
     assert filler.is_alive()
     assert handed == most
-    assert lane.waiting <= hashing._MOST_WAITING
+    assert hashed.waiting <= hashing._MOST_WAITING
     gate.open.set()
     filler.join(LONG)
     assert not filler.is_alive()
-    lane.drain()
-    assert lane.waiting == 0
-    assert lane.fault is None
+    hashed.drain()
+    assert hashed.waiting == 0
+    assert hashed.fault is None
 
 
 def test_a_fault_ends_the_hashing_and_nothing_else() -> None:
@@ -149,7 +149,7 @@ def test_a_fault_ends_the_hashing_and_nothing_else() -> None:
 
 def test_a_cheap_body_is_not_handed_over() -> None:
     class _Nothing(Hashing):
-        def lane(self, fed: hashing.ByteSink) -> HashingQueue:
+        def queue_for(self, fed: hashing.ByteSink) -> HashingQueue:
             raise AssertionError("CRC-64 alone is cheaper than handing over")
 
     tap = Tap("id", BodyMeter(DigestPlan(crc64=True)), None, _Nothing(1))
@@ -193,13 +193,13 @@ class TestFaults:
             patch.setattr(threading.Thread, "start", refuse)
             for _ in range(3):
                 _whole(threads)
-            assert threads.lane(_Collector()) is None
+            assert threads.queue_for(_Collector()) is None
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "can't start new thread" in caplog.text
         # Later there is room for one again.
         monkeypatch.setattr(hashing, "_RETRY_SECONDS", 0.0)
         threads._retry_at = 0.0
-        assert threads.lane(_Collector()) is not None
+        assert threads.queue_for(_Collector()) is not None
         _whole(threads)
 
     def test_one_thread_of_two_can_be_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,11 +231,11 @@ class TestFaults:
 
             def get(self) -> HashingQueue:
                 nonlocal done
-                lane = self._queue.get()
+                hashed = self._queue.get()
                 done += 1
                 if done == jobs + 1:
                     raise SystemExit
-                return lane
+                return hashed
 
         threads = Hashing(1)
         with monkeypatch.context() as patch:
@@ -290,10 +290,10 @@ class TestFaults:
         assert stuck.body() == Body(end=BodyEnd.NOT_INSPECTED, size=21 * GATHERED)
         assert behind.body() == body_of_content(chunk * 20, ALL)
         # Nobody is given to it meanwhile, and it is of use again when it gets on.
-        assert threads.lane(_Collector()) is None
+        assert threads.queue_for(_Collector()) is None
         _whole(threads)
         gate.open.set()
-        wait_until(lambda: threads.lane(_Collector()) is not None)
+        wait_until(lambda: threads.queue_for(_Collector()) is not None)
         _whole(threads)
         assert threads._helpers[0]._waiting == 0
 
