@@ -27,7 +27,7 @@ _DOCUMENT = re.compile(r"[^;]*[/+](?:xml|json)\s*(?:;|\Z)", re.IGNORECASE)
 
 
 class DigestPlan(msgspec.Struct, frozen=True):
-    """Which digests of a body some check will use, and what is kept of it."""
+    """Whether some check will use the MD5 and the CRC-64 of a body, and what is kept of it."""
 
     md5: bool = False
     crc64: bool = False

@@ -36,6 +36,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     expiration: float | None
     """Seconds since the epoch."""
     conditions: int
+    """How many it has."""
     failed: tuple[FailedCondition, ...]
 
 

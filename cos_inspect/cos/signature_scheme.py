@@ -12,8 +12,9 @@ SignaturePlace = Literal["header", "query", "sign", "form", "none"]
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
-    """``start`` is where the signing time begins (``q-sign-time``, Unix seconds),
-    which SDKs set from the device's clock."""
+    """By which scheme a request is signed, and where its signature stands. ``start`` and ``end``
+    are those of the signing time (``q-sign-time``, Unix seconds), which SDKs set from the
+    device's clock."""
 
     scheme: Scheme
     place: SignaturePlace

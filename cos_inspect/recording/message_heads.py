@@ -69,7 +69,7 @@ def framing_length(fields: Fields) -> int | None:
 
 
 class AnswerHead(NamedTuple):
-    """An answer's head as mitmproxy has it."""
+    """An answer's head as mitmproxy has it: bytes as they came."""
 
     fields: Fields
     status: int
@@ -78,7 +78,9 @@ class AnswerHead(NamedTuple):
 
 
 class RequestHead(NamedTuple):
-    """A request's head as mitmproxy has it; nothing that is done to the request changes it."""
+    """A request's head as mitmproxy has it; nothing that is done to the request changes it.
+    ``authority`` is ``:authority`` of HTTP/2 and HTTP/3, else empty; host and port are those of
+    the connection or the URL."""
 
     fields: Fields
     method: bytes

@@ -22,7 +22,8 @@ Reason = Literal[
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a history keeps of one exchange."""
+    """What a history keeps of one exchange: its flow, and when it began and ended, in seconds
+    since the epoch."""
 
     flow_id: str
     started: float
@@ -59,7 +60,11 @@ def newest[F: Fact](facts: dict[str, F], most: int) -> dict[str, F]:
 
 
 class DigestComparison(msgspec.Struct, frozen=True):
-    """A check over several exchanges: made (``reason`` is None), or not."""
+    """A check over several exchanges: made (``reason`` is None), or not.
+
+    ``expected`` is what COS told, ``actual`` what the parts make: a CRC-64 as a decimal number, an
+    ETag, or words about either.
+    """
 
     expected: str | None
     actual: str | None
@@ -78,7 +83,11 @@ def compared(expected: int | str, actual: int | str) -> DigestComparison:
 
 
 class PartRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a transfer as it counts in the end."""
+    """One part of a transfer as it counts in the end.
+
+    ``size`` is in bytes, ``md5`` in lower-case hex, ``crc64ecma`` a decimal number; ``etag`` is
+    what COS answered, ``host`` who took the part, ``flow`` the id of its flow.
+    """
 
     number: int
     size: int | None
@@ -92,7 +101,8 @@ class PartRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """The sum of one transfer. Times are seconds since the epoch."""
+    """The sum of one transfer. Times are seconds since the epoch, sizes are bytes; what is None is
+    not known."""
 
     kind: TransferKind
     id: str
@@ -106,12 +116,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     active: float
     """Seconds in which at least one of its exchanges was under way."""
     tries: int
+    """Exchanges that carried a piece of it."""
     bytes_sent_twice: int
+    """Beyond what was needed: of pieces that came more than once, or were not stored."""
     flows: tuple[str, ...]
     """In the order in which they began."""
     replaced: frozenset[str] = frozenset()
     """Those among ``flows`` that no longer count: others took their place."""
     table: tuple[PartRow, ...] = ()
+    """Of an upload in parts, by number."""
     left_out: int = 0
     """Flows that were not kept, to bound memory."""
 

@@ -23,15 +23,21 @@ class Append(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """One AppendObject."""
 
     stored: bool = False
+    """COS said so."""
     position: int | None = None
+    """As asked for: bytes from the object's beginning."""
     size: int | None = None
+    """Bytes of the piece; None where they were not seen whole."""
     sent: int = 0
+    """Bytes of the body that passed."""
     crc64: int | None = None
     """Of the piece."""
     told: int | None = None
     """CRC-64 of the whole object after it, as COS told."""
     next_position: int | None = None
+    """As COS told (``x-cos-next-append-position``)."""
     etag: str | None = None
+    """An id of COS's own, no MD5."""
 
 
 class KnownLength(msgspec.Struct, frozen=True, kw_only=True, gc=False):

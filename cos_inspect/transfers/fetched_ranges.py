@@ -54,8 +54,11 @@ class Coverage(msgspec.Struct, frozen=True):
     closer: str
     """The flow with which it became whole."""
     closed: float
+    """When that was, in seconds since the epoch."""
     size: int
+    """Bytes of the object."""
     flows: frozenset[str]
+    """Those whose pieces were joined."""
 
 
 class ContiguousPrefix:

@@ -35,13 +35,16 @@ class PartTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     stopped: bool = False
     """It was under way when the recording ended."""
     sent: int = 0
+    """Bytes of the body that passed."""
     size: int | None = None
+    """Bytes of the part itself."""
     announced: int | None = None
     """Content-Length, where the bytes themselves were not kept; COS takes no other number."""
     md5: str | None = None
     crc64: int | None = None
     """Of the bytes that passed; of a copied part as COS told."""
     etag: str | None = None
+    """As COS answered."""
     host: str = ""
 
 
@@ -55,13 +58,17 @@ class CompleteTry(Fact, frozen=True, kw_only=True, omit_defaults=True):
     answer_cut: bool = False
     error_code: str | None = None
     listed: tuple[tuple[int, str], ...] | None = None
+    """Number and ETag of its parts, as listed; None where the list could not be read."""
     no_numbers: tuple[str, ...] = ()
     """What stands in the list where numbers of parts belong."""
     crc64: int | None = None
+    """Of the whole object, as COS told."""
     crc64_unread: Unread | None = None
     etag: str | None = None
+    """Of the whole object, as the answer's body tells."""
     etag_unread: bool = False
     callback: bool = False
+    """The answer is what a callback or the client's own template makes of it."""
 
 
 class ListedPart(msgspec.Struct, frozen=True, gc=False):
@@ -94,12 +101,15 @@ class Upload(msgspec.Struct, kw_only=True, dict=True):
     bucket: str | None
     key: str | None
     parts: dict[int, dict[str, PartTry]] = {}
+    """By number, then by flow."""
     completes: dict[str, CompleteTry] = {}
     steps: dict[str, Step] = {}
     listed: dict[int, ListedPart] = {}
     """By number, as they were told last."""
     facts: int = 0
+    """Exchanges, and parts that ListParts told of; bounds of memory count them."""
     left_out: int = 0
+    """Exchanges that were not kept, to bound memory."""
     done: bool = False
     """A Complete succeeded."""
     is_open: bool = False

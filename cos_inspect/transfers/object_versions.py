@@ -18,14 +18,17 @@ class VersionHead(msgspec.Struct, frozen=True, omit_defaults=True):
     """What another answer, such as that to a HEAD, told of a version."""
 
     when: float
+    """The end of that exchange, in seconds since the epoch."""
     total: int | None = None
+    """Bytes of the object."""
     crc64: int | None = None
     appendable: bool = False
     """It was made by AppendObject, one of the answers said."""
 
 
 class Version(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
-    """One version of the object, told apart by everything its answers say of it."""
+    """One version of the object, told apart by everything its answers say of it. ``total`` is its
+    size in bytes; ``pieces`` are by flow."""
 
     etag: str | None = None
     crc64: int | None = None

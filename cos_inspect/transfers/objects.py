@@ -28,8 +28,11 @@ class ObjectEvent(Fact, frozen=True, kw_only=True, omit_defaults=True):
     crc64: int | None = None
     size: int | None = None
     version_id: str | None = None
+    """As answered."""
     wanted_version: str | None = None
+    """As asked for."""
     head: bool = False
+    """The headers alone were asked for."""
     cached: bool = False
     """It came through a CDN, which may tell of the past."""
     encrypted: bool = False
@@ -48,9 +51,12 @@ class Copy(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """A successful copy of a whole object."""
 
     source_version: str | None = None
+    """The versionId that was asked for."""
     etag: str | None = None
     crc64: int | None = None
+    """Both of the object that the copy made, as COS told."""
     encrypted: bool = False
+    """The ETag need not be an MD5 of the bytes."""
 
 
 class ObjectEvents(msgspec.Struct, kw_only=True, dict=True):
@@ -292,7 +298,8 @@ def event_of(seen: Observation) -> ObjectEvent | None:
 
 
 class ListEntry(msgspec.Struct, frozen=True, array_like=True):
-    """What a list of a bucket's objects told of one of them."""
+    """What a list of a bucket's objects told of one of them: its ETag as observations have it, and
+    its size in bytes."""
 
     flow_id: str
     started: float
@@ -300,6 +307,7 @@ class ListEntry(msgspec.Struct, frozen=True, array_like=True):
     etag: str
     size: int | None
     age: float | None = None
+    """Seconds since it was last modified, when the list was answered, by COS's own clock."""
 
 
 def listings_of(cos: CosExchange, seen: Observation) -> Iterator[tuple[str, ListEntry]]:

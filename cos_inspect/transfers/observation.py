@@ -102,6 +102,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     accepted: bool = False
     """COS took the signature."""
     sign_start: int | None = None
+    """Where its signing time begins, in Unix seconds by the client's clock."""
     traffic_limit: int | None = None
     """Bits per second."""
 
@@ -111,6 +112,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     """Bytes of the object in the request."""
     md5: str | None = None
     crc64: int | None = None
+    """Both of these bytes."""
     answer_size: int | None = None
     """Bytes of the answer's body that passed, also when it was cut."""
     answer_crc64: int | None = None
@@ -123,6 +125,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     etag: str | None = None
     header_crc64: int | None = None
     version_id: str | None = None
+    """These three as the answer's headers tell them."""
     wanted_version: str | None = None
     """The request's versionId."""
     span: tuple[int, int] | None = None
@@ -138,6 +141,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     age: float | None = None
     """Seconds since the object was made when the answer was, by COS's own clock."""
     appendable: bool = False
+    """The answer says that AppendObject made the object."""
     reworked: bool = False
     """Image processing may have replaced what was uploaded."""
 
@@ -153,18 +157,24 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc
     """As ListParts answered."""
     result_etag: str | None = None
     result_crc64: int | None = None
+    """Both as the answer's body tells them, of a copy and of a Complete."""
     copy_place: str | None = None
+    """The bucket of what is copied."""
     copy_key: str | None = None
     copy_version: str | None = None
     copy_span: tuple[int, int] | None = None
+    """First and last byte of what UploadPartCopy copies; (0, -1) where its range cannot be read."""
     crc64_unread: Unread | None = None
     """Why the answer tells a CRC-64 that cannot be compared."""
     etag_unread: bool = False
     """The ETag in the answer's body is none."""
     callback: bool = False
+    """The answer is what a callback or the client's own template makes of it."""
 
     append_position: int | None = None
+    """As the request asks: bytes from the object's beginning."""
     next_position: int | None = None
+    """As the answer tells it."""
     encryption: SseMode = "none"
     """As confirmed, else as asked for."""
     etag_form: EtagForm = "md5"

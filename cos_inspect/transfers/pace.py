@@ -30,6 +30,7 @@ class Slowness(msgspec.Struct, frozen=True, kw_only=True):
     wait: float | None
     """Seconds until the answer's headers."""
     size: int | None
+    """Bytes of that body."""
     bytes_per_second: float | None
     traffic_limit: int | None
     """Bits per second."""

@@ -23,11 +23,15 @@ class Try(Fact, frozen=True, kw_only=True, omit_defaults=True):
     clock: bool = False
     """Refused for the time of its signature."""
     sdk_retry: bool = False
+    """The SDK said so (``x-cos-sdk-retry``)."""
     sign_start: int | None = None
+    """Where its signing time begins, in Unix seconds by the client's clock."""
     host: str = ""
     md5: str | None = None
     crc64: int | None = None
+    """Both of the request's body, where it passed whole."""
     sent: int = 0
+    """Bytes of the body that passed."""
     size: int | None = None
     """Bytes of the body as announced, else as they passed."""
     stores: bool = False
