@@ -69,17 +69,12 @@ class Disturbances:
         while not self._ended.wait(self._option_seconds):
             options = {**USUAL, **self._random.choice(CHANGES)}
             try:
-                answer = self._tell(options)
+                answer = tell(self._port, options)
             except OSError as failure:
                 answer = repr(failure)
             if answer != "ok":
                 self.failures.append(f"option {options}: {answer}")
             self.changes += 1
-
-    def _tell(self, options: Mapping[str, Any]) -> str:
-        with socket.create_connection(("127.0.0.1", self._port), timeout=60) as connection:
-            connection.sendall(json.dumps(options).encode() + b"\n")
-            return connection.makefile().readline().strip()
 
     def _reload(self) -> None:
         """mitmproxy looks every second whether a script's time has changed."""
@@ -91,3 +86,12 @@ class Disturbances:
             os.utime(self._addon, (now, now))
             self.reloads += 1
             wait = self._reload_seconds
+
+
+def tell(port: int, options: Mapping[str, Any] | None) -> str:
+    """Sends the proxy's script one line, see there; returns its answer.
+
+    :raises OSError: it does not answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(json.dumps(options).encode() + b"\n")
+        return connection.makefile().readline().strip()

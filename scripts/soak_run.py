@@ -7,8 +7,7 @@ import re
 import shutil
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +17,13 @@ import jsonschema
 
 from cos_inspect.model.schema import schema
 from scripts.soak_compare import Outcome, Report, compare
-from scripts.soak_disturbances import Disturbances
+from scripts.soak_disturbances import Disturbances, tell
 from scripts.soak_faults import FAULTS
 from scripts.soak_node import Node
 from scripts.soak_scenarios import SCENARIOS
 from scripts.soak_tools import HTTP2_HOST, Setting, Tools
 from scripts.soak_truth import Act, Fault, Truth
-from scripts.soak_watch import FlowRecorder, beside_reports
+from scripts.soak_watch import FlowRecorder, Sample, beside_reports
 from tests.end_to_end.harness import SECRET_ID, SECRET_KEY
 from tests.origin.gateway import Gateway
 from tests.origin.proxy import Proxy
@@ -61,7 +60,10 @@ class Result:
     acts: int
     memory_before: int
     memory_start: int
+    """KiB at rest after a third of the traffic: with no client, and what nothing needs given back.
+    Under traffic mitmdump's own memory, with the addon or without, goes up and down by more."""
     memory_end: int
+    """The same after all of it."""
     memory_peak: int
     descriptors_start: int
     descriptors_end: int
@@ -176,14 +178,17 @@ class Soak:
         )
         disturbances.begin()
         began = time.monotonic()
+        open_before = beside_reports(before.open)
+        at_rest: list[Sample] = []
         try:
-            acts = self._traffic(proxy, origin)
+            acts = self._traffic(
+                proxy, origin, lambda: at_rest.append(_at_rest(watch, open_before, control_port))
+            )
         finally:
             disturbances.end()
         seconds = time.monotonic() - began
         watch.end()
-        open_before = beside_reports(before.open)
-        after = _idle(watch, open_before)
+        after = at_rest[-1].open
         status = proxy.stop()
         reports, summary = self._read()
         outcome = compare(self._truth.acts.values(), self._truth.flows, reports, summary)
@@ -192,8 +197,8 @@ class Soak:
             seconds=seconds,
             acts=acts,
             memory_before=before.memory,
-            memory_start=watch.memory_between(0.3, 0.4),
-            memory_end=watch.memory_between(0.9, 1.0),
+            memory_start=at_rest[0].memory,
+            memory_end=at_rest[-1].memory,
             memory_peak=watch.peak,
             descriptors_start=open_before,
             descriptors_end=beside_reports(after),
@@ -213,22 +218,30 @@ class Soak:
             result.wrong.append(f"{self._truth.unmarked} requests were not marked by the proxy")
         return result
 
-    def _traffic(self, proxy: Proxy, origin: Origin) -> int:
-        """Runs acts in several threads until nothing is left to do. Returns how many."""
+    def _traffic(self, proxy: Proxy, origin: Origin, rest: Callable[[], None]) -> int:
+        """Runs acts in several threads until nothing is left to do, and ``rest`` after a third of
+        the time and at the end. Returns how many acts."""
         with ExitStack() as stack:
             node = None
             if Node.is_there() and shutil.which("node"):
                 node = stack.enter_context(Node(proxy.url, proxy.ca_pem, self._folder))
-            return self._acts(Setting(origin, proxy.url, proxy.ca_pem, self._folder, node))
+            setting = Setting(origin, proxy.url, proxy.ca_pem, self._folder, node)
+            names = [name for name in self._scenarios if node or not name.startswith("node")]
+            if self._seconds is None:
+                acts = self._acts(setting, enumerate(once(self._seed, names), 1))
+                rest()
+                return acts
+            plan = enumerate(without_end(self._seed, names), 1)
+            acts = 0
+            for share in (1 / 3, 2 / 3):
+                self._deadline = time.monotonic() + self._seconds * share
+                acts += self._acts(setting, plan)
+                rest()
+            return acts
 
-    def _acts(self, setting: Setting) -> int:
-        names = [name for name in self._scenarios if setting.node or not name.startswith("node")]
-        if self._seconds is None:
-            plan = once(self._seed, names)
-        else:
-            plan = without_end(self._seed, names)
-            self._deadline = time.monotonic() + self._seconds
-        numbered = enumerate(plan, 1)
+    def _acts(
+        self, setting: Setting, numbered: "Iterator[tuple[int, tuple[str, Fault | None]]]"
+    ) -> int:
         counts: queue.Queue[int] = queue.Queue()
         threads = [
             threading.Thread(target=self._work, args=(setting, number, numbered, counts))
@@ -295,11 +308,18 @@ def _control_port(proxy: Proxy) -> int:
     raise RuntimeError("the soak's script does not run in the proxy")
 
 
-def _idle(watch: FlowRecorder, wanted: int) -> Counter[str]:
-    """What is open once it is as little as wanted, or when the time for it is over."""
+def _at_rest(watch: FlowRecorder, wanted: int, control_port: int) -> Sample:
+    """The proxy when its clients are gone and its allocator has given back what it could."""
+    _idle(watch, wanted)
+    tell(control_port, None)
+    return _idle(watch, wanted)
+
+
+def _idle(watch: FlowRecorder, wanted: int) -> Sample:
+    """The proxy once as little is open as wanted, or the time for it is over."""
     deadline = time.monotonic() + IDLE_SECONDS
     while True:
-        found = watch.sample().open
-        if beside_reports(found) <= wanted or time.monotonic() > deadline:
+        found = watch.sample()
+        if beside_reports(found.open) <= wanted or time.monotonic() > deadline:
             return found
         time.sleep(0.1)

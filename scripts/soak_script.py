@@ -1,10 +1,14 @@
 """Runs inside the proxy, before the addon: marks requests, and changes options when told.
 
 Each line that is sent to its port (``soak control port …`` on standard output) is a JSON
-object of options, and is answered with a line: ``ok``, or what was wrong.
+object of options, or null: then the process gives back the memory that nothing needs. It is
+answered with a line: ``ok``, or what was wrong.
 """
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 import json
 
 from mitmproxy import ctx, http
@@ -30,7 +34,11 @@ class SoakControl:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             try:
-                ctx.options.update(**json.loads(line))  # type: ignore[no-untyped-call]
+                options = json.loads(line)
+                if options is None:
+                    _give_back()
+                else:
+                    ctx.options.update(**options)  # type: ignore[no-untyped-call]
                 answer = "ok"
             except Exception as failure:
                 answer = repr(failure)
@@ -41,6 +49,13 @@ class SoakControl:
     async def done(self) -> None:
         if self._server is not None:
             self._server.close()
+
+
+def _give_back() -> None:
+    gc.collect()
+    # Of glibc alone; elsewhere the allocator keeps what it keeps.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 addons = [SoakControl()]

@@ -58,8 +58,8 @@ def rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "changes of options", str(result.changes)
     for name, kib in (
         ("before traffic", result.memory_before),
-        ("at a third", result.memory_start),
-        ("at the end", result.memory_end),
+        ("at rest after a third", result.memory_start),
+        ("at rest at the end", result.memory_end),
         ("at most", result.memory_peak),
     ):
         yield f"memory, MiB, {name}", f"{kib / MIB:.1f}"

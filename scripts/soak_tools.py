@@ -59,7 +59,7 @@ class Tools:
         self.setting = setting
         self.origin = setting.origin
         self.folder = setting.folder / f"worker-{number}"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.session = requests.Session()
         """Through the proxy, without retries."""
         self.session.trust_env = False

@@ -1,7 +1,6 @@
 """How much memory and how many descriptors the proxy has, over time."""
 
 import contextlib
-import statistics
 import threading
 import time
 from collections import Counter
@@ -81,16 +80,6 @@ class FlowRecorder:
     def end(self) -> None:
         self._ended.set()
         self._thread.join()
-
-    def memory_between(self, first: float, last: float) -> int:
-        """The median in a stretch of the run, from 0 to 1."""
-        whole = self.samples[-1].seconds
-        taken = [
-            sample.memory
-            for sample in self.samples
-            if first * whole <= sample.seconds <= last * whole
-        ]
-        return int(statistics.median(taken)) if taken else 0
 
     @property
     def peak(self) -> int:
