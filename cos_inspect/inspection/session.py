@@ -44,12 +44,14 @@ _NO_KEYS: Mapping[str, str] = {}
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """How much is in mind at once, and in the temporary file."""
 
-    facts: int = 120_000
-    """Exchanges of all histories together, in memory."""
+    facts: int = 10_000
+    """Exchanges of all histories together, in memory; some 3 KB each where nearly every one has
+    an object of its own."""
     histories: int = 1_000_000
     """On disk."""
-    put_off: int = 10_000
-    """Exchanges of histories on disk that wait until these are read, in memory."""
+    put_off: int = 2_000
+    """Exchanges of histories on disk that wait until these are read, in memory. As many are
+    written to the file at once, some 5 us each."""
     small: int = 16
     """Facts of a history on disk that is always read at once."""
     reports: int = 512

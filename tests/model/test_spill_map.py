@@ -82,3 +82,22 @@ def test_a_file_that_fails_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bounded.get("9") == 9
     assert bounded.get("0") is None
     assert bounded.forgotten == 10 - len(list(bounded.in_memory()))
+
+
+def test_little_is_moved_at_once() -> None:
+    """The proxy waits for it."""
+    moved = 0
+
+    def leaves(_key: str, _value: int) -> bool:
+        nonlocal moved
+        moved += 1
+        return False
+
+    bounded: SpillMap[int] = SpillMap(int, most_weight=10_000, on_spill=leaves)
+    most = 0
+    for number in range(20_000):
+        before = moved
+        bounded.put(str(number), number)
+        most = max(most, moved - before)
+    assert 0 < most <= 65
+    assert bounded.get("0") == 0
