@@ -200,7 +200,10 @@ class Folder:
                     write_all(descriptor, piece)
             finally:
                 os.close(descriptor)
-            os.replace(temporary, self._place(name), src_dir_fd=above, dst_dir_fd=above)
+            try:
+                os.replace(temporary, self._place(name), src_dir_fd=above, dst_dir_fd=above)
+            except IsADirectoryError as error:
+                raise _said(error, self.path / name, "file") from error
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=above)

@@ -184,6 +184,13 @@ def test_a_pipe_in_a_files_place_stops_nothing(reports: Path) -> None:
         folder.open_to_change("pipe")
 
 
+def test_a_directory_in_a_files_place_is_named(reports: Path) -> None:
+    (reports / "summary.json" / "inside").mkdir(parents=True)
+    with pytest.raises(RefusedError, match=r"summary\.json: is no file"):
+        Folder.open(reports).replace("summary.json", (b"new",))
+    assert [path.name for path in reports.iterdir()] == ["summary.json"]
+
+
 @pytest.mark.parametrize("make", [_link, _pipe])
 def test_what_is_no_file_is_not_read(
     reports: Path, outside: Path, make: Callable[[Path, Path], None]
