@@ -36,6 +36,7 @@ from cos_inspect.cos.request_id import RequestId, read_request_id
 from cos_inspect.cos.signature import Signature, read_signature
 from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import Signed, read_signed
+from cos_inspect.cos.target import is_read_in_part
 from cos_inspect.cos.token import token_names
 from cos_inspect.model.exchange import Exchange, Request, Response
 from cos_inspect.model.headers import Headers
@@ -317,7 +318,7 @@ def _recomputed(
 ) -> Recomputed | None:
     request = exchange.request
     secret_key = keys.get(signed.secret_id or "")
-    if secret_key is None:
+    if secret_key is None or is_read_in_part(request.target):
         return None
     signature = read_signature(signed, request.headers, request.target, form)
     if signature is None:

@@ -22,6 +22,8 @@ class Query(msgspec.Struct, frozen=True):
 
 
 NO_QUERY = Query((), {})
+MAX_QUERY = 65_536
+"""Characters of a query that are read; servers take some thousands."""
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -65,10 +67,18 @@ def decode(text: str) -> str:
     return unquote(text, errors="replace")
 
 
+def is_read_in_part(target: str) -> bool:
+    """Whether its query is longer than any that a server takes, so that only the parameters
+    within ``MAX_QUERY`` characters are read."""
+    return len(target) > MAX_QUERY and len(split_target(target)[1]) > MAX_QUERY
+
+
 @lru_cache(maxsize=32)
 def _read_query(query: str) -> Query:
     # Several readers ask for the query of the same request; few stay, as one may be long.
     pairs = []
+    if len(query) > MAX_QUERY:
+        query = query[:MAX_QUERY].rpartition("&")[0]
     for piece in query.split("&"):
         if piece:
             name, _, value = piece.partition("=")

@@ -268,6 +268,11 @@ class Redactor:
         address, _, query = url.partition("?")
         if "=" not in query:
             return url
+        if len(query) > self._longest:
+            # Longer than any that a server takes.
+            data = encoded(query)
+            self._known.learn_words(plain(data[:_MOST_UNREAD]))
+            return f"{address}?{mask_of(data)}"
         masked = False
         pieces = query.split("&")
         for at, piece in enumerate(pieces):

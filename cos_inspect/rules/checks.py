@@ -16,6 +16,7 @@ from cos_inspect.cos.header_values import (
     read_md5,
 )
 from cos_inspect.cos.signature import is_signature
+from cos_inspect.cos.target import is_read_in_part
 from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
 from cos_inspect.model.flow_report import Check, Side, SkipReason
 from cos_inspect.model.headers import Headers
@@ -203,6 +204,8 @@ def _signature(cos: CosExchange) -> Iterator[Check]:
         case "none":
             return
         case _ if cos.signed.place == "header" and "authorization" in cos.request.headers.unread:
+            yield skipped("signature", "request", "not-inspected")
+        case _ if is_read_in_part(cos.request.target):
             yield skipped("signature", "request", "not-inspected")
         case "cos" if not cos.key_at_hand:
             yield skipped("signature", "request", "no-credentials")

@@ -49,6 +49,18 @@ def test_a_text_beyond_all_bounds_is_masked_whole_if_at_all(length: int) -> None
         assert len(shown) < 20
 
 
+def test_a_query_beyond_all_bounds_is_masked_whole_and_so_is_every_word() -> None:
+    redactor = Redactor()
+    shown = redactor.url(
+        f"https://a.example/k?{'a=b&' * LONGEST}x%2Dcos-security-token={TOKEN}&c=d"
+    )
+    assert shown.startswith("https://a.example/k?[masked:")
+    assert len(shown) < 50
+    redactor = Redactor()
+    redactor.url(f"https://a.example/k?x%2Dcos-security-token={TOKEN}&{'a=b&' * LONGEST}")
+    assert TOKEN not in redactor.text(f"what is repeated: {TOKEN}")
+
+
 def test_texts_that_name_very_many_secrets_are_masked_whole_and_so_is_every_word() -> None:
     many = "&".join(f"token=kM2xQ9vT{number}" for number in range(300))
     for texts in ([many], many.split("&"), [f"Cookie: {many.replace('&', ';')}"]):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cos_inspect.inspection.first_look import first_look
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import Side
 from tests.rules.exchanges import (
@@ -214,3 +215,18 @@ def test_an_unsigned_request_has_no_signature_check() -> None:
         ).reason
         == "unsupported"
     )
+
+
+def test_a_signature_over_a_query_that_is_read_in_part_is_not_judged() -> None:
+    signed = (
+        "q-sign-algorithm=sha1&q-ak=AKIDexample&q-sign-time=1;2&q-key-time=1;2"
+        f"&q-header-list=&q-url-param-list=a&q-signature={'0' * 40}"
+    )
+    for count, reason in ((10, None), (20_000, "not-inspected")):
+        one = exchange(target=f"/k?{'a=b&' * count}", headers=(("Authorization", signed),))
+        look = first_look(one, keys={"AKIDexample": "example"})
+        assert look is not None
+        (check,) = [each for each in look.report.checks if each.check == "signature"]
+        assert check.reason == reason
+        rules = {finding.rule for finding in look.report.findings}
+        assert ("signature-mismatch" in rules) == (reason is None)
