@@ -12,7 +12,7 @@ import msgspec
 
 from cos_inspect.model.plain_text import packed
 
-_CACHE_KIB = 2048
+_CACHE_KIB = 256
 _MOST_AT_ONCE = 64
 """Of the weight that is moved to the file beyond what must be: each costs some 50 us, in which
 the proxy does nothing else."""
