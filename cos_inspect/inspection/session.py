@@ -99,7 +99,7 @@ class Session:
         self._redact = redact
         self._keys = keys
         self._limits = limits
-        self._bounds = bounds = bounds or Bounds()
+        bounds = bounds or Bounds()
         self._histories = Histories(
             facts=bounds.facts,
             on_disk=bounds.histories,
