@@ -193,7 +193,7 @@ def main() -> int:
     for fault in faults:
         console.print(Text(f"wrong: {fault}", "bold red"))
     console.print(
-        f"Reports of these {len(reports)} flows: {directory}/flows, {directory}/summary.json"
+        f"Reports of these {len(reports)} flows: {directory}/index.html, {directory}/summary.json"
     )
     if faults:
         return 1

@@ -101,7 +101,10 @@ def syntax_of(row: dict[str, str], side: Side) -> str:
 
 def allowed_values(row: dict[str, str], side: Side) -> str:
     """Which values a row of the header table takes on one side, in words."""
-    return row["allowed"] or _syntaxes()[syntax_of(row, side)]
+    syntax = syntax_of(row, side)
+    if not row["allowed"] and syntax not in _syntaxes():
+        raise ValueError(f"syntaxes.tsv: no row for the grammar {syntax!r} of {row['name']}")
+    return row["allowed"] or _syntaxes()[syntax]
 
 
 @cache

@@ -23,12 +23,12 @@ from cos_inspect.analyze.outcome import Outcome
 from cos_inspect.analyze.run import analyze
 from cos_inspect.analyze.spooled import ShardRead
 from cos_inspect.analyze.writing import Chunk, WrittenChunk, write_chunk
+from cos_inspect.report.formats import FORMATS
 from cos_inspect.settings.analysis_settings import AnalysisSettings
 from cos_inspect.settings.execution import Where, where_of
 from tests.analyze.test_any_split import ALL_BAD, ALL_FINE, dealt, saved
 from tests.saved.flow_files import cos_flow, saved_file
 
-FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 MARK = "COS_INSPECT_TEST_MARK"
 _real = {name: getattr(workers, name) for name in ("_read", "_join")}
 

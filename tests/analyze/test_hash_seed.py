@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cos_inspect.report.formats import FORMATS
 from tests.analyze.test_any_split import ALL_BAD, dealt, saved
-
-ALL_FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -33,7 +32,7 @@ def _analyzed(
             *map(str, captures),
             f"--report-dir={reports}",
             f"--write-baseline={baseline}",
-            *(f"--format={name}" for name in ALL_FORMATS),
+            *(f"--format={name}" for name in FORMATS),
             *arguments,
         ],
         env=os.environ | {"PYTHONHASHSEED": str(seed)},

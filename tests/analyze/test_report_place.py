@@ -14,12 +14,11 @@ from cos_inspect.analyze.report_place import ReportPlace
 from cos_inspect.captures import places
 from cos_inspect.captures.places import PlaceError
 from cos_inspect.cli.commands import main
+from cos_inspect.report.formats import FORMATS
 from tests.captures_at_urls import s3_server
 from tests.saved.exports import archives
 from tests.saved.flow_files import cos_flow, saved_file
 from tests.saved.test_pcap import _file as packets
-
-FORMATS = ("json", "jsonl", "html", "markdown", "junit")
 
 
 @pytest.fixture(scope="module")

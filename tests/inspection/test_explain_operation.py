@@ -28,7 +28,8 @@ def test_the_sample_of_a_row_is_that_operation(row: dict[str, str]) -> None:
 
 
 def test_every_operation_has_its_text_and_no_text_is_left_over() -> None:
-    assert {row["name"] for row in rows("operation_texts")} == {row["name"] for row in _ROWS}
+    told = {row["name"] for row in rows("operation_texts")}
+    assert told == {row["name"] for row in _ROWS}, "each has a row in operation_texts.tsv"
     headers = {row["name"] for row in rows("headers")}
     for row in rows("operation_texts"):
         assert row["meaning"].endswith(".")

@@ -8,6 +8,7 @@ from cos_inspect.report.formats import FORMATS
 from cos_inspect.report.writer import ReportWriter
 from tests.report.build import flow_report
 
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 WRITES = {
     "json": "flows/*.json",
     "jsonl": "flows.jsonl",
@@ -18,7 +19,11 @@ WRITES = {
 
 
 def test_the_formats_are_those_of_the_readme() -> None:
-    assert set(FORMATS) == WRITES.keys()
+    assert set(FORMATS) == WRITES.keys(), "add what it writes to WRITES"
+    (row,) = [line for line in README.splitlines() if line.startswith("| `cos_report_format` |")]
+    listed = row.split("|")[3]
+    for name in FORMATS:
+        assert f"`{name}`" in listed, f"name {name} in the README's row of cos_report_format"
 
 
 @pytest.mark.parametrize("name", FORMATS)
