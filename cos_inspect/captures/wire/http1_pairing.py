@@ -2,8 +2,9 @@
 
 The n-th answer belongs to the n-th request, as long as no head was lost. Behind a hole that may
 hold one, a request counts again when its client had heard an answer right before it, and its
-answer is what begins at the very byte up to which the client had received the other side. What
-cannot be paired so is counted, never guessed.
+answer is what begins at the very byte up to which the client had received the other side. Where
+the hole has room for two, the first request behind it may have been asked in one breath with a
+lost one, so that the next one counts. What cannot be paired so is counted, never guessed.
 """
 
 from collections import deque

@@ -1,5 +1,6 @@
 """What the client sends on an HTTP/1 connection: requests, and holes between them."""
 
+import sys
 from collections.abc import Callable
 
 from cos_inspect.captures.wire.context import WireContext
@@ -22,6 +23,8 @@ from cos_inspect.model.exchange import BodyEnd
 
 _MOST_ASKED = 1000
 """Requests of a connection that wait for their answers."""
+_ROOM_OF_TWO = 1.5
+"""Heads of the shortest that the client sent: two of them may be shorter than two of these."""
 
 
 class RequestReader:
@@ -53,6 +56,10 @@ class RequestReader:
         """Up to where the client had received the other side at its latest segment."""
         self._has_lost = False
         """The place of the next head is not known."""
+        self._lost_bytes = 0
+        """Of those since, that may have held requests."""
+        self._shortest_head = sys.maxsize
+        """Bytes, of the client's requests so far."""
         self._heard: int | None = None
         """As ``acknowledged``; behind a hole where the answer begins to what was lost, or the
         server's next segment, and None until then."""
@@ -91,6 +98,10 @@ class RequestReader:
                 return
             if not begins_request(segment.data):
                 return
+            if self._may_be_of_several(segment.data):
+                # Then the answer may be that to a lost one. With the next request it is known.
+                self._lost_bytes = 0
+                return
             self._has_lost = False
         at, size = 0, len(segment.data)
         while at < size:
@@ -118,6 +129,8 @@ class RequestReader:
         """A request's head is whole. False where it is none."""
         head = self._head
         position, started, acknowledged = head.position, head.time, head.acknowledged
+        self._lost_bytes = 0
+        self._shortest_head = min(self._shortest_head, len(head.data))
         read = read_request_head(head.taken(), self._scheme, self._server)
         if read is None:
             self._refuse()
@@ -148,6 +161,13 @@ class RequestReader:
             self._connection = f"{self._peers.client} {self._peers.server} {position}"
         return self._connection
 
+    def _may_be_of_several(self, data: bytes) -> bool:
+        """Whether a request behind lost bytes may have been asked in one breath with another one
+        that is lost: where two have room there."""
+        end = data.find(b"\r\n\r\n")
+        self._shortest_head = min(self._shortest_head, end if end > 0 else len(data))
+        return self._lost_bytes >= _ROOM_OF_TWO * self._shortest_head
+
     def _sent(self, time: float) -> None:
         exchange = self._sending
         self._sending = self._framing = None
@@ -158,9 +178,11 @@ class RequestReader:
 
     def _take_hole(self, hole: Hole) -> None:
         self._heard = None
+        self._lost_bytes += hole.length or 0
         framing, exchange = self._framing, self._sending
         if framing is not None and exchange is not None and framing.hole(hole.length):
             exchange.sent.hole(hole.length)
+            self._lost_bytes = 0
             if framing.done:
                 self._sent(hole.time)
             return

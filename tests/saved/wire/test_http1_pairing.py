@@ -31,6 +31,17 @@ def test_behind_a_lost_request_the_next_are_paired_again() -> None:
     assert found.account.left_out == {REQUEST_LOST: 1}
 
 
+def test_behind_two_lost_requests_the_second_is_paired_again() -> None:
+    """The first may have been asked in one breath with the latter of them."""
+    made = Conversation()
+    converse(made, [get(name, b"x" * 300) for name in "abcdef"])
+    made.close()
+    heads = [n for n, each in enumerate(made.packets) if each.data[:5] == b"GET /"]
+    found = read_whole([each for n, each in enumerate(made.packets) if n not in heads[1:3]])
+    assert [target for _, target, _ in statuses(found)] == ["/a", "/e", "/f"]
+    assert found.account.left_out == {REQUEST_LOST: 3}
+
+
 def test_a_pipelining_client_is_not_paired_by_guess() -> None:
     made = Conversation()
     many = [get(f"{n}", f"{n}".encode() * 300, wrong=n % 2 == 0) for n in range(8)]

@@ -4,7 +4,7 @@ found in the whole capture as well, and what is not judged is counted."""
 import random
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.saved.wire.exchanges_made import (
@@ -133,6 +133,9 @@ def test_repeated_and_reordered_packets_change_nothing(made: int, seed: int, win
 
 
 @given(_SEEDS, st.integers(0, 1000), st.sampled_from([0.01, 0.05, 0.1, 0.3, 0.6]))
+@example(106, 106, 0.3)
+@example(153, 154, 0.1)
+@example(490, 490, 0.3)
 @settings(deadline=None, max_examples=150)
 def test_lost_packets_invent_nothing(made: int, seed: int, share: float) -> None:
     traffic = Traffic(made)
