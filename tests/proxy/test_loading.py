@@ -69,7 +69,7 @@ def copied(folder: Path) -> Path:
     """A copy of the package that says who it is."""
     copy = folder / "copy" / "cos_inspect"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    lines = copy / "report" / "terminal.py"
+    lines = copy / "report" / "closing_lines.py"
     text = lines.read_text("utf-8")
     assert "COS summary:" in text
     lines.write_text(text.replace("COS summary:", "COS summary of the copy:"), "utf-8")
