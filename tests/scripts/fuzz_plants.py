@@ -55,17 +55,12 @@ def _hang() -> AbstractContextManager[Any]:
 
 
 def _quadratic_time() -> AbstractContextManager[Any]:
-    target = importlib.import_module("cos_inspect.cos.target")
+    def split(target: str) -> tuple[str, str]:
+        fronts = (target[:end] for end in range(len(target) + 1))
+        path = max((front for front in fronts if "?" not in front), key=len)
+        return path, target[len(path) + 1 :]
 
-    def read(query: str) -> object:
-        pairs: tuple[tuple[str, str], ...] = ()
-        for piece in query.split("&"):
-            if piece:
-                name, _, value = piece.partition("=")
-                pairs = (*pairs, (target.decode(name), target.decode(value)))
-        return target.Query(pairs, dict(reversed(pairs)))
-
-    return patch("cos_inspect.cos.target._read_query", read)
+    return patch("cos_inspect.cos.target.split_target", split)
 
 
 def _wrong_accept() -> AbstractContextManager[Any]:
