@@ -164,7 +164,8 @@ def _judge_fault(
     else:
         outcome.wrong.append(
             f"{_name(report)}, {kind}: found {', '.join(sorted(found)) or 'nothing'},"
-            f" not {', '.join(sorted(wanted))}"
+            f" not {', '.join(sorted(wanted))}; checks were not made for:"
+            f" {', '.join(sorted(filter(None, _reasons(report)))) or 'nothing'}"
         )
 
 
