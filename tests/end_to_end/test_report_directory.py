@@ -1,8 +1,5 @@
 """Real traffic into report directories that are full, linked elsewhere, or not safe."""
 
-import contextlib
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +9,7 @@ import pytest
 
 from tests.end_to_end.harness import BUCKET
 from tests.end_to_end.lab import Lab
+from tests.mounted_disk import fill, mounted_disk
 from tests.origin.server import Origin
 
 ALL = tuple(f"--set=cos_report_format={name}" for name in ("json", "jsonl", "html", "junit"))
@@ -19,28 +17,8 @@ ALL = tuple(f"--set=cos_report_format={name}" for name in ("json", "jsonl", "htm
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of two mebibytes."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root may mount a file system")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(path)],
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr!r}")
-    try:
+    with mounted_disk(tmp_path / "disk", mebibytes=2) as path:
         yield path
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
-def fill(disk: Path) -> None:
-    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-        while filler.write(b"x" * 4096):
-            pass
 
 
 def put(lab: Lab, first: int, last: int) -> None:

@@ -1,6 +1,5 @@
 """Disks that are full, gone, stuck or slow: what is remembered is written, the rest is counted."""
 
-import contextlib
 import errno
 import fcntl
 import json
@@ -27,6 +26,7 @@ from cos_inspect.report.trouble import FAULT
 from cos_inspect.report.writer import ReportWriter
 from cos_inspect.report.writer_thread import WriterThread
 from tests.conditions import wait_until
+from tests.mounted_disk import fill, mounted_disk
 from tests.report.build import finding, flow_report
 from tests.report.faulty_disk import FULL, Disk
 from tests.report.on_disk import is_counted, reports, summary
@@ -501,28 +501,8 @@ def test_descriptors_that_run_out_for_a_while_cost_nothing(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of one mebibyte."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root may mount a file system")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(path)],
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr!r}")
-    try:
+    with mounted_disk(tmp_path / "disk", mebibytes=1) as path:
         yield path
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
-def fill(disk: Path) -> None:
-    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-        while filler.write(b"x" * 4096):
-            pass
 
 
 def test_a_real_disk_that_is_full_for_half_a_run(
