@@ -203,9 +203,9 @@ def _signature(cos: CosExchange) -> Iterator[Check]:
     match cos.signed.scheme:
         case "none":
             return
-        case _ if cos.signed.place == "header" and "authorization" in cos.request.headers.unread:
-            yield skipped("signature", "request", "not-inspected")
-        case _ if is_read_in_part(cos.request.target):
+        case _ if is_read_in_part(cos.request.target) or (
+            cos.signed.place == "header" and "authorization" in cos.request.headers.unread
+        ):
             yield skipped("signature", "request", "not-inspected")
         case "cos" if not cos.key_at_hand:
             yield skipped("signature", "request", "no-credentials")

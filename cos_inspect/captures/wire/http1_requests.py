@@ -178,14 +178,13 @@ class RequestReader:
 
     def _take_hole(self, hole: Hole) -> None:
         self._heard = None
-        self._lost_bytes += hole.length or 0
         framing, exchange = self._framing, self._sending
         if framing is not None and exchange is not None and framing.hole(hole.length):
             exchange.sent.hole(hole.length)
-            self._lost_bytes = 0
             if framing.done:
                 self._sent(hole.time)
             return
+        self._lost_bytes += hole.length or 0
         self._lose(hole.time)
 
     def _lose(self, time: float) -> None:
