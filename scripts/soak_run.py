@@ -23,7 +23,7 @@ from scripts.soak_node import Node
 from scripts.soak_scenarios import SCENARIOS
 from scripts.soak_tools import HTTP2_HOST, Setting, Tools
 from scripts.soak_truth import Act, Fault, Truth
-from scripts.soak_watch import FlowRecorder, Sample, beside_reports
+from scripts.soak_watch import ProcessSampler, Sample, beside_reports, cpu_seconds
 from tests.end_to_end.harness import SECRET_ID, SECRET_KEY
 from tests.origin.gateway import Gateway
 from tests.origin.proxy import Proxy
@@ -40,6 +40,9 @@ FAULT_SHARE = 0.3
 """Of the acts that are drawn by chance, so many have a fault where their scenario knows any."""
 IDLE_SECONDS = 60.0
 """How long the proxy may take to close what it has open when all clients are gone."""
+REST_SECONDS = 0.5
+REST_SHARE = 0.1
+"""At rest is a proxy that computes for less than this share of such a time."""
 VALIDATED_EVERY = 10
 """Every so many reports are checked against the schema, which takes long."""
 
@@ -169,7 +172,7 @@ class Soak:
 
     def _watched(self, proxy: Proxy, origin: Origin) -> Result:
         control_port = _control_port(proxy)
-        watch = FlowRecorder(proxy.pid, self._folder / "cos-reports")
+        watch = ProcessSampler(proxy.pid, self._folder / "cos-reports")
         watch.begin()
         before = watch.sample()
         option_seconds, reload_seconds = self._disturbance_seconds
@@ -308,18 +311,22 @@ def _control_port(proxy: Proxy) -> int:
     raise RuntimeError("the soak's script does not run in the proxy")
 
 
-def _at_rest(watch: FlowRecorder, wanted: int, control_port: int) -> Sample:
+def _at_rest(watch: ProcessSampler, wanted: int, control_port: int) -> Sample:
     """The proxy when its clients are gone and its allocator has given back what it could."""
     _idle(watch, wanted)
     tell(control_port, None)
     return _idle(watch, wanted)
 
 
-def _idle(watch: FlowRecorder, wanted: int) -> Sample:
-    """The proxy once as little is open as wanted, or the time for it is over."""
+def _idle(watch: ProcessSampler, wanted: int) -> Sample:
+    """The proxy once as little is open as wanted and it computes next to nothing (behind the
+    traffic it still writes reports and pages), or the time for it is over."""
     deadline = time.monotonic() + IDLE_SECONDS
+    computed = cpu_seconds(watch.pid)
     while True:
+        time.sleep(REST_SECONDS)
+        before, computed = computed, cpu_seconds(watch.pid)
         found = watch.sample()
-        if beside_reports(found.open) <= wanted or time.monotonic() > deadline:
+        at_rest = computed - before <= REST_SECONDS * REST_SHARE
+        if (at_rest and beside_reports(found.open) <= wanted) or time.monotonic() > deadline:
             return found
-        time.sleep(0.1)

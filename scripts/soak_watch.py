@@ -1,6 +1,7 @@
 """How much memory and how many descriptors the proxy has, over time."""
 
 import contextlib
+import os
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,17 @@ def memory_kib(pid: int) -> int:
         if line.startswith("VmRSS"):
             return int(line.split()[1])
     return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """What all its threads have computed so far; 0 when it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    # The name, in brackets, may have blanks in it.
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def descriptors(pid: int, reports: Path) -> Counter[str]:
@@ -47,7 +59,7 @@ class Sample:
 
 
 @dataclass
-class FlowRecorder:
+class ProcessSampler:
     """Samples a process from its own thread, from ``begin`` to ``end``."""
 
     pid: int
