@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from scripts.soak_truth import TOLERATED, Act, Fault, Pairs, act_key
@@ -10,6 +11,10 @@ from scripts.soak_truth import TOLERATED, Act, Fault, Pairs, act_key
 Report = Mapping[str, Any]
 STOPPED = "proxy-stopped"
 """The reason of checks on a flow that a reload of the addon cut in two."""
+PASSED_ON = "not-captured"
+"""The reason of checks on a body that mitmproxy began to stream in its middle."""
+MIDWAY_SECONDS = 5.0
+"""A busy proxy takes so long to hear of an option."""
 BROKEN = "not-inspected"
 
 
@@ -23,6 +28,9 @@ class Outcome:
     found: int = 0
     cut_by_reload: int = 0
     """Faults on flows of which the addon says itself that a reload cut them."""
+    streamed_midway: int = 0
+    """Faults on bodies of which it says that they were not captured, because an option of
+    mitmproxy's own had it stream from their middle on, past all addons."""
     false_alarms: int = 0
     wrong: list[str] = field(default_factory=list)
     kinds: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -34,8 +42,10 @@ def compare(
     flows: Mapping[str, Act | None],
     reports: Sequence[Report],
     summary: Report,
+    streaming_began: Sequence[float] = (),
 ) -> Outcome:
-    """``flows`` are those that reached the server, with their acts."""
+    """``flows`` are those that reached the server, with their acts. ``streaming_began`` are the
+    times at which mitmproxy was told to stream large bodies itself."""
     by_key = {act.key: act for act in acts}
     outcome = Outcome(flows=len(reports))
     seen: Counter[str] = Counter()
@@ -56,7 +66,7 @@ def compare(
             outcome.wrong.append(f"flow {flow} of {act.key if act else 'no act'}: no report")
     outcome.wrong += [f"flow {flow}: {count} reports" for flow, count in seen.items() if count > 1]
     for act in by_key.values():
-        _judge_act(outcome, act, told[act.key])
+        _judge_act(outcome, act, told[act.key], streaming_began)
     _judge_transfers(outcome, by_key, summary)
     _judge_connections(outcome, by_key, summary)
     if summary["counts"]["flows"] != len(reports):
@@ -112,7 +122,12 @@ def _judge(outcome: Outcome, report: Report, allowed: Pairs, about: str) -> None
         outcome.wrong.append(f"{_name(report)}, {about}: a check was not made ({BROKEN})")
 
 
-def _judge_act(outcome: Outcome, act: Act, told: list[tuple[Report, Pairs]]) -> None:
+def _judge_act(
+    outcome: Outcome,
+    act: Act,
+    told: list[tuple[Report, Pairs]],
+    streaming_began: Sequence[float],
+) -> None:
     if act.trouble is not None:
         outcome.wrong.append(f"{act.key}: the client met what nobody did: {act.trouble}")
     fault = act.fault
@@ -124,11 +139,12 @@ def _judge_act(outcome: Outcome, act: Act, told: list[tuple[Report, Pairs]]) -> 
     later = _later(act, fault, told)
     for report, found in told:
         flow = report["flow_id"]
+        midway = _was_under_way(report, streaming_began)
         if flow in hits:
-            _judge_fault(outcome, report, found, fault.found, fault.also, fault.name)
+            _judge_fault(outcome, report, found, fault.found, fault.also, fault.name, midway)
         elif flow == later and fault.last is not None:
             kind = f"{fault.name}, later"
-            _judge_fault(outcome, report, found, fault.last, fault.around, kind)
+            _judge_fault(outcome, report, found, fault.last, fault.around, kind, midway)
         else:
             _judge(outcome, report, fault.around, f"beside {fault.name}")
     if fault.effects is None and not fault.connection and not told:
@@ -148,8 +164,21 @@ def _later(act: Act, fault: Fault, told: list[tuple[Report, Pairs]]) -> str | No
     return next(reversed(accused or after), None)
 
 
+def _was_under_way(report: Report, times: Sequence[float]) -> bool:
+    """Whether the flow was at one of these times."""
+    began = datetime.fromisoformat(report["started"]).timestamp()
+    ended = began + (report["timing"]["total_ms"] or 0) / 1000
+    return any(began - MIDWAY_SECONDS <= at <= ended for at in times)
+
+
 def _judge_fault(
-    outcome: Outcome, report: Report, found: Pairs, wanted: Pairs, also: Pairs, kind: str
+    outcome: Outcome,
+    report: Report,
+    found: Pairs,
+    wanted: Pairs,
+    also: Pairs,
+    kind: str,
+    midway: bool,
 ) -> None:
     if not wanted:
         _judge(outcome, report, wanted, kind)
@@ -161,6 +190,8 @@ def _judge_fault(
         outcome.kinds[kind]["found"] += 1
     elif STOPPED in _reasons(report):
         outcome.cut_by_reload += 1
+    elif midway and PASSED_ON in _reasons(report):
+        outcome.streamed_midway += 1
     else:
         outcome.wrong.append(
             f"{_name(report)}, {kind}: found {', '.join(sorted(found)) or 'nothing'},"

@@ -51,6 +51,8 @@ class Disturbances:
         self.changes = 0
         self.reloads = 0
         self.failures: list[str] = []
+        self.streaming_began: list[float] = []
+        """The times at which mitmproxy was told to stream bodies from some length on itself."""
 
     def begin(self) -> None:
         self._threads = [
@@ -68,6 +70,8 @@ class Disturbances:
     def _change_options(self) -> None:
         while not self._ended.wait(self._option_seconds):
             options = {**USUAL, **self._random.choice(CHANGES)}
+            if options["stream_large_bodies"]:
+                self.streaming_began.append(time.time())
             try:
                 answer = tell(self._port, options)
             except OSError as failure:

@@ -194,7 +194,13 @@ class Soak:
         after = at_rest[-1].open
         status = proxy.stop()
         reports, summary = self._read()
-        outcome = compare(self._truth.acts.values(), self._truth.flows, reports, summary)
+        outcome = compare(
+            self._truth.acts.values(),
+            self._truth.flows,
+            reports,
+            summary,
+            disturbances.streaming_began,
+        )
         result = Result(
             outcome=outcome,
             seconds=seconds,

@@ -53,6 +53,8 @@ def rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "faults found", str(outcome.found)
     if outcome.cut_by_reload:
         yield "faults on flows that a reload cut", str(outcome.cut_by_reload)
+    if outcome.streamed_midway:
+        yield "faults on bodies that mitmproxy streamed midway", str(outcome.streamed_midway)
     yield "false alarms", str(outcome.false_alarms)
     yield "reloads of the addon", str(result.reloads)
     yield "changes of options", str(result.changes)

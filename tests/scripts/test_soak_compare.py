@@ -1,6 +1,7 @@
 """The soak's judge, with addons that overlook faults, accuse clean flows, or lose reports."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from scripts.soak_compare import Outcome, compare
 from scripts.soak_faults import FAULTS
 from scripts.soak_truth import Act, Fault, Pairs, Seen, pairs
 
+STARTED = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 FOREIGN = "signature-long-lived notice"
 """What no fault of the soak provokes."""
 KINDS = [
@@ -50,15 +52,17 @@ class Run:
                 "cos": {"operation": operation, "key": self.act.key},
                 "findings": findings(found),
                 "checks": [],
+                "started": STARTED.isoformat(),
+                "timing": {"total_ms": 2000.0},
             }
         )
 
     def of(self, flow: str) -> dict[str, Any]:
         return next(report for report in self.reports if report["flow_id"] == flow)
 
-    def judge(self) -> Outcome:
+    def judge(self, *streaming_began: float) -> Outcome:
         self.summary["counts"] = {"flows": len(self.reports)}
-        return compare([self.act], self.flows, self.reports, self.summary)
+        return compare([self.act], self.flows, self.reports, self.summary, streaming_began)
 
 
 def findings(found: Pairs) -> list[dict[str, str]]:
@@ -192,6 +196,17 @@ def test_a_flow_that_a_reload_cut_may_say_so() -> None:
     outcome = run.judge()
     assert outcome.wrong == []
     assert (outcome.found, outcome.cut_by_reload) == (0, 1)
+
+
+@pytest.mark.parametrize(("after", "is_excused"), [(-60, False), (-1, True), (1, True), (3, False)])
+def test_a_body_that_mitmproxy_streamed_midway_may_say_so(after: float, is_excused: bool) -> None:
+    """When it was told to while the flow was under way, and not at another time."""
+    run = Run("python-large", FAULTS["python-large"][0])
+    run.of("flow-hit")["findings"].clear()
+    run.of("flow-hit")["checks"].append({"reason": "not-captured"})
+    outcome = run.judge(STARTED.timestamp() + after)
+    assert outcome.streamed_midway == is_excused
+    assert bool(outcome.wrong) is not is_excused
 
 
 def test_a_client_that_was_harmed_is_noticed() -> None:
