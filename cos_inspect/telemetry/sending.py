@@ -117,10 +117,14 @@ class Sender:
     def run(self, counted: threading.Event) -> None:
         """Sends until ``closing`` is set; then once more, when all is ``counted``."""
         while not self.closing.is_set():
-            self._waiting.many.wait(_TICK_SECONDS)
-            self._waiting.many.clear()
-            if not self.closing.is_set():
-                self._turn()
+            try:
+                self._waiting.many.wait(_TICK_SECONDS)
+                self._waiting.many.clear()
+                if not self.closing.is_set():
+                    self._turn()
+            except BaseException:
+                # Also what would end the thread.
+                logger.warning("COS telemetry: a turn of sending failed", exc_info=True)
         counted.wait()
         self._is_over = True
         self._trouble.close(all_is_sent=self._turn())
@@ -136,7 +140,7 @@ class Sender:
             except NotSentError as error:
                 is_fine = False
                 self._failed(signal, error)
-            except Exception:
+            except BaseException:
                 is_fine = False
                 self._failed(signal, NotSentError("a fault of cos-inspect", again=False))
                 logger.debug("COS telemetry: %s", signal.name, exc_info=True)
@@ -196,7 +200,7 @@ class Sender:
         """What was taken is sent within, put back, or dropped."""
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
             if isinstance(error, NotSentError) and error.again:
                 put_back()
             else:

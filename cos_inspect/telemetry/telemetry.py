@@ -78,8 +78,12 @@ class Telemetry:
             FlowCounts, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE
         )
         self._sender: Sender | None = None
+        self._sending: threading.Thread | None = None
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
+        self._refused = self._refused_told = 0
+        """Reports that came when too many waited; the first is the event loop's alone, which takes
+        no lock for it."""
         if not self._is_on:
             logger.info("COS telemetry is not sent: OTEL_SDK_DISABLED is true")
 
@@ -97,7 +101,7 @@ class Telemetry:
         if self._thread is None:
             self._start()
         if len(self._handed) >= _MOST_HANDED:
-            self._waiting.drop(REPORTS)
+            self._refused += 1
             return
         self._handed.append((given, is_new))
         if not self._has_work.is_set():
@@ -123,16 +127,23 @@ class Telemetry:
     def close(self) -> None:
         """Returns when all is sent, or after a short while; what was not sent then is lost."""
         self.end_soon()
-        if self._thread is None:
-            return
+        if self._thread is None and self._handed:
+            self._start_again_at = 0.0
+            self._start()
+        if self._thread is not None:
+            self._wait_for_end()
+        if not self._over.is_set():
+            self._drop_handed()
+            if self._thread is not None or self._waiting.dropped():
+                self._trouble.close(all_is_sent=False)
+
+    def _wait_for_end(self) -> None:
         now = time.monotonic()
         ends, stalls, before = now + MOST_CLOSE_SECONDS, now + CLOSE_SECONDS, self._signs()
         while not self._over.wait(_LOOK_SECONDS) and (now := time.monotonic()) < min(ends, stalls):
             # Until there is a sender, packages are loaded; on a busy machine that takes long.
             if (signs := self._signs()) != before or self._sender is None:
                 before, stalls = signs, now + CLOSE_SECONDS
-        if not self._over.is_set():
-            self._trouble.close(all_is_sent=False)
 
     def _signs(self) -> tuple[int, int]:
         """Changes while counting and sending get on."""
@@ -141,61 +152,102 @@ class Telemetry:
     def _run(self) -> None:
         """The counting thread."""
         try:
-            try:
-                way = self._connect(self._signals, self._mask)
-            except Exception as error:
-                self._is_on = False
-                self._handed.clear()
-                logger.warning("COS telemetry is not sent: %s", _why_unusable(error))
-                return
-            self._sender = Sender(
-                way,
-                self._signals,
-                self._waiting,
-                self._trouble,
-                changes=self._changes,
-                metric_seconds=metric_seconds(os.environ),
-            )
-            sending = threading.Thread(
-                target=self._sender.run,
-                args=(self._counted,),
-                name=f"{THREAD}-sender",
-                daemon=True,
-            )
-            sending.start()
-            self._count_all(way)
-            self._counted.set()
-            way.most_seconds = CLOSE_SECONDS
-            self._sender.closing.set()
-            self._waiting.many.set()
-            sending.join()
-        except Exception:
+            way = self._connect(self._signals, self._mask)
+        except BaseException as error:
             self._is_on = False
             self._handed.clear()
+            logger.warning("COS telemetry is not sent: %s", _why_unusable(error))
+            self._over.set()
+            return
+        sender = self._sender = Sender(
+            way,
+            self._signals,
+            self._waiting,
+            self._trouble,
+            changes=self._changes,
+            metric_seconds=metric_seconds(os.environ),
+        )
+        try:
+            self._count_all(way, sender)
+            way.most_seconds = CLOSE_SECONDS
+            self._have_rest_sent(sender)
+        except BaseException:
+            # Nothing is known that could come here; what it costs is to be told all the same.
+            self._is_on = False
             logger.warning("COS telemetry is not sent any more", exc_info=True)
         finally:
+            self._drop_handed()
+            self._trouble.close(all_is_sent=False)
             self._known.close()
             self._over.set()
 
-    def _count_all(self, way: Collector) -> None:
+    def _have_rest_sent(self, sender: Sender) -> None:
+        self._counted.set()
+        sender.closing.set()
+        self._waiting.many.set()
+        if self._sending is not None:
+            self._sending.join()
+        if not self._trouble.is_over:
+            # There is no thread for it, or it has ended in the middle.
+            sender.run(self._counted)
+
+    def _have_sent(self, sender: Sender) -> None:
+        """Sees to it that there is a thread which sends."""
+        if self._sending is not None and self._sending.is_alive():
+            return
+        sending = threading.Thread(
+            target=sender.run, args=(self._counted,), name=f"{THREAD}-sender", daemon=True
+        )
+        try:
+            sending.start()
+        except (RuntimeError, MemoryError):
+            # It is tried again in the next turn.
+            return
+        self._sending = sending
+
+    def _count_all(self, way: Collector, sender: Sender) -> None:
         is_closing = False
         while not is_closing:
-            self._has_work.wait()
-            self._has_work.clear()
-            # Waking for each report would cost more than counting it does.
-            is_closing = self._closing.wait(_GATHER_SECONDS)
-            slices = Slices()
-            while self._handed:
+            try:
+                self._has_work.wait()
+                self._has_work.clear()
+                self._have_sent(sender)
+                # Waking for each report would cost more than counting it does.
+                is_closing = self._closing.wait(_GATHER_SECONDS)
+                self._count_handed(way)
+            except BaseException:
+                # Also what would end the thread: reports wait for it.
+                logger.warning("COS telemetry: a report may not be counted", exc_info=True)
+                self._has_work.set()
+
+    def _count_handed(self, way: Collector) -> None:
+        slices = Slices()
+        while self._handed:
+            try:
                 given, is_new = self._handed.popleft()
-                try:
-                    if isinstance(given, FlowReport):
-                        self._count(way, given, is_new=is_new)
-                    else:
-                        self._count_connection(given)
-                except Exception:
-                    self._waiting.drop(REPORTS)
-                    logger.debug("COS telemetry: not counted", exc_info=True)
-                slices.breathe()
+                if isinstance(given, FlowReport):
+                    self._count(way, given, is_new=is_new)
+                else:
+                    self._count_connection(given)
+            except BaseException:
+                self._waiting.drop(REPORTS)
+                logger.debug("COS telemetry: not counted", exc_info=True)
+            slices.breathe()
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        refused = self._refused
+        if refused > self._refused_told:
+            self._waiting.drop(REPORTS, refused - self._refused_told)
+            self._refused_told = refused
+
+    def _drop_handed(self) -> None:
+        """What was handed over is not counted any more."""
+        self._tell_refused()
+        count = len(self._handed)
+        self._handed.clear()
+        if count:
+            self._waiting.drop(REPORTS, count)
 
     def _count(self, way: Collector, report: FlowReport, *, is_new: bool) -> None:
         name = name_of(report)
@@ -239,7 +291,7 @@ def _by_otlp(signals: Sequence[str], mask: Callable[[str], str]) -> Collector:
     return Otlp(signals, mask)
 
 
-def _why_unusable(error: Exception) -> str:
+def _why_unusable(error: BaseException) -> str:
     """Without the text of the error, which may hold a header."""
     if isinstance(error, ImportError):
         return f"{error.name or 'a package'} cannot be imported"

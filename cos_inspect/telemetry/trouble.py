@@ -19,18 +19,19 @@ class Trouble:
         self._waiting = waiting
         self._lock = threading.Lock()
         self._failing: set[str] = set()
-        self._before: Counter[str] = Counter()
-        """What was dropped before it began."""
-        self._is_on = self._is_over = False
+        self._told: Counter[str] = Counter()
+        """How much of what was dropped the log has said."""
+        self._is_on = False
+        self.is_over = False
+        """The last word is said."""
 
     def begin(self, what: str, why: str) -> None:
         """``what``: a signal; ``why``: a few words without anything secret."""
         with self._lock:
             self._failing.add(what)
-            if self._is_on or self._is_over:
+            if self._is_on or self.is_over:
                 return
             self._is_on = True
-            self._before = self._waiting.dropped()
         logger.warning(
             "COS telemetry: %s cannot be sent to %s: %s; what comes waits while there is room",
             what,
@@ -42,27 +43,31 @@ class Trouble:
         """It goes well, perhaps again."""
         with self._lock:
             self._failing.discard(what)
-            if not self._is_on or self._failing or self._is_over:
+            if not self._is_on or self._failing or self.is_over:
                 return
             self._is_on = False
-            lost = self._waiting.dropped() - self._before
+            lost = self._untold()
         logger.info("COS telemetry is sent to %s again: %s", self._collector, _lost(lost))
 
     def close(self, *, all_is_sent: bool) -> None:
         """The run is over; what still waits is lost."""
         with self._lock:
-            if self._is_over:
+            if self.is_over:
                 return
-            self._is_over = True
-            lost = self._waiting.left()
-            if self._is_on:
-                lost += self._waiting.dropped() - self._before
+            self.is_over = True
+            lost = self._waiting.left() + self._untold()
         if self._is_on or lost.total() or not all_is_sent:
             logger.warning(
                 "COS telemetry could not be sent to %s before the end: %s",
                 self._collector,
                 _lost(lost),
             )
+
+    def _untold(self) -> Counter[str]:
+        """What was dropped since the log said so last."""
+        dropped = self._waiting.dropped()
+        untold, self._told = dropped - self._told, dropped
+        return untold
 
 
 def _lost(counts: Counter[str]) -> str:

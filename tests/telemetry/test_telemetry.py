@@ -1,6 +1,7 @@
 """Reports that are handed over are counted and sent by threads; who hands them over waits for
 nothing."""
 
+import ctypes
 import logging
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ import pytest
 from cos_inspect.model.devices import ConnectionFailureSummary
 from cos_inspect.model.flow_report import FlowReport, Severity
 from cos_inspect.telemetry import telemetry
+from cos_inspect.telemetry.sending import Sender
 from cos_inspect.telemetry.telemetry import Telemetry
+from tests.conditions import wait_until
 from tests.report.build import finding, flow_report
 from tests.telemetry.build import changed
 from tests.telemetry.collector import Collector, plain
@@ -194,6 +197,111 @@ def test_no_thread_can_be_started(collector: Collector, monkeypatch: pytest.Monk
 
 def _refuse(_thread: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
+
+
+ENDS = [SystemExit, KeyboardInterrupt, MemoryError]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_would_end_the_threads_does_not(
+    collector: Collector, caplog: pytest.LogCaptureFixture, end: type[BaseException]
+) -> None:
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=True)
+    collector.wait_until(lambda each: each.tried > 0)
+    threads = [given._thread, given._sending]
+    for thread in threads:
+        assert thread is not None
+        assert thread.ident is not None
+        state = ctypes.c_ulong(thread.ident)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(state, ctypes.py_object(end))
+    given.put(_bad("b"), is_new=True)
+    wait_until(lambda: len(caplog.messages) == len(threads))
+    given.put(_bad("c"), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 3}
+    assert len(collector.spans) == len(collector.logs) == 3
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_ends_counting_costs_one_report(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    count = Telemetry._count
+
+    def failing(self: Telemetry, *arguments: Any, is_new: bool) -> None:
+        if arguments[1].flow_id == "3":
+            raise end
+        count(self, *arguments, is_new=is_new)
+
+    monkeypatch.setattr(Telemetry, "_count", failing)
+    given = Telemetry(ALL)
+    for number in range(9):
+        given.put(_bad(str(number)), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 8}
+    assert collector.totals("cos.telemetry.dropped", "cos.signal") == {("metrics",): 1}
+
+
+def test_no_thread_for_sending_can_be_started(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def failing(thread: threading.Thread) -> None:
+        if thread.name.endswith("-sender"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", failing)
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
+    assert len(collector.spans) == len(collector.logs) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_sending_ends_in_the_middle(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, ends = Sender.run, [SystemExit()]
+
+    def ending(self: Sender, counted: threading.Event) -> None:
+        if ends:
+            raise ends.pop()
+        run(self, counted)
+
+    monkeypatch.setattr(Sender, "run", ending)
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=True)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
+    assert len(collector.spans) == len(collector.logs) == 1
+
+
+def test_what_no_thread_was_there_for_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    given = Telemetry(["logs"])
+    for number in range(5):
+        given.put(_bad(str(number)), is_new=True)
+    given.close()
+    (line,) = caplog.messages
+    assert line.endswith("before the end: lost: 5 reports")
+
+
+def test_nobody_waits_for_a_lock(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(telemetry, "_MOST_HANDED", 3)
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    given = Telemetry(["metrics"])
+    with given._waiting._lock, given._lock, given._trouble._lock:
+        for number in range(9):
+            given.put(_bad(str(number)), is_new=True)
+    given.close()
+    (line,) = caplog.messages
+    assert line.endswith("before the end: lost: 9 reports")
 
 
 def test_it_can_be_switched_off(

@@ -35,7 +35,7 @@ def test_it_is_told_once(
     assert caplog.messages == [
         "COS telemetry: logs cannot be sent to http://collector: Connection refused;"
         " what comes waits while there is room",
-        "COS telemetry is sent to http://collector again: lost: 2 spans",
+        "COS telemetry is sent to http://collector again: lost: 9 spans",
     ]
     assert [each.levelname for each in caplog.records] == ["WARNING", "INFO"]
 
