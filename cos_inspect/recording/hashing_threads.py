@@ -191,22 +191,41 @@ class _Helper:
     def take(self, body: HashingQueue, buffer: memoryview, size: int) -> bool:
         """Takes a job, and waits first while there are too many; False when it does not get
         on with those: then it has nothing more to do with the body."""
-        with self._changed:
+        if not self._lock(body):
+            return False
+        try:
             if not self._wait(lambda: self._waiting < self._most_waiting):
                 self._leave(body)
                 return False
             self._waiting += size
             body.jobs.append((buffer, size))
+        finally:
+            self._changed.release()
         self._queues.put(body)
         return True
 
     def wait_for(self, body: HashingQueue) -> bool:
         """Returns when the body's jobs are done; False as above."""
-        with self._changed:
+        if not self._lock(body):
+            return False
+        try:
             if self._wait(lambda: not body.jobs and self._busy_with is not body):
                 return True
             self._leave(body)
             return False
+        finally:
+            self._changed.release()
+
+    def _lock(self, body: HashingQueue) -> bool:
+        """Enters ``_changed``. False when it is not to be had, and nobody knows what has become
+        of the body."""
+        looks = 1 if self._is_stuck else _PATIENCE
+        if any(self._changed.acquire(timeout=_TICK) for _ in range(looks)):
+            return True
+        self._note_stuck()
+        body.fault = StalledError("a thread that hashes keeps its lock")
+        body.is_taken_over = True
+        return False
 
     def _wait(self, is_over: Callable[[], bool]) -> bool:
         before, looks = self._progress, 0
@@ -217,9 +236,13 @@ class _Helper:
             looks = 0 if notified or self._progress != before else looks + 1
             before = self._progress
             if looks == _PATIENCE:
-                self._is_stuck = True
-                logger.warning("a thread that hashes the bodies of COS flows does not get on")
+                self._note_stuck()
         return True
+
+    def _note_stuck(self) -> None:
+        if not self._is_stuck:
+            self._is_stuck = True
+            logger.warning("a thread that hashes the bodies of COS flows does not get on")
 
     def _leave(self, body: HashingQueue) -> None:
         """Nobody can go on where it has stopped in the middle."""
@@ -234,8 +257,9 @@ class _Helper:
             with self._changed:
                 if body.is_taken_over or not body.jobs:
                     continue
-                buffer, size = body.jobs.popleft()
+                # In this order: should the thread end here, what it took is not hashed.
                 self._busy_with = body
+                buffer, size = body.jobs.popleft()
             try:
                 body.work(buffer, size, self._step)
             except BaseException as fault:
@@ -263,8 +287,7 @@ class Hashing:
         self._next = 0
         self._retry_at = 0.0
         self._queues: weakref.WeakSet[HashingQueue] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._spare: list[memoryview] = []
+        self._spare: collections.deque[memoryview] = collections.deque(maxlen=_MOST_SPARE)
 
     def queue_for(self, fed: ByteSink) -> HashingQueue | None:
         """None when there is no thread that could help."""
@@ -303,16 +326,15 @@ class Hashing:
         """To gather chunks in; a small one where many bodies are under way."""
         if len(self._queues) > _MANY_BODIES:
             return memoryview(bytearray(_SMALL))
-        with self._lock:
-            if self._spare:
-                return self._spare.pop()
-        return memoryview(bytearray(GATHERED))
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return memoryview(bytearray(GATHERED))
 
     def keep(self, buffer: memoryview) -> None:
         """Takes a buffer back that nobody needs any more."""
-        with self._lock:
-            if len(buffer) == GATHERED and len(self._spare) < _MOST_SPARE:
-                self._spare.append(buffer)
+        if len(buffer) == GATHERED:
+            self._spare.append(buffer)
 
 
 _spare = spare_cores()

@@ -30,6 +30,8 @@ class SummaryWriter:
         """Once the summary has it."""
         self.masked = True
         """False once a report came whose secrets are not masked."""
+        self._told: deque[Callable[[], None]] = deque()
+        """What is to be done under the lock; nobody who tells something waits for it."""
         self._lock = threading.Lock()
         """For what is met, fails and is lost; held for moments only."""
         self._met = SummaryDelta()
@@ -70,30 +72,44 @@ class SummaryWriter:
 
     def add_connection(self, trouble: ConnectionFailureSummary) -> None:
         """Adds to what is known of its host, client and failure."""
-        with self._lock:
+
+        def add() -> None:
             self._met.add_connection(trouble)
             self._failures.add_connection(trouble)
 
+        self._tell(add)
+
     def add_devices(self, devices: DeviceTally) -> None:
         """Adds to what is known of who is connected."""
-        with self._lock:
-            self._met.devices.merge(devices)
+        self._tell(lambda: self._met.devices.merge(devices))
 
     def count_other(self, host: str | None) -> None:
         """Counts a flow that was not COS traffic, and who was asked in it."""
         self._others += 1
         if host:
-            with self._lock:
-                count_host(self._met.other_hosts, host)
+            self._tell(lambda: count_host(self._met.other_hosts, host))
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts reports that are lost, and why."""
-        with self._lock:
-            self._lost.add(reason, count)
+        self._tell(lambda: self._lost.add(reason, count))
+
+    def _tell(self, change: Callable[[], None]) -> None:
+        self._told.append(change)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_told()
+            finally:
+                self._lock.release()
+
+    def _take_told(self) -> None:
+        """Under the lock."""
+        while self._told:
+            self._told.popleft()()
 
     def lost(self) -> Lost:
         """As it is now."""
         with self._lock:
+            self._take_told()
             return Lost(count=self._lost.count, reasons=dict(self._lost.reasons))
 
     def lost_count(self) -> int:
@@ -115,6 +131,7 @@ class SummaryWriter:
         """Whether something is known that the summary does not say."""
         return bool(
             self.tally
+            or self._told
             or self._whole is not None
             or self._over
             or self._renewal
@@ -137,6 +154,7 @@ class SummaryWriter:
         tally = self.tally
         self._take_sessions()
         with self._lock:
+            self._take_told()
             met, self._met = self._met, SummaryDelta()
         for trouble in met.connections:
             tally.add_connection(trouble)
@@ -188,6 +206,7 @@ class SummaryWriter:
         self._take_sessions()
         lost = self.lost()
         with self._lock:
+            self._take_told()
             connections = [
                 each for each in self._failures.connections if each.count > 0 and each.findings
             ]

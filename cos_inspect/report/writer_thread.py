@@ -127,24 +127,35 @@ class WriterThread:
 
     def run(self) -> None:
         """The thread's work: writes what waits, until ``closing`` is set and nothing is left."""
-        is_closing = False
         try:
-            self._take_over()
-            while not is_closing and not self._is_given_up:
-                self._sleep()
-                self.has_work.clear()
-                is_closing = self.closing.is_set()
-                self._slices = Slices(
-                    _WORK_SECONDS, _REST_SECONDS, clock=time.thread_time, hurry=self.closing
-                )
-                self._guarded_turn(is_closing=is_closing)
-                self._turned_at = time.monotonic()
+            while not self._is_given_up and not self._next_turn():
+                pass
         finally:
             if not self._is_given_up:
                 self._lose_waiting()
             self._formats.close()
             self._directory.close()
             self.ended.set()
+
+    def _next_turn(self) -> bool:
+        """Whether it was the last one."""
+        try:
+            self._take_over()
+            self._sleep()
+            self.has_work.clear()
+            is_closing = self.closing.is_set()
+            self._slices = Slices(
+                _WORK_SECONDS, _REST_SECONDS, clock=time.thread_time, hurry=self.closing
+            )
+            self._guarded_turn(is_closing=is_closing)
+            self._turned_at = time.monotonic()
+        except BaseException as error:
+            # Also what would end the thread: reports wait for it.
+            self._trouble.note_fault(error)
+            self.has_work.set()
+            time.sleep(_LOOK_SECONDS)
+            return False
+        return is_closing
 
     def _sleep(self) -> None:
         """Until there is something to do. Waking for each of many reports would cost more than
@@ -161,11 +172,12 @@ class WriterThread:
             self.closing.wait(left)
 
     def _take_over(self) -> None:
-        before, self._before = self._before, None
+        before = self._before
         if before is None:
             return
         while not before.ended.wait(_LOOK_SECONDS) and not self._is_given_up:
             self.signs = before.signs
+        self._before = None
         self._written.close()
         self._written = before.hand_over()
         self.summary.follow(before.summary)
@@ -182,7 +194,6 @@ class WriterThread:
         except _GivenUpError:
             logger.debug("the disk answers again, too late")
         except BaseException as error:
-            # Also what would end the thread: reports wait for it.
             self._trouble.note_fault(error)
 
     def _turn(self, *, is_closing: bool) -> None:

@@ -1,5 +1,6 @@
 """Hashing beside the event loop: in order, bounded, and no fault gets out."""
 
+import collections
 import logging
 import threading
 import time
@@ -249,6 +250,45 @@ class TestFaults:
         assert done == jobs + 1
         # Another thread takes its place.
         _whole(threads, number=3)
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_thread_that_ends_as_it_takes_a_job(self) -> None:
+        """What it has taken is not taken for hashed."""
+
+        class _Ending(collections.deque[tuple[memoryview, int]]):
+            def popleft(self) -> tuple[memoryview, int]:
+                super().popleft()
+                raise SystemExit
+
+        hashed = queue_of(Hashing(1), _Collector())
+        hashed.jobs = _Ending()
+        hashed.put(b"x" * GATHERED)
+        hashed.drain()
+        assert isinstance(hashed.fault, hashing.StalledError)
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_thread_that_keeps_its_lock(self, caplog: pytest.LogCaptureFixture) -> None:
+        threads = Hashing(1)
+        taps = [Tap(str(at), BodyMeter(ALL), None, threads) for at in range(3)]
+        chunk = b"y" * (2 * GATHERED)
+        held, may_go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with threads._helpers[0]._changed:
+                held.set()
+                may_go.wait(LONG)
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        assert held.wait(LONG)
+        for tap in taps:
+            assert tap(chunk) is chunk
+            tap(b"")
+            assert tap.body() == Body(end=BodyEnd.NOT_INSPECTED, size=len(chunk))
+        assert caplog.text.count("does not get on") == 1
+        may_go.set()
+        holding.join()
+        _whole(threads)
 
     def test_a_feed_that_would_end_its_thread(self) -> None:
         class _Ending(BodyMeter):

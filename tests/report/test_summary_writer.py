@@ -260,3 +260,25 @@ def test_what_could_not_be_judged_is_counted_as_lost(tmp_path: Path) -> None:
     root = defusedxml.ElementTree.parse(tmp_path / "junit.xml").getroot()
     (error,) = root.iter("error")
     assert error.get("message") == "3 reports lost: not inspected"
+
+
+def test_nobody_who_tells_something_waits(tmp_path: Path) -> None:
+    writer = SummaryWriter("live")
+    failed = ConnectionFailureSummary(
+        host="example.com",
+        client="10.0.0.5",
+        failed="client-refused-certificate",
+        count=2,
+        findings=[],
+    )
+    with writer._lock:
+        writer.count_other("example.com")
+        writer.add_connection(failed)
+        writer.lose("disk full", 2)
+        assert writer.is_untold()
+    assert writer.lost() == Lost(count=2, reasons={"disk full": 2})
+    _write(writer, tmp_path)
+    found = summary(tmp_path)
+    assert found["other_hosts"] == {"example.com": 1}
+    assert [each["count"] for each in found["connections"]] == [2]
+    assert found["lost"]["count"] == 2

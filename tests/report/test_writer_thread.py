@@ -1,5 +1,6 @@
 """Disks that are full, gone, stuck or slow: what is remembered is written, the rest is counted."""
 
+import ctypes
 import errno
 import fcntl
 import json
@@ -437,14 +438,29 @@ def test_what_would_end_the_thread_ends_nothing(
     assert len(lines(caplog, logging.ERROR)) == 1
 
 
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_nor_does_it_while_the_thread_sleeps(tmp_path: Path, end: type[BaseException]) -> None:
+    made = ReportWriter(tmp_path / "r", ALL)
+    submit(made, 0, 5)
+    wait_until(lambda: len(written(tmp_path / "r")) == 5)
+    assert made._thread is not None
+    assert made._thread.ident is not None
+    state = ctypes.c_ulong(made._thread.ident)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(state, ctypes.py_object(end))
+    submit(made, 5, 10)
+    made.close()
+    everything_is_there(tmp_path / "r", 10)
+    assert not made.lost.count
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_no_thread_writes_any_more_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def ending(self: WriterThread) -> None:
+    def ending(self: WriterThread) -> bool:
         raise SystemExit
 
-    monkeypatch.setattr(WriterThread, "_sleep", ending)
+    monkeypatch.setattr(WriterThread, "_next_turn", ending)
     made = ReportWriter(tmp_path / "r", ["json"])
     wait_until(made._writing.ended.is_set)
     submit(made, 0, 5)
