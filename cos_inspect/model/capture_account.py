@@ -8,6 +8,7 @@ ANSWER_LOST = "whose answer was not captured"
 REQUEST_LOST = "whose request was not captured"
 UPGRADED = "not HTTP after an upgrade or CONNECT"
 NOT_HTTP = "not HTTP"
+TOO_MANY_OPEN = "more than can be held before they were answered"
 """Reasons of ``left_out`` and ``unread``, as words behind a number; who reads another
 protocol has more."""
 

@@ -5,23 +5,29 @@ port is used again, its reader is let go, and what remains is enough to know lat
 packets.
 """
 
+import gc
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import islice
 
-from cos_inspect.captures.wire.events import Peers, Side, StreamEnd, StreamReader
+from cos_inspect.captures.wire.events import COST, Peers, Side, StreamEnd, StreamReader
 from cos_inspect.captures.wire.ip import Segment, reversed_flow, sender_of
 from cos_inspect.captures.wire.tcp_stream import PATIENCE, TcpStream
 from cos_inspect.model.capture_account import CaptureAccount
 
 FIN, SYN, RST = 1, 2, 4
 TOO_MANY = "more connections were open at once than are held"
+TOO_MUCH = "more waited for what did not come than is held"
 _MOST_OPEN = 10_000
 _MOST_CLOSED = 4_000
 """Connections that ended and whose late packets are known again."""
 _MOST_HELD = 8 * 1024 * 1024
 """Bytes of one direction that wait for others before them."""
 _MOST_HELD_IN_ALL = 32 * 1024 * 1024
+_MOST_KEPT = 128 * 1024 * 1024
+"""Bytes of memory, about, that all of them take for what waits; one alone may take some MiB."""
+_LOOK_AFTER = 16 * 1024 * 1024
+"""Bytes that come between two looks at how many these are."""
 _RESET_AFTER = 256
 """Packets of the capture after which nothing more is expected before a reset: captures reorder."""
 _NEAR = 1 << 24
@@ -211,8 +217,13 @@ class _Connection:
 
     @property
     def held(self) -> int:
-        """Bytes that wait for others before them."""
+        """Bytes of memory, about, that what waits for others before it takes."""
         return self.streams[0].held + self.streams[1].held
+
+    @property
+    def kept(self) -> int:
+        """The same, with what the reader keeps."""
+        return self.held + (0 if self.reader is None else self.reader.held)
 
     def finish(self) -> None:
         """Nothing more comes: what waits is told, with the holes before it, and the ends."""
@@ -265,6 +276,8 @@ class Connections:
         self._number = 0
         self._held = 0
         self._forced = False
+        self._since_look = 0
+        """Bytes that came since the last look at what the readers hold."""
 
     def take(self, segment: Segment, time: float) -> None:
         """The next segment of the capture."""
@@ -300,6 +313,25 @@ class Connections:
                 self._force(connection)
         if connection.is_over:
             self._close(connection)
+        self._since_look += COST + len(segment.data)
+        if self._since_look >= _LOOK_AFTER:
+            self._since_look = 0
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Lets those go that hold most, where all together hold too much."""
+        sizes = [(each.kept, number) for number, each in self._open.items()]
+        total = sum(size for size, _ in sizes)
+        if total <= _MOST_KEPT:
+            return
+        for size, number in sorted(sizes, reverse=True):
+            self._account.give_up(TOO_MUCH)
+            self._close(self._open[number])
+            total -= size
+            if total <= _MOST_KEPT // 2:
+                break
+        # Readers and their parts know each other: without this they go at some later time.
+        gc.collect()
 
     def finish(self) -> None:
         """The capture is over."""

@@ -6,6 +6,9 @@ from cos_inspect.captures.captured_flow import CapturedFlow
 from cos_inspect.captures.wire.tls_key_log import KeyLog
 from cos_inspect.model.capture_account import CaptureAccount
 
+_MOST_OPEN = 50_000
+"""Exchanges at once, each of some kilobytes: requests are much smaller."""
+
 
 class WireContext:
     """Of one file, while it is read."""
@@ -29,5 +32,12 @@ class WireContext:
         offsets."""
         self.keys = KeyLog() if keys is None else keys
         """Secrets of TLS; those that the capture itself holds are added as they come."""
+        self.open = 0
+        """Exchanges that have begun and are not over."""
         self.offset = 0
         """Where in the file that stands which is read just now."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more exchanges can be held that are not over."""
+        return self.open >= _MOST_OPEN

@@ -62,6 +62,14 @@ class End(NamedTuple):
 
 
 StreamEvent = Segment | Hole | End
+COST = 256
+"""Bytes of memory that whatever waits takes besides its data, about: what is bounded by its bytes
+alone may be a million pieces of one byte."""
+
+
+def cost_of(event: StreamEvent) -> int:
+    """Bytes of memory that an event takes while it waits, about."""
+    return COST + len(event.data) if isinstance(event, Segment) else COST
 
 
 class Peers(msgspec.Struct, kw_only=True):
@@ -107,6 +115,10 @@ class StreamReader(Protocol):
 
     def end(self, side: Side, how: StreamEnd, time: float) -> None:
         """No more comes from this side."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that what waits takes, about."""
 
 
 def tell(reader: StreamReader, side: Side, event: StreamEvent) -> None:

@@ -77,6 +77,11 @@ class Http1Reader:
             if self._ends == 2 and not self._recognition.is_sure:
                 self._account.give_up(NOT_HTTP, hides=False)
 
+    @property
+    def held(self) -> int:
+        """As in ``StreamReader``."""
+        return self._requests.held + self._answers.held
+
     def _take(self, side: Side, event: StreamEvent) -> None:
         if side == "server":
             self._answers.take(event)

@@ -13,6 +13,7 @@ from cos_inspect.captures.wire.events import (
     StreamEnd,
     StreamEvent,
     StreamReader,
+    cost_of,
     tell,
 )
 from cos_inspect.captures.wire.http1_messages import (
@@ -80,14 +81,19 @@ class AnswerReader:
     def take(self, event: StreamEvent) -> None:
         """What comes next."""
         self._held.append(event)
-        if isinstance(event, Segment):
-            self._held_bytes += len(event.data)
+        self._held_bytes += cost_of(event)
         self.read_on()
         if self._held_bytes > _MOST_HELD:
             # Its request does not come any more.
             self._has_lost = True
             self._recognition.lost_heads()
             self.read_on()
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that what waits takes, about."""
+        inside = 0 if self.tunnel is None else self.tunnel.held
+        return self._held_bytes + len(self._head.data) + inside
 
     @property
     def early(self) -> StreamEvent | None:
@@ -109,8 +115,8 @@ class AnswerReader:
             if self._has_lost and self._may_be_asked_for(event):
                 return
             self._held.popleft()
+            self._held_bytes -= cost_of(event)
             if isinstance(event, Segment):
-                self._held_bytes -= len(event.data)
                 self._take_segment(event)
             elif isinstance(event, Hole):
                 self._take_hole(event)
@@ -118,12 +124,16 @@ class AnswerReader:
                 self._take_end(event)
         if self.tunnel is not None:
             held, self._held = self._held, deque()
+            self._held_bytes = 0
             for event in held:
                 tell(self.tunnel, "server", event)
+        elif self._recognition.is_given_up:
+            self._held.clear()
+            self._held_bytes = 0
 
     def _put_back(self, segment: Segment) -> None:
         self._held.appendleft(segment)
-        self._held_bytes += len(segment.data)
+        self._held_bytes += cost_of(segment)
 
     def _may_be_asked_for(self, event: StreamEvent) -> bool:
         """Whether the request may still come whose answer begins there."""
@@ -187,7 +197,7 @@ class AnswerReader:
         if exchange is None:
             return False
         if head.status == _SWITCHING:
-            exchange.over = True
+            exchange.drop()
             self._account.leave_out(UPGRADED, hides=exchange.may_be_cos)
             self._pending.give_up()
             self._recognition.is_given_up = True

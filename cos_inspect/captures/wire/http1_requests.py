@@ -4,7 +4,16 @@ import sys
 from collections.abc import Callable
 
 from cos_inspect.captures.wire.context import WireContext
-from cos_inspect.captures.wire.events import End, Hole, Peers, Segment, StreamEnd, StreamEvent
+from cos_inspect.captures.wire.events import (
+    COST,
+    End,
+    Hole,
+    Peers,
+    Segment,
+    StreamEnd,
+    StreamEvent,
+    cost_of,
+)
 from cos_inspect.captures.wire.http1_messages import (
     Framing,
     PartialHead,
@@ -18,11 +27,13 @@ from cos_inspect.captures.wire.http1_pairing import (
     has_heard_an_answer,
 )
 from cos_inspect.captures.wire.open_exchange import OpenExchange
-from cos_inspect.model.capture_account import STILL_OPEN
+from cos_inspect.model.capture_account import STILL_OPEN, TOO_MANY_OPEN
 from cos_inspect.model.exchange import BodyEnd
 
 _MOST_ASKED = 1000
 """Requests of a connection that wait for their answers."""
+_MOST_HELD = 8 * 1024 * 1024
+"""Bytes of a tunnel that nobody has granted as yet: captures reorder."""
 _ROOM_OF_TWO = 1.5
 """Heads of the shortest that the client sent: two of them may be shorter than two of these."""
 
@@ -65,6 +76,7 @@ class RequestReader:
         server's next segment, and None until then."""
         self._tunnel_events: list[StreamEvent] | None = None
         """It asked for a tunnel, and what it sent since waits for the answer."""
+        self._tunnel_bytes = 0
         self.end: StreamEnd | None = None
 
     def hear(self, position: int) -> None:
@@ -72,15 +84,29 @@ class RequestReader:
         if self._has_lost and self._heard is None:
             self._heard = position
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that what waits takes, about."""
+        return self._tunnel_bytes + len(self._head.data) + len(self._pending) * COST
+
+    def _keep(self, event: StreamEvent) -> None:
+        """Of what comes before the answer to a CONNECT."""
+        if self._tunnel_events is not None:
+            self._tunnel_events.append(event)
+            self._tunnel_bytes += cost_of(event)
+            if self._tunnel_bytes > _MOST_HELD:
+                self._give_up()
+
     def kept(self) -> list[StreamEvent]:
         """What came since a tunnel was asked for, once; then it is read on."""
         events, self._tunnel_events = self._tunnel_events or [], None
+        self._tunnel_bytes = 0
         return events
 
     def take(self, event: StreamEvent) -> None:
         """What comes next."""
         if self._tunnel_events is not None:
-            self._tunnel_events.append(event)
+            self._keep(event)
             if isinstance(event, End):
                 self.end = event.how
         elif isinstance(event, Segment):
@@ -106,7 +132,7 @@ class RequestReader:
         at, size = 0, len(segment.data)
         while at < size:
             if self._tunnel_events is not None:
-                self._tunnel_events.append(segment.behind(at))
+                self._keep(segment.behind(at))
                 return
             if self._framing is not None and self._sending is not None:
                 data = segment.data[at:] if at else segment.data
@@ -148,12 +174,18 @@ class RequestReader:
         self._sending, self._framing = exchange, read.framing
         if read.framing is None:
             self._sent(time)
-        if len(self._pending) > _MOST_ASKED:
-            self._refuse()
-            self._pending.give_up()
-            self._recognition.is_given_up = True
+        if len(self._pending) > _MOST_ASKED or self._context.is_full:
+            self._give_up()
             return False
         return True
+
+    def _give_up(self) -> None:
+        """There is no room for what this connection wants to have held."""
+        self._context.account.give_up(TOO_MANY_OPEN)
+        self._lose(0.0)
+        self._pending.give_up()
+        self._recognition.is_given_up = True
+        self._tunnel_events, self._tunnel_bytes = None, 0
 
     def _connection_name(self, position: int) -> str:
         """For the flows of this connection, so that only the first of them has opened it."""

@@ -20,7 +20,7 @@ from hyperframe.frame import (
 )
 
 from cos_inspect.captures.wire.context import WireContext
-from cos_inspect.captures.wire.events import Peers, Side, StreamEnd
+from cos_inspect.captures.wire.events import COST, Peers, Side, StreamEnd
 from cos_inspect.captures.wire.http2_frames import (
     PREFACE,
     Data,
@@ -30,7 +30,12 @@ from cos_inspect.captures.wire.http2_frames import (
 )
 from cos_inspect.captures.wire.http2_heads import answer_head, request_head
 from cos_inspect.captures.wire.open_exchange import Ending, OpenExchange
-from cos_inspect.model.capture_account import NOT_HTTP, REQUEST_LOST, UPGRADED
+from cos_inspect.model.capture_account import (
+    NOT_HTTP,
+    REQUEST_LOST,
+    TOO_MANY_OPEN,
+    UPGRADED,
+)
 from cos_inspect.model.exchange import BodyEnd
 from cos_inspect.recording.message_heads import Fields
 
@@ -73,6 +78,15 @@ class _Reset(NamedTuple):
 _Event = _Fields | _Body | _Missing | _Reset
 
 
+def _cost_of(event: _Event) -> int:
+    """Bytes of memory that it takes while it waits, about."""
+    if isinstance(event, _Body):
+        return COST + len(event.data)
+    if isinstance(event, _Fields):
+        return sum(COST + len(name) + len(value) for name, value in event.fields) + COST
+    return COST
+
+
 class _Direction:
     """What one side sends."""
 
@@ -90,6 +104,10 @@ class _Direction:
         frame in the direction gives its own."""
         self.came = 0
         self.end: StreamEnd | None = None
+
+    @property
+    def held(self) -> int:
+        return self.frames.held + len(self.block) + self.unpack.header_table_size
 
 
 class Http2Reader:
@@ -170,6 +188,11 @@ class Http2Reader:
         elif side == "server":
             self._break_all(how, time)
 
+    @property
+    def held(self) -> int:
+        """As in ``StreamReader``."""
+        return self._held_bytes + self._client.held + self._server.held
+
     # Frames.
 
     def _read(self, direction: _Direction) -> None:
@@ -206,9 +229,9 @@ class Http2Reader:
         elif isinstance(frame, RstStreamFrame):
             self._meet(direction, frame.stream_id, _Reset())
         elif isinstance(frame, GoAwayFrame) and direction is self._server:
-            for stream in [stream for stream in self._open if stream > frame.last_stream_id]:
+            while self._open and next(reversed(self._open)) > frame.last_stream_id:
                 # The server says that it has done nothing of it, and will not.
-                self._open.pop(stream).break_off("server", "closed", direction.time)
+                self._open.popitem()[1].break_off("server", "closed", direction.time)
 
     def _unpack(self, direction: _Direction, frame: Frame, begun: Whole) -> None:
         """:raises HPACKError: for what cannot be unpacked."""
@@ -238,7 +261,7 @@ class Http2Reader:
             return
         if stream > self._latest and self._client.end is None:
             self._held.setdefault(stream, []).append((event, direction.time))
-            self._held_bytes += len(event.data) if isinstance(event, _Body) else 1024
+            self._held_bytes += _cost_of(event)
             if self._held_bytes > _MOST_HELD:
                 self._give_up(BYTES_LOST)
             return
@@ -264,15 +287,18 @@ class Http2Reader:
             exchange.sent.end(BodyEnd.COMPLETE, time)
             self._finish(stream, exchange)
         for held, when in self._held.pop(stream, ()):
-            self._held_bytes -= len(held.data) if isinstance(held, _Body) else 1024
+            self._held_bytes -= _cost_of(held)
             self._answers(stream, held, when)
 
     def _begin(self, stream: int, event: _Fields, direction: _Direction) -> None:
         head = request_head(event.fields, self._scheme, self._server_address)
-        if head is None or head.method == b"CONNECT" or len(self._open) >= _MOST_OPEN:
-            is_tunnel = head is not None and head.method == b"CONNECT"
-            self._context.account.leave_out(UPGRADED if is_tunnel else NOT_HTTP)
-            self._held.pop(stream, None)
+        is_tunnel = head is not None and head.method == b"CONNECT"
+        is_full = len(self._open) >= _MOST_OPEN or self._context.is_full
+        if head is None or is_tunnel or is_full:
+            reason = UPGRADED if is_tunnel else NOT_HTTP if head is None else TOO_MANY_OPEN
+            self._context.account.leave_out(reason)
+            for held, _ in self._held.pop(stream, ()):
+                self._held_bytes -= _cost_of(held)
             return
         self._open[stream] = OpenExchange(
             self._context,
@@ -361,6 +387,7 @@ class Http2Reader:
         )
         self._context.account.leave_out(REQUEST_LOST, lost)
         self._held.clear()
+        self._held_bytes = 0
         end = self._server.end
         if end is None or StreamEnd.CAPTURE in (end, self._client.end):
             while self._open:
@@ -371,6 +398,7 @@ class Http2Reader:
     def _give_up(self, reason: str) -> None:
         self._ignores = True
         self._held.clear()
+        self._held_bytes = 0
         self._context.account.give_up(reason)
         while self._open:
             self._open.popitem(last=False)[1].leave_out("answer-lost")

@@ -56,6 +56,11 @@ class FrameSplitter:
         """Whether a frame has begun and not ended."""
         return bool(self._held) or self._in_data
 
+    @property
+    def held(self) -> int:
+        """Bytes of a frame that is not whole."""
+        return len(self._held)
+
     def add(self, data: bytes) -> None:
         """The next bytes; only when ``next`` has given all that there was."""
         self._held += data

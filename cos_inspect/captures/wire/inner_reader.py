@@ -10,8 +10,11 @@ from cos_inspect.captures.wire.events import (
     StreamEnd,
     StreamEvent,
     StreamReader,
+    cost_of,
     tell,
 )
+
+_MOST_BEFORE = 1000
 
 
 class InnerReader:
@@ -25,11 +28,15 @@ class InnerReader:
     def data(self, side: Side, data: bytes, time: float, position: int, acknowledged: int) -> None:
         """As in ``StreamReader``."""
         if self._reader is None:
-            self._reader = self._make(data[:64])
-            for event in self._before:
-                tell(self._reader, *event)
-            self._before.clear()
+            self._reader = self._begin(data[:64])
         self._reader.data(side, data, time, position, acknowledged)
+
+    def _begin(self, first: bytes) -> StreamReader:
+        reader = self._reader = self._make(first)
+        for event in self._before:
+            tell(reader, *event)
+        self._before.clear()
+        return reader
 
     def hole(self, side: Side, length: int | None, time: float) -> None:
         """As in ``StreamReader``."""
@@ -39,8 +46,18 @@ class InnerReader:
         """As in ``StreamReader``."""
         self._tell(side, End(how, time))
 
+    @property
+    def held(self) -> int:
+        """As in ``StreamReader``."""
+        if self._reader is not None:
+            return self._reader.held
+        return sum(cost_of(event) for _, event in self._before)
+
     def _tell(self, side: Side, event: StreamEvent) -> None:
         if self._reader is None:
             self._before.append((side, event))
+            if len(self._before) > _MOST_BEFORE:
+                # Nothing but holes.
+                self._begin(b"")
         else:
             tell(self._reader, side, event)

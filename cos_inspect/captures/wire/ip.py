@@ -6,6 +6,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
+from cos_inspect.captures.wire.events import COST
+
 _IPV4 = Struct("!BxHHHxB")
 """Version and length of the header, total length, id, fragment, protocol."""
 _TCP = Struct("!HHIIBB")
@@ -15,9 +17,9 @@ _AUTHENTICATION = 51
 _MOST_EXTENSIONS = 16
 _MOST_FRAGMENTED = 1024
 """Packets of which not all fragments came yet."""
-_MOST_FRAGMENTS = 8192
-"""Of one packet: 64 KiB in pieces of 8 bytes."""
 _MOST_BYTES = 16 * 1024 * 1024
+_UNIT, _LONGEST = 8, 65_535
+"""Bytes: fragments begin at a multiple of the one, packets are no longer than the other."""
 
 
 class Segment(NamedTuple):
@@ -179,24 +181,48 @@ class _Fragments:
 
 class _Fragmented:
     def __init__(self) -> None:
-        self._pieces: dict[int, bytes] = {}
+        self._data = bytearray()
+        self._known = bytearray()
+        """For each eight bytes of it 1 where they came."""
         self._length: int | None = None
-        self.held = 0
         self.broken = False
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory, about."""
+        return COST + len(self._data) + len(self._known)
+
     def add(self, place: int, more: bool, data: bytes) -> bytes | None:
-        known = self._pieces.get(place)
-        if known is None or len(known) < len(data):
-            self._pieces[place] = data
-            self.held += len(data) - len(known or b"")
-        if not more:
-            self._length = place + len(data)
-        self.broken = len(self._pieces) > _MOST_FRAGMENTS or place + len(data) > 65_535
-        if self._length is None or self.held < self._length or self.broken:
+        end = place + len(data)
+        first, behind = place // _UNIT, -(-end // _UNIT)
+        if end > _LONGEST or (more and end % _UNIT):
+            self.broken = True
             return None
-        whole = bytearray()
-        for begin, piece in sorted(self._pieces.items()):
-            if begin > len(whole):
+        if len(self._data) < behind * _UNIT:
+            self._data += bytes(behind * _UNIT - len(self._data))
+            self._known += bytes(behind - len(self._known))
+        if self._known.find(1, first, behind) >= 0 and not self._agrees(place, data):
+            # Pieces that contradict each other: no receiver can be told to have the one.
+            self.broken = True
+            return None
+        self._data[place:end] = data
+        self._known[first:behind] = b"\x01" * (behind - first)
+        if not more:
+            if self._length is not None and self._length != end:
+                self.broken = True
                 return None
-            whole += piece[len(whole) - begin :]
-        return bytes(whole[: self._length]) if len(whole) >= self._length else None
+            self._length = end
+        if self._length is None or len(self._data) < self._length or self._has_gap(self._length):
+            return None
+        return bytes(self._data[: self._length])
+
+    def _has_gap(self, length: int) -> bool:
+        return self._known.find(0, 0, -(-length // _UNIT)) >= 0
+
+    def _agrees(self, place: int, data: bytes) -> bool:
+        """Whether what is known already of this piece is the same in it."""
+        for at in range(0, len(data), _UNIT):
+            piece = data[at : at + _UNIT]
+            if self._known[(place + at) // _UNIT] and not self._data.startswith(piece, place + at):
+                return False
+        return True

@@ -118,6 +118,7 @@ class OpenExchange:
         """It asks for a ``100 Continue``."""
         self.over = False
         """It was handed on, or counted as left out."""
+        context.open += 1
         self._heads = read_heads(head, None, context.hosts)
         self._host = request_of(head, headers_of(head.fields)).host
         heads = self._heads or read_heads(head, _AS_OF_COS, context.hosts)
@@ -171,18 +172,24 @@ class OpenExchange:
         said = CLOSED_BY[by] if how == "closed" else RESET_BY[by]
         self._hand_on(said, by, time)
 
+    def drop(self) -> None:
+        """It is over, and whoever says so has counted it."""
+        if not self.over:
+            self.over = True
+            self._context.open -= 1
+
     def leave_out(self, reason: Literal["still-open", "answer-lost"] = "still-open") -> None:
         """What became of it the capture does not show: it is counted and not judged."""
         if self.over:
             return
-        self.over = True
+        self.drop()
         words = STILL_OPEN if reason == "still-open" else ANSWER_LOST
         self._context.account.leave_out(words, hides=self.may_be_cos)
 
     def _hand_on(self, error: str | None, by: Side | None, failed: float | None = None) -> None:
         if self.over:
             return
-        self.over = True
+        self.drop()
         context = self._context
         context.account.exchanges += 1
         heads = self._heads

@@ -3,7 +3,18 @@
 import re
 
 from cos_inspect.captures.wire.context import WireContext
-from cos_inspect.captures.wire.events import Peers, Side, StreamEnd, StreamReader
+from cos_inspect.captures.wire.events import (
+    End,
+    Hole,
+    Peers,
+    Segment,
+    Side,
+    StreamEnd,
+    StreamEvent,
+    StreamReader,
+    cost_of,
+    tell,
+)
 from cos_inspect.captures.wire.http1 import Http1Reader
 from cos_inspect.captures.wire.http2 import Http2Reader
 from cos_inspect.captures.wire.tls_reader import TlsReader
@@ -16,6 +27,8 @@ _HTTP2 = b"PRI * HTTP/2.0\r\n"
 _REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
 _MOST_HELD = 256 * 1024
 """Bytes of a side that are looked at before it is known what the connection speaks."""
+_MOST_KEPT = 4 * _MOST_HELD
+"""Bytes of memory for them: a connection may be nothing but holes, and packets of one byte."""
 _ENOUGH = 65
 """Bytes that tell."""
 
@@ -32,6 +45,11 @@ class _Unread:
     def end(self, side: Side, how: StreamEnd, time: float) -> None:
         """As in ``StreamReader``."""
 
+    @property
+    def held(self) -> int:
+        """As in ``StreamReader``."""
+        return 0
+
 
 class ProtocolReader:
     """Waits for the first bytes of a connection, then hands all of it to who can read it."""
@@ -42,8 +60,11 @@ class ProtocolReader:
         self._peers = peers
         self._scheme = scheme
         self._reader: StreamReader | None = None
-        self._events: list[tuple[str, tuple[object, ...]]] = []
-        self._first: dict[Side, bytes] = {"client": b"", "server": b""}
+        self._events: list[tuple[Side, StreamEvent]] = []
+        self._first: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
+        self._held = 0
+        """Bytes of memory that the events take, about."""
+        self._ends = 0
         self._in_the_middle = False
         self._is_inside_tls = False
         """A record begins where a piece of a connection does that is met in the middle."""
@@ -53,9 +74,10 @@ class ProtocolReader:
         if self._reader is not None:
             self._reader.data(side, data, time, position, acknowledged)
             return
-        self._events.append(("data", (side, data, time, position, acknowledged)))
+        self._keep(side, Segment(data, time, position, acknowledged))
         if len(self._first[side]) < _MOST_HELD:
             self._first[side] += data
+            self._held += len(data)
         self._is_inside_tls |= self._in_the_middle and looks_like_tls(data)
         self._choose()
 
@@ -64,7 +86,7 @@ class ProtocolReader:
         if self._reader is not None:
             self._reader.hole(side, length, time)
             return
-        self._events.append(("hole", (side, length, time)))
+        self._keep(side, Hole(length, time))
         if not self._first[side]:
             self._in_the_middle = True
         self._choose()
@@ -74,9 +96,18 @@ class ProtocolReader:
         if self._reader is not None:
             self._reader.end(side, how, time)
             return
-        self._events.append(("end", (side, how, time)))
-        ended = sum(name == "end" for name, _ in self._events)
-        self._choose(last=ended == 2)
+        self._keep(side, End(how, time))
+        self._ends += 1
+        self._choose(last=self._ends == 2)
+
+    @property
+    def held(self) -> int:
+        """As in ``StreamReader``."""
+        return self._held if self._reader is None else self._reader.held
+
+    def _keep(self, side: Side, event: StreamEvent) -> None:
+        self._events.append((side, event))
+        self._held += cost_of(event)
 
     def _choose(self, *, last: bool = False) -> None:
         reader = self._found(last=last)
@@ -84,8 +115,8 @@ class ProtocolReader:
             return
         self._reader = reader
         events, self._events = self._events, []
-        for name, told in events:
-            getattr(reader, name)(*told)
+        for side, event in events:
+            tell(reader, side, event)
 
     def _found(self, *, last: bool) -> StreamReader | None:
         """Who reads it; None as long as nobody knows."""
@@ -94,11 +125,11 @@ class ProtocolReader:
             return self._tls()
         if client.startswith(_HTTP2):
             return Http2Reader(self._context, self._peers, self._scheme)
-        if _HTTP2.startswith(client) and client and not last:
+        if client and _HTTP2.startswith(bytes(client[: len(_HTTP2)])) and not last:
             return None
         if _REQUEST.match(client):
             return self._http1()
-        if not last and max(len(client), len(server)) < _MOST_HELD:
+        if not last and max(len(client), len(server)) < _MOST_HELD and self._held < _MOST_KEPT:
             answers = self._in_the_middle and server.startswith(b"HTTP/1.")
             if not answers and (self._in_the_middle or len(client) < _ENOUGH):
                 return None

@@ -8,6 +8,8 @@ packets of the connection.
 import heapq
 from typing import Protocol
 
+from cos_inspect.captures.wire.events import COST
+
 PATIENCE = 64
 """Packets of a connection within which one that is out of order comes."""
 _MOST_AHEAD = 1 << 30
@@ -61,7 +63,7 @@ class TcpStream:
         self._acked: int | None = None
         self._ripening: list[tuple[int, int]] = []
         self.held = 0
-        """Bytes that wait for others before them."""
+        """Bytes of memory that what waits for others before it takes, about."""
         self.ended = False
         """Its FIN was told."""
 
@@ -86,7 +88,7 @@ class TcpStream:
         self.expected = sequence
         self._start = sequence
         early, self._early = self._early, []
-        self.held -= sum(len(each[1]) for each in early)
+        self.held -= sum(len(each[1]) + COST for each in early)
         for segment in early:
             # What is far off is of an older connection on the same ports.
             if -_NEAR < self.distance(segment[0]) < _NEAR:
@@ -108,7 +110,7 @@ class TcpStream:
         if expected is None:
             if data or missing or fin:
                 self._early.append((sequence, data, missing, time, acknowledged, fin))
-                self.held += len(data)
+                self.held += len(data) + COST
             return
         ahead = ((sequence - expected + _HALF) & _MASK) - _HALF
         if ahead > _MOST_AHEAD:
@@ -124,7 +126,7 @@ class TcpStream:
                 heapq.heappush(
                     self._pending, (place, self._told, data, missing, time, acknowledged)
                 )
-                self.held += len(data)
+                self.held += len(data) + COST
             else:
                 self._deliver(expected + ahead, data, missing, time, acknowledged)
                 if self._pending:
@@ -229,7 +231,7 @@ class TcpStream:
         pending = self._pending
         while pending and self.expected is not None and pending[0][0] <= self.expected:
             place, _, data, missing, time, acknowledged = heapq.heappop(pending)
-            self.held -= len(data)
+            self.held -= len(data) + COST
             if place + len(data) + missing > self.expected:
                 self._deliver(place, data, missing, time, acknowledged)
 

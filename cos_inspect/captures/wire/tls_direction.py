@@ -3,7 +3,7 @@ records hold."""
 
 from collections import deque
 
-from cos_inspect.captures.wire.events import Segment, Side, StreamEvent
+from cos_inspect.captures.wire.events import Side, StreamEvent, cost_of
 from cos_inspect.captures.wire.tls_cipher import CannotOpenError, RecordCipher
 from cos_inspect.captures.wire.tls_handshake import Phase
 from cos_inspect.captures.wire.tls_hello import Messages
@@ -19,7 +19,7 @@ class TlsDirection:
         self.queue: deque[StreamEvent] = deque()
         """What came and waits for its turn."""
         self.waiting = 0
-        """Bytes in the queue."""
+        """Bytes of memory that the queue takes, about."""
         self.records = RecordSplitter()
         self.messages = Messages()
         self.finder: RecordFinder | None = None
@@ -44,15 +44,13 @@ class TlsDirection:
     def put(self, event: StreamEvent) -> None:
         """What comes next, behind what waits."""
         self.queue.append(event)
-        if isinstance(event, Segment):
-            self.waiting += len(event.data)
+        self.waiting += cost_of(event)
 
     def next(self) -> StreamEvent:
         """What has waited longest."""
         event = self.queue.popleft()
         self.time = event.time
-        if isinstance(event, Segment):
-            self.waiting -= len(event.data)
+        self.waiting -= cost_of(event)
         return event
 
     def begin(self, phase: Phase) -> None:
@@ -94,4 +92,5 @@ class TlsDirection:
         """Nothing of it is told any more, and nothing need be kept."""
         self.over = True
         self.queue.clear()
+        self.waiting = 0
         self.records, self.finder, self.tried = RecordSplitter(), None, None

@@ -122,6 +122,12 @@ class TlsReader:
                     reason = BEGUN_BEFORE if each.tried is None else self._no_key()
                     self._lose(each, reason, each.time)
 
+    @property
+    def held(self) -> int:
+        """As in ``StreamReader``."""
+        waiting = self._client.waiting + self._server.waiting
+        return waiting + self._client.records.held + self._server.records.held + self._inner.held
+
     def _half(self, side: Side) -> TlsDirection:
         return self._client if side == "client" else self._server
 

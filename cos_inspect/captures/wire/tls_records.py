@@ -59,6 +59,11 @@ class RecordSplitter:
         return bool(self._held or self._view)
 
     @property
+    def held(self) -> int:
+        """Bytes of a record that is not whole."""
+        return len(self._held)
+
+    @property
     def begun(self) -> int:
         """Bytes of the record that has begun, with those that are missing; only when ``next`` has
         given all that there was."""
@@ -153,7 +158,7 @@ def _length(head: bytearray | memoryview) -> int:
     return length
 
 
-def looks_like_tls(first: bytes) -> bool:
+def looks_like_tls(first: bytes | bytearray) -> bool:
     """By the first three bytes of a direction; also where a connection began before."""
     if len(first) < 3 or first[0] not in TYPES:
         return False

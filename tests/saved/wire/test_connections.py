@@ -145,3 +145,23 @@ def test_what_is_out_of_order_is_bounded_and_told(monkeypatch: pytest.MonkeyPatc
         "made.pcap: more than 1 MiB of TCP segments are out of order: what is missing between"
         " them counts as lost"
     ]
+
+
+def test_what_readers_hold_is_bounded_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers whose requests the capture has not, on many connections at once."""
+    monkeypatch.setattr(connections, "_MOST_KEPT", 1 << 20)
+    monkeypatch.setattr(connections, "_LOOK_AFTER", 1 << 16)
+    packets = []
+    for number in range(30):
+        made = Conversation(client=("10.0.0.5", 1000 + number), time=START + number / 1000)
+        converse(made, [get(f"a{number}", bytes(100_000))])
+        packets.append([each for each in made.packets if each.source[1] == 80])
+    mixed = [each for together in zip(*packets, strict=True) for each in together]
+    good = Conversation(client=("10.0.0.6", 999))
+    converse(good, [get("good", b"x")])
+    found = read(pcap(frames([*good.packets[:4], *mixed, *good.packets[4:]])))
+    assert found.account.unread[connections.TOO_MUCH] > 10
+    assert found.account.has_holes
+    assert [flow.exchange.request.target for flow in found.flows if flow.exchange is not None] == [
+        "/good"
+    ]

@@ -1,5 +1,9 @@
 """What the client sends, with holes in it."""
 
+import pytest
+
+from cos_inspect.captures.wire import http1_requests
+from cos_inspect.model.capture_account import TOO_MANY_OPEN
 from tests.saved.wire.exchanges_made import (
     HOST,
     Made,
@@ -51,3 +55,14 @@ def test_a_hole_in_a_body_is_not_captured() -> None:
         }
         assert "not-captured" in reasons
         assert "body-truncated" not in {rule for _, rule in found.findings}
+
+
+def test_what_follows_a_tunnel_that_nobody_grants_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http1_requests, "_MOST_HELD", 10_000)
+    made = Conversation()
+    made.send("client", b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+    made.send("client", bytes(50_000))
+    found = read_whole(made.packets)
+    assert found.account.unread == {TOO_MANY_OPEN: 1}

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from cos_inspect.captures.wire import http2
 from cos_inspect.captures.wire.events import Side, StreamEnd
-from cos_inspect.model.capture_account import NOT_HTTP, REQUEST_LOST, STILL_OPEN, UPGRADED
+from cos_inspect.model.capture_account import (
+    NOT_HTTP,
+    REQUEST_LOST,
+    STILL_OPEN,
+    TOO_MANY_OPEN,
+    UPGRADED,
+)
 from cos_inspect.model.exchange import BodyEnd, Exchange
 from tests.saved.wire.http2_made import HOST, Http2Pair, Read2, read_http2
 from tests.saved.wire.tls_made import Data, End, Event, Hole
@@ -355,3 +361,15 @@ def test_requests_without_what_they_need_are_counted() -> None:
     found = read_http2(pair.closed())
     assert found.flows == []
     assert found.account.left_out == {NOT_HTTP: 1}
+
+
+def test_streams_for_which_there_is_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2, "_MOST_OPEN", 2)
+    pair = Http2Pair()
+    for stream in (1, 3, 5):
+        pair.ask(stream)
+    for stream in (5, 3, 1):
+        pair.answer(stream)
+    found = read_http2(pair.closed())
+    assert found.account.left_out == {TOO_MANY_OPEN: 1}
+    assert len(found) == 2

@@ -21,6 +21,10 @@ class Told:
         assert time
         self.events.append(End(side, how))
 
+    @property
+    def held(self) -> int:
+        return 0
+
 
 def test_who_reads_is_chosen_by_the_first_bytes_and_told_what_came_before() -> None:
     told, begins = Told(), list[bytes]()

@@ -94,3 +94,18 @@ def test_odd_packets_are_passed_over(data: bytes) -> None:
     found = read(pcap([Frame(1.0, data)], link=101))
     assert found.error is None
     assert found.flows == []
+
+
+def test_fragments_that_contradict_each_other_are_a_hole() -> None:
+    """Who received which of them nobody knows."""
+    made = []
+    for number, packet in enumerate(_packets(4)):
+        pieces = fragments_4(packet, number, 512)
+        if number == 7:
+            other = pieces[1][:-1] + bytes([pieces[1][-1] ^ 1])
+            pieces.insert(1, other)
+        made += [Frame(packet.time, ethernet(each)) for each in pieces]
+    found = read(pcap(made))
+    bodies = [flow.exchange.request.body for flow in found.flows if flow.exchange is not None]
+    assert [body.end.value for body in bodies] == ["not-captured", "complete"]
+    assert {rule for _, rule in found.findings} == set()

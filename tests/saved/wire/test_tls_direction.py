@@ -2,7 +2,7 @@
 
 import pytest
 
-from cos_inspect.captures.wire.events import Segment
+from cos_inspect.captures.wire.events import COST, Segment
 from cos_inspect.captures.wire.tls_cipher import CannotOpenError, cipher_of_secret
 from cos_inspect.captures.wire.tls_direction import TlsDirection
 from cos_inspect.captures.wire.tls_records import LostRecord, Record
@@ -22,12 +22,13 @@ def test_what_waits_is_counted_in_bytes() -> None:
     half = TlsDirection("client")
     half.put(Segment(b"abc", 1.0, 0, -1))
     half.put(Segment(b"de", 2.0, 3, -1))
-    assert half.waiting == 5
+    assert half.waiting == 5 + 2 * COST
     assert half.next() == Segment(b"abc", 1.0, 0, -1)
-    assert (half.waiting, half.time) == (2, 1.0)
+    assert (half.waiting, half.time) == (2 + COST, 1.0)
     half.close()
     assert half.over
     assert not half.queue
+    assert half.waiting == 0
 
 
 def test_the_type_stands_before_the_padding() -> None:

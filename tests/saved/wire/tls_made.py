@@ -224,6 +224,10 @@ class Told:
         assert not any(isinstance(e, End) and e.side == side for e in self.events), "ended twice"
         self.events.append(End(side, how))
 
+    @property
+    def held(self) -> int:
+        return 0
+
     def of(self, side: Side) -> list[Event]:
         """What was told of one side, pieces of data joined."""
         joined: list[Event] = []
