@@ -13,9 +13,10 @@ from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.post_policy import Policy, evaluate_policy
 from cos_inspect.cos.signature import FIELDS, Signature, read_signature, rebuild
 from cos_inspect.cos.signature_scheme import read_signed
-from cos_inspect.cos.target import MAX_QUERY, parse_query, read_query, split_target
+from cos_inspect.cos.target import parse_query, read_query, split_target
 from cos_inspect.model.exchange import Request
 from cos_inspect.model.headers import Headers
+from cos_inspect.model.target_bounds import without_mark
 from cos_inspect.recording.message_heads import (
     RequestHead,
     headers_of,
@@ -162,12 +163,8 @@ def _line(data: bytes) -> None:
     pairs = parse_query(target)
     agree("the query read again", read_query(target).pairs, pairs)
     wanted = []
-    end = -1
-    for piece in query.split("&"):
+    for piece in without_mark(query).split("&"):
         name, _, value = piece.partition("=")
-        end += 1 + len(piece)
-        if end >= MAX_QUERY and len(query) > MAX_QUERY:
-            break
         if piece:
             wanted.append((unquote(name), unquote(value)))
     agree("the query as urllib reads it", list(pairs), wanted)

@@ -30,6 +30,7 @@ from cos_inspect.model.exchange import (
     Timing,
 )
 from cos_inspect.model.headers import Headers
+from cos_inspect.model.target_bounds import target_within
 from cos_inspect.recording.stream_tap import BodyMeter
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -292,6 +293,7 @@ def build_exchange(
             by="server" if answered_by is None else "proxy",
             option=answered_by,
         )
+    bounded = target_within(target)
     return Exchange(
         flow_id=flow_id,
         request=Request(
@@ -299,7 +301,8 @@ def build_exchange(
             scheme=scheme,
             host=host,
             port=_PORTS[scheme],
-            target=target,
+            target=bounded.text,
+            unread_target=bounded.unread,
             http_version=http_version,
             headers=headers,
             body=request_body,

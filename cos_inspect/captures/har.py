@@ -55,6 +55,7 @@ from cos_inspect.inspection.redaction import Redactor, fault_text
 from cos_inspect.model.exchange import BrokeOff, Exchange, Request, Response, Timing
 from cos_inspect.model.headers import Headers
 from cos_inspect.model.moments import known_moment
+from cos_inspect.model.target_bounds import target_within
 from cos_inspect.recording.message_heads import DEFAULT_PORTS
 
 _SIGNED_HEADERS = re.compile(r"(?:q-header-list|SignedHeaders)=([^&,\s]*)", re.IGNORECASE)
@@ -157,7 +158,10 @@ class HarFile:
         if scheme not in DEFAULT_PORTS:
             return CapturedFlow(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
         headers, pseudo = headers_of(asked.get("headers"), raw)
-        host, port, target = address_of_request(url, scheme, headers, pseudo.get(":authority", ""))
+        host, port, asked_for = address_of_request(
+            url, scheme, headers, pseudo.get(":authority", "")
+        )
+        target, unread_target = target_within(asked_for)
         answered = entry.get("response")
         answer = {} if answered is None else as_object(answered, "its response")
         answer_headers, _ = headers_of(answer.get("headers"), raw)
@@ -216,6 +220,7 @@ class HarFile:
                     discarded=is_left_out(entry, asked, "_requestBodyStatus"),
                 ),
                 dropped_headers=_taken_away(headers, target) if self._mitmproxy else (),
+                unread_target=unread_target,
             ),
             response=response,
             timing=self._timing(entry, answer_headers, answered=response is not None),

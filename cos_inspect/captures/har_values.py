@@ -9,6 +9,7 @@ from typing import Any
 from cos_inspect.captures.har_entries import OddEntryError, RawEntry, blob_of, unescaped
 from cos_inspect.model.headers import Headers
 from cos_inspect.model.moments import known_moment
+from cos_inspect.model.target_bounds import method_within
 from cos_inspect.recording.message_heads import DEFAULT_PORTS, asked_host, parse_authority
 
 _VERSIONS = {
@@ -57,7 +58,7 @@ def method_of(value: object) -> str:
     """
     if value is not None and not isinstance(value, str):
         raise OddEntryError("its method is no text")
-    return as_text(value).upper() or "GET"
+    return method_within(as_text(value)) or "GET"
 
 
 def status_of(value: object) -> int | None:

@@ -36,10 +36,10 @@ from cos_inspect.cos.request_id import RequestId, read_request_id
 from cos_inspect.cos.signature import Signature, read_signature
 from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import Signed, read_signed
-from cos_inspect.cos.target import is_read_in_part
 from cos_inspect.cos.token import token_names
 from cos_inspect.model.exchange import Exchange, Request, Response
 from cos_inspect.model.headers import Headers
+from cos_inspect.model.target_bounds import is_read_in_part
 
 _JSON_FAMILIES: frozenset[Family] = frozenset(("ci", "pic", "fetch", "vectors", "json-legacy"))
 _STYLE = re.compile(r"![\w.-]+$")

@@ -5,6 +5,8 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 
+from cos_inspect.model.target_bounds import without_mark
+
 
 class Query(msgspec.Struct, frozen=True):
     """A query string's parameters, decoded, in order, repeats kept."""
@@ -22,8 +24,6 @@ class Query(msgspec.Struct, frozen=True):
 
 
 NO_QUERY = Query((), {})
-MAX_QUERY = 65_536
-"""Characters of a query that are read; servers take some thousands."""
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -67,19 +67,11 @@ def decode(text: str) -> str:
     return unquote(text, errors="replace")
 
 
-def is_read_in_part(target: str) -> bool:
-    """Whether its query is longer than any that a server takes, so that only the parameters
-    within ``MAX_QUERY`` characters are read."""
-    return len(target) > MAX_QUERY and len(split_target(target)[1]) > MAX_QUERY
-
-
 @lru_cache(maxsize=32)
 def _read_query(query: str) -> Query:
     # Several readers ask for the query of the same request; few stay, as one may be long.
     pairs = []
-    if len(query) > MAX_QUERY:
-        query = query[:MAX_QUERY].rpartition("&")[0]
-    for piece in query.split("&"):
+    for piece in without_mark(query).split("&"):
         if piece:
             name, _, value = piece.partition("=")
             pairs.append((decode(name), decode(value)))

@@ -17,6 +17,7 @@ _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _PERCENT_UNIT = re.compile(rb"%u[0-9A-Fa-f]{4}")
 """As JavaScript's ``escape`` writes it."""
 _NESTED = re.compile(rb"%(?:25)+(?=[0-9A-Fa-f]{2})")
+_PAIR = rb"\\"
 _BACKSLASH = re.compile(
     rb"\\(?:u([dD][89abAB][0-9A-Fa-f]{2})\\u([dD][c-fC-F][0-9A-Fa-f]{2})"
     rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'`\\/&=?:<>bfnrt])"
@@ -76,12 +77,19 @@ def plain(data: bytes, *, ascii_only: bool = False) -> bytes:
             return data
         before = data
         if others:
-            data = _ANY.sub(_unescaped, data)
+            data = _without_escapes(data)
         else:
             data = _without_percent(data, _ASCII_BYTES if ascii_only else _ANY_BYTES)
         if data == before:
             return data
     return data
+
+
+def _without_escapes(data: bytes) -> bytes:
+    """One round. Pairs of backslashes, of which there may be very many, are no work of their
+    own; no other escape holds one."""
+    pieces = data.split(_PAIR)
+    return b"\\".join([piece and _ANY.sub(_unescaped, piece) for piece in pieces])
 
 
 def _without_percent(data: bytes, held: dict[bytes, bytes]) -> bytes:

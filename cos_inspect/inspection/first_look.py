@@ -137,6 +137,7 @@ def redactor_of(cos: CosExchange, keys: Mapping[str, str]) -> Redactor:
 
 def _learn_unread(redactor: Redactor, exchange: Exchange) -> None:
     redactor.learn_unread(exchange.request.headers)
+    redactor.learn_unread_target(exchange.request.unread_target)
     if exchange.response is not None:
         redactor.learn_unread(exchange.response.headers)
 

@@ -21,7 +21,8 @@ def mask_report(redactor: Redactor, report: FlowReport) -> FlowReport:
         do it knows from then on.
     """
     # Parts of a value stand in what the rules say, and in what COS repeats.
-    redactor.looks_for_pieces = bool(report.findings or report.error or report.broke_off)
+    if report.findings or report.error or report.broke_off:
+        redactor.looks_for_pieces = True
     report = _with_masked_heads(redactor, report)
     report = _with_masked_signature(redactor, report)
     return redactor.struct(report, _public)

@@ -53,8 +53,10 @@ LONGEST = 64 * 1024
 _MOST_NAMED = 256
 """Secrets that texts of one exchange name; no client or server sends as many. Texts that name
 more are masked whole, and every word of them."""
-_MOST_UNREAD = 256 * 1024
-"""Bytes of headers beyond all bounds that are looked for elsewhere."""
+_MOST_UNREAD = 128 * 1024
+"""Bytes of headers, or of a target, beyond all bounds that are looked for elsewhere."""
+_SEGMENTS = bytes.maketrans(b"/:@", b"   ")
+"""What may stand between a secret and what else is in a URL."""
 _HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -137,6 +139,15 @@ class Redactor:
         values = [encoded(value) for _, value in headers.fields if len(value) > MAX_VALUE]
         values += [value for _, value in headers.beyond]
         self._known.learn_words(plain(b"\n".join(values)[:_MOST_UNREAD]))
+
+    def learn_unread_target(self, target: str) -> None:
+        """The same of a target of which not all is read; and parts of secrets are looked for, as
+        one may be cut where the report's target ends."""
+        if target:
+            held = plain(encoded(target[:_MOST_UNREAD]))
+            self._known.learn_words(held)
+            self._known.learn_words(held.translate(_SEGMENTS))
+            self.looks_for_pieces = True
 
     def learn_head(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
         """Learns the secrets in a message's head."""

@@ -104,6 +104,7 @@ def shaped(
         or request.changes
         or request.dropped_headers
         or request.resigned is not None
+        or request.unread_target
         or connection is None
     ):
         return None

@@ -130,7 +130,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Lower case, without port: the Host header or :authority, else the peer's name."""
     port: int
     target: str
-    """Path and query exactly as sent, percent escapes kept."""
+    """Path and query exactly as sent, percent escapes kept; of those longer than any server takes
+    no more than ``target_bounds.target_within`` keeps."""
     http_version: str
     headers: Headers
     body: Body = EMPTY_BODY
@@ -140,6 +141,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the proxy made of the request before it went to the server."""
     resigned: "Resigned | None" = None
     """It was signed anew on command, and sent again."""
+    unread_target: str = ""
+    """The target as sent, where ``target`` has not all of it."""
 
     @property
     def url(self) -> str:

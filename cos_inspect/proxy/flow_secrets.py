@@ -6,6 +6,7 @@ from urllib.parse import unquote
 from mitmproxy import http
 
 from cos_inspect.inspection.redaction import LONGEST, Redactor
+from cos_inspect.model.target_bounds import target_within
 from cos_inspect.proxy import annotations
 from cos_inspect.recording.flow_metadata import echoes_left
 from cos_inspect.recording.message_heads import headers_of
@@ -16,7 +17,9 @@ def redactor_of(flow: http.HTTPFlow, *, longest: int = LONGEST) -> Redactor:
     ``longest`` bytes, to find them in other texts about it."""
     redactor = Redactor(longest=longest)
     request, response = flow.request, flow.response
-    redactor.learn_head(request.path, headers_of(request.headers.fields))
+    target = target_within(request.path)
+    redactor.learn_head(target.text, headers_of(request.headers.fields))
+    redactor.learn_unread_target(target.unread)
     if response is not None:
         redactor.learn_head("", headers_of(response.headers.fields))
     bodies = []
@@ -28,7 +31,7 @@ def redactor_of(flow: http.HTTPFlow, *, longest: int = LONGEST) -> Redactor:
     traces = echoes_left(annotations.saved(flow))
     if traces:
         fields = () if response is None else headers_of(response.headers.fields)
-        held = [request.path, *bodies, *(value for _, value in fields)]
+        held = [target.text, *bodies, *(value for _, value in fields)]
         # A trace was left by a text as the report has it: taken out of XML, or as it came.
         held += [html.unescape(text) for text in held if "&" in text]
         held += [unquote(text) for text in held if "%" in text]

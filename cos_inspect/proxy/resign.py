@@ -60,6 +60,8 @@ def resign(
     asked = (request.host, request.method, request.target, request.headers)
     if recognise(*asked, answer, patterns) is None:
         raise ResignError("the flow is no COS traffic")
+    if request.unread_target:
+        raise ResignError("its path or query is longer than any that a server takes")
     form = read_form(request.headers.get("content-type"), body)
     signed = read_signed(request.headers, request.target, form.fields if form else None)
     if signed.scheme not in ("cos", "none"):

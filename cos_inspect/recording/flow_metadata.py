@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cos_inspect.model.exchange import Body, BrokeOff, Change, EchoTrace, Request
+from cos_inspect.model.target_bounds import target_within
 from cos_inspect.recording.message_heads import Fields, RequestHead
 
 METADATA_KEY = "cos"
@@ -69,7 +70,13 @@ class Received(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def with_line(self, request: Request) -> Request:
         """The request with the members that came."""
-        return msgspec.structs.replace(request, **self.line) if self.line else request
+        if not self.line:
+            return request
+        request = msgspec.structs.replace(request, **self.line)
+        target = target_within(request.target)
+        if target.unread:
+            return msgspec.structs.replace(request, target=target.text, unread_target=target.unread)
+        return request
 
     def with_sample(self, body: Body) -> Body:
         """The facts of an answer's body, and its beginning where that was left."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cos_inspect.model.exchange import Request
 from cos_inspect.model.headers import MAX_FIELDS, MAX_HEAD, Headers, RawFields, fields_within
+from cos_inspect.model.target_bounds import host_within, method_within, target_within
 
 Fields = RawFields
 """Header fields as mitmproxy keeps them."""
@@ -128,6 +129,10 @@ LONGEST_NUMBER = 20
 """Digits of a length; what has more is none."""
 
 
+_MOST_OF_METHOD = 512
+"""Bytes that are looked at."""
+
+
 @lru_cache(maxsize=256)
 def word(data: bytes) -> str:
     """Methods, schemes and versions: few, and the same ones again and again."""
@@ -139,14 +144,16 @@ def request_of(head: RequestHead, headers: Headers) -> Request:
     scheme, version = word(head.scheme), word(head.http_version)
     authority = head.authority if version.startswith(("HTTP/2", "HTTP/3")) else b""
     host, port = asked_host(scheme, headers, authority, head.host, head.port)
+    target = target_within(head.path.decode("utf-8", "replace"))
     return Request(
-        method=word(head.method).upper(),
+        method=method_within(word(head.method[:_MOST_OF_METHOD])),
         scheme=scheme,
         host=host,
         port=port,
-        target=head.path.decode("utf-8", "replace"),
+        target=target.text,
         http_version=version,
         headers=headers,
+        unread_target=target.unread,
     )
 
 
@@ -161,11 +168,17 @@ def asked_host(
         inside a tunnel it is that of the upstream connection, which a script may have led
         elsewhere.
     """
-    named = _authority(authority) if authority else headers.get("host")
+    # Long ones, which are none, are not kept.
+    named = headers.get("host")
+    if authority:
+        named = (_authority if len(authority) <= _MOST_CACHED_BYTES else _decoded)(authority)
     if not named:
-        return _plain_host(host), port
-    asked, asked_port = _parsed_authority(named)
+        return _plain_host(host_within(host)), port
+    asked, asked_port = _parsed_authority(host_within(named))
     return asked, asked_port or DEFAULT_PORTS.get(scheme, port)
+
+
+_MOST_CACHED_BYTES = 1024
 
 
 @lru_cache(maxsize=512)
@@ -173,7 +186,11 @@ def _authority(data: bytes) -> str:
     try:
         return data.decode("idna")
     except UnicodeError:
-        return data.decode("utf-8", "replace")
+        return _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=512)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, unquote_to_bytes
 
 from cos_inspect.model.flow_report import FlowReport, HeaderReport
+from cos_inspect.model.target_bounds import is_read_in_part
 
 _SECRET = re.compile(
     r"authorization|cookie|token|signature|^sign$|^policy$|customer-key$|password|secret(?!id)|^q-",
@@ -39,10 +40,10 @@ _TOOLS = {
 
 
 def curl_script(report: FlowReport) -> str | None:
-    """None for what curl cannot repeat so: a form, whose signature is one of its fields, and a
-    name that a shell cannot hold."""
+    """None for what curl cannot repeat so: a form, whose signature is one of its fields, a name
+    that a shell cannot hold, and a target of which the report has not all."""
     request = report.request
-    if report.cos.operation == "PostObject":
+    if report.cos.operation == "PostObject" or is_read_in_part(request.url):
         return None
     address, _, query = request.url.partition("?")
     scheme, _, rest = address.partition("://")

@@ -16,11 +16,11 @@ from cos_inspect.cos.header_values import (
     read_md5,
 )
 from cos_inspect.cos.signature import is_signature
-from cos_inspect.cos.target import is_read_in_part
 from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
 from cos_inspect.model.flow_report import Check, Side, SkipReason
 from cos_inspect.model.headers import Headers
 from cos_inspect.model.masks import is_masked
+from cos_inspect.model.target_bounds import is_read_in_part
 from cos_inspect.rules.check_basics import (
     absence,
     compared,

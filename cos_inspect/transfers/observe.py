@@ -18,6 +18,7 @@ from cos_inspect.cos.target import split_target
 from cos_inspect.cos.xml_fields import read_xml_fields
 from cos_inspect.model.exchange import Body, BodyEnd, Exchange, Response
 from cos_inspect.model.headers import Headers
+from cos_inspect.model.target_bounds import target_within
 from cos_inspect.transfers.observation import (
     MAX_TEXT,
     UNDATED,
@@ -273,7 +274,7 @@ def _names_the_same(location: str | None, target: str) -> bool:
     Its query may be signed anew, or left out."""
     if location is None:
         return False
-    return split_target(location)[0] == split_target(target)[0]
+    return target_within(split_target(location)[0]).text == split_target(target)[0]
 
 
 def _without_zone(host: str) -> str:

@@ -6,6 +6,7 @@
   const SECRET_INSIDE = /\[masked:|(?:signature|security-token|customer-key)(?:=|%3d)/i;
   const MADE_BY_CURL = /^(?:host|content-length|connection|proxy-.*|transfer-encoding|accept-encoding|expect|:.*)$/i;
   const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+  const CUT = /<[0-9]{1,12}-characters-sha256-[0-9a-f]{16}>/;
   const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/u;
   const LOOSE = /[\u0000-\u0020\u007f-\u{10ffff}"<>\\^`{|}]/gu;
   // What coscmd and coscli do alike, by operation.
@@ -54,7 +55,7 @@
   // A shell script that signs when it runs; as report/curl.py makes it. Null where curl cannot.
   const curl = (report) => {
     const { method, headers, body } = report.request;
-    if (report.cos.operation === "PostObject") return null;
+    if (report.cos.operation === "PostObject" || CUT.test(report.request.url)) return null;
     const [address, , query] = cut(report.request.url, "?");
     const [scheme, , rest] = cut(address, "://");
     const [host, slash, tail] = cut(rest, "/");
