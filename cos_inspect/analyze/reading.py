@@ -287,6 +287,7 @@ def saved_in(
     stream = Stream(part.path, progress, part.begin, part.name)
     try:
         yield from part.format.read(stream, part, settings.hosts, remarks)
+        stream.finish()
     finally:
         stream.close()
 

@@ -44,6 +44,7 @@ class Stream:
         self.offset = begin
         """Of the next byte that ``read`` returns."""
         self._second: BinaryIO | None = None
+        self._fault: Exception | None = None
         try:
             self._file: BinaryIO = open_to_read(path)
             self._raw = _Counted(self._file, progress)
@@ -73,16 +74,37 @@ class Stream:
         :raises CaptureError: when the packing is broken, or holds what no capture does.
         """
         try:
-            data = self._bytes.read(size)
+            data = self._read_packed(size) if self.packed else self._bytes.read(size)
         except (OSError, EOFError, zlib.error) as error:
-            what = "the compressed data end early" if isinstance(error, EOFError) else str(error)
-            if isinstance(error, PlaceError):
-                what = error.what
-            raise CaptureError(self.name, what, self.offset, loses=True) from error
+            raise CaptureError(self.name, _fault_of(error), self.offset, loses=True) from error
         self.offset += len(data)
         if self.packed:
             self._admit(self.offset, "bytes", _UNPACKED + self._raw.total * _UNPACKED_RATIO)
         return data
+
+    def _read_packed(self, size: int) -> bytes:
+        """What comes before a fault counts; the fault is told by the next call."""
+        data = bytearray()
+        while len(data) < size and self._fault is None:
+            try:
+                more = self._bytes.read1(size - len(data))
+            except (OSError, EOFError, zlib.error) as error:
+                self._fault = error
+            else:
+                if not more:
+                    break
+                data += more
+        if self._fault is not None and not data:
+            raise self._fault
+        return bytes(data)
+
+    def finish(self) -> None:
+        """Reads to the end what is packed, for at its end stands whether it is whole.
+
+        :raises CaptureError: where it is not.
+        """
+        while self.packed and self.read(_CHUNK):
+            pass
 
     def admit(self, flows: int) -> None:
         """:raises CaptureError: where compressed data are too short for so many flows."""
@@ -111,6 +133,16 @@ class Stream:
         if self._second is not None:
             self._second.close()
         self._file.close()
+
+
+def _fault_of(error: Exception) -> str:
+    if isinstance(error, PlaceError):
+        return error.what
+    if isinstance(error, EOFError):
+        return "the compressed data end early"
+    if isinstance(error, gzip.BadGzipFile) and "gzipped" in str(error):
+        return "behind the compressed data stands something else"
+    return str(error)
 
 
 def is_packed(head: bytes) -> bool:

@@ -5,9 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from cos_inspect.analyze.reading import saved_in
 from cos_inspect.captures import source
+from cos_inspect.captures.capture_format import CapturePart
+from cos_inspect.captures.captured_flow import InputRemarks
 from cos_inspect.captures.errors import CaptureError
+from cos_inspect.captures.formats import format_of
 from cos_inspect.captures.source import Stream
+from cos_inspect.settings.analysis_settings import AnalysisSettings
+from tests.saved.flow_files import WHOLE
+from tests.saved.hars import as_base64, download, har
+from tests.saved.wire.exchanges_made import converse, get
+from tests.saved.wire.packets_made import Conversation, frames, pcap
 
 HAR = b'{"log": {"entries": []}}'
 
@@ -40,9 +49,47 @@ def test_packed_files_that_are_cut(pack: "type[bytes]", tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(pack(HAR * 1000)[:-6])
     stream = Stream(str(path))
-    with pytest.raises(CaptureError, match="end early"):
-        stream.read(1_000_000)
+    assert (HAR * 1000).startswith(stream.read(1_000_000))
+    for _ in range(2):
+        with pytest.raises(CaptureError, match="end early"):
+            stream.read(1_000_000)
     stream.close()
+
+
+def _wrong_checksum(packed: bytes) -> bytes:
+    return packed[:-5] + bytes([packed[-5] ^ 1]) + packed[-4:]
+
+
+DAMAGED = {
+    "followed": (lambda data: gzip.compress(data) + b"garbage", "stands something else, at byte"),
+    "checksum": (lambda data: _wrong_checksum(gzip.compress(data)), "CRC|Incorrect|check"),
+    "cut": (lambda data: gzip.compress(data)[:-4], "the compressed data end early, at byte"),
+    "cut-zlib": (lambda data: zlib.compress(data)[:-2], "the compressed data end early, at byte"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+@pytest.mark.parametrize("form", ["har", "mitm", "pcap"])
+def test_what_comes_before_a_damage_is_read_and_the_damage_told(
+    kind: str, form: str, tmp_path: Path
+) -> None:
+    if form == "har":
+        plain = har([download(b"abc", as_base64(b"abc"))])
+    elif form == "mitm":
+        plain = WHOLE
+    else:
+        made = Conversation()
+        converse(made, [get("a", b"x")])
+        plain = pcap(frames(made.packets))
+    damage, says = DAMAGED[kind]
+    path = tmp_path / "a"
+    path.write_bytes(damage(plain))
+    part = CapturePart(path=str(path), name="a", format=format_of(str(path)))
+    flows = saved_in(part, AnalysisSettings(), InputRemarks("a"))
+    for _ in range(2 if form == "mitm" else 1):
+        next(flows)
+    with pytest.raises(CaptureError, match=says):
+        next(flows)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])

@@ -41,7 +41,7 @@ def read_message(chunks: Iterable[bytes]) -> RawMessage | None:
     """The head at the beginning of a member; None where it is empty. Interim answers (100, 103)
     before the answer are passed over.
 
-    :raises RawMessageError: where no head ends within the first MiB.
+    :raises RawMessageError: where all of them do not end within the first MiB.
     """
     held = bytearray()
     begin = searched = 0
@@ -56,7 +56,7 @@ def read_message(chunks: Iterable[bytes]) -> RawMessage | None:
                 return _read_head(head, found.end())
             begin = searched = found.end()
         searched = len(held)
-        if len(held) - begin > LARGEST_HEAD:
+        if len(held) > LARGEST_HEAD:
             raise RawMessageError("a message whose head has no end")
     rest = bytes(held[begin:])
     if not rest.strip():

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Stream
 from cos_inspect.model.capture_account import CaptureAccount
+from cos_inspect.model.moments import known_moment
 
 _CHUNK = 1024 * 1024
 _LARGEST_FRAME = 16 * 1024 * 1024
@@ -261,7 +262,8 @@ class _Blocks:
         if first + held > end:
             raise self._window.broken("a packet that is longer than its block", begin)
         if ticks is not None:
-            self._time = interface.offset + ticks / interface.parts
+            # An interface may claim any clock.
+            self._time = known_moment(interface.offset + ticks / interface.parts) or 0.0
         account = self._account
         account.packets += 1
         if held < length:

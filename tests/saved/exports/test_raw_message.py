@@ -81,3 +81,11 @@ def test_first_lines() -> None:
     for line in (b"", b"HTTP/1.1", b"HTTP/1.1 20 OK", b"200 OK"):
         with pytest.raises(RawMessageError):
             status_line(line)
+
+
+def test_interim_answers_without_end_are_no_answer() -> None:
+    """Of a few packed bytes there may be a thousand times as many."""
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    endless = (interim * 1000 for _ in range(1_000_000))
+    with pytest.raises(RawMessageError, match="has no end"):
+        read_message(endless)

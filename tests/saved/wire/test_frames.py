@@ -151,3 +151,21 @@ def test_odd_bytes_end_in_words(data: st.DataObject) -> None:
 )
 def test_what_is_broken_is_named(data: bytes, words: str) -> None:
     assert words in str(read(data).error)
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        option(9, b"\x80"),
+        option(14, struct.pack("<q", -(2**63))),
+        option(14, struct.pack("<q", 2**63 - 1)),
+        option(14, struct.pack("<q", 10**12)),
+    ],
+    ids=["seconds", "earliest", "latest", "too-late"],
+)
+def test_times_of_no_calendar_are_unknown(clock: bytes) -> None:
+    blocks = [section(), interface(options=clock), *(enhanced(frame) for frame in MADE)]
+    found = read(b"".join(blocks))
+    assert len(found.flows) == 2
+    assert found.findings == set()
+    assert {report.started for report in found.reports.values()} == {None}
