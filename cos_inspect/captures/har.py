@@ -55,7 +55,7 @@ from cos_inspect.inspection.redaction import Redactor, fault_text
 from cos_inspect.model.exchange import BrokeOff, Exchange, Request, Response, Timing
 from cos_inspect.model.headers import Headers
 from cos_inspect.model.moments import known_moment
-from cos_inspect.model.target_bounds import target_within
+from cos_inspect.model.target_bounds import reason_within, target_within
 from cos_inspect.recording.message_heads import DEFAULT_PORTS
 
 _SIGNED_HEADERS = re.compile(r"(?:q-header-list|SignedHeaders)=([^&,\s]*)", re.IGNORECASE)
@@ -185,7 +185,7 @@ class HarFile:
         if status is not None:
             response = Response(
                 status=status,
-                reason=as_text(answer.get("statusText")),
+                reason=reason_within(as_text(answer.get("statusText"))),
                 http_version=version_of(answer.get("httpVersion")),
                 headers=answer_headers,
                 body=har_response_body(

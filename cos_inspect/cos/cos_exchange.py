@@ -33,13 +33,12 @@ from cos_inspect.cos.error import (
 from cos_inspect.cos.headers import AnnotatedHeader, annotate
 from cos_inspect.cos.operation import Operation, read_operation, read_query
 from cos_inspect.cos.request_id import RequestId, read_request_id
-from cos_inspect.cos.signature import Signature, read_signature
+from cos_inspect.cos.signature import Signature, is_beyond_reading, read_signature
 from cos_inspect.cos.signature_mistakes import Recomputed, recompute
 from cos_inspect.cos.signature_scheme import Signed, read_signed
 from cos_inspect.cos.token import token_names
 from cos_inspect.model.exchange import Exchange, Request, Response
 from cos_inspect.model.headers import Headers
-from cos_inspect.model.target_bounds import is_read_in_part
 
 _JSON_FAMILIES: frozenset[Family] = frozenset(("ci", "pic", "fetch", "vectors", "json-legacy"))
 _STYLE = re.compile(r"![\w.-]+$")
@@ -318,10 +317,10 @@ def _recomputed(
 ) -> Recomputed | None:
     request = exchange.request
     secret_key = keys.get(signed.secret_id or "")
-    if secret_key is None or is_read_in_part(request.target):
+    if secret_key is None:
         return None
     signature = read_signature(signed, request.headers, request.target, form)
-    if signature is None:
+    if signature is None or is_beyond_reading(signature, request):
         return None
     taken = error is None or not error.is_about("SignatureDoesNotMatch")
     hashed = error.hashed_string if error is not None and not taken else None

@@ -20,6 +20,7 @@ from cos_inspect.cos.target import split_target
 from cos_inspect.model.exchange import Request
 from cos_inspect.model.headers import Headers
 from cos_inspect.model.masks import is_masked
+from cos_inspect.model.target_bounds import is_read_in_part
 
 FIELDS = (
     "q-sign-algorithm",
@@ -34,8 +35,11 @@ _POLICY_FIELDS = ("q-sign-algorithm", "q-ak", "q-key-time", "q-signature")
 _WINDOW = re.compile(r"([0-9]{1,11});([0-9]{1,11})")
 _VALUE = re.compile(r"[0-9a-f]{40}")
 _BLANK_OR_QUOTE = re.compile(r"[\s\"'<>{}]")
+_HIGH_SURROGATE = re.compile("[\ud800-\udc7f]")
 _SAFE = "-_.~"
 _MAX_POLICY = 256 * 1024
+MAX_SIGNED = 16_384
+"""Bytes of names and header values; all metadata of an object have 4 KB at most."""
 
 
 class TimeWindow(msgspec.Struct, frozen=True):
@@ -141,7 +145,7 @@ def _bytes(text: str) -> bytes:
 
 def _has_high_surrogate(text: str) -> bool:
     # Surrogates that do not stand for single bytes come from hostile input only.
-    return not text.isascii() and any("\ud800" <= sign < "\udc80" for sign in text)
+    return not text.isascii() and _HIGH_SURROGATE.search(text) is not None
 
 
 def read_signature(
@@ -249,6 +253,24 @@ def _window(fields: dict[str, str], name: str, problems: list[str]) -> TimeWindo
 
 def _list(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in (text or "").split(";") if name.strip())
+
+
+def is_beyond_reading(signature: Signature, request: Request) -> bool:
+    """Whether a signature is over more than any request has, so that it is not rebuilt: a target
+    or a header of which not all is read, or very much of them, be it by lists that repeat
+    names."""
+    if signature.over_policy:
+        return False
+    headers, listed = request.headers, set(signature.headers)
+    if is_read_in_part(request.target) or not headers.unread.isdisjoint(listed):
+        return True
+    values = [value for name, value in headers if name.lower() in listed]
+    sizes = [len(value.encode("utf-8", "replace")) for value in values]
+    repeats = len(signature.headers) - len(listed)
+    size = sum(sizes) + sum(map(len, signature.headers)) + repeats * max(sizes, default=0)
+    repeats = len(signature.parameters) - len(set(signature.parameters))
+    size += sum(map(len, signature.parameters)) + repeats * len(request.target)
+    return size > MAX_SIGNED
 
 
 def wire_parameters(target: str, *, plus_is_blank: bool = False) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ import msgspec
 
 from cos_inspect.cos.endpoint import Endpoint
 from cos_inspect.cos.signature import (
+    MAX_SIGNED,
     HttpString,
     Signature,
     encode,
@@ -265,6 +266,8 @@ def _lists(
         if encoded not in signature.parameters and not encoded.startswith("q-"):
             yield "parameter-not-listed", name, _put(parameters, encoded, encode(value)), headers
     for name, values in tuple(wire_headers(request).items())[:_MAX_NAMES]:
+        if len(name) + len(values[0]) > MAX_SIGNED:
+            continue
         if name not in signature.headers and name != "authorization":
             yield "header-not-listed", name, parameters, _put(headers, name, encode(values[0]))
     yield (
@@ -273,7 +276,7 @@ def _lists(
         _in_order(parameters, signature.parameters),
         _in_order(headers, signature.headers),
     )
-    as_sent = {name.lower(): name for name, _ in request.headers}
+    as_sent = {name.lower(): name for name, _ in request.headers if len(name) <= MAX_SIGNED}
     some = tuple((name if name == "host" else as_sent.get(name, name), v) for name, v in headers)
     cased = tuple((as_sent.get(name, name), value) for name, value in headers)
     in_url = {encode(name).lower(): encode(name) for name, _ in wire_parameters(request.target)}

@@ -53,7 +53,7 @@ LONGEST = 64 * 1024
 _MOST_NAMED = 256
 """Secrets that texts of one exchange name; no client or server sends as many. Texts that name
 more are masked whole, and every word of them."""
-_MOST_UNREAD = 128 * 1024
+_MOST_UNREAD = 64 * 1024
 """Bytes of headers, or of a target, beyond all bounds that are looked for elsewhere."""
 _SEGMENTS = bytes.maketrans(b"/:@", b"   ")
 """What may stand between a secret and what else is in a URL."""

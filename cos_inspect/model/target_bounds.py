@@ -1,4 +1,4 @@
-"""How much of a request line is read, and what stands in the place of the rest."""
+"""How much of a message's first line is read, and what stands in the place of the rest."""
 
 import re
 from hashlib import sha256
@@ -13,8 +13,13 @@ _LONGEST_METHOD = 64
 """Characters. The longest that is registered has 17."""
 _LONGEST_HOST = 1020
 """Characters; a name of the DNS has 255 bytes at most (RFC 1035)."""
+_LONGEST_REASON = 1024
+"""Characters; the longest that is registered has 31."""
+_LONGEST_ERROR = 4096
+"""Characters."""
+_END_OF_LONG = 256
 _SHOWN_OF_LONG = 1024
-"""Characters at most that are kept of a path beyond ``MAX_PATH``."""
+"""Characters at most that are kept of a path beyond ``MAX_PATH``, and the like."""
 _CUT_SIGN = "-characters-sha256-"
 _CUT = re.compile(r"<[0-9]{1,12}-characters-sha256-[0-9a-f]{16}>")
 """A secret that stands before it without quotes ends there."""
@@ -53,6 +58,19 @@ def target_within(target: str) -> ReadTarget:
         first, separator, _ = query[:MAX_QUERY].rpartition("&")
         query = f"{first}{separator}{_cut_mark(query)}"
     return ReadTarget(f"{path}{sign}{query}", target)
+
+
+def reason_within(reason: str) -> str:
+    """A reason phrase; in the place of one that is longer than any its length and digest."""
+    return reason if len(reason) <= _LONGEST_REASON else _cut_mark(reason)
+
+
+def error_within(said: str) -> str:
+    """What a recorder says of a failure, which may quote all that came; of more than any says by
+    itself the begin and the end."""
+    if len(said) <= _LONGEST_ERROR:
+        return said
+    return f"{said[:_SHOWN_OF_LONG]} {_cut_mark(said)} {said[-_END_OF_LONG:]}"
 
 
 def host_within(host: str) -> str:

@@ -15,7 +15,7 @@ from cos_inspect.cos.header_values import (
     read_crc64,
     read_md5,
 )
-from cos_inspect.cos.signature import is_signature
+from cos_inspect.cos.signature import is_beyond_reading, is_signature
 from cos_inspect.model.exchange import Body, BodyEnd, PayloadKind
 from cos_inspect.model.flow_report import Check, Side, SkipReason
 from cos_inspect.model.headers import Headers
@@ -217,5 +217,7 @@ def _signature(cos: CosExchange) -> Iterator[Check]:
             else:
                 reason: SkipReason = "not-captured" if is_masked(sent) else "malformed"
                 yield skipped("signature", "request", reason)
+        case "cos" if cos.signature is not None and is_beyond_reading(cos.signature, cos.request):
+            yield skipped("signature", "request", "not-inspected")
         case _:
             yield skipped("signature", "request", "unsupported")

@@ -7,8 +7,7 @@ import msgspec
 
 from cos_inspect.cos.clock import http_date, iso_date
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.cos.signature import rebuild
-from cos_inspect.model.target_bounds import is_read_in_part
+from cos_inspect.cos.signature import is_beyond_reading, rebuild
 from cos_inspect.rules.actors import changed_of_signed
 
 _ZONE_TOLERANCE = 120
@@ -209,9 +208,9 @@ def proved_by_key(cos: CosExchange) -> bool:
 
 def missing_of(cos: CosExchange) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Headers and parameters that the signature lists and the request does not have, but for what
-    the proxy took away; None where there are none, or not all of the target is read."""
+    the proxy took away; None where there are none, or the signature is over more than is read."""
     signature = cos.signature
-    if signature is None or signature.over_policy or is_read_in_part(cos.request.target):
+    if signature is None or signature.over_policy or is_beyond_reading(signature, cos.request):
         return None
     wire = rebuild(signature, cos.request)
     blanks = rebuild(signature, cos.request, plus_is_blank=True)

@@ -8,6 +8,7 @@ from cos_inspect.cos.cos_exchange import CosExchange
 from cos_inspect.cos.signature import (
     HttpString,
     Signature,
+    is_beyond_reading,
     policy_string_to_sign,
     policy_text,
     rebuild,
@@ -21,7 +22,6 @@ from cos_inspect.cos.signature_difference import (
     first_difference,
     same_content,
 )
-from cos_inspect.model.target_bounds import is_read_in_part
 from cos_inspect.rules.refusal import mismatched
 
 
@@ -39,7 +39,7 @@ class SignedContent(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(cos: CosExchange, signature: Signature) -> SignedContent | None:
     """What the wire gives as signed content, and whether COS hashed the same; None where the
-    signature has no time, the form no policy, or the target more than is read."""
+    signature has no time, the form no policy, or the request more than is read."""
     window = signature.sign_time
     if window is None:
         return None
@@ -52,7 +52,7 @@ def compare(cos: CosExchange, signature: Signature) -> SignedContent | None:
         ours = policy_string_to_sign(policy)
         agrees = None if hashed is None else hashed == ours
         return SignedContent(http_string=None, string_to_sign=ours, agrees=agrees)
-    if is_read_in_part(cos.request.target):
+    if is_beyond_reading(signature, cos.request):
         return None
     formatted = error.format_string if error else None
     wire = rebuild(signature, cos.request)

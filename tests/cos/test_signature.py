@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cos_inspect.cos.signature import (
     Signature,
     TimeWindow,
+    is_beyond_reading,
     policy_string_to_sign,
     policy_text,
     read_signature,
@@ -280,3 +281,36 @@ def test_nothing_raises(text: str, place: str) -> None:
     if isinstance(signature, Signature):
         sha1_hex(rebuild(signature, request).text)
         recomputed(request, form)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "lists", "beyond"),
+    [
+        ("/k", {"x-cos-meta-a": "v" * 4000}, "host;x-cos-meta-a", False),
+        ("/k", {"x-cos-meta-a": "v" * 40_000}, "host;x-cos-meta-a", True),
+        ("/k", {"x-cos-meta-a": "腾" * 6000}, "host;x-cos-meta-a", True),
+        ("/k", {"x-cos-meta-a": "v" * 70_000}, "host;x-cos-meta-a", True),
+        ("/k", {"x-cos-meta-a": "v" * 70_000}, "host", False),
+        ("/k", {"x-cos-meta-a": "v" * 1000}, "host" + ";x-cos-meta-a" * 2, False),
+        ("/k", {"x-cos-meta-a": "v" * 1000}, "host" + ";x-cos-meta-a" * 1000, True),
+        ("/k", {}, "host" + ";h" * 20_000, True),
+        (f"/k?a={'b' * 4000}", {}, "host&a", False),
+        (f"/k?a={'b' * 4000}", {}, "host&" + "a;" * 30, True),
+    ],
+)
+def test_more_than_any_request_has_is_not_rebuilt(
+    target: str, headers: dict[str, str], lists: str, beyond: bool
+) -> None:
+    listed, _, parameters = lists.partition("&")
+    value = (
+        f"q-sign-algorithm=sha1&q-ak={SECRET_ID}&q-sign-time=1;2&q-key-time=1;2"
+        f"&q-header-list={listed}&q-url-param-list={parameters}&q-signature={'0' * 40}"
+    )
+    fields = Headers([("Host", HOST), *headers.items(), ("Authorization", value)])
+    request = Request(
+        method="GET", scheme="https", host=HOST, port=443, target=target,
+        http_version="HTTP/1.1", headers=fields,
+    )  # fmt: skip
+    signature = read_signature(read_signed(fields, target, None), fields, target, None)
+    assert signature is not None
+    assert is_beyond_reading(signature, request) == beyond

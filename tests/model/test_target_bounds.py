@@ -5,9 +5,11 @@ from cos_inspect.cos.target import parse_query
 from cos_inspect.model.target_bounds import (
     MAX_PATH,
     MAX_QUERY,
+    error_within,
     host_within,
     is_read_in_part,
     method_within,
+    reason_within,
     target_within,
     without_mark,
 )
@@ -86,3 +88,19 @@ def test_methods(method: str) -> None:
     assert len(method_within(method * 10_000)) < 300
     if len(method) <= 64:
         assert method_within(method) == method.upper()
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_reasons_and_errors(said: str) -> None:
+    assert reason_within(said) == error_within(said) == said
+    long = said * 5000
+    assert len(reason_within(long)) < 60
+    shown = error_within(f"begin {long} end")
+    assert shown.startswith("begin ")
+    assert shown.endswith(" end")
+    assert len(shown) < 1400
+
+
+def test_what_a_message_says_of_its_refusal_is_read_to_its_end() -> None:
+    said = f"Received {'a' * 100_000} from client, refusing to prevent request smuggling attacks"
+    assert "refusing to prevent request smuggling attacks" in error_within(said)
