@@ -248,8 +248,10 @@ class FlowHooks(ConnectionHooks):
             if flow.live or flow.id in self._held or flow.id in self._pending:
                 snapshot.stop()
                 self._memory.stopped[flow.id] = snapshot
-            self._finish(flow)
-        self._batch.flush()
+            with _printed_or_not():
+                self._finish(flow)
+        with _printed_or_not():
+            self._batch.flush()
 
     def _finish_now(self, flow: http.HTTPFlow) -> None:
         """Reports a flow outside the hook that ended it, and has the interfaces refreshed."""
@@ -316,6 +318,12 @@ class FlowHooks(ConnectionHooks):
             self._snapshots.pop(flow.id, None)
             self._memory.finished.add(flow.id)
             self._reporting.lose("the inspection failed")
+
+
+def _printed_or_not() -> contextlib.AbstractContextManager[None]:
+    """mitmproxy's log ends the process where it cannot print; when all ends anyway, what is
+    still to be reported comes first."""
+    return contextlib.suppress(SystemExit)
 
 
 def _secrets_of(flow: http.HTTPFlow) -> Redactor | None:

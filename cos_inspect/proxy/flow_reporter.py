@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import logging
 import time
 import weakref
@@ -278,8 +279,10 @@ class FlowReporter:
 
     def _plan_renewal(self) -> None:
         if self._renewal is None:
-            loop = asyncio.get_running_loop()
-            self._renewal = loop.call_later(self._renewal_seconds, self._renew)
+            with contextlib.suppress(RuntimeError):
+                # No loop runs any more: all of it is told in a moment.
+                loop = asyncio.get_running_loop()
+                self._renewal = loop.call_later(self._renewal_seconds, self._renew)
 
     def _renew(self) -> None:
         self._renewal = None

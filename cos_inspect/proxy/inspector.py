@@ -2,6 +2,7 @@
 connections are inherited."""
 
 import asyncio
+import atexit
 import functools
 import logging
 from pathlib import Path
@@ -56,6 +57,12 @@ class CosInspect(FlowHooks):
         return self.name != _NAME
 
     @property
+    def _is_known(self) -> bool:
+        """Whether mitmproxy has the addon still: it forgets a script before it loads it anew, and
+        at its own end, which may come without a word, it forgets nobody."""
+        return ctx.master.addons.get(_NAME) is self  # type: ignore[no-untyped-call]
+
+    @property
     def addons(self) -> list[Commands]:
         """What mitmproxy is to load with this one: the commands."""
         return [] if self._is_second else self._own_addons
@@ -79,6 +86,8 @@ class CosInspect(FlowHooks):
         self._is_running = True
         self._prepare_exit()
         self._stop_signal.watch()
+        # Where mitmproxy's log cannot print, the process ends and no addon is told.
+        atexit.register(self.done)
         self._streaming.steps_back()
         self._live_pages.running()
         self._reporting.page_of = self._live_pages.page_of
@@ -113,6 +122,7 @@ class CosInspect(FlowHooks):
 
     def done(self) -> None:
         """Reports what is under way, and writes the end of the run."""
+        atexit.unregister(self.done)
         try:
             self._stop_all()
         finally:
@@ -120,18 +130,20 @@ class CosInspect(FlowHooks):
             self._end()
 
     def _end(self) -> None:
-        self._stop_signal.done()
         self._streaming.done()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        if loop is None or ctx.master.should_exit.is_set():
-            self._memory.close()
-        else:
-            # A script that is loaded anew is there before the loop's next turn.
-            loop.call_soon(hand_over(self._memory))
-        self._terminal_log.done()
+        try:
+            if loop is None or ctx.master.should_exit.is_set() or self._is_known:
+                self._memory.close()
+            else:
+                # A script that is loaded anew is there before the loop's next turn.
+                loop.call_soon(hand_over(self._memory))
+        finally:
+            self._stop_signal.done()
+            self._terminal_log.done()
 
     @property
     def is_failure(self) -> bool:

@@ -56,8 +56,10 @@ class ReloadState:
         for snapshot in self.stopped.values():
             if snapshot is not None:
                 snapshot.release()
-        self.connection_tracker.finish()
-        self.reporting.close()
+        try:
+            self.connection_tracker.finish()
+        finally:
+            self.reporting.close()
 
 
 _LEFT: weakref.WeakKeyDictionary[Master, ReloadState] = weakref.WeakKeyDictionary()

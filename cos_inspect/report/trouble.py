@@ -1,5 +1,6 @@
 """What the log says of a report directory that cannot be written to."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -41,12 +42,13 @@ class Trouble:
         self.failure = error
         if self._is_new(reason_of(error)):
             text = "COS reports cannot be written, and are kept to be tried again: %s"
-            logger.error(text, line_of(error, self._path))
+            say(logging.ERROR, text, line_of(error, self._path))
 
     def note_fault(self, error: BaseException) -> None:
         """A fault of the writer itself, of which the log has the traceback."""
         if self._is_new(f"{type(error).__name__}: {error}"):
-            logger.error("COS reports cannot be written to %s", self._path, exc_info=error)
+            text = "COS reports cannot be written to %s"
+            say(logging.ERROR, text, self._path, fault=error)
 
     def _is_new(self, what: str) -> bool:
         if not self.is_on:
@@ -61,9 +63,17 @@ class Trouble:
             return
         self.is_on, self.failure = False, None
         self._told.clear()
-        logger.info(
+        say(
+            logging.INFO,
             "COS reports are written to %s again: %d came late, %d are lost",
             self._path,
             self.late,
             self._lost() - self._lost_before,
         )
+
+
+def say(level: int, text: str, *arguments: object, fault: BaseException | None = None) -> None:
+    """Logs something from the writer's thread: where mitmproxy's log cannot print, it would end
+    the thread, and not the process."""
+    with contextlib.suppress(SystemExit):
+        logger.log(level, text, *arguments, exc_info=fault)

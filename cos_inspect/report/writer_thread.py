@@ -21,7 +21,7 @@ from cos_inspect.report.report_format import FormatSettings, FormatWriter, RunEn
 from cos_inspect.report.report_queue import ReportQueue
 from cos_inspect.report.slices import Slices
 from cos_inspect.report.summary_writer import SummaryWriter
-from cos_inspect.report.trouble import FAULT, Trouble
+from cos_inspect.report.trouble import FAULT, Trouble, say
 
 logger = logging.getLogger(__name__)
 
@@ -298,7 +298,8 @@ class WriterThread:
                 self.waiting.settle(each)
                 count += 1
         if count:
-            logger.error("%d COS reports were not written to %s and are lost", count, self._path)
+            text = "%d COS reports were not written to %s and are lost"
+            say(logging.ERROR, text, count, self._path)
 
     def _renew_summary(self, *, is_over: bool) -> bool:
         """Whether the summary, also that of the formats, says all that is known."""

@@ -4,9 +4,11 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.end_to_end.harness import BUCKET, HOST, Report
 from tests.end_to_end.lab import Lab, get, in_group, put, saved_flows
@@ -90,7 +92,16 @@ def nothing_is_said_of(report: Report) -> None:
         assert (check["status"], check["reason"]) == ("skipped", "proxy-stopped")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """A closed terminal ends what was started here, though these tests may outlive one."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangups")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_flows_under_way_are_no_failures(
     tmp_path: Path, notes: Path, origin: Origin, number: signal.Signals
 ) -> None:
@@ -240,6 +251,43 @@ def test_another_addon_takes_its_time_over_the_end(
     assert reports.keys() == under_way
     for report in reports.values():
         nothing_is_said_of(report)
+
+
+MUTE = """
+import os
+
+
+def requestheaders(flow):
+    if flow.request.path == "/mute":
+        reads, writes = os.pipe()
+        os.close(reads)
+        os.dup2(writes, 1)
+"""
+
+
+def test_nobody_reads_the_output_any_more(tmp_path: Path, notes: Path, origin: Origin) -> None:
+    """``mitmdump | head``: mitmproxy ends where its log cannot print, and tells no addon."""
+    script = tmp_path / "mute.py"
+    script.write_text(MUTE)
+    with (
+        contextlib.ExitStack() as connections,
+        Lab(
+            origin, tmp_path, "--set=cos_report_format=json", scripts_before=[notes, script]
+        ) as lab,
+    ):
+        under_way = begin_flows(lab, connections)
+        put()(lab, "whole")
+        with contextlib.suppress(requests.RequestException):
+            lab.send("GET", "mute", host="ends.example", scheme="http")
+        lab.stop(lambda _pid: None)
+        assert lab.status == 1
+        reports = by_key(lab.reports)
+        summary = lab.summary
+    assert reports.keys() == under_way | {"whole"}
+    for name in under_way:
+        nothing_is_said_of(reports[name])
+    assert summary["counts"]["flows"] == len(reports)
+    assert summary["runs"][0]["ended"]
 
 
 def test_what_broke_before_the_end_is_told(tmp_path: Path, notes: Path, origin: Origin) -> None:

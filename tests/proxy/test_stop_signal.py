@@ -1,6 +1,7 @@
 """What is noted when the process is told to end, and that others still hear of it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from mitmproxy import ctx
 from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
+HANGUP = signal.SIGHUP
 
 
 class Clock:
@@ -24,7 +26,7 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+    before = {number: signal.getsignal(number) for number in (*NUMBERS, HANGUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -68,6 +70,52 @@ def test_handlers_are_left_as_they_were() -> None:
     signal.signal(signal.SIGTERM, before)
     second.done()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_terminal_that_is_closed_ends_mitmproxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    master = types.SimpleNamespace(
+        shutdown=lambda: calls.append("shutdown"), should_exit=asyncio.Event()
+    )
+    monkeypatch.setattr(ctx, "master", master, raising=False)
+    signal.signal(HANGUP, signal.SIG_DFL)
+    stop = StopSignal(lambda: calls.append("noted"))
+    stop.watch()
+    os.kill(os.getpid(), HANGUP)
+    assert calls == ["noted", "shutdown"]
+    assert stop.is_recent
+    stop.done()
+    assert signal.getsignal(HANGUP) is signal.SIG_DFL
+
+
+def test_what_is_to_outlive_its_terminal_does() -> None:
+    signal.signal(HANGUP, signal.SIG_IGN)
+    stop = StopSignal()
+    stop.watch()
+    assert signal.getsignal(HANGUP) is signal.SIG_IGN
+    stop.done()
+    assert signal.getsignal(HANGUP) is signal.SIG_IGN
+
+
+def test_the_task_that_mitmproxy_runs_in_is_cancelled() -> None:
+    async def run() -> list[bool]:
+        stop = StopSignal()
+        stop.watch()
+        task = asyncio.current_task()
+        assert task is not None
+        found = [stop.is_recent]
+        task.cancel()
+        found.append(stop.is_recent)
+        task.uncancel()
+        stop.done()
+        return found
+
+    async def outer() -> list[bool]:
+        with contextlib.suppress(asyncio.CancelledError):
+            return await run()
+        return []
+
+    assert asyncio.run(outer()) == [False, True]
 
 
 def test_a_signal_that_nobody_handles_stays_so() -> None:
