@@ -28,7 +28,7 @@ from cos_inspect.captures.errors import CaptureError
 from cos_inspect.captures.source import Progress, Stream
 from cos_inspect.cos.cos_exchange import Recognised
 from cos_inspect.inspection.first_look import FirstLook, first_look
-from cos_inspect.inspection.redaction import fault_text
+from cos_inspect.inspection.redaction import Redactor, fault_text
 from cos_inspect.inspection.said_once import said_once_names
 from cos_inspect.inspection.transfer_summary import TransferNote, note_of
 from cos_inspect.model.capture_account import CaptureAccount
@@ -42,6 +42,8 @@ from cos_inspect.transfers.history import history_name, object_name, source_name
 from cos_inspect.transfers.objects import listings_of
 from cos_inspect.transfers.observation import Observation, identity_of
 
+_LONGEST_PROGRAM = 200
+"""Signs of the name that a file gives to what wrote it."""
 _NO_TIMES = TimingReport(
     total_ms=None, connect_ms=None, tls_ms=None, request_ms=None, wait_ms=None, response_ms=None
 )
@@ -117,6 +119,10 @@ class ShardReader:
                 remarks.lost[UNREADABLE] += 1
         if remarks.account is not None:
             _add_account(about.facts, remarks.account)
+        program = about.facts.program
+        if program is not None:
+            shown = program[:_LONGEST_PROGRAM]
+            about.facts.program = Redactor().text(shown) if self._settings.redact else shown
         if about.facts.misses_exchanges:
             read.gaps.append((read.captures[-1][0], len(read.offsets)))
         read.notes += remarks.notes

@@ -32,6 +32,7 @@ from cos_inspect.captures.places import (
     reason_of,
 )
 from cos_inspect.captures.source import Stream, is_packed
+from cos_inspect.inspection.redaction import Redactor
 
 STDIN = "-"
 _CHUNK = 1024 * 1024
@@ -52,6 +53,13 @@ class Input(msgspec.Struct, frozen=True):
     """As messages call it."""
 
 
+def shown_name(place: str) -> str:
+    """A file or a URL as it may be shown; files may be called after the URL that they came from,
+    with the signature in it."""
+    name = name_of(place)
+    return Redactor().text(name) if "=" in name else name
+
+
 def inputs_of(
     argument: str, folder: str, problem: Problem, note: Note = lambda _line: None
 ) -> Iterator[Input]:
@@ -68,9 +76,9 @@ def inputs_of(
         yield from _matching(argument, problem)
     elif argument != STDIN and Path(argument).is_dir():
         for path in _captures_below(argument, problem, note):
-            yield Input(path, path)
+            yield Input(path, shown_name(path))
     elif argument != STDIN and (Path(argument).is_file() or not Path(argument).exists()):
-        yield Input(argument, argument)
+        yield Input(argument, shown_name(argument))
     else:
         try:
             yield _copy(argument, folder)
@@ -83,23 +91,23 @@ def _at_url(place: str, problem: Problem) -> Iterator[Input]:
     names."""
     try:
         if not has_glob(place) and not is_folder(place):
-            yield Input(place, name_of(place))
+            yield Input(place, shown_name(place))
             return
         paths = files_below(place)
     except OSError as error:
-        problem(CaptureError(name_of(place), reason_of(error)))
+        problem(CaptureError(shown_name(place), reason_of(error)))
         return
     found = troubles = 0
     for path in paths:
         try:
             if has_glob(place) or _is_capture(path, _head_of(path)):
                 found += 1
-                yield Input(path, name_of(path))
+                yield Input(path, shown_name(path))
         except CaptureError as error:
             troubles += 1
             problem(error)
     if not found and not troubles:
-        problem(CaptureError(name_of(place), _nothing_there(place)))
+        problem(CaptureError(shown_name(place), _nothing_there(place)))
 
 
 def _nothing_there(place: str) -> str:
@@ -114,9 +122,9 @@ def _matching(pattern: str, problem: Problem) -> Iterator[Input]:
     found = glob.glob(pattern, recursive=True)  # noqa: PTH207
     paths = sorted(path for path in found if Path(path).is_file())
     if not paths:
-        problem(CaptureError(pattern, _nothing_there(pattern)))
+        problem(CaptureError(shown_name(pattern), _nothing_there(pattern)))
     for path in paths:
-        yield Input(path, path)
+        yield Input(path, shown_name(path))
 
 
 def _captures_below(folder: str, problem: Problem, note: Note) -> Iterator[str]:
@@ -129,7 +137,8 @@ def _captures_below(folder: str, problem: Problem, note: Note) -> Iterator[str]:
         problem(error)
 
     def unread(error: OSError) -> None:
-        tell(CaptureError(str(error.filename or folder), error.strerror or str(error)))
+        place = shown_name(str(error.filename or folder))
+        tell(CaptureError(place, error.strerror or str(error)))
 
     paths = [
         Path(place, name) for place, _, names in os.walk(folder, onerror=unread) for name in names
@@ -154,7 +163,7 @@ def _captures_below(folder: str, problem: Problem, note: Note) -> Iterator[str]:
 
 def _head_of(path: Path | str) -> bytes:
     """:raises CaptureError: for what cannot be read."""
-    stream = Stream(str(path), name=name_of(str(path)))
+    stream = Stream(str(path), name=shown_name(str(path)))
     try:
         return stream.read(HEAD)
     finally:
@@ -164,9 +173,9 @@ def _head_of(path: Path | str) -> bytes:
 def _is_capture(path: Path | str, head: bytes) -> bool:
     """:raises CaptureError: for a name that promises too much."""
     if is_named_so(Path(path)):
-        recognised(name_of(str(path)), head, str(path))
+        recognised(shown_name(str(path)), head, str(path))
         return True
-    return looks_like_capture(str(path), str(path), head)
+    return looks_like_capture(str(path), shown_name(str(path)), head)
 
 
 class _PassedOver:
@@ -179,10 +188,11 @@ class _PassedOver:
         self._others: Counter[str] = Counter()
 
     def add(self, path: Path, head: bytes) -> None:
-        other = other_in(str(path), head, str(path))
+        name = shown_name(str(path))
+        other = other_in(name, head, str(path))
         if other is not None and other.is_capture:
             if len(self._captures) < _MOST_NAMED:
-                self._captures.append((str(path), other))
+                self._captures.append((name, other))
             else:
                 self._more += 1
         else:
@@ -210,7 +220,7 @@ class _PassedOver:
 
 def _copy(argument: str, folder: str) -> Input:
     """:raises CaptureError: when it cannot be read, is no capture, or there is no room."""
-    name = "standard input" if argument == STDIN else argument
+    name = "standard input" if argument == STDIN else shown_name(argument)
     number = sum(1 for _ in Path(folder).glob("*.copy"))
     path = Path(folder) / f"{number}.copy"
     try:

@@ -77,3 +77,15 @@ def test_pipes_are_read_once(jobs: int, two: tuple[Path, Path], tmp_path: Path) 
 def fill(pipe: int, data: bytes) -> None:
     with os.fdopen(pipe, "wb") as file:
         file.write(data)
+
+
+def test_what_a_file_says_of_its_program_is_masked(tmp_path: Path) -> None:
+    secret = "x4PLTbOuYhLfPpbQZhFs0a1b2c3d4e5f"
+    path = tmp_path / "a.har"
+    path.write_bytes(har([good()], creator=f"An app, https://h/?token={secret}"))
+    run = Run(tmp_path, path)
+    (capture,) = run.summary["captures"]
+    assert capture["program"].startswith("An app, https://h/?token=[masked:")
+    path.write_bytes(har([good()], creator="a" * 5000))
+    run = Run(tmp_path, path)
+    assert run.summary["captures"][-1]["program"] == "a" * 200

@@ -84,7 +84,7 @@ def test_a_copy_leaves_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 def test_what_is_no_capture_but_is_called_one(tmp_path: Path) -> None:
     (tmp_path / "a.har").write_bytes(HAR)
     (tmp_path / "b.mitm").write_bytes(b"")
-    (tmp_path / "c.HAR.gz").write_bytes(gzip.compress(HAR)[:12])
+    (tmp_path / "c.HAR.gz").write_bytes(gzip.compress(HAR)[:10])
     (tmp_path / "d.flows").write_text("what?")
     (tmp_path / "loop").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "pipe.mitm")
@@ -121,3 +121,20 @@ def test_folders_and_files_that_cannot_be_read(
         f"{tmp_path}/closed.har: Permission denied",
         f"{tmp_path}/folder: Permission denied",
     ]
+
+
+def test_a_file_that_is_called_after_a_signed_url_shows_no_secret(tmp_path: Path) -> None:
+    secret = "x4PLTbOuYhLfPpbQZhFs0a1b2c3d4e5f"
+    path = tmp_path / f"a.har?q-ak=AKIDexample&q-signature={secret}&x-cos-security-token={secret}"
+    path.write_bytes(b"{}")
+    problems: list[CaptureError] = []
+    (found,) = inputs_of(str(path), str(tmp_path), problems.append)
+    assert not problems
+    assert found.path == str(path)
+    assert secret not in found.name
+    assert "q-ak=AKIDexample" in found.name
+    path.unlink()
+    assert not list(inputs_of(str(path), str(tmp_path), problems.append))
+    (problem,) = problems
+    assert "no file is called so" in str(problem)
+    assert secret not in str(problem)
