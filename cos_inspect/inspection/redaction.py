@@ -48,13 +48,15 @@ from cos_inspect.inspection.secret_shapes import (
 from cos_inspect.model.exchange import EchoTrace
 from cos_inspect.model.headers import MAX_VALUE, Headers
 
-LONGEST = 64 * 1024
+LONGEST = 32 * 1024
 """Characters of a text that is looked into closely."""
 _MOST_NAMED = 256
 """Secrets that texts of one exchange name; no client or server sends as many. Texts that name
 more are masked whole, and every word of them."""
-_MOST_UNREAD = 64 * 1024
-"""Bytes of headers, or of a target, beyond all bounds that are looked for elsewhere."""
+_MOST_UNREAD = 256 * 1024
+"""Bytes of headers beyond all bounds that are looked for elsewhere."""
+_MOST_OF_TARGET = 128 * 1024
+"""Characters of a target that is not read whole."""
 _SEGMENTS = bytes.maketrans(b"/:@", b"   ")
 """What may stand between a secret and what else is in a URL."""
 _HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -144,7 +146,7 @@ class Redactor:
         """The same of a target of which not all is read; and parts of secrets are looked for, as
         one may be cut where the report's target ends."""
         if target:
-            held = plain(encoded(target[:_MOST_UNREAD]))
+            held = plain(encoded(target[:_MOST_OF_TARGET]))
             self._known.learn_words(held)
             self._known.learn_words(held.translate(_SEGMENTS))
             self.looks_for_pieces = True
