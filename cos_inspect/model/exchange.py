@@ -142,7 +142,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resigned: "Resigned | None" = None
     """It was signed anew on command, and sent again."""
     unread_target: str = ""
-    """The target as sent, where ``target`` has not all of it."""
+    """Path or query as sent, where ``target`` has not all of it."""
 
     @property
     def url(self) -> str:

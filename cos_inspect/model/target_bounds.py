@@ -39,7 +39,7 @@ class ReadTarget(NamedTuple):
     """As sent; of a path or a query beyond its bound the beginning, and what tells it from others
     that begin so."""
     unread: str = ""
-    """All of it, where ``text`` has not."""
+    """Its path, its query or both as sent, where ``text`` has not all of them."""
 
 
 def target_within(target: str) -> ReadTarget:
@@ -51,13 +51,16 @@ def target_within(target: str) -> ReadTarget:
     path, sign, query = target.partition("?")
     if len(path) <= MAX_PATH and len(query) <= MAX_QUERY:
         return ReadTarget(target)
+    unread = []
     if len(path) > MAX_PATH:
+        unread.append(path)
         # Cut where a segment ends, as a secret might else be cut.
         path = f"{path[:_SHOWN_OF_LONG].rpartition('/')[0]}/{_cut_mark(path)}"
     if len(query) > MAX_QUERY:
+        unread.append(query)
         first, separator, _ = query[:MAX_QUERY].rpartition("&")
         query = f"{first}{separator}{_cut_mark(query)}"
-    return ReadTarget(f"{path}{sign}{query}", target)
+    return ReadTarget(f"{path}{sign}{query}", "?".join(unread))
 
 
 def reason_within(reason: str) -> str:

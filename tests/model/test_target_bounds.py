@@ -33,7 +33,8 @@ def test_no_more_is_kept_than_is_read(target: str) -> None:
     kept = target_within(target)
     is_long = len(path) > MAX_PATH or len(query) > MAX_QUERY
     assert is_read_in_part(kept.text) == is_long
-    assert kept.unread == (target if is_long else "")
+    parts = ([path] if len(path) > MAX_PATH else []) + ([query] if len(query) > MAX_QUERY else [])
+    assert kept.unread == "?".join(parts)
     assert len(kept.text) <= MAX_PATH + MAX_QUERY + 120
     if not is_long:
         assert kept.text == target
