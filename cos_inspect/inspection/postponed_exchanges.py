@@ -11,11 +11,11 @@ import msgspec
 
 from cos_inspect.inspection.transfer_summary import TransferNote
 from cos_inspect.model.plain_text import packed
-from cos_inspect.model.spill_map import open_temporary
+from cos_inspect.model.spill_map import as_text, open_temporary, stored
 from cos_inspect.transfers.observation import Observation
 
 _TABLE = (
-    "CREATE TABLE waiting (name TEXT NOT NULL, count INTEGER, value BLOB NOT NULL)",
+    "CREATE TABLE waiting (name BLOB NOT NULL, count INTEGER, value BLOB NOT NULL)",
     "CREATE INDEX by_name ON waiting (name)",
 )
 
@@ -87,16 +87,17 @@ class PostponedExchanges:
         except sqlite3.Error:
             self._give_up()
             return None
-        return row[0] if row is not None else None
+        return as_text(row[0]) if row is not None else None
 
     def _from_disk(self, name: str) -> list[bytes]:
         if self._file is None:
             return []
         try:
             query = "SELECT value FROM waiting WHERE name = ? ORDER BY rowid"
-            found = [row[0] for row in self._file.execute(query, (name,))]
+            key = stored(name)
+            found = [row[0] for row in self._file.execute(query, (key,))]
             if found:
-                self._file.execute("DELETE FROM waiting WHERE name = ?", (name,))
+                self._file.execute("DELETE FROM waiting WHERE name = ?", (key,))
         except sqlite3.Error:
             self._give_up()
             return []
@@ -104,7 +105,7 @@ class PostponedExchanges:
         return found
 
     def _spill(self) -> None:
-        rows = [(name, len(each), packed(each)) for name, each in self._held.items()]
+        rows = [(stored(name), len(each), packed(each)) for name, each in self._held.items()]
         count, self._count = self._count, 0
         self._held.clear()
         try:

@@ -16,7 +16,7 @@ _CACHE_KIB = 256
 _MOST_AT_ONCE = 64
 """Of the weight that is moved to the file beyond what must be: each costs some 50 us, in which
 the proxy does nothing else."""
-_TABLE = "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, marked INTEGER)"
+_TABLE = "CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL, marked INTEGER)"
 
 
 def _one(_value: object) -> int:
@@ -100,7 +100,7 @@ class SpillMap[V]:
             return
         try:
             for key, value in self._file.execute("SELECT key, value FROM entries WHERE marked"):
-                yield key, self._decode(value)
+                yield as_text(key), self._decode(value)
         except sqlite3.Error:
             self._give_up()
 
@@ -118,7 +118,7 @@ class SpillMap[V]:
             return None
         try:
             found = self._file.execute(
-                "DELETE FROM entries WHERE key = ? RETURNING value", (key,)
+                "DELETE FROM entries WHERE key = ? RETURNING value", (stored(key),)
             ).fetchone()
         except sqlite3.Error:
             self._give_up()
@@ -135,13 +135,13 @@ class SpillMap[V]:
         """Moves what was used longest ago, and a little more than must be: together it is
         cheaper."""
         wanted = self._most - min(self._most // 8, _MOST_AT_ONCE)
-        rows: list[tuple[str, bytes, bool]] = []
+        rows: list[tuple[bytes, bytes, bool]] = []
         while self._weight > wanted and len(self._held) > 1:
             key, value = self._held.popitem(last=False)
             self._weight -= self._weights.pop(key)
             if self._is_worth_it(value):
                 is_marked = self._on_spill(key, value)
-                rows.append((key, packed(value), is_marked))
+                rows.append((stored(key), packed(value), is_marked))
         if not rows:
             return
         try:
@@ -167,6 +167,16 @@ class SpillMap[V]:
         self.forgotten += self._on_disk
         self._on_disk = 0
         self.close()
+
+
+def stored(key: str) -> bytes:
+    """A key as it is kept there: SQLite takes no text with half a surrogate pair."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def as_text(key: bytes) -> str:
+    """And back."""
+    return key.decode("utf-8", "surrogatepass")
 
 
 def open_temporary(*statements: str) -> sqlite3.Connection:

@@ -29,6 +29,19 @@ def test_names_are_those_that_wait() -> None:
     assert sorted(found) == ["n0", "n1", "n2", "n3", "n4"]
 
 
+def test_any_text_is_a_name() -> None:
+    held = PostponedExchanges(most=1, most_on_disk=100)
+    names = ["\ud83d", "\ude00", "\ud83d\ude00", "腾", "a\0b", ""]
+    for name in names:
+        held.add(name, _waiting(name))
+    found = []
+    for name in held.names():
+        found.append(name)
+        assert len(held.take(name)) == 1
+    assert sorted(found) == sorted(names)
+    assert held.forgotten == 0
+
+
 def test_what_the_file_has_no_room_for_is_counted() -> None:
     held = PostponedExchanges(most=1, most_on_disk=2)
     for number in range(10):

@@ -30,6 +30,26 @@ def test_it_is_a_mapping_whatever_lies_on_disk(
     bounded.close()
 
 
+ANY = st.characters()
+"""Halves of surrogate pairs as well."""
+
+
+@given(
+    st.dictionaries(
+        st.text(ANY, max_size=6) | st.text("\ud83d\ude00a", max_size=6), st.integers(0, 9)
+    )
+)
+def test_any_text_is_a_key(values: dict[str, int]) -> None:
+    bounded: SpillMap[int] = SpillMap(int, most_weight=1, on_spill=lambda *_: True)
+    for key, value in values.items():
+        bounded.put(key, value)
+    held = dict(bounded.in_memory())
+    assert dict(bounded.marked()) | held == values
+    assert {key: bounded.get(key) for key in values} == values
+    assert bounded.forgotten == 0
+    bounded.close()
+
+
 def test_what_is_forgotten_is_counted() -> None:
     bounded: SpillMap[int] = SpillMap(int, most_weight=8, most_on_disk=10)
     for number in range(100):
