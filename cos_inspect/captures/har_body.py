@@ -218,7 +218,8 @@ def _facts(
     except ValueError:
         return _NOT_CAPTURED
     if is_base64 and size is None:
-        size = meter.size
+        # Exporters cut bodies without a word: where nothing says how long it was, it may be cut.
+        size = _positive(holder.get("size"))
     proven = not changed and not _is_coded(headers) and meter.size == size
     body = meter.body(complete=True)
     if proven:

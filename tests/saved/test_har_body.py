@@ -8,6 +8,7 @@ import pytest
 
 from tests.saved.hars import (
     BINARY,
+    HOST,
     MEBIBYTES,
     TEXT,
     Entry,
@@ -16,6 +17,7 @@ from tests.saved.hars import (
     as_base64,
     as_latin1,
     download,
+    fields,
     har,
     outcomes,
     rules,
@@ -195,3 +197,20 @@ def test_an_error_is_explained_also_in_a_charset_of_two_bytes(tmp_path: Path) ->
     (report,) = Reading(tmp_path / "a.har", har([entry])).reports
     assert report.error is not None
     assert (report.error.code, report.error.message) == ("NoSuchKey", "没有")
+
+
+@pytest.mark.parametrize("size", [None, -1, 9, 90])
+def test_base64_whose_length_nothing_tells_may_be_cut(tmp_path: Path, size: int | None) -> None:
+    """Of an upload in chunks an exporter has kept the beginning."""
+    body = bytes(range(90))
+    entry = upload(body, {"text": base64.b64encode(body[:9]).decode(), "encoding": "base64"})
+    entry["request"]["headers"] = fields(Host=HOST, Transfer_Encoding="chunked")
+    if size is not None:
+        entry["request"]["postData"]["size"] = size
+    entry["request"]["bodySize"] = -1
+    (report,) = Reading(tmp_path / "a.har", har([entry])).reports
+    if size == 9:
+        assert outcomes(report, "request")["crc64"] == "mismatch"
+    else:
+        assert outcomes(report, "request")["crc64"] in ("re-encoded", "not-captured")
+        assert rules(report) == []
