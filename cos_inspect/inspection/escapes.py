@@ -7,6 +7,7 @@ HTML, each also inside of another. ``plain`` is for a look at whether there is a
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 
 import msgspec
 
@@ -221,6 +222,10 @@ class _Chars:
 
 def decode(text: str) -> Decoded:
     """A text with its escapes taken off, as often as they are nested, up to ``DEEPEST`` times."""
+    return _decoded(text) if len(text) < _LONG else _decoded_long(text)
+
+
+def _decoded(text: str) -> Decoded:
     data = encoded(text)
     chars = None if len(data) == len(text) else _Chars(text, data)
     stages: list[_Stage] = []
@@ -244,3 +249,8 @@ def decode(text: str) -> Decoded:
         data = b"".join([*pieces, data[done:]])
         stages.append(stage)
     return Decoded(data, stages, chars)
+
+
+_LONG = 4096
+# Of one exchange the same text is asked for up to nine times.
+_decoded_long = lru_cache(maxsize=4)(_decoded)

@@ -118,3 +118,16 @@ def test_time_grows_with_the_text(piece: str) -> None:
         return run
 
     assert_linear(work, 1000, 200_000)
+
+
+@given(st.text("%41&amp;\\ua腾", min_size=1, max_size=30))
+def test_a_long_text_is_decoded_as_short_ones_are(piece: str) -> None:
+    short, long = decode(f"{piece} "), decode(f"{piece} " * 5000)
+    size = len(short.data)
+    assert long.data == short.data * 5000
+    assert decode(f"{piece} " * 5000).data == long.data
+    start, end = short.span(0, size)
+    assert long.span(4999 * size, 5000 * size) == (
+        start + 4999 * (len(piece) + 1),
+        end + 4999 * (len(piece) + 1),
+    )
