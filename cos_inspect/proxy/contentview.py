@@ -25,11 +25,15 @@ logger = logging.getLogger(__name__)
 _ABOVE_ALL = 3.0
 """The views of mitmproxy have 2 at most."""
 _BELOW_ALL = -1.0
-_LONGEST_TEXT = 256 * 1024
-"""Bytes of a body that are made readable; of a longer one the beginning is shown."""
-_LONGEST_SHOWN = 4 * _LONGEST_TEXT
+_LONGEST_TEXT = 64 * 1024
+"""Bytes of a body that are made readable; of a longer one the beginning is shown. mitmproxy asks
+on the event loop, and of hostile markup its own views take some 7 us a byte."""
+_LONGEST_SHOWN = 16 * _LONGEST_TEXT
 """Characters that a view makes of it."""
 _BINARY = ("hex dump", "hex stream")
+_NOT_ASKED = frozenset({"wbxml"})
+"""Views whose time grows with the square of the body and beyond: of 64 KiB that one takes a
+minute."""
 _LONGEST_BINARY = 4096
 
 
@@ -114,11 +118,11 @@ class CosContentview(Contentview):
 
 
 def _best_view(data: bytes, metadata: Metadata) -> Contentview:
-    """The view that mitmproxy would choose, were this one not there."""
+    """The view that mitmproxy would choose, were this one not there, nor one that may hang."""
     best: Contentview = contentviews.registry["raw"]
     highest = 0.0
     for view in contentviews.registry.values():
-        if isinstance(view, CosContentview):
+        if isinstance(view, CosContentview) or view.name.lower() in _NOT_ASKED:
             continue
         try:
             priority = view.render_priority(data, metadata)
@@ -143,5 +147,5 @@ def _with_content(metadata: Metadata, content: bytes) -> Metadata:
 def _redactor(metadata: Metadata) -> Redactor:
     flow = metadata.flow
     if isinstance(flow, http.HTTPFlow):
-        return redactor_of(flow, longest=_LONGEST_SHOWN)
+        return redactor_of(flow, longest=_LONGEST_SHOWN, most_read=_LONGEST_TEXT)
     return Redactor(longest=_LONGEST_SHOWN)

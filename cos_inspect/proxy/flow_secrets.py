@@ -12,9 +12,11 @@ from cos_inspect.recording.flow_metadata import echoes_left
 from cos_inspect.recording.message_heads import headers_of
 
 
-def redactor_of(flow: http.HTTPFlow, *, longest: int = LONGEST) -> Redactor:
+def redactor_of(
+    flow: http.HTTPFlow, *, longest: int = LONGEST, most_read: int = LONGEST
+) -> Redactor:
     """Knows the secrets of a flow's heads, and those that its bodies name in their first
-    ``longest`` bytes, to find them in other texts about it."""
+    ``most_read`` bytes, to find them in other texts about it, of at most ``longest`` characters."""
     redactor = Redactor(longest=longest)
     request, response = flow.request, flow.response
     target = target_within(request.path)
@@ -26,7 +28,7 @@ def redactor_of(flow: http.HTTPFlow, *, longest: int = LONGEST) -> Redactor:
     for message in (request, response):
         content = message.get_content(strict=False) if message is not None else None
         if content:
-            bodies.append(content[:longest].decode("utf-8", "surrogateescape"))
+            bodies.append(content[:most_read].decode("utf-8", "surrogateescape"))
             redactor.learn_from(bodies[-1])
     traces = echoes_left(annotations.saved(flow))
     if traces:
