@@ -102,6 +102,14 @@ class ReportQueue:
             del self._newest[pending.name]
         self._count(pending)
 
+    def write_off(self) -> int:
+        """How many have gone astray since the last call: taken along by a thread that was ended
+        by force. They wait no more."""
+        with self._lock:
+            astray = self._put_in - self._settled - len(self._gathered) - len(self._inbox)
+            self._settled += astray
+        return astray
+
     def _count(self, pending: QueuedReport) -> None:
         self._settled += 1
         self._settled_weight += pending.weight

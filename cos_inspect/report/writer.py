@@ -31,6 +31,8 @@ _STALLED_SECONDS = 8.0
 _CLOSE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _START_SECONDS = 1.0
+_MOST_STARTS = 3
+"""Threads that are started at the end, one after another, should they end in the middle."""
 
 
 class ReportWriter:
@@ -59,7 +61,7 @@ class ReportWriter:
 
     def _start(self) -> None:
         now = time.monotonic()
-        if self._thread is not None or now < self._start_again_at:
+        if self._has_thread or now < self._start_again_at:
             return
         thread = threading.Thread(target=self._writing.run, name="cos-inspect-writer", daemon=True)
         try:
@@ -71,6 +73,12 @@ class ReportWriter:
             return
         self._thread = thread
 
+    @property
+    def _has_thread(self) -> bool:
+        """Whether one works, or has done all that is to be done."""
+        thread = self._thread
+        return thread is not None and (thread.is_alive() or self._writing.ended.is_set())
+
     def submit(self, report: FlowReport) -> None:
         """Never blocks; a report too many is dropped and counted."""
         self._put(report, is_new=True)
@@ -81,7 +89,7 @@ class ReportWriter:
         self._put(report, is_new=False)
 
     def _put(self, report: FlowReport, *, is_new: bool) -> None:
-        if self._thread is None:
+        if not self._has_thread:
             self._start()
         if self._writing.waiting.put(report, is_new=is_new):
             self._writing.wake()
@@ -160,23 +168,28 @@ class ReportWriter:
         """Returns when everything submitted before is on disk, or is lost."""
         writing = self._writing
         writing.end_soon()
-        self._start_again_at = 0.0
-        self._start()
-        thread = self._thread
-        reason = NO_THREAD
-        if thread is not None:
-            ends = time.monotonic() + _CLOSE_SECONDS
-            signs, stalls = -1, 0.0
-            while thread.is_alive() and (now := time.monotonic()) < ends:
-                if writing.signs != signs:
-                    signs, stalls = writing.signs, now + _STALLED_SECONDS
-                if now >= stalls:
-                    break
-                thread.join(_LOOK_SECONDS)
-            if thread.is_alive():
-                reason = TOO_SLOW if time.monotonic() >= ends else NO_ANSWER
-            elif writing.waiting.unsettled():
-                reason = THREAD_ENDED
-            else:
-                return
-        writing.give_up(reason)
+        reason: str | None = NO_THREAD
+        for _ in range(_MOST_STARTS):
+            self._start_again_at = 0.0
+            self._start()
+            if self._thread is not None:
+                reason = self._why_not_done(self._thread)
+            if reason != THREAD_ENDED:
+                break
+        if reason is not None:
+            writing.give_up(reason)
+
+    def _why_not_done(self, thread: threading.Thread) -> str | None:
+        """Waits for the thread; None where all is written or counted."""
+        writing = self._writing
+        ends = time.monotonic() + _CLOSE_SECONDS
+        signs, stalls = -1, 0.0
+        while thread.is_alive() and (now := time.monotonic()) < ends:
+            if writing.signs != signs:
+                signs, stalls = writing.signs, now + _STALLED_SECONDS
+            if now >= stalls:
+                break
+            thread.join(_LOOK_SECONDS)
+        if thread.is_alive():
+            return TOO_SLOW if time.monotonic() >= ends else NO_ANSWER
+        return None if writing.ended.is_set() else THREAD_ENDED

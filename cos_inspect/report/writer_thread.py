@@ -101,6 +101,8 @@ class WriterThread:
         self._slices = Slices()
         self._trouble = Trouble(path, self.summary.lost_count)
         self._is_given_up = False
+        self._has_failed = False
+        """The last turn has."""
 
     @property
     def trouble(self) -> str | None:
@@ -126,19 +128,20 @@ class WriterThread:
         self.has_work.set()
 
     def run(self) -> None:
-        """The thread's work: writes what waits, until ``closing`` is set and nothing is left."""
-        try:
-            while not self._is_given_up and not self._next_turn():
-                pass
-        finally:
-            if not self._is_given_up:
-                self._lose_waiting()
-            self._formats.close()
-            self._directory.close()
-            self.ended.set()
+        """The thread's work: writes what waits, until ``closing`` is set and nothing is left. What
+        ends the thread before that leaves all to another one, which calls it again."""
+        while not self._is_given_up and not self._next_turn():
+            if self._has_failed:
+                time.sleep(_LOOK_SECONDS)
+        if not self._is_given_up:
+            self._lose_waiting()
+        self._formats.close()
+        self._directory.close()
+        self.ended.set()
 
     def _next_turn(self) -> bool:
         """Whether it was the last one."""
+        self._has_failed = False
         try:
             self._take_over()
             self._sleep()
@@ -151,9 +154,9 @@ class WriterThread:
             self._turned_at = time.monotonic()
         except BaseException as error:
             # Also what would end the thread: reports wait for it.
-            self._trouble.note_fault(error)
+            self._has_failed = True
             self.has_work.set()
-            time.sleep(_LOOK_SECONDS)
+            self._trouble.note_fault(error)
             return False
         return is_closing
 
@@ -291,12 +294,17 @@ class WriterThread:
     def _lose_waiting(self) -> None:
         """At the end: what waits is lost, for the reason that it waits for."""
         count = 0
+        self.waiting.gather()
         for batch in self.waiting.batches(_LARGEST_BATCH):
             for each in batch:
                 failure = each.failure or self._trouble.failure
                 self.summary.lose(FAULT if failure is None else reason_of(failure))
                 self.waiting.settle(each)
                 count += 1
+        astray = self.waiting.write_off()
+        if astray > 0:
+            self.summary.lose(FAULT, astray)
+            count += astray
         if count:
             text = "%d COS reports were not written to %s and are lost"
             say(logging.ERROR, text, count, self._path)

@@ -77,6 +77,7 @@ class Telemetry:
         self._known: SpillMap[FlowCounts] = SpillMap(
             FlowCounts, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE
         )
+        self._way: tuple[Collector, Sender] | None = None
         self._sender: Sender | None = None
         self._sending: threading.Thread | None = None
         self._thread: threading.Thread | None = None
@@ -98,7 +99,7 @@ class Telemetry:
     def _hand_over(self, given: FlowReport | ConnectionFailureSummary, *, is_new: bool) -> None:
         if not self._is_on:
             return
-        if self._thread is None:
+        if not self._has_thread:
             self._start()
         if len(self._handed) >= _MOST_HANDED:
             self._refused += 1
@@ -106,6 +107,11 @@ class Telemetry:
         self._handed.append((given, is_new))
         if not self._has_work.is_set():
             self._has_work.set()
+
+    @property
+    def _has_thread(self) -> bool:
+        """Whether one counts, or has done all that is to be done."""
+        return self._thread is not None and (self._thread.is_alive() or self._over.is_set())
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -141,6 +147,8 @@ class Telemetry:
         now = time.monotonic()
         ends, stalls, before = now + MOST_CLOSE_SECONDS, now + CLOSE_SECONDS, self._signs()
         while not self._over.wait(_LOOK_SECONDS) and (now := time.monotonic()) < min(ends, stalls):
+            if not self._has_thread:
+                self._start()
             # Until there is a sender, packages are loaded; on a busy machine that takes long.
             if (signs := self._signs()) != before or self._sender is None:
                 before, stalls = signs, now + CLOSE_SECONDS
@@ -150,16 +158,28 @@ class Telemetry:
         return len(self._handed), self._sender.signs if self._sender is not None else -1
 
     def _run(self) -> None:
-        """The counting thread."""
+        """The counting thread. What ends it before the run leaves the rest to another one."""
+        opened = self._way or self._open()
+        if opened is not None:
+            way, sender = opened
+            self._count_all(way, sender)
+            way.most_seconds = CLOSE_SECONDS
+            self._have_rest_sent(sender)
+            self._drop_handed()
+            self._trouble.close(all_is_sent=False)
+        self._known.close()
+        self._over.set()
+
+    def _open(self) -> tuple[Collector, Sender] | None:
+        """The way to the collector; None where there is none."""
         try:
             way = self._connect(self._signals, self._mask)
-        except BaseException as error:
+        except Exception as error:
             self._is_on = False
             self._handed.clear()
             logger.warning("COS telemetry is not sent: %s", _why_unusable(error))
-            self._over.set()
-            return
-        sender = self._sender = Sender(
+            return None
+        self._sender = Sender(
             way,
             self._signals,
             self._waiting,
@@ -167,19 +187,8 @@ class Telemetry:
             changes=self._changes,
             metric_seconds=metric_seconds(os.environ),
         )
-        try:
-            self._count_all(way, sender)
-            way.most_seconds = CLOSE_SECONDS
-            self._have_rest_sent(sender)
-        except BaseException:
-            # Nothing is known that could come here; what it costs is to be told all the same.
-            self._is_on = False
-            logger.warning("COS telemetry is not sent any more", exc_info=True)
-        finally:
-            self._drop_handed()
-            self._trouble.close(all_is_sent=False)
-            self._known.close()
-            self._over.set()
+        self._way = way, self._sender
+        return self._way
 
     def _have_rest_sent(self, sender: Sender) -> None:
         self._counted.set()
@@ -291,7 +300,7 @@ def _by_otlp(signals: Sequence[str], mask: Callable[[str], str]) -> Collector:
     return Otlp(signals, mask)
 
 
-def _why_unusable(error: BaseException) -> str:
+def _why_unusable(error: Exception) -> str:
     """Without the text of the error, which may hold a header."""
     if isinstance(error, ImportError):
         return f"{error.name or 'a package'} cannot be imported"

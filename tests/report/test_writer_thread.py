@@ -1,6 +1,5 @@
 """Disks that are full, gone, stuck or slow: what is remembered is written, the rest is counted."""
 
-import ctypes
 import errno
 import fcntl
 import json
@@ -439,18 +438,62 @@ def test_what_would_end_the_thread_ends_nothing(
 
 
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, MemoryError])
-def test_nor_does_it_while_the_thread_sleeps(tmp_path: Path, end: type[BaseException]) -> None:
+def test_nor_does_it_while_the_thread_sleeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    sleep, ends = WriterThread._sleep, [end()]
+
+    def ending(self: WriterThread) -> None:
+        sleep(self)
+        if self.signs and ends:
+            raise ends.pop()
+
+    monkeypatch.setattr(WriterThread, "_sleep", ending)
     made = ReportWriter(tmp_path / "r", ALL)
     submit(made, 0, 5)
-    wait_until(lambda: len(written(tmp_path / "r")) == 5)
-    assert made._thread is not None
-    assert made._thread.ident is not None
-    state = ctypes.c_ulong(made._thread.ident)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(state, ctypes.py_object(end))
+    wait_until(lambda: made._writing.signs)
     submit(made, 5, 10)
     made.close()
+    assert not ends
     everything_is_there(tmp_path / "r", 10)
     assert not made.lost.count
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("comes", [True, False])
+def test_another_thread_goes_on_where_one_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: bool
+) -> None:
+    """With the next report, or at the end."""
+    turn, ends = WriterThread._next_turn, [SystemExit()]
+
+    def ending(self: WriterThread) -> bool:
+        is_last = turn(self)
+        if self.signs and ends:
+            raise ends.pop()
+        return is_last
+
+    monkeypatch.setattr(WriterThread, "_next_turn", ending)
+    made = ReportWriter(tmp_path / "r", ALL)
+    submit(made, 0, 5)
+    thread = made._thread
+    assert thread is not None
+    wait_until(lambda: not thread.is_alive())
+    if comes:
+        submit(made, 5, 10)
+    made.close()
+    everything_is_there(tmp_path / "r", 10 if comes else 5)
+    assert not made.lost.count
+
+
+def test_what_a_thread_took_along_is_counted(tmp_path: Path) -> None:
+    made = ReportWriter(tmp_path / "r", ["json"])
+    submit(made, 0, 5)
+    wait_until(lambda: len(written(tmp_path / "r")) == 5)
+    # As it would be if the thread had ended right behind taking one.
+    made._writing.waiting._put_in += 1
+    made.close()
+    assert made.lost == Lost(count=1, reasons={FAULT: 1})
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -462,7 +505,6 @@ def test_what_no_thread_writes_any_more_is_lost(
 
     monkeypatch.setattr(WriterThread, "_next_turn", ending)
     made = ReportWriter(tmp_path / "r", ["json"])
-    wait_until(made._writing.ended.is_set)
     submit(made, 0, 5)
     made.close()
     assert made.lost == Lost(count=5, reasons={writer.THREAD_ENDED: 5})

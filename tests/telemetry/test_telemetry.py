@@ -243,6 +243,26 @@ def test_what_ends_counting_costs_one_report(
     assert collector.totals("cos.telemetry.dropped", "cos.signal") == {("metrics",): 1}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_another_thread_goes_on_where_counting_has_ended(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, ends = Telemetry._count_all, [SystemExit()]
+
+    def ending(self: Telemetry, *arguments: Any) -> None:
+        if ends:
+            raise ends.pop()
+        count(self, *arguments)
+
+    monkeypatch.setattr(Telemetry, "_count_all", ending)
+    given = Telemetry(ALL)
+    given.put(_bad("a"), is_new=True)
+    wait_until(lambda: not ends)
+    given.close()
+    assert collector.totals("cos.flows", "cos.verdict") == {("error",): 1}
+    assert len(collector.spans) == len(collector.logs) == 1
+
+
 def test_no_thread_for_sending_can_be_started(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
