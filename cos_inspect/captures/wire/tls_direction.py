@@ -3,7 +3,7 @@ records hold."""
 
 from collections import deque
 
-from cos_inspect.captures.wire.events import Side, StreamEvent, cost_of
+from cos_inspect.captures.wire.events import COST, Segment, Side, StreamEvent
 from cos_inspect.captures.wire.tls_cipher import CannotOpenError, RecordCipher
 from cos_inspect.captures.wire.tls_handshake import Phase
 from cos_inspect.captures.wire.tls_hello import Messages
@@ -19,7 +19,7 @@ class TlsDirection:
         self.queue: deque[StreamEvent] = deque()
         """What came and waits for its turn."""
         self.waiting = 0
-        """Bytes of memory that the queue takes, about."""
+        """Bytes in the queue."""
         self.records = RecordSplitter()
         self.messages = Messages()
         self.finder: RecordFinder | None = None
@@ -41,16 +41,23 @@ class TlsDirection:
         self.ended = False
         """Its end has come, perhaps not its turn."""
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that what waits takes, about."""
+        return self.waiting + COST * len(self.queue) + self.records.held
+
     def put(self, event: StreamEvent) -> None:
         """What comes next, behind what waits."""
         self.queue.append(event)
-        self.waiting += cost_of(event)
+        if isinstance(event, Segment):
+            self.waiting += len(event.data)
 
     def next(self) -> StreamEvent:
         """What has waited longest."""
         event = self.queue.popleft()
         self.time = event.time
-        self.waiting -= cost_of(event)
+        if isinstance(event, Segment):
+            self.waiting -= len(event.data)
         return event
 
     def begin(self, phase: Phase) -> None:

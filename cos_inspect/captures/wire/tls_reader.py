@@ -125,8 +125,7 @@ class TlsReader:
     @property
     def held(self) -> int:
         """As in ``StreamReader``."""
-        waiting = self._client.waiting + self._server.waiting
-        return waiting + self._client.records.held + self._server.records.held + self._inner.held
+        return self._client.held + self._server.held + self._inner.held
 
     def _half(self, side: Side) -> TlsDirection:
         return self._client if side == "client" else self._server
