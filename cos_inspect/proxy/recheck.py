@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from mitmproxy import flow, http
 
 from cos_inspect.model.flow_report import FlowReport
+from cos_inspect.model.moments import utc_text
 from cos_inspect.proxy import annotations
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
@@ -38,7 +39,7 @@ class Recheck:
             return None
         self._catch_up()
         known = self._reporting.report_of(asked.id)
-        if known is not None and not asked.modified():  # type: ignore[no-untyped-call]
+        if known is not None and not asked.modified() and _is_of(asked, known):  # type: ignore[no-untyped-call]
             return known
         if not _is_over(asked):
             return None
@@ -75,6 +76,11 @@ class Recheck:
             )
             self._reporting.remember(report)
         return report
+
+
+def _is_of(asked: http.HTTPFlow, report: FlowReport) -> bool:
+    """False where a replay was reverted: the flow holds what came before it again."""
+    return report.started == utc_text(asked.request.timestamp_start)
 
 
 def _is_over(asked: http.HTTPFlow) -> bool:

@@ -14,7 +14,7 @@ from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.proxy.contentview import CosContentview
 from cos_inspect.proxy.flow_reporter import FlowReporter
 from cos_inspect.proxy.recheck import Recheck
-from tests.proxy.inspected import SIGNATURE, cos_flow, inspected
+from tests.proxy.inspected import SENT, SIGNATURE, cos_flow, inspected
 
 DAMAGED = b"[Object Content)"
 
@@ -100,6 +100,29 @@ def test_an_edited_flow_is_shown_as_it_is_now() -> None:
         text = _shown(flow).text
     assert "MISMATCH" in text
     assert "was edited" in text
+
+
+def test_a_reverted_replay_is_shown_as_what_the_flow_holds_again() -> None:
+    flow = cos_flow()
+    with inspected(flow) as addon:
+        flow.backup()
+        flow.is_replay = "request"
+        flow.live = True
+        flow.request.timestamp_start = SENT + 60
+        answer, flow.response = flow.response, None
+        addon.requestheaders(flow)
+        addon.request(flow)
+        assert answer is not None
+        answer.content = DAMAGED
+        answer.timestamp_start, answer.timestamp_end = SENT + 60, None
+        flow.response = answer
+        addon.responseheaders(flow)
+        answer.timestamp_end = SENT + 60
+        addon.response(flow)
+        flow.live = False
+        assert "MISMATCH" in _shown(flow).text
+        flow.revert()
+        assert _shown(flow).text.startswith("COS ok: GetObject 200\n")
 
 
 def test_a_flow_under_way_says_so() -> None:
