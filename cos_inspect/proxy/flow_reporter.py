@@ -92,7 +92,7 @@ class FlowReporter:
             return
         received = None
         echoes = inspected.repeats_secrets and self._settings.redact
-        if answer_changes or not as_it_came or (echoes and self._settings.keys):
+        if answer_changes or not as_it_came or echoes:
             received = metadata_for_capture(
                 flow,
                 exchange,

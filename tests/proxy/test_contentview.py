@@ -69,6 +69,22 @@ def test_secrets_that_the_body_echoes_are_masked(redact: str) -> None:
     assert ("[masked:" in text) == (redact == "true")
 
 
+def test_an_echo_is_masked_when_its_header_was_deleted_later() -> None:
+    """By somebody at the flow, and the addon is another one by then."""
+    token = "d3Zq81fKpQ0vXr7LtYbN5mWc"
+    body = f"<Error><Code>AccessDenied</Code><Message>not {token}</Message></Error>".encode()
+    flow = cos_flow(content=body, status=403, content_type=b"application/xml")
+    flow.request.headers["x-cos-security-token"] = token
+    with inspected(flow):
+        flow.backup()
+        del flow.request.headers["x-cos-security-token"]
+        assert token not in _shown(flow).text
+    with inspected():
+        text = _shown(flow).text
+    assert "AccessDenied" in text
+    assert token not in text
+
+
 def test_a_flow_that_nobody_remembers_is_judged_again() -> None:
     flow = cos_flow(content=DAMAGED)
     with inspected(flow):
