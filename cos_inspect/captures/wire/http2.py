@@ -8,7 +8,6 @@ has lost nothing more of the connection can be read, unless these were of a body
 from collections import OrderedDict
 from typing import NamedTuple
 
-from hpack import Decoder
 from hpack.exceptions import HPACKError
 from hyperframe.frame import (
     ContinuationFrame,
@@ -21,13 +20,8 @@ from hyperframe.frame import (
 
 from cos_inspect.captures.wire.context import WireContext
 from cos_inspect.captures.wire.events import COST, Peers, Side, StreamEnd
-from cos_inspect.captures.wire.http2_frames import (
-    PREFACE,
-    Data,
-    FrameSplitter,
-    NotHttp2Error,
-    Whole,
-)
+from cos_inspect.captures.wire.http2_direction import Http2Direction
+from cos_inspect.captures.wire.http2_frames import PREFACE, Data, NotHttp2Error, Whole
 from cos_inspect.captures.wire.http2_heads import answer_head, request_head
 from cos_inspect.captures.wire.open_exchange import Ending, OpenExchange
 from cos_inspect.model.capture_account import (
@@ -46,10 +40,6 @@ CANNOT_BE_READ = "HTTP/2: it cannot be read"
 
 _LARGEST_BLOCK = 1024 * 1024
 """Bytes of packed header fields of one message."""
-_LARGEST_FIELDS = 256 * 1024
-_LARGEST_TABLE = 1024 * 1024
-"""Of the memory that fields are packed with. How much the other side allows need not be known: who
-packs says in the same stream how much is used, and never more than is allowed."""
 _MOST_HELD = 8 * 1024 * 1024
 """Bytes of answers whose requests did not come yet: captures reorder."""
 _MOST_OPEN = 10_000
@@ -87,29 +77,6 @@ def _cost_of(event: _Event) -> int:
     return COST
 
 
-class _Direction:
-    """What one side sends."""
-
-    def __init__(self, side: Side) -> None:
-        self.side: Side = side
-        self.frames = FrameSplitter()
-        self.unpack = Decoder(max_header_list_size=_LARGEST_FIELDS)
-        self.unpack.max_allowed_table_size = _LARGEST_TABLE
-        self.block = bytearray()
-        self.begun: Whole | None = None
-        """The HEADERS or PUSH_PROMISE whose CONTINUATION has to come."""
-        self.time = 0.0
-        self.position = 0
-        """The sequence number of what came last, less what came before it: so that the place of a
-        frame in the direction gives its own."""
-        self.came = 0
-        self.end: StreamEnd | None = None
-
-    @property
-    def held(self) -> int:
-        return self.frames.held + len(self.block) + self.unpack.header_table_size
-
-
 class Http2Reader:
     """Reads one connection, with prior knowledge or behind TLS."""
 
@@ -119,7 +86,7 @@ class Http2Reader:
         self._scheme = scheme
         host, _, port = peers.server.rpartition(":")
         self._server_address = host.strip("[]"), int(port)
-        self._client, self._server = _Direction("client"), _Direction("server")
+        self._client, self._server = Http2Direction("client"), Http2Direction("server")
         self._preface = bytearray()
         self._connection: str | None = None
         self._open: OrderedDict[int, OpenExchange] = OrderedDict()
@@ -195,7 +162,7 @@ class Http2Reader:
 
     # Frames.
 
-    def _read(self, direction: _Direction) -> None:
+    def _read(self, direction: Http2Direction) -> None:
         try:
             while not self._ignores:
                 found = direction.frames.next()
@@ -210,7 +177,7 @@ class Http2Reader:
         except (NotHttp2Error, HPACKError):
             self._give_up(CANNOT_BE_READ)
 
-    def _take(self, direction: _Direction, found: Whole) -> None:
+    def _take(self, direction: Http2Direction, found: Whole) -> None:
         """:raises NotHttp2Error: for frames in an order that cannot be."""
         frame = found.frame
         if direction.begun is not None:
@@ -233,7 +200,7 @@ class Http2Reader:
                 # The server says that it has done nothing of it, and will not.
                 self._open.popitem()[1].break_off("server", "closed", direction.time)
 
-    def _unpack(self, direction: _Direction, frame: Frame, begun: Whole) -> None:
+    def _unpack(self, direction: Http2Direction, frame: Frame, begun: Whole) -> None:
         """:raises HPACKError: for what cannot be unpacked."""
         if len(direction.block) > _LARGEST_BLOCK:
             raise NotHttp2Error
@@ -252,7 +219,7 @@ class Http2Reader:
 
     # Streams.
 
-    def _meet(self, direction: _Direction, stream: int, event: _Event) -> None:
+    def _meet(self, direction: Http2Direction, stream: int, event: _Event) -> None:
         if not stream & 1:
             # What a server sends unasked, nobody asked for.
             return
@@ -267,7 +234,7 @@ class Http2Reader:
             return
         self._answers(stream, event, direction.time)
 
-    def _asks(self, stream: int, event: _Event, direction: _Direction) -> None:
+    def _asks(self, stream: int, event: _Event, direction: Http2Direction) -> None:
         time = direction.time
         if isinstance(event, _Fields) and stream > self._latest:
             self._latest = stream
@@ -290,7 +257,7 @@ class Http2Reader:
             self._held_bytes -= _cost_of(held)
             self._answers(stream, held, when)
 
-    def _begin(self, stream: int, event: _Fields, direction: _Direction) -> None:
+    def _begin(self, stream: int, event: _Fields, direction: Http2Direction) -> None:
         head = request_head(event.fields, self._scheme, self._server_address)
         is_tunnel = head is not None and head.method == b"CONNECT"
         is_full = len(self._open) >= _MOST_OPEN or self._context.is_full

@@ -201,3 +201,10 @@ ANSWERED = [
     ("PUT", "/c", 200),
     ("GET", "/c", 200),
 ]
+
+
+def targets(packets: list[Packet]) -> list[str]:
+    """Of the exchanges that are read from these packets, in order."""
+    found = read(pcap(frames(packets)))
+    assert found.error is None
+    return [flow.exchange.request.target for flow in found.flows if flow.exchange is not None]
