@@ -153,15 +153,17 @@ def _judge_act(
 
 def _later(act: Act, fault: Fault, told: list[tuple[Report, Pairs]]) -> str | None:
     """The flow that a fault shows on in the end: of those of its operation that came after
-    it the last one that is accused, for parts of an upload come in any order; else the last."""
+    it the last one that is accused, for parts of an upload come in any order; else the last one
+    that a reload cut, which may be why nothing is said of it; else the last."""
     flows = [seen.flow for seen in act.seen if seen.operation == fault.operation]
     met = [index for index, flow in enumerate(flows) if flow in act.hits]
     if not met:
         return None
     after = [flow for flow in flows[met[0] :] if flow not in act.hits]
     found = {report["flow_id"]: pairs for report, pairs in told}
+    cut = {report["flow_id"] for report, _ in told if STOPPED in _reasons(report)}
     accused = [flow for flow in after if found.get(flow, frozenset()) - TOLERATED]
-    return next(reversed(accused or after), None)
+    return next(reversed(accused or [flow for flow in after if flow in cut] or after), None)
 
 
 def _was_under_way(report: Report, times: Sequence[float]) -> bool:

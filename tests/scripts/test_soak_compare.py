@@ -198,6 +198,18 @@ def test_a_flow_that_a_reload_cut_may_say_so() -> None:
     assert (outcome.found, outcome.cut_by_reload) == (0, 1)
 
 
+def test_a_retry_that_a_reload_cut_may_say_so_though_other_parts_come_later() -> None:
+    (fault,) = (each for each in FAULTS["python-multipart"] if each.name == "busy-then-retried")
+    run = Run("python-multipart", fault)
+    run.add("flow-other-part", "UploadPart", pairs(""))
+    for flow in ("flow-hit", "flow-last"):
+        run.of(flow)["findings"].clear()
+        run.of(flow)["checks"].append({"reason": "proxy-stopped"})
+    outcome = run.judge()
+    assert outcome.wrong == []
+    assert outcome.cut_by_reload == outcome.faults == 2
+
+
 @pytest.mark.parametrize(("after", "is_excused"), [(-60, False), (-1, True), (1, True), (3, False)])
 def test_a_body_that_mitmproxy_streamed_midway_may_say_so(after: float, is_excused: bool) -> None:
     """When it was told to while the flow was under way, and not at another time."""
