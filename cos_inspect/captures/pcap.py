@@ -90,6 +90,12 @@ class PacketFile:
         if self._account.packets_cut:
             cut, count = self._account.packets_cut, self._account.packets
             self._note(f"{cut} of its {count} packets are cut: capture them whole (tcpdump -s 0)")
+        if ip.checksums.damaged:
+            damaged, count = ip.checksums.damaged, self._account.packets
+            self._note(
+                f"{damaged} of its {count} packets have a wrong checksum of TCP: they are left out,"
+                " for their receivers drop them as well"
+            )
         if ended is not None:
             self._account.hides_exchanges = True
             raise ended

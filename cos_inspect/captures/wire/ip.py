@@ -6,6 +6,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
+from cos_inspect.captures.wire.checksums import Checksums
 from cos_inspect.captures.wire.events import COST
 
 _IPV4 = Struct("!BxHHHxB")
@@ -58,9 +59,11 @@ class IpReader:
         """``datagram`` is told of UDP: addresses and ports as in a ``Segment``, and its data."""
         self._datagram = datagram
         self._fragments = _Fragments()
+        self.checksums = Checksums()
 
     def segment(self, packet: bytes, at: int) -> Segment | None:
-        """The TCP segment of a packet that begins at ``at`` of a frame."""
+        """The TCP segment of a packet that begins at ``at`` of a frame. None also where it was
+        damaged on its way, so that its receiver dropped it."""
         size = len(packet)
         if size < at + 20:
             return None
@@ -133,6 +136,8 @@ class IpReader:
             _, _, sequence, acknowledged, offset, flags = _TCP.unpack_from(packet, at)
             first = at + (offset >> 4) * 4
             if first < at + 20 or first > end:
+                return None
+            if end <= len(packet) and self.checksums.is_damaged(addresses, packet, at, end):
                 return None
             data = packet[first:end]
             return Segment(

@@ -125,6 +125,21 @@ def ip(packet: Packet, number: int = 1) -> bytes:
     return ip_4(source.packed, target.packed, segment, number)
 
 
+def with_checksum(packet: bytes, *, of_addresses: bool = False) -> bytes:
+    """The same IP packet with the checksum of its TCP segment (RFC 1071); or with what a system
+    leaves there where the network card puts it in: the sum of the addresses."""
+    head, addresses = (20, packet[12:20]) if packet[0] >> 4 == 4 else (40, packet[8:40])
+    segment = packet[head : head + 16] + b"\0\0" + packet[head + 18 :]
+    summed = addresses + struct.pack("!II", 6, len(segment))
+    if not of_addresses:
+        summed += segment + bytes(len(segment) % 2)
+    total = sum(word for (word,) in struct.iter_unpack("!H", summed))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    told = total if of_addresses else total ^ 0xFFFF
+    return packet[:head] + segment[:16] + struct.pack("!H", told) + segment[18:]
+
+
 def ip_4(
     source: bytes,
     target: bytes,
