@@ -15,7 +15,7 @@ from cos_inspect.cos.object_list import LIST_SAMPLE
 from cos_inspect.cos.operation import Operation
 from cos_inspect.model.headers import Headers
 
-XML_SAMPLE = 64 * 1024
+XML_SAMPLE = 32 * 1024
 """Enough for every error document and every result that is read."""
 FRAME_SAMPLE = 128
 """Enough for the size line of a chunk that was stored inside an object."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cos_inspect.cos.digest_plan import XML_SAMPLE
 from cos_inspect.cos.secret_names import (
     SECRET_KINDS,
     SecretKind,
@@ -48,8 +49,9 @@ from cos_inspect.inspection.secret_shapes import (
 from cos_inspect.model.exchange import EchoTrace
 from cos_inspect.model.headers import MAX_VALUE, Headers
 
-LONGEST = 32 * 1024
-"""Characters of a text that is looked into closely."""
+LONGEST = XML_SAMPLE
+"""Characters of a text that is looked into closely: as long as what is kept of a document, which
+a saved flow has only where it was."""
 _MOST_NAMED = 256
 """Secrets that texts of one exchange name; no client or server sends as many. Texts that name
 more are masked whole, and every word of them."""
