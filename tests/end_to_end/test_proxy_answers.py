@@ -87,6 +87,8 @@ def told(folder: Path) -> Iterator[tuple[dict[str, Report], list[Report], dict[s
             f"--set=map_local=|~u /local|.+/local|{local}",
             f"--set=map_local=|~u /nowhere|.+/nowhere|{folder}",
             f"--set=server_replay={recorded}",
+            # mitmdump ends else a moment after all of these were replayed.
+            "--set=keepserving=true",
             "--set=body_size_limit=100k",
             scripts_after=[script],
         ) as lab,
