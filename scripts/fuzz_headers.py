@@ -158,7 +158,7 @@ _NEEDED: dict[str, Callable[[str], bool]] = {
         "bucket-owner-read", "bucket-owner-full-control",
     ),
     "copy-range": _is_range,
-    "copy-source": lambda value: "/" in value and value.isascii() and " " not in value,
+    "copy-source": lambda value: "/" in value and value.isascii() and " " not in value.strip(),
     "etag-list": lambda value: value.count('"') % 2 == 0,
     "host": lambda value: not any(sign.isspace() for sign in value),
     "iso-date": _is_iso_date,

@@ -192,8 +192,9 @@ def test_same_findings_and_digests(recording: Recording, second: Second) -> None
         key = report["cos"]["key"]
         assert found(other) == found(report), key
         if key == "early":
-            # mitmproxy saves such a flow when its answer has come, before its upload ends.
-            assert checks(other)["content-length", "request"] == "not-captured"
+            # mitmproxy saves such a flow when its answer has come, mostly before its upload ends.
+            live = checks(report)["content-length", "request"]
+            assert checks(other)["content-length", "request"] in ("not-captured", live)
             continue
         assert checks(other) == checks(report), key
         for side in ("request", "response"):
