@@ -78,7 +78,6 @@ class Telemetry:
             FlowCounts, most_weight=_REVISABLE, most_on_disk=_MOST_REVISABLE
         )
         self._way: tuple[Collector, Sender] | None = None
-        self._sender: Sender | None = None
         self._sending: threading.Thread | None = None
         self._thread: threading.Thread | None = None
         self._start_again_at = 0.0
@@ -150,12 +149,12 @@ class Telemetry:
             if not self._has_thread:
                 self._start()
             # Until there is a sender, packages are loaded; on a busy machine that takes long.
-            if (signs := self._signs()) != before or self._sender is None:
+            if (signs := self._signs()) != before or self._way is None:
                 before, stalls = signs, now + CLOSE_SECONDS
 
     def _signs(self) -> tuple[int, int]:
         """Changes while counting and sending get on."""
-        return len(self._handed), self._sender.signs if self._sender is not None else -1
+        return len(self._handed), self._way[1].signs if self._way is not None else -1
 
     def _run(self) -> None:
         """The counting thread. What ends it before the run leaves the rest to another one."""
@@ -179,7 +178,7 @@ class Telemetry:
             self._handed.clear()
             logger.warning("COS telemetry is not sent: %s", _why_unusable(error))
             return None
-        self._sender = Sender(
+        sender = Sender(
             way,
             self._signals,
             self._waiting,
@@ -187,7 +186,7 @@ class Telemetry:
             changes=self._changes,
             metric_seconds=metric_seconds(os.environ),
         )
-        self._way = way, self._sender
+        self._way = way, sender
         return self._way
 
     def _have_rest_sent(self, sender: Sender) -> None:

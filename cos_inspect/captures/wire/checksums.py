@@ -10,7 +10,7 @@ than they are.
 from functools import lru_cache
 from typing import NamedTuple
 
-_TCP_PROTOCOL = 6
+TCP_PROTOCOL = 6
 _AT = 16
 """Where it stands in the header of a segment."""
 _MODULUS = 0xFFFF
@@ -42,7 +42,7 @@ class Checksums:
         """Whether a segment, all of which was captured, is one that no receiver takes.
         ``addresses`` are the sender's and the receiver's, 8 or 32 bytes."""
         size = end - at
-        addressed = _sum(addresses) + _TCP_PROTOCOL
+        addressed = _sum(addresses) + TCP_PROTOCOL
         told = packet[at + _AT] << 8 | packet[at + _AT + 1]
         # What the network card is still to complete has the sum of the addresses, with the length
         # or without. Large packets, joined by the system, are such, so this comes first.

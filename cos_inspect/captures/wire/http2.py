@@ -253,9 +253,14 @@ class Http2Reader:
         if event.ends:
             exchange.sent.end(BodyEnd.COMPLETE, time)
             self._finish(stream, exchange)
-        for held, when in self._held.pop(stream, ()):
-            self._held_bytes -= _cost_of(held)
+        for held, when in self._let_go(stream):
             self._answers(stream, held, when)
+
+    def _let_go(self, stream: int) -> list[tuple[_Event, float]]:
+        """What came on a stream before its request, which is not held any more."""
+        events = self._held.pop(stream, [])
+        self._held_bytes -= sum(_cost_of(event) for event, _ in events)
+        return events
 
     def _begin(self, stream: int, event: _Fields, direction: Http2Direction) -> None:
         head = request_head(event.fields, self._scheme, self._server_address)
@@ -264,8 +269,7 @@ class Http2Reader:
         if head is None or is_tunnel or is_full:
             reason = UPGRADED if is_tunnel else NOT_HTTP if head is None else TOO_MANY_OPEN
             self._context.account.leave_out(reason)
-            for held, _ in self._held.pop(stream, ()):
-                self._held_bytes -= _cost_of(held)
+            self._let_go(stream)
             return
         self._open[stream] = OpenExchange(
             self._context,

@@ -6,13 +6,13 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
-from cos_inspect.captures.wire.checksums import Checksums
+from cos_inspect.captures.wire.checksums import TCP_PROTOCOL, Checksums
 from cos_inspect.captures.wire.events import COST
 
 _IPV4 = Struct("!BxHHHxB")
 """Version and length of the header, total length, id, fragment, protocol."""
 _TCP = Struct("!HHIIBB")
-_TCP_PROTOCOL, _UDP_PROTOCOL, _FRAGMENT = 6, 17, 44
+_UDP_PROTOCOL, _FRAGMENT = 17, 44
 _EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
 _AUTHENTICATION = 51
 _MOST_EXTENSIONS = 16
@@ -97,7 +97,7 @@ class IpReader:
         addresses = packet[at + 8 : at + 40]
         protocol, at = packet[at + 6], at + 40
         for _ in range(_MOST_EXTENSIONS):
-            if protocol in (_TCP_PROTOCOL, _UDP_PROTOCOL):
+            if protocol in (TCP_PROTOCOL, _UDP_PROTOCOL):
                 return self._payload(protocol, addresses, packet, at, end)
             if min(end, size) < at + 8:
                 return None
@@ -130,7 +130,7 @@ class IpReader:
         self, protocol: int, addresses: bytes, packet: bytes, at: int, end: int
     ) -> Segment | None:
         """``end`` is where it ends by its length, which may lie behind what was captured."""
-        if protocol == _TCP_PROTOCOL:
+        if protocol == TCP_PROTOCOL:
             if len(packet) < at + 14:
                 return None
             _, _, sequence, acknowledged, offset, flags = _TCP.unpack_from(packet, at)
