@@ -1,8 +1,8 @@
 """What must not stand in text that is written or shown: signs that are seen as something else.
 
 Control characters can end a line or steer a terminal, bidirectional ones turn the order of
-what follows, others cannot be seen at all; halves of surrogate pairs are no text, and have no
-UTF-8.
+what follows, a space that is none of ASCII makes another key, others cannot be seen at all;
+halves of surrogate pairs are no text, and have no UTF-8.
 """
 
 import re
@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 UNSEEN = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
-    "\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+    "[\\x00-\\x1f\\x7f-\\xa0\\xad\\u061c\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f"
+    "\\u3000\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
 )
-"""Control characters (line ends and tabs among them), separators of lines and paragraphs,
-marks of direction, signs without width, halves of surrogate pairs."""
+"""Control characters (line ends and tabs among them), separators of lines and paragraphs, all
+spaces but the plain one, marks of direction, signs without width, halves of surrogate pairs."""
 
 _SEPARATORS = [
     (sign.encode(), f"\\u{ord(sign):04x}".encode()) for sign in ("\x85", "\u2028", "\u2029")

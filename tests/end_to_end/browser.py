@@ -102,6 +102,17 @@ class Browser:
         feature = {"name": "prefers-color-scheme", "value": name}
         self._devtools("Emulation.setEmulatedMedia", {"features": [feature]})
 
+    def paper(self, width: int, height: int) -> None:
+        """Shows the page as it is printed, by one whose system is dark."""
+        self.size(width, height)
+        feature = {"name": "prefers-color-scheme", "value": "dark"}
+        self._devtools("Emulation.setEmulatedMedia", {"media": "print", "features": [feature]})
+
+    def screen(self, width: int, height: int) -> None:
+        """Ends that, and the theme that was set."""
+        self._devtools("Emulation.setEmulatedMedia", {"media": "", "features": []})
+        self.size(width, height)
+
     def violations(self) -> list[str]:
         """What axe-core finds on the page as it is."""
         self.run(AXE.read_text("utf-8"))

@@ -23,6 +23,8 @@ def test_every_control_format_and_separator_sign_is_unseen() -> None:
             "LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"
         ):  # fmt: skip
             assert UNSEEN.match(sign), f"{number:04x}"
+        if kind == "Zs":
+            assert bool(UNSEEN.match(sign)) == (sign != " "), f"{number:04x}"
         if kind[0] in "LMNPS":
             assert not UNSEEN.match(sign), f"{number:04x}"
 

@@ -304,7 +304,7 @@
   const outcome = (report) =>
     el("li", null, flowLink(report.sequence), " ", badge(report.verdict), " ", wire(report.cos.operation), " ",
       el("span", { class: `code ${failed(report) ? "bad" : ""}` }, report.response ? String(report.response.status) : "no answer"), " ",
-      report.error?.code ? [wire(report.error.code, "mono"), " "] : null, wire(report.cos.key ?? report.request.url, "mono"),
+      report.error?.code ? [wire(report.error.code, "mono"), " "] : null, wire(report.cos.key ?? report.request.url, "mono", 300),
       report.started ? el("small", { class: "muted" }, ` ${time(Date.parse(report.started), true)} UTC`) : null);
 
   const page = (first, second) => {

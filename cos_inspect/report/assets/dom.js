@@ -15,11 +15,41 @@
   const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
   const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-  // What would not be seen, or would turn the text around, is spelt out.
-  const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
+  // What would not be seen, is taken for a space, or would turn the text around, is spelt out.
+  const HIDDEN = /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
   const visible = (text) =>
     String(text).replace(HIDDEN, (sign) => `\\u${sign.codePointAt(0).toString(16).padStart(4, "0")}`);
-  const wire = (text, name) => el("bdi", { class: name ? `wire ${name}` : "wire" }, visible(text));
+  const bdi = (name, ...parts) => el("bdi", { class: name ? `wire ${name}` : "wire" }, parts);
+
+  // So long a text would push all else out of sight: the rest is a button away, and stays
+  // unfolded when the page is renewed.
+  const MOST = 1200;
+  const unfolded = new Set();
+  // The begin of a text, or with `atEnd` its end, and behind a button the rest.
+  const folded = (text, most, atEnd = false) => {
+    const kept = Math.floor(most * 0.75);
+    if (text.length <= most || unfolded.has(text)) return text;
+    // No pair of surrogates is torn.
+    const isPair = (at) => /[\udc00-\udfff]/.test(text[at]);
+    const cut = atEnd ? text.length - kept + isPair(text.length - kept) : kept - isPair(kept);
+    const rest = atEnd ? cut : text.length - cut;
+    const whole = document.createTextNode(text);
+    const button = el("button", { type: "button", class: "unfold", onclick: () => {
+      unfolded.add(text);
+      shown.forEach((part) => part !== button && part.remove());
+      button.replaceWith(whole);
+    } }, atEnd ? "" : "… ", count(rest, "more character"), atEnd ? " …" : "");
+    const shown = atEnd ? [button, document.createTextNode(text.slice(cut))] : [document.createTextNode(text.slice(0, cut)), button];
+    return shown;
+  };
+  const wire = (text, name, most = MOST) => bdi(name, folded(visible(text), most));
+  // In links, headings and lists, which have no room for more: cut, with all of it as title.
+  const label = (text, name, most = 300) => {
+    const whole = visible(text);
+    const shown = bdi(name, whole.length > most ? `${[...whole.slice(0, most + 1)].slice(0, -1).join("")}…` : whole);
+    if (whole.length > most) shown.title = whole;
+    return shown;
+  };
 
   const PATHS = {
     ok: "M3.5 8.5l3 3 6-7",
@@ -105,7 +135,7 @@
   };
 
   cosInspect.dom = {
-    el, svg, wire, visible, icon, badge, unseen, bytes, duration, speed, time, count, number6, flowLink, facts,
+    el, svg, wire, label, folded, visible, icon, badge, unseen, bytes, duration, speed, time, count, number6, flowLink, facts,
     section, table, say,
   };
 })();

@@ -58,18 +58,20 @@
     return row.text;
   };
 
-  // Into words; quotes hold one together, a backslash takes the next sign as it is.
+  // Into words; quotes hold one together, a backslash takes the next sign as it is. `raw` is
+  // the word as it was typed.
   const split = (text) => {
     const words = [];
     let word = null;
     let quoted = false;
     const put = (sign, literal) => {
-      word ||= { text: "", literal: [] };
+      word ||= { text: "", literal: [], raw: "" };
       word.text += sign;
       for (let i = 0; i < sign.length; i += 1) word.literal.push(literal);
     };
     for (let i = 0; i < text.length; i += 1) {
       const sign = text[i];
+      const begin = i;
       if (sign === "\\" && quoted && i + 1 < text.length) put(text[(i += 1)], true);
       else if (sign === '"') {
         quoted = !quoted;
@@ -78,6 +80,7 @@
         if (word) words.push(word);
         word = null;
       } else put(sign, quoted);
+      if (word) word.raw += text.slice(begin, i + 1);
     }
     if (word) words.push(word);
     return words;
@@ -216,5 +219,7 @@
     return `${field}:=${plain ? value : `"${value.replace(/[\\"]/g, "\\$&")}"`}`;
   };
 
-  cosInspect.filter = { parse, term, address: (text) => `#filter=${encodeURIComponent(text)}` };
+  const words = (text) => split(text).map((word) => word.raw);
+
+  cosInspect.filter = { parse, term, words, address: (text) => `#filter=${encodeURIComponent(text)}` };
 })();

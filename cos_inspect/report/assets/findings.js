@@ -1,7 +1,9 @@
 "use strict";
 // Findings, and two values side by side with what differs marked.
 (() => {
-  const { el, wire, visible, icon } = cosInspect.dom;
+  const { el, wire, label, folded, visible, icon } = cosInspect.dom;
+  const MOST_SAME = 400;
+  const MOST_DIFFERENT = 1200;
   const { LINES } = cosInspect.words;
 
   // [same, different, same] of each: what they share at both ends is not marked.
@@ -15,9 +17,9 @@
     return [cut(one), cut(other)];
   };
   const marked = ([before, different, after]) =>
-    el("bdi", { class: "wire" }, visible(before),
-      different === "" ? el("mark", { class: "gap" }, el("span", { class: "unseen" }, "nothing here")) : el("mark", null, visible(different)),
-      visible(after));
+    el("bdi", { class: "wire" }, folded(visible(before), MOST_SAME, true),
+      different === "" ? el("mark", { class: "gap" }, el("span", { class: "unseen" }, "nothing here")) : el("mark", null, folded(visible(different), MOST_DIFFERENT)),
+      folded(visible(after), MOST_SAME));
   const differing = (one, other) => apart(String(one), String(other)).map(marked);
 
   const PAIRS = [
@@ -65,7 +67,7 @@
 
   const card = (finding) =>
     el("article", { class: `finding ${finding.severity}` },
-      el("h3", null, icon(finding.severity), el("span", { class: "unseen" }, `${finding.severity}: `), visible(finding.title), " ",
+      el("h3", null, icon(finding.severity), el("span", { class: "unseen" }, `${finding.severity}: `), label(finding.title), " ",
         el("code", { class: "rule" }, finding.rule)),
       el("p", { class: "detail" }, wire(finding.detail)),
       finding.fix ? el("p", { class: "fix" }, el("strong", null, "What to do: "), wire(finding.fix)) : null,

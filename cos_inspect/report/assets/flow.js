@@ -107,7 +107,7 @@
       crumbs(near),
       el("h1", { tabindex: -1 }, badge(report.verdict), " ", el("span", { class: "muted" }, `#${report.sequence}`), " ", wire(cos.operation), " ",
         el("span", { class: `code ${!response || response.status >= 400 ? "bad" : ""}` }, response ? String(response.status) : "no answer")),
-      el("p", { class: "object" }, wire(cos.key ?? cos.bucket ?? request.url, "mono")),
+      el("p", { class: "object" }, wire(cos.key ?? cos.bucket ?? request.url, "mono", 300)),
       story(report),
       take(report),
       cosInspect.compare.chooser(report),

@@ -1,7 +1,7 @@
 "use strict";
 // The list of flows. Only the rows in sight are elements, so that length costs nothing.
 (() => {
-  const { el, svg, wire, visible, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
+  const { el, svg, wire, label, visible, icon, bytes, duration, time, flowLink, unseen } = cosInspect.dom;
   const OVERSCAN = 12;
   const MOST_PRINTED = 2000;
 
@@ -59,7 +59,7 @@
       el("td", { class: "op" }, wire(row.op)),
       el("td", { class: "status" }, row.status === undefined ? "none" : String(row.status)),
       el("td", { class: "key", title: titleOf(row) },
-        el("div", null, wire(row.key ?? row.bucket ?? row.host, "name"), saidOf(row))),
+        el("div", null, label(row.key ?? row.bucket ?? row.host, "name"), saidOf(row))),
       el("td", { class: "size" }, bytes(Math.max(row.sent || 0, row.received || 0))),
       el("td", { class: "ms" }, duration(row.ms)),
       el("td", { class: "fall" }, bar(row, span)),
@@ -78,11 +78,13 @@
     const body = el("tbody");
     const grid = el("table", { class: "flows", "aria-label": "Flows" }, el("thead", null, head), body);
     const empty = el("p", { class: "empty" }, "No flow is like that.");
-    const element = el("div", { class: "list" }, grid, empty);
+    const rest = el("p", { class: "rest" });
+    const element = el("div", { class: "list" }, grid, rest, empty);
 
     const rowHeight = () => parseFloat(getComputedStyle(grid).getPropertyValue("--row")) || 36;
     const spacer = (height) => {
-      const cell = el("td", { colspan: COLUMNS.length });
+      // One column wide: a cell across columns that are not shown would make them anew.
+      const cell = el("td");
       cell.style.height = `${height}px`;
       return el("tr", { class: "spacer", "aria-hidden": "true" }, cell);
     };
@@ -112,7 +114,8 @@
         return known.element;
       });
       if (first) shown.unshift(spacer(first * height));
-      if (last < rows.length) shown.push(printing ? rest(rows.length - last) : spacer((rows.length - last) * height));
+      if (last < rows.length && !printing) shown.push(spacer((rows.length - last) * height));
+      rest.textContent = last < rows.length && printing ? `… and ${(rows.length - last).toLocaleString("en")} more; a filter has fewer` : "";
       cosInspect.renewal.place(body, shown);
       if (focused && document.activeElement !== focused) lines.get(number)?.element.querySelector("a").focus({ preventScroll: true });
     };
@@ -120,7 +123,6 @@
       const number = Number(element.closest("tr")?.dataset.number);
       return Number.isNaN(number) ? null : number;
     };
-    const rest = (number) => el("tr", null, el("td", { colspan: COLUMNS.length }, `… and ${number.toLocaleString("en")} more; a filter has fewer`));
     const print = (on) => {
       if (printing === on || !element.isConnected) return;
       printing = on;

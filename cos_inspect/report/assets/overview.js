@@ -1,9 +1,9 @@
 "use strict";
 // What is wrong, in one look; then time, counts, transfers and the list.
 (() => {
-  const { el, wire, visible, icon, badge, time, count, duration, speed, bytes, flowLink, section, table, unseen } = cosInspect.dom;
+  const { el, wire, label, visible, icon, badge, time, count, duration, speed, bytes, flowLink, section, table, unseen } = cosInspect.dom;
   const { VERDICTS, MANY } = cosInspect.words;
-  const { term, address } = cosInspect.filter;
+  const { term, words, address } = cosInspect.filter;
   const { figures } = cosInspect.totals;
   const store = cosInspect.store;
   const MOST_GROUPS = 8;
@@ -61,7 +61,7 @@
   const healedOf = (rows) => Object.fromEntries(tally(rows.filter((row) => row.healed), (row) => row.verdict));
   const join = (text, word) => {
     const field = word.slice(0, word.indexOf(":") + 1);
-    const kept = text.split(/\s+/).filter((old) => old && !(field === "verdict:" && old.startsWith(field)) && old !== word);
+    const kept = words(text).filter((old) => !(field === "verdict:" && old.startsWith(field)) && old !== word);
     return [...kept, word].join(" ");
   };
 
@@ -79,8 +79,8 @@
       if (row.healed) continue;
       if (row.verdict === "error" || row.verdict === "warning") {
         add("flow", row.verdict, worstRule(row), row.title, () =>
-          el("li", null, flowLink(row.n), " ", el("span", { class: "what" }, wire(row.op), " ", wire(row.key ?? row.bucket ?? row.host, "name")),
-            el("span", { class: "why" }, wire(row.why || ""))));
+          el("li", null, flowLink(row.n), " ", el("span", { class: "what" }, wire(row.op), " ", label(row.key ?? row.bucket ?? row.host, "name", 120)),
+            el("span", { class: "why" }, label(row.why || ""))));
       }
     }
     for (const transfer of cosInspect.transfers.all()) {
@@ -88,14 +88,14 @@
         if (finding.severity === "notice" || cosInspect.transfers.rowsOf(transfer).some((row) => row.rules.includes(finding.rule))) continue;
         add("transfer", finding.severity, finding.rule, finding.title, () =>
           el("li", null, el("a", { href: cosInspect.transfers.address(transfer) }, "transfer"), " ",
-            el("span", { class: "what" }, wire(transfer.key ?? transfer.id, "name")), el("span", { class: "why" }, wire(finding.detail))));
+            el("span", { class: "what" }, label(transfer.key ?? transfer.id, "name", 120)), el("span", { class: "why" }, label(finding.detail))));
       }
     }
     for (const trouble of store.summary.connections || []) {
       for (const finding of trouble.findings || []) {
         if (finding.severity === "notice" || (trouble.flows || []).length) continue;
         add("connection", finding.severity, finding.rule, finding.title, () =>
-          el("li", null, el("a", { href: "#connections" }, "connection"), " ", el("span", { class: "what" }, "to ", wire(trouble.host ?? "unknown host", "name"), trouble.count > 1 ? ` ${count(trouble.count, "time")}` : ""), el("span", { class: "why" }, wire(finding.detail))), trouble.count);
+          el("li", null, el("a", { href: "#connections" }, "connection"), " ", el("span", { class: "what" }, "to ", label(trouble.host ?? "unknown host", "name", 120), trouble.count > 1 ? ` ${count(trouble.count, "time")}` : ""), el("span", { class: "why" }, label(finding.detail))), trouble.count);
       }
     }
     countAll(groups);
@@ -105,7 +105,7 @@
     return section("wrong", "What is wrong",
       el("div", { class: "groups" }, sorted.slice(0, MOST_GROUPS).map((group) =>
         el("article", { class: `group ${group.severity}` },
-          el("h3", null, el("span", { class: "title" }, icon(group.severity), unseen(`${group.severity}: `), visible(group.title || group.rule), " ", el("code", { class: "rule" }, group.rule)),
+          el("h3", null, el("span", { class: "title" }, icon(group.severity), unseen(`${group.severity}: `), label(group.title || group.rule), " ", el("code", { class: "rule" }, group.rule)),
             counted(group)),
           el("ul", null, group.items)))),
       rest.length ? el("p", { class: "also" }, "Also: ", rest.map((group, i) => [i ? ", " : "", wire(group.rule), " (", counted(group), ")"])) : null);
@@ -231,7 +231,7 @@
 
   const timeLine = (rows, text, isAll) => {
     const choose = (from, to) => {
-      const kept = text.split(/\s+/).filter((word) => word && !/^(after|before):/.test(word));
+      const kept = words(text).filter((word) => !/^(after|before):/.test(word));
       location.hash = address([...kept, `after:${from}`, `before:${to}`].join(" ")).slice(1);
     };
     const counts = isAll && store.summary.time_line ? cosInspect.totals.counts() : null;
@@ -243,13 +243,17 @@
     const { flows: all, broken, doubtful, healed: healedBy } = figures(rows);
     const healed = Object.values(healedBy).reduce((sum, number) => sum + number, 0);
     const flows = (number, one, many) => (number ? [`${number.toLocaleString("en")} of ${count(all, "flow")} ${number === 1 ? one : many}`] : []);
+    // Of what could not be read nothing is known: it is not to be taken for "none", or for "fine".
+    const unread = store.problems.length > 0;
     const wrong = [
       ...flows(broken, "is broken", "are broken"), ...what(others.error, "is broken", "are broken"), ...lost(),
       ...flows(doubtful, "needs a look", "need a look"), ...what(others.warning, "needs a look", "need a look"),
+      ...(unread && rows.length ? ["a part of the report cannot be read"] : []),
     ];
     const said = wrong.length > 1 ? `${wrong.slice(0, -1).join(", ")} and ${wrong.at(-1)}` : wrong.join("");
     const but = said ? `, but ${said}` : "";
     if (broken || doubtful) return said;
+    if (!rows.length && unread) return `The report cannot be read${but}`;
     if (!rows.length) return `No COS flows yet${but}`;
     if (healed) return `${said ? "All flows" : "Everything"} came through in the end, after ${count(healed, "failed try", "failed tries")}${but}`;
     return all === 1 ? `The one flow is fine${but}` : `All ${count(all, "flow")} are fine${but}`;
@@ -263,6 +267,7 @@
   };
   const span = (rows) => {
     const others = store.summary.others;
+    if (!rows.length && store.problems.length) return ["The folder ", el("code", null, "data"), " has to lie beside ", el("code", null, "index.html"), ": take the whole report directory."];
     if (!rows.length) {
       const seen = others ? `${count(others, "flow was", "flows were")} seen that ${others === 1 ? "is" : "are"} not COS; hosts of your own are named with cos_hosts. ` : "";
       return [seen, cosInspect.live.isLive ? [el("a", { href: "#setup" }, "Put a client behind this proxy"), ": what comes through it stands here at once."] : "Reload this page when a client has sent something through the proxy."];

@@ -17,6 +17,7 @@
     if (button) button.setAttribute("aria-label", `Theme: ${theme}. Change it`);
   };
   apply();
+  document.documentElement.classList.add("scripts-run");
   addEventListener("DOMContentLoaded", () => {
     apply();
     document.getElementById("theme").addEventListener("click", () => {

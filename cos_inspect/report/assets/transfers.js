@@ -1,7 +1,7 @@
 "use strict";
 // Transfers of several exchanges, retries, and connections that failed.
 (() => {
-  const { el, wire, visible, icon, badge, bytes, duration, speed, count, flowLink, facts, section, table } = cosInspect.dom;
+  const { el, wire, label, visible, icon, badge, bytes, duration, speed, count, flowLink, facts, section, table } = cosInspect.dom;
   const { card, bySeverity, checks } = cosInspect.findings;
   const store = cosInspect.store;
   const WORST = { error: 0, warning: 1, notice: 2, ok: 3 };
@@ -18,13 +18,13 @@
 
   const line = (transfer) =>
     el("article", { class: `transfer ${transfer.verdict}` },
-      el("h3", null, icon(transfer.verdict), el("a", { href: address(transfer) }, wire(transfer.key ?? transfer.id)),
+      el("h3", null, icon(transfer.verdict), el("a", { href: address(transfer) }, label(transfer.key ?? transfer.id)),
         el("span", { class: "unseen" }, `, ${transfer.verdict}`)),
       el("p", { class: "meta" }, [kind(transfer), visible(transfer.state), bytes(transfer.size), transfer.parts ? count(transfer.parts, "part") : "",
         duration(transfer.duration_ms), speed(transfer.throughput),
         transfer.bytes_sent_twice ? `${bytes(transfer.bytes_sent_twice)} sent again` : ""].filter(Boolean).join(" · ")),
       cosInspect.charts.transfer(rowsOf(transfer), open, true),
-      bySeverity(transfer.findings).slice(0, 2).map((finding) => el("p", { class: "said-of" }, el("code", null, finding.rule), " ", wire(finding.detail))));
+      bySeverity(transfer.findings).slice(0, 2).map((finding) => el("p", { class: "said-of" }, el("code", null, finding.rule), " ", label(finding.detail, null, 600))));
 
   // Adds a button for the rest of a long list.
   const some = (items, most, make, place) => {
@@ -59,10 +59,10 @@
     return el("tr", null,
       el("td", null, icon(chain.succeeded ? "ok" : "error"), chain.succeeded ? "came through" : "gave up"),
       el("td", { class: "chain" }, chain.tries > chain.flows.length ? `${chain.tries.toLocaleString("en")} tries, the last: ` : null, rows.map((row, i) => [i ? " → " : "", flowLink(row.n, row.status === undefined ? "none" : String(row.status))])),
-      el("td", null, first ? [wire(first.op), " ", wire(first.key || "")] : wire(chain.flows.join(", "))),
+      el("td", null, first ? [wire(first.op), " ", label(first.key || "")] : wire(chain.flows.join(", "))),
       el("td", null, wire((chain.causes || []).join(", "))),
       el("td", null, duration(chain.time_lost_ms)),
-      el("td", null, [(chain.hosts || []).length > 1 ? `hosts: ${visible(chain.hosts.join(", "))}` : "", chain.clock_corrected ? "the SDK corrected its clock" : ""].filter(Boolean).join("; ")));
+      el("td", null, (chain.hosts || []).length > 1 ? ["hosts: ", wire(chain.hosts.join(", ")), chain.clock_corrected ? "; " : ""] : null, chain.clock_corrected ? "the SDK corrected its clock" : null));
   };
   const retries = () => {
     const chains = store.summary.retries || [];
@@ -134,11 +134,11 @@
     const drawing = cosInspect.charts.transfer(rowsOf(transfer), open, false);
     return el("div", { class: "transfer-page" },
       el("p", { class: "crumbs" }, el("a", { href: "#transfers" }, "← Transfers")),
-      el("h1", { tabindex: -1 }, badge(transfer.verdict), " ", kind(transfer), " ", wire(transfer.key ?? "")),
+      el("h1", { tabindex: -1 }, badge(transfer.verdict), " ", kind(transfer), " ", label(transfer.key ?? "")),
       facts([["State", wire(transfer.state)], ["Size", bytes(transfer.size)], ["Parts", transfer.parts || ""], ["Exchanges with bytes", transfer.tries],
         ["Took", duration(transfer.duration_ms)], ["Throughput", speed(transfer.throughput)],
         ["Sent again", transfer.bytes_sent_twice ? bytes(transfer.bytes_sent_twice) : ""],
-        ["Bucket", transfer.bucket ? wire(transfer.bucket) : "", "wide"], ["Id", wire(transfer.id), "wide"],
+        ["Key", transfer.key ? wire(transfer.key) : "", "wide"], ["Bucket", transfer.bucket ? wire(transfer.bucket) : "", "wide"], ["Id", wire(transfer.id), "wide"],
         ["Flows", el("a", { href: cosInspect.filter.address(cosInspect.filter.term("transfer", transfer.id)) }, String((transfer.flows || []).length))]]),
       transfer.notice ? el("p", { class: "notice-text" }, wire(transfer.notice)) : null,
       (transfer.findings || []).length ? el("h2", { class: "unseen" }, "Findings") : null,
