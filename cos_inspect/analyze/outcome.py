@@ -99,10 +99,12 @@ def closing_text(outcome: Outcome, settings: AnalysisSettings, *, require_cos: b
         captures=outcome.captures,
     )
     if settings.baseline:
-        text += f"\n    baseline   {outcome.known} known findings"
+        findings = "finding" if outcome.known == 1 else "findings"
+        text += f"\n    baseline   {outcome.known} known {findings}"
         gone = settings.baseline.not_seen(outcome.found)
         if gone:
-            text += f", {len(gone)} entries were not seen"
+            entries = "entry was" if len(gone) == 1 else "entries were"
+            text += f", {len(gone)} {entries} not seen"
     if outcome.dataset is not None:
         text += f"\n    dataset    {outcome.dataset}"
     why = why_not(outcome, settings, require_cos=require_cos)

@@ -43,7 +43,8 @@ def find_flow(directory: Path, which: str) -> FlowReport:
     else:
         raise NotFoundError(f"{which!r} is neither a number, a flow id nor a report's file")
     if not found:
-        raise NotFoundError(f"{flows}: has no report on {which}")
+        known = "" if any(flows.glob("*.json")) else "; reports of the format json are needed"
+        raise NotFoundError(f"{flows}: has no report on {which}{known}")
     return read_flow(found[-1])
 
 

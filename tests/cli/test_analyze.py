@@ -81,6 +81,12 @@ def test_known_findings_do_not_fail(two: tuple[Path, Path], tmp_path: Path) -> N
 
     run = Run(tmp_path, two[1], f"--baseline={baseline}", "--fail-on=error")
     assert "0 known findings, 2 entries were not seen" in run.result.stdout
+    entries = json.loads(baseline.read_text())
+    baseline.write_text(json.dumps({**entries, "findings": entries["findings"][:1]}))
+    run = Run(tmp_path, two[0], f"--baseline={baseline}", "--fail-on=error", status=1)
+    assert "1 known finding\n" in run.result.stdout
+    run = Run(tmp_path, two[1], f"--baseline={baseline}", "--fail-on=error")
+    assert "0 known findings, 1 entry was not seen\n" in run.result.stdout
     baseline.write_text("{}]")
     Run(tmp_path, two[1], f"--baseline={baseline}", status=2)
 

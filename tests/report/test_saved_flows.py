@@ -42,6 +42,15 @@ def test_what_is_not_there_is_said_in_one_line(directory: Path, which: str) -> N
     assert "\n" not in str(raised.value)
 
 
+def test_where_no_format_has_what_is_read_that_is_said(directory: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"has no report on 7$"):
+        find_flow(directory, "7")
+    for path in (directory / "flows").iterdir():
+        path.rename(path.with_suffix(".md"))
+    with pytest.raises(NotFoundError, match=r"on 2; reports of the format json are needed$"):
+        find_flow(directory, "2")
+
+
 def test_a_file_that_is_no_report(directory: Path) -> None:
     (directory / "flows" / "000009_PutObject_200_00000009.json").write_text("{}")
     with pytest.raises(NotFoundError, match="no flow report"):
