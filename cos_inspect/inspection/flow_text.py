@@ -9,6 +9,7 @@ from cos_inspect.model.flow_report import BodyReport, Check, Finding, FlowReport
 from cos_inspect.report.terminal import place_of
 from cos_inspect.report.terminal_text import one_line, size_text
 from cos_inspect.rules.registry import RULES
+from cos_inspect.rules.rule import Rule
 
 _WIDTH = 70
 """Columns; in a window of 1280 mitmweb shows as many beside its list, and wraps nothing."""
@@ -26,7 +27,7 @@ def _parts(report: FlowReport) -> Iterator[str]:
     for finding in sorted(report.findings, key=lambda item: -Severity(item.severity).rank):
         # What an error code means stands with the error.
         told = report.error is not None and finding.group == "error"
-        yield _finding(finding, "" if told else _causes().get(finding.rule, ""))
+        yield _finding(finding, "" if told else _cause(finding))
     if report.error is not None:
         error = report.error
         said = " ".join(word for word in (error.code, error.message) if word)
@@ -114,9 +115,18 @@ def _check(check: Check) -> Iterator[str]:
     yield from _wrapped("", _words()[check.check], 10)
 
 
+def _cause(finding: Finding) -> str:
+    """What is usually behind it; nothing where the finding has words of its own, for more is
+    known then, and the usual cause may be ruled out."""
+    rule = _rules().get(finding.rule)
+    if rule is None or (finding.title, finding.fix) != (rule.title, rule.fix):
+        return ""
+    return rule.cause
+
+
 @cache
-def _causes() -> dict[str, str]:
-    return {rule.id: rule.cause for rule in RULES}
+def _rules() -> dict[str, Rule]:
+    return {rule.id: rule for rule in RULES}
 
 
 @cache

@@ -4,6 +4,7 @@ import msgspec
 
 from cos_inspect.inspection.flow_text import flow_text
 from cos_inspect.model.flow_report import Check, ErrorReport, TransferReport
+from cos_inspect.rules.integrity import ETAG_MISMATCH
 from tests.report.build import finding, flow_report
 
 REPORT = msgspec.structs.replace(
@@ -36,6 +37,17 @@ def test_everything_is_told_and_findings_come_first() -> None:
     assert places == sorted(places)
     assert "transfer:    multipart-upload u1" in text
     assert "said:    SlowDown Reduce your request rate." in text
+
+
+def test_the_usual_cause_stands_where_no_more_is_known() -> None:
+    usual = ETAG_MISMATCH.finding("d")
+    text = " ".join(flow_text(flow_report(findings=[usual])).split())
+    assert f"cause: {ETAG_MISMATCH.cause}" in text
+    for known in (
+        ETAG_MISMATCH.finding("The bytes are whole.", fix="Nothing needs to be sent again."),
+        ETAG_MISMATCH.finding("The bytes are whole.", title="The ETag is a gateway's"),
+    ):
+        assert "cause:" not in flow_text(flow_report(findings=[known]))
 
 
 def test_checks_name_what_was_compared() -> None:
