@@ -108,3 +108,23 @@ def test_names_from_the_wire_are_text(page: Browser, tmp_path: Path) -> None:
     assert "<img src=x" in page.text("#main")
     assert "\\u202e" in page.text("#main")
     assert page.run("return document.querySelectorAll('#main img').length") == 0
+
+
+def test_after_a_number_that_is_none_another_can_be_given(page: Browser) -> None:
+    def give(text: str) -> None:
+        page.run(
+            """const box = document.getElementById("compare-with");
+            box.focus();
+            box.select();
+            document.execCommand("insertText", false, arguments[0]);
+            document.querySelector(".compare-with button").click();""",
+            text,
+        )
+
+    go(page, "#000001", "#1")
+    give("999")
+    said = "return document.getElementById('compare-with').validationMessage"
+    assert page.run(said) == "There is no flow 999."
+    give("#2")
+    page.wait_for("document.getElementById('headline')")
+    assert page.run("return location.hash") == "#compare=000001,000002"

@@ -2,7 +2,7 @@
 // Two flows side by side: what differs between the requests, and which difference matters.
 // The same as compare.py, which a test holds it equal to.
 (() => {
-  const { el, wire, badge, section, table, time, flowLink, number6 } = cosInspect.dom;
+  const { el, wire, visible, badge, section, table, time, flowLink, number6 } = cosInspect.dom;
   const store = cosInspect.store;
   const LONGEST = 120;
   const NONE = "none";
@@ -280,17 +280,17 @@
   const chooser = (report) => {
     const row = store.row(report.sequence);
     const near = row ? candidates(row).slice(0, 50) : [];
-    const box = el("input", { id: "compare-with", inputmode: "numeric", list: "compare-proposed", autocomplete: "off", value: near.length ? String(near[0].n) : null, placeholder: "number" });
+    const box = el("input", { id: "compare-with", inputmode: "numeric", list: "compare-proposed", autocomplete: "off", oninput: () => box.setCustomValidity(""), value: near.length ? String(near[0].n) : null, placeholder: "number" });
     const go = (event) => {
       event.preventDefault();
-      const number = Number(box.value);
+      const number = Number(box.value.replace(/^\s*#/, ""));
       if (store.row(number)) location.hash = address_(report.sequence, number);
-      else box.setCustomValidity(`There is no flow ${box.value}.`);
+      else box.setCustomValidity(`There is no flow ${box.value}.`); // Till something else is typed.
       box.reportValidity();
     };
     return el("form", { class: "compare-with", onsubmit: go },
       el("label", { for: "compare-with" }, "Compare with flow "), box,
-      el("datalist", { id: "compare-proposed" }, near.map((each) => el("option", { value: String(each.n) }, `${each.key || each.bucket || ""} ${each.started || ""}`))),
+      el("datalist", { id: "compare-proposed" }, near.map((each) => el("option", { value: String(each.n) }, `${visible(each.key || each.bucket || "")} ${each.started || ""}`))),
       el("button", { class: "copy" }, "Compare"),
       near.length ? null : el("small", { class: "muted" }, cosInspect.totals.counts() ? " No flow that is listed, and of this operation, has worked." : " No flow of this operation has worked."));
   };
