@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from cos_inspect.cos.endpoint import Endpoint
+from cos_inspect.cos.region import documented_regions
 from cos_inspect.cos.signature import encode, wire_headers
 from cos_inspect.cos.tables import rows
 from cos_inspect.cos.target import split_target
@@ -41,14 +42,13 @@ def other_hosts(request: Request, endpoint: Endpoint) -> Iterator[str]:
     hosts = [request.host, f"{request.host}:{request.port}", f"{request.host}:80"]
     hosts += [f"{request.host}:443", request.host.upper()]
     if endpoint.bucket is not None:
-        for row in rows("host_templates"):
-            template = row["template"]
-            if endpoint.region is not None or "{region}" not in template:
-                hosts.append(
-                    template.replace("{bucket}", endpoint.bucket).replace(
-                        "{region}", endpoint.region or ""
-                    )
-                )
+        # Hosts of global acceleration and of the CDN name no region: it may be any.
+        regions = sorted(documented_regions()) if endpoint.region is None else (endpoint.region,)
+        hosts += [
+            row["template"].replace("{bucket}", endpoint.bucket).replace("{region}", region)
+            for row in rows("host_templates")
+            for region in (regions if "{region}" in row["template"] else ("",))
+        ]
     for host in dict.fromkeys(hosts):
         if host != sent:
             yield host

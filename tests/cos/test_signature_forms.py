@@ -37,6 +37,25 @@ def test_other_hosts_are_those_of_the_same_bucket() -> None:
     assert "examplebucket-1250000000.cos.accelerate.myqcloud.com" in hosts
 
 
+def test_a_host_for_acceleration_may_stand_for_that_of_any_region() -> None:
+    asked = "examplebucket-1250000000.cos.accelerate.myqcloud.com"
+    endpoint = read_endpoint(asked, "/a")
+    assert endpoint is not None
+    request = Request(
+        method="GET",
+        scheme="https",
+        host=asked,
+        port=443,
+        target="/a",
+        http_version="HTTP/1.1",
+        headers=Headers([("Host", asked)]),
+    )
+    hosts = list(other_hosts(request, endpoint))
+    assert {HOST, HOST.replace("guangzhou", "tokyo")} <= {*hosts}
+    assert asked not in hosts
+    assert len(hosts) == len(set(hosts))
+
+
 def test_other_paths_have_names() -> None:
     endpoint = read_endpoint(HOST, "/a%20b")
     assert endpoint is not None
