@@ -45,6 +45,7 @@ _STYLE = re.compile(r"![\w.-]+$")
 _ID_HEADERS = ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
 _NO_HEADERS = Headers()
 _NO_KEYS: Mapping[str, str] = {}
+_CALLBACKS = ("x-cos-callback", "x-cos-return-body")
 _TRACE_HEADERS = ("x-cos-trace-id", "x-amz-trace-id")
 
 
@@ -171,6 +172,12 @@ class CosExchange(msgspec.Struct, frozen=True, kw_only=True):
         position = read_query(self.request.target).first.get("position") or ""
         number = position.isascii() and position.isdigit() and len(position) <= 20
         return int(position) if number else None
+
+    @property
+    def has_callback(self) -> bool:
+        """Whether the answer is what a callback or the client's own template makes of it."""
+        headers, form = self.request.headers, self.form
+        return any(name in headers or (form is not None and name in form) for name in _CALLBACKS)
 
     @property
     def describes_object(self) -> bool:

@@ -62,12 +62,6 @@ def why_failed(cos: CosExchange) -> SkipReason | None:
     return None if cos.succeeded else "failed-request"
 
 
-def has_callback(cos: CosExchange) -> bool:
-    """Whether the answer is what a callback or the client's own template makes of it."""
-    headers = cos.request.headers
-    return "x-cos-callback" in headers or "x-cos-return-body" in headers
-
-
 def same_etag(etag: str, md5: str) -> bool:
     """Whether an ETag as sent is this MD5 (32 lower-case hex digits)."""
     read = read_etag(etag)

@@ -24,7 +24,6 @@ from cos_inspect.model.target_bounds import is_read_in_part
 from cos_inspect.rules.check_basics import (
     absence,
     compared,
-    has_callback,
     short,
     skipped,
     why_failed,
@@ -143,7 +142,7 @@ def _several_flows(cos: CosExchange) -> Iterator[Check]:
         yield skipped(
             "multipart-etags",
             "request",
-            "callback" if reason == "unseen-parts" and has_callback(cos) else reason,
+            "callback" if reason == "unseen-parts" and cos.has_callback else reason,
         )
     elif (
         cos.operation.downloads_object

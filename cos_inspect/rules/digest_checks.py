@@ -14,7 +14,6 @@ from cos_inspect.rules.append_checks import append_md5
 from cos_inspect.rules.check_basics import (
     absence,
     compared,
-    has_callback,
     same_crc,
     same_etag,
     short,
@@ -50,7 +49,7 @@ def _uploaded(cos: CosExchange) -> Iterator[Check]:
             yield skipped("append-md5", "request", "failed-request")
         return
     headers = response.headers
-    missing: SkipReason = "callback" if has_callback(cos) else "no-header"
+    missing: SkipReason = "callback" if cos.has_callback else "no-header"
     md5, crc64, unread = _object_bytes(body, cos.request.headers)
 
     crc = _crc_of_upload(cos, headers, missing, crc64, unread)

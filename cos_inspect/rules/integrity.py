@@ -329,11 +329,4 @@ def etag_missing(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding
 
 def _plain_success(cos: CosExchange) -> bool:
     """A success of COS's own making, whose answer no callback has shaped."""
-    headers = cos.request.headers
-    return (
-        cos.succeeded
-        and cos.status != 303
-        and cos.from_cos
-        and "x-cos-callback" not in headers
-        and "x-cos-return-body" not in headers
-    )
+    return cos.succeeded and cos.status != 303 and cos.from_cos and not cos.has_callback

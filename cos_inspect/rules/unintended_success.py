@@ -96,7 +96,7 @@ def processing_not_applied(cos: CosExchange, _checks: Sequence[Check]) -> Iterat
         or not cos.from_cos
         or response.status == 303
         or not (cos.operation.processed_upload or cos.form is not None)
-        or "x-cos-callback" in cos.request.headers
+        or cos.has_callback
         or "pic-operations" in cos.request.headers.unread
     ):
         return

@@ -140,7 +140,7 @@ def observe(cos: CosExchange) -> Observation:
         encryption=encryption.mode,
         etag_form=encryption.etag,
         reworked=operation.processed_upload,
-        callback="x-cos-callback" in request.headers or "x-cos-return-body" in request.headers,
+        callback=cos.has_callback,
         **facts,  # type: ignore[arg-type]
     )
 

@@ -54,6 +54,20 @@ def test_an_append_says_it_once() -> None:
     assert not rules(exchange("POST", later, body=CONTENT))
 
 
+def form_upload(*fields: tuple[str, str]) -> tuple[tuple[str, str], bytes]:
+    """The Content-Type and the body of a form with these fields and the content."""
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields
+    ]
+    parts += [
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n',
+        CONTENT,
+        b"\r\n--b--\r\n",
+    ]
+    return ("Content-Type", "multipart/form-data; boundary=b"), b"".join(parts)
+
+
 def processed(asked: str, answer: bytes = b"", **how: object) -> Sequence[str]:
     headers = (("Pic-Operations", asked),)
     return rules(
@@ -75,6 +89,22 @@ def test_processing() -> None:
     assert not processed(PIC, RESULT)
     assert not processed(PIC, b'<?xml version="1.0"?>\n' + RESULT)
     assert not processed(PIC, status=503)
+
+
+@pytest.mark.parametrize("name", ["x-cos-callback", "x-cos-return-body"])
+@pytest.mark.parametrize("answer", [b"", b'{"ok": true}'])
+def test_a_body_of_the_caller_s_own_shows_no_result(name: str, answer: bytes) -> None:
+    asked = (("Pic-Operations", PIC), (name, "e30="))
+    one = exchange(
+        "PUT", "/a.png", headers=asked, body=CONTENT, answer=answer, answer_headers=DONE
+    )
+    assert not rules(one)
+    form, sent = form_upload(("key", "a.png"), *asked)
+    one = exchange("POST", "/", headers=(form,), body=sent, answer=answer, answer_headers=DONE)
+    assert not rules(one)
+    form, sent = form_upload(("key", "a.png"), *asked[:1])
+    one = exchange("POST", "/", headers=(form,), body=sent, answer=answer, answer_headers=DONE)
+    assert rules(one) == ["processing-not-applied"]
 
 
 def test_processing_of_a_whole_multipart_upload() -> None:
