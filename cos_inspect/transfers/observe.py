@@ -122,7 +122,7 @@ def observe(cos: CosExchange) -> Observation:
         redirected=response is not None
         and 300 <= response.status < 400
         and _names_the_same(headers.get("location"), request.target),
-        sdk_retry=(request.headers.get("x-cos-sdk-retry") or "").lower() == "true",
+        sdk_retry=_is_marked_retry(request.headers),
         secret_id=_bounded(cos.signed.secret_id),
         with_token=bool(cos.token_names),
         accepted=cos.signature_accepted,
@@ -143,6 +143,18 @@ def observe(cos: CosExchange) -> Observation:
         callback=cos.has_callback,
         **facts,  # type: ignore[arg-type]
     )
+
+
+def _is_marked_retry(headers: Headers) -> bool:
+    """Whether the SDK says that it sends this again: one of COS, or of S3 by the number of the
+    try (``ttl=20261122T100000Z; attempt=2; max=5``)."""
+    if (headers.get("x-cos-sdk-retry") or "").strip().lower() == "true":
+        return True
+    for piece in (headers.get("amz-sdk-request") or "").split(";"):
+        name, _, number = piece.strip().partition("=")
+        if name == "attempt":
+            return number.isascii() and number.isdigit() and number.lstrip("0") not in ("", "1")
+    return False
 
 
 def started_of(exchange: Exchange) -> float:

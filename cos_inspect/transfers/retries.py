@@ -19,7 +19,7 @@ from cos_inspect.transfers.tries import Try, may_be_retried
 PAUSE = 30.0
 """Seconds between a failure and an unmarked retry: SDKs wait up to 20 (read in the Java SDK)."""
 MARKED_PAUSE = 180.0
-"""The same where x-cos-sdk-retry proves it, and between a download that the client left off and
+"""The same where the SDK says that it is one, and between a download that the client left off and
 the same once more: people pause downloads."""
 _MOST_BODIES = 8
 _OVERLAP = 0.05

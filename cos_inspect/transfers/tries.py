@@ -23,7 +23,7 @@ class Try(Fact, frozen=True, kw_only=True, omit_defaults=True):
     clock: bool = False
     """Refused for the time of its signature."""
     sdk_retry: bool = False
-    """The SDK said so (``x-cos-sdk-retry``)."""
+    """The SDK said so (``x-cos-sdk-retry``, or a second ``attempt`` in ``amz-sdk-request``)."""
     sign_start: int | None = None
     """Where its signing time begins, in Unix seconds by the client's clock."""
     host: str = ""

@@ -124,3 +124,22 @@ def test_odd_values_are_unknown() -> None:
     assert (one.header_crc64, one.total, one.etag) == (None, None, None)
     huge = seen(get("g", DATA, 0.0, answered={"x-cos-hash-crc64ecma": str(1 << 64)}))
     assert huge.header_crc64 is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "marked"),
+    [
+        ({"x-cos-sdk-retry": "true"}, True),
+        ({"x-cos-sdk-retry": "false"}, False),
+        ({"amz-sdk-request": "attempt=1"}, False),
+        ({"amz-sdk-request": "attempt=1; max=3"}, False),
+        ({"amz-sdk-request": "ttl=20261122T100000Z; attempt=2; max=5"}, True),
+        ({"amz-sdk-request": "attempt=12;max=20"}, True),
+        ({"amz-sdk-request": "attempt="}, False),
+        ({"amz-sdk-request": "attempt=²"}, False),
+        ({"amz-sdk-request": "max=5"}, False),
+        ({}, False),
+    ],
+)
+def test_sdks_mark_their_retries(sent: dict[str, str], marked: bool) -> None:
+    assert seen(put("f", DATA, 0.0, sent=sent)).sdk_retry is marked
