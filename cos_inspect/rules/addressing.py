@@ -182,9 +182,9 @@ def endpoint_mistake(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         yield ENDPOINT_MISTAKE.finding(
             f"There is no region as in {host}.", mistake="region", host=host
         )
-    elif code in _NO_SUCH_PLACE and (
-        (endpoint.kind in _PLACES and endpoint.appid is None) or _never_set(endpoint.bucket)
-    ):
+    elif (
+        code in _NO_SUCH_PLACE and endpoint.kind in _PLACES and endpoint.appid is None
+    ) or _names_nothing(cos, code):
         yield _without_appid(cos)
     elif code in _NO_SUCH_PLACE and (once := _APPID_TWICE.fullmatch(endpoint.bucket or "")):
         yield ENDPOINT_MISTAKE.finding(
@@ -220,6 +220,18 @@ def _without_appid(cos: CosExchange) -> Finding:
         mistake="no-appid" if name else "no-bucket",
         host=host,
         bucket=name,
+    )
+
+
+def _names_nothing(cos: CosExchange, code: str | None) -> bool:
+    """Whether the bucket was never filled in; where no code says what failed, too: HEAD has none,
+    nor has what some server in between answers for a host that it does not know."""
+    response = cos.response
+    return (
+        response is not None
+        and response.status >= 400
+        and (code is None or code in _NO_SUCH_PLACE)
+        and _never_set(cos.endpoint.bucket)
     )
 
 

@@ -16,7 +16,18 @@ from cos_inspect.model.flow_report import Finding
 from cos_inspect.rules import addressing
 from tests.captures_reader import judge_crc64, judge_md5
 from tests.cos.signed_requests import SECRET_ID, WINDOW
-from tests.rules.exchanges import CRC64, ETAG, HOST, REQUEST_ID, TRACE_ID, exchange
+from tests.rules.exchanges import (
+    CRC64,
+    ETAG,
+    HOST,
+    MARKS,
+    REQUEST_ID,
+    TRACE_ID,
+    Fields,
+    error_xml,
+    exchange,
+    findings,
+)
 
 SIGNED = (
     f"q-sign-algorithm=sha1&q-ak={SECRET_ID}&q-sign-time={WINDOW}&q-key-time={WINDOW}"
@@ -372,3 +383,15 @@ def test_every_mistake_in_a_host_is_told() -> None:
     values = {*get_args(HostMistake), *re.findall(r'mistake="([a-z-]+)"', source)}
     values |= {"no-appid", "no-bucket", "website-write", "cdn-write"}
     assert values == {row["mistake"] for row in rows("host_mistakes")}
+
+
+@pytest.mark.parametrize("bucket", ["undefined", "undefined-undefined", "null-1250000000"])
+@pytest.mark.parametrize("marks", [(), MARKS])
+def test_a_bucket_that_was_never_filled_in_needs_no_code(bucket: str, marks: Fields) -> None:
+    host = f"{bucket}.cos.ap-guangzhou.myqcloud.com"
+    signed = (("Authorization", "q-sign-algorithm=sha1&q-ak=AKID&q-signature=0"),)
+    found = findings(exchange("HEAD", host=host, headers=signed, status=404, marks=marks))
+    assert "never filled in" in found["endpoint-mistake"].detail
+    for status, answer in ((200, b""), (404, error_xml("NoSuchKey"))):
+        one = exchange(host=host, headers=signed, status=status, answer=answer)
+        assert "endpoint-mistake" not in findings(one)

@@ -95,9 +95,7 @@ def test_processing() -> None:
 @pytest.mark.parametrize("answer", [b"", b'{"ok": true}'])
 def test_a_body_of_the_caller_s_own_shows_no_result(name: str, answer: bytes) -> None:
     asked = (("Pic-Operations", PIC), (name, "e30="))
-    one = exchange(
-        "PUT", "/a.png", headers=asked, body=CONTENT, answer=answer, answer_headers=DONE
-    )
+    one = exchange("PUT", "/a.png", headers=asked, body=CONTENT, answer=answer, answer_headers=DONE)
     assert not rules(one)
     form, sent = form_upload(("key", "a.png"), *asked)
     one = exchange("POST", "/", headers=(form,), body=sent, answer=answer, answer_headers=DONE)
