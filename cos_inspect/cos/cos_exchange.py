@@ -46,6 +46,7 @@ _ID_HEADERS = ("x-cos-request-id", "x-ci-request-id", "x-amz-request-id")
 _NO_HEADERS = Headers()
 _NO_KEYS: Mapping[str, str] = {}
 _CALLBACKS = ("x-cos-callback", "x-cos-return-body")
+REDIRECTS = frozenset((301, 302, 307, 308))
 _TRACE_HEADERS = ("x-cos-trace-id", "x-amz-trace-id")
 
 
@@ -345,13 +346,15 @@ def _first(headers: Headers, names: Sequence[str]) -> str | None:
 
 def _read_error(operation: Operation, response: Response) -> ErrorDocument | None:
     body = response.body
-    if response.status < 400 and not (response.status == 200 and operation.may_fail_late):
+    status = response.status
+    hidden = (status == 200 and operation.may_fail_late) or status in REDIRECTS
+    if status < 400 and not hidden:
         return None
     document = read_error(body.sample, response.headers)
     if document is None:
         return None
-    if response.status == 200 and (document.shape != "xml" or document.code is None):
-        # A callback's own answer may well have a field named code.
+    if hidden and (document.shape != "xml" or document.code is None):
+        # A callback's own answer may well have a field named code; websites send pages.
         return None
     if document.problem is not None and not body.sample_is_whole:
         # What is wrong with the beginning of a longer body says nothing about all of it.

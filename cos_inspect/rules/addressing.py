@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from cos_inspect.cos.aws_chunked import is_aws_chunked
-from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.cos_exchange import REDIRECTS, CosExchange
 from cos_inspect.cos.endpoint import read_endpoint
 from cos_inspect.cos.error import read_xml_fields
 from cos_inspect.cos.misspelt_host import (
@@ -122,7 +122,6 @@ ENDPOINT_MISTAKE = Rule(
 _APPID_TWICE = re.compile(r"([a-z0-9][a-z0-9-]*-([0-9]{5,12}))-\2")
 _NO_SUCH_PLACE = frozenset(("InvalidURI", "NoSuchBucket", "InvalidBucketName"))
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
-_REDIRECTS = frozenset((301, 302, 307, 308))
 _PLACES = frozenset(("default", "internal", "accelerate", "service"))
 
 
@@ -349,7 +348,7 @@ def _right_host(cos: CosExchange) -> str | None:
     headers = response.headers
     named = read_xml_fields(response.body.text, frozenset({"Endpoint", "Region"}))
     hosts = [named.get("Endpoint")]
-    if response.status in _REDIRECTS:
+    if response.status in REDIRECTS:
         hosts.append(_host_of(headers.get("location")))
     for host in hosts:
         other = read_endpoint(host.strip().lower(), "/") if host else None

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.cos_exchange import REDIRECTS, CosExchange
 from cos_inspect.cos.error_table import ErrorExplanation
 from cos_inspect.cos.misspelt_host import read_misspelt
 from cos_inspect.cos.region import documented_regions
-from cos_inspect.model.exchange import BodyEnd
+from cos_inspect.model.exchange import BodyEnd, Response
 from cos_inspect.model.flow_report import Check, Finding, Severity
 from cos_inspect.rules.actors import (
     broke_off_evidence,
@@ -28,7 +28,8 @@ ERROR_RESPONSE = Rule(
     group="error",
     severity=Severity.ERROR,
     title="COS answered with an error",
-    when="COS answers with a status of 400 or more; a warning for 4xx",
+    when="COS answers with a status of 400 or more, or with an error and a redirect that leads"
+    " nowhere; a warning for all but 5xx",
     cause="The error code and its message say what; see the flow's error for the meaning.",
     fix="Follow the advice for the error code.",
     example="GetObject 404 NoSuchKey",
@@ -41,7 +42,7 @@ ERROR_RESPONSE = Rule(
 
 def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Finding]:
     response = cos.response
-    if response is None or not cos.failed:
+    if response is None or not (cos.failed or _leads_nowhere(cos, response)):
         return
     status = response.status
     error = cos.error
@@ -63,6 +64,16 @@ def error_response(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Findi
         message=message,
         **_evidence(told),
         **changes_evidence(cos),
+    )
+
+
+def _leads_nowhere(cos: CosExchange, response: Response) -> bool:
+    """An error with the status of a redirect, and without the Location that clients follow."""
+    return (
+        response.status in REDIRECTS
+        and cos.error is not None
+        and cos.from_cos
+        and not response.headers.get("location")
     )
 
 

@@ -140,3 +140,47 @@ def test_an_error_that_echoes_a_signature_keeps_it_hidden() -> None:
     assert inspection is not None
     assert signature not in str(inspection.report)
     assert "AKID" in str(inspection.report)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.parametrize("location", [None, "https://elsewhere.example/a"])
+def test_a_redirect_may_be_an_error(status: int, location: str | None) -> None:
+    code = "PermanentRedirect" if status == 301 else "TemporaryRedirect"
+    headers = (("Location", location),) if location else ()
+    one = exchange(status=status, answer=error_xml(code), answer_headers=headers)
+    report = inspected(one).report
+    assert report.error is not None
+    assert report.error.code == code
+    assert report.error.meaning
+    found = findings(one)
+    if location:
+        # Whoever follows it gets what was asked for.
+        assert "error-response" not in found
+    else:
+        assert found["error-response"].severity is Severity.WARNING
+
+
+def test_the_host_that_a_redirect_s_body_names() -> None:
+    right = "examplebucket-1250000000.cos.ap-tokyo.myqcloud.com"
+    body = error_xml("PermanentRedirect").replace(
+        b"</Error>", f"<Endpoint>{right}</Endpoint></Error>".encode()
+    )
+    one = exchange("PUT", body=b"a", status=301, answer=body)
+    assert findings(one)["endpoint-mistake"].evidence["right"] == right
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (301, b""),
+        (302, b"<html><h1>302 Found</h1><li>Code: Found</li><li>RequestId: a</li></html>"),
+        (303, error_xml("TemporaryRedirect")),
+        (304, b""),
+        (307, b'{"code": "TemporaryRedirect"}'),
+        (307, b"<ListBucketResult/>"),
+    ],
+)
+def test_other_redirects_are_no_errors(status: int, answer: bytes) -> None:
+    one = exchange(status=status, answer=answer, answer_headers=(("x-cos-error-code", "Found"),))
+    assert inspected(one).report.error is None
+    assert "error-response" not in findings(one)
