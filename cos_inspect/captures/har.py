@@ -157,7 +157,7 @@ class HarFile:
         flow_id = entry_id(digest, known)
         if scheme not in DEFAULT_PORTS:
             return CapturedFlow(flow_id=flow_id, exchange=None, offset=raw.offset, entry=number)
-        headers, pseudo = headers_of(asked.get("headers"), raw)
+        headers, pseudo = headers_of(asked.get("headers"), raw, joined=False)
         host, port, asked_for = address_of_request(
             url, scheme, headers, pseudo.get(":authority", "")
         )

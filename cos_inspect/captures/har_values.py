@@ -80,9 +80,14 @@ def span_of(timings: dict[str, Any], name: str) -> float | None:
     return number if number is not None and number >= 0 else None
 
 
-def headers_of(fields: object, raw: RawEntry) -> tuple[Headers, dict[str, str]]:
+_JOINED = re.compile(r"(?<!\r)\n(?![ \t])")
+
+
+def headers_of(
+    fields: object, raw: RawEntry, *, joined: bool = True
+) -> tuple[Headers, dict[str, str]]:
     """Header fields, and the pseudo header fields of HTTP/2 by name. A list of objects or
-    of pairs, or one object."""
+    of pairs, or one object. ``joined``: a line end in a value may stand between two fields."""
     plain: list[tuple[str, str]] = []
     pseudo: dict[str, str] = {}
     items = list(fields.items()) if isinstance(fields, dict) else fields
@@ -102,8 +107,8 @@ def headers_of(fields: object, raw: RawEntry) -> tuple[Headers, dict[str, str]]:
         if name.startswith(":"):
             pseudo[name] = value
             continue
-        # Chromium joins repeated fields by line ends.
-        plain += [(name, each) for each in value.split("\n")]
+        # Chromium joins repeated fields of answers by bare line ends; others belong to the value.
+        plain += [(name, each) for each in (_JOINED.split(value) if joined else (value,))]
     return Headers(plain), pseudo
 
 

@@ -87,6 +87,17 @@ def test_repeated_fields_are_joined_by_line_ends() -> None:
     assert list(headers) == [("A", "1"), ("A", "2")]
 
 
+@pytest.mark.parametrize("value", ["{\r\n 1\r\n}", "1\n 2", "1\n\t2", "1\r\n2"])
+def test_a_value_on_many_lines_is_one(value: str) -> None:
+    headers, _ = headers_of([{"name": "A", "value": value}], RAW)
+    assert list(headers) == [("A", value)]
+
+
+def test_a_request_has_no_joined_fields() -> None:
+    headers, _ = headers_of([{"name": "A", "value": "{\n1\n}"}], RAW, joined=False)
+    assert list(headers) == [("A", "{\n1\n}")]
+
+
 @pytest.mark.parametrize(
     ("url", "authority", "host", "found"),
     [
