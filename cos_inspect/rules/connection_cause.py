@@ -26,8 +26,8 @@ Failure = Literal[
 ]
 """The words of ``tables/connections.tsv``."""
 
-# Texts of mitmproxy, of the operating systems, of browsers and of Node.js; the first that is
-# contained counts.
+# Texts of mitmproxy, of the operating systems, of browsers, of Node.js, Java, curl and iOS, and of
+# other proxies; the first that is contained counts.
 _TEXTS: tuple[tuple[Failure, tuple[str, ...]], ...] = (
     (
         "upstream-dns",
@@ -40,6 +40,13 @@ _TEXTS: tuple[tuple[Failure, tuple[str, ...]], ...] = (
             "no such host",
             "err_name_not_resolved",
             "ns_error_unknown_host",
+            "dns lookup failed",
+            "unknownhostexception",
+            "unknown host",
+            "unable to resolve host",
+            "could not resolve host",
+            "name does not resolve",
+            "specified hostname could not be found",
             "enotfound",
             "label empty or too long",
             "label too long",
@@ -60,7 +67,15 @@ _TEXTS: tuple[tuple[Failure, tuple[str, ...]], ...] = (
             "doesn't match",
         ),
     ),
-    ("upstream-refused", ("err_connection_refused", "econnrefused", "connection refused")),
+    (
+        "upstream-refused",
+        (
+            "err_connection_refused",
+            "ns_error_connection_refused",
+            "econnrefused",
+            "connection refused",
+        ),
+    ),
     ("upstream-timeout", ("err_connection_timed_out", "etimedout")),
     (
         "upstream-unreachable",
