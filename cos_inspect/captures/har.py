@@ -307,20 +307,22 @@ def _cut(part: CapturePart, stream: Stream, step: int) -> Iterator[CapturePart]:
     reader = HarEntries(stream)
     begin: int | None = None
     first = 1
+    creator: str | None = None
     met: Counter[bytes] = Counter()
     repeats: dict[int, int] = {}
 
     def cut(end: int | None) -> CapturePart:
-        before = BeforeEntries(first, reader.creator, repeats)
+        before = BeforeEntries(first, creator, repeats)
         return msgspec.structs.replace(part, begin=begin or 0, end=end, before=before)
 
     try:
         for number, entry in enumerate(reader.entries(), start=1):
             if begin is None:
-                begin = entry.offset
+                begin, creator = entry.offset, reader.creator
             elif entry.offset - begin >= step:
                 yield cut(entry.offset)
                 begin, first, repeats = entry.offset, number, {}
+                creator = reader.creator
             met[entry.digest] += 1
             if met[entry.digest] > 1:
                 repeats[number] = met[entry.digest]

@@ -40,6 +40,8 @@ _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _CREATOR = re.compile(rb'"creator"\s*:\s*\{[^{}]*?"name"\s*:\s*"([^"]*)"')
 _FILLING = re.compile(rb"[ \t\r\n,]*+")
 _OPENING = b"{["
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""Between two documents; the last is a mark that texts of Windows begin with."""
 
 
 class OddEntryError(ValueError):
@@ -59,7 +61,7 @@ class RawEntry(msgspec.Struct, frozen=True):
 
 
 class HarEntries:
-    """The entries of ``log.entries``, also where the log stands bare."""
+    """The entries of ``log.entries``, also where the log stands bare, or several in a row."""
 
     def __init__(self, stream: Stream, *, creator: str | None = None) -> None:
         self._stream = stream
@@ -79,7 +81,11 @@ class HarEntries:
             if at < 0:
                 raise self._cut("the file ends before its list of entries does", self._end)
             if self._buffer[at] == 0x5D:  # ]
-                return
+                at = self._to_next(at + 1)
+                if at < 0:
+                    return
+                at = self._to_entries(at)
+                continue
             entry, at = self._entry(at)
             yield entry
 
@@ -101,9 +107,30 @@ class HarEntries:
         self._buffer = self._buffer[keep:] + data
         return bool(data)
 
-    def _to_entries(self) -> int:
-        """Where in the buffer the list of entries begins."""
-        depth = at = 0
+    def _to_next(self, at: int) -> int:
+        """Where the next document begins, in a file that several were joined in; -1 where none
+        does. Within one, nothing opens right behind what closed."""
+        closed = True
+        while True:
+            found = _TOKEN.search(self._buffer, at)
+            token = found[0] if found else b'"'
+            begin = found.start() if found else len(self._buffer)
+            closed = closed and not self._buffer[at:begin].strip(_BLANK)
+            if found is None or token == b'"':
+                if len(self._buffer) - begin > _LARGEST_ENTRY or not self._more(begin):
+                    return -1
+                at = 0
+                continue
+            if closed and token in _OPENING:
+                return begin
+            closed = token in (b"}", b"]")
+            at = found.end()
+
+    def _to_entries(self, at: int = 0) -> int:
+        """Where in the buffer the list of entries begins, of the document that begins there."""
+        depth = 0
+        begun = self._base + at
+        start = at
         last = b""
         while True:
             found = _TOKEN.search(self._buffer, at)
@@ -112,11 +139,11 @@ class HarEntries:
                 begin = found.start() if found else len(self._buffer)
                 if len(self._buffer) - begin > _LARGEST_ENTRY or not self._more(begin):
                     raise self._cut("this JSON holds no list of entries", self._end)
-                at = 0
+                at = start = 0
                 continue
             at = found.end()
             if token == b"[" and (last == b'"entries"' or depth == 0):
-                head = _CREATOR.search(self._buffer, 0, at)
+                head = _CREATOR.search(self._buffer, start, at)
                 if head is not None:
                     self.creator = head[1].decode("utf-8", "replace")
                 return at
@@ -125,7 +152,7 @@ class HarEntries:
                 continue
             depth += 1 if token in _OPENING else -1
             last = b""
-            if self._base + at > _LARGEST_HEAD:
+            if self._base + at - begun > _LARGEST_HEAD:
                 raise self._cut("this JSON holds no list of entries", self._end)
 
     def _skip_to(self, at: int, wanted: bytes) -> int:
