@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cos_inspect.cos.cos_exchange import CosExchange
+from cos_inspect.cos.endpoint import has_cos_marks
 from cos_inspect.cos.header_values import read_md5
 from cos_inspect.model.exchange import Body, BodyEnd
 from cos_inspect.model.flow_report import Check, Finding, Severity, Side
@@ -102,6 +103,10 @@ _UNTOLD = (
     " No CRC-64 came that could tell damage from an ETag that is no MD5: an object made by"
     " AppendObject, or encrypted by KMS whose headers got lost."
 )
+_OF_OTHERS = (
+    " Nothing in the answer is COS's own, and the ETags of other servers may be no MD5: of parts,"
+    " of encrypted objects, or ids."
+)
 _NO_MD5: dict[Side, str] = {
     "request": "that of an encryption by KMS whose headers got lost, or of a gateway that makes"
     " ETags of its own.",
@@ -117,10 +122,13 @@ def etag_mismatch(cos: CosExchange, checks: Sequence[Check]) -> Iterator[Finding
         crc64 = _other_digest(checks, "crc64", check.body)
         whole = crc64 == "match"
         hint = _UNTOLD if check.body == "response" else ""
+        who = "COS"
+        if cos.response is None or not has_cos_marks(cos.response.headers):
+            who, hint = "The server", _OF_OTHERS
         if crc64 == "mismatch":
             hint = " The CRC-64 does not agree with the body either."
         yield ETAG_MISMATCH.finding(
-            f"COS answered ETag {check.expected}, the {check.body} body has MD5"
+            f"{who} answered ETag {check.expected}, the {check.body} body has MD5"
             f" {check.actual}.{_WHOLE + _NO_MD5[check.body] if whole else hint}",
             severity=Severity.WARNING if whole else None,
             fix="Nothing needs to be sent again. Verify this object by its CRC-64, not by its ETag;"

@@ -94,3 +94,13 @@ def test_an_answer_that_is_not_of_cos_is_not_measured_by_its_headers() -> None:
         status=200, marks=(("Date", "yesterday"), ("ETag", "x"), ("ETag", "y")), answer=b"hello"
     )
     assert findings(one).keys() == {"not-from-cos"}
+
+
+@pytest.mark.parametrize("server", ["AmazonS3", "MinIO", "tencent-cos"])
+def test_who_answered_an_etag(server: str) -> None:
+    marks = (("Server", server), ("x-amz-request-id", "CEE27196DE373E5A"))
+    one = exchange(marks=marks, answer=CONTENT, answer_headers=(("ETag", f'"{"5d" * 16}"'),))
+    told = findings(one)["etag-mismatch"].detail
+    assert told.startswith("COS answered" if server == "tencent-cos" else "The server answered")
+    assert ("AppendObject" in told) is (server == "tencent-cos")
+    assert ("of other servers" in told) is (server != "tencent-cos")
