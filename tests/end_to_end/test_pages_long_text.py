@@ -194,6 +194,12 @@ def test_no_text_is_wider_than_its_page_or_pushes_all_else_away(
             ".map(one => one.scrollWidth - Math.max(one.clientWidth, 1001)))"
         )
         assert scrolled == 0, fragment
+        whole = browser.run(
+            "return [...document.querySelectorAll('.headers, .checks, .compare')]"
+            ".map(one => one.parentElement).filter(one => one.scrollWidth > one.clientWidth)"
+            ".map(one => one.getAttribute('aria-label'))"
+        )
+        assert whole == [], fragment
         height = browser.run("return document.documentElement.scrollHeight")
         assert height < (25 if width == PHONE else 15) * HEIGHT, (fragment, height)
         assert browser.violations() == [], fragment
