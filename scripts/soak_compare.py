@@ -16,6 +16,9 @@ PASSED_ON = "not-captured"
 MIDWAY_SECONDS = 5.0
 """A busy proxy takes so long to hear of an option."""
 BROKEN = "not-inspected"
+OTHER_THAN_WRITTEN = frozenset({"object-changed notice"})
+"""A read of what an upload with a fault wrote, where nothing could check the upload: of what COS
+says of the two, one is the fault, and nobody can tell which."""
 
 
 @dataclass
@@ -137,6 +140,9 @@ def _judge_act(
         return
     hits = act.hits if fault.effects else {report["flow_id"] for report, _ in told}
     later = _later(act, fault, told)
+    around = fault.around
+    if any(r["flow_id"] in hits and _reasons(r) & {STOPPED, PASSED_ON} for r, _ in told):
+        around |= OTHER_THAN_WRITTEN
     for report, found in told:
         flow = report["flow_id"]
         midway = _was_under_way(report, streaming_began)
@@ -144,9 +150,9 @@ def _judge_act(
             _judge_fault(outcome, report, found, fault.found, fault.also, fault.name, midway)
         elif flow == later and fault.last is not None:
             kind = f"{fault.name}, later"
-            _judge_fault(outcome, report, found, fault.last, fault.around, kind, midway)
+            _judge_fault(outcome, report, found, fault.last, around, kind, midway)
         else:
-            _judge(outcome, report, fault.around, f"beside {fault.name}")
+            _judge(outcome, report, around, f"beside {fault.name}")
     if fault.effects is None and not fault.connection and not told:
         outcome.wrong.append(f"{act.key}: {fault.name} has no report")
 

@@ -198,6 +198,19 @@ def test_a_flow_that_a_reload_cut_may_say_so() -> None:
     assert (outcome.found, outcome.cut_by_reload) == (0, 1)
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_what_an_unchecked_upload_wrote_may_be_read_as_another_object(is_cut: bool) -> None:
+    (fault,) = (each for each in FAULTS["coscmd"] if each.name == "upload-wrong-crc")
+    run = Run("coscmd", fault)
+    run.of("flow-clean")["findings"] = findings(pairs("object-changed notice"))
+    if is_cut:
+        run.of("flow-hit")["findings"].clear()
+        run.of("flow-hit")["checks"].append({"reason": "proxy-stopped"})
+    outcome = run.judge()
+    assert outcome.false_alarms == (not is_cut)
+    assert bool(outcome.wrong) is not is_cut
+
+
 def test_a_retry_that_a_reload_cut_may_say_so_though_other_parts_come_later() -> None:
     (fault,) = (each for each in FAULTS["python-multipart"] if each.name == "busy-then-retried")
     run = Run("python-multipart", fault)
