@@ -11,7 +11,7 @@ opened again.
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ import msgspec
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import RunSummary, Summary
 from cos_inspect.model.summary_delta import SummaryDelta
-from cos_inspect.report.folder import Folder, RefusedError, pieces, write_all
+from cos_inspect.report.folder import Folder, RefusedError, pieces, status_of, write_all
 from cos_inspect.report.sequence_file import SequenceFile
 from cos_inspect.report.summary_file import SummaryFile
 
@@ -85,8 +85,10 @@ class ReportDirectory:
     write to.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called whenever the disk has done what it was asked for."""
         self.path = path
+        self._answered = answered
         self._root: Folder | None = None
         self._folders: dict[str, Folder] = {}
         self._sequence: SequenceFile | None = None
@@ -128,11 +130,14 @@ class ReportDirectory:
         """Holds the directory's lock, which other processes wait for. TimeoutError when it
         cannot be had."""
         self._look()
-        self._folder(_FLOWS)
+        # What stands in its place keeps back what lies in it, and nothing else.
+        with suppress(OSError):
+            self._folder(_FLOWS)
         if self._sequence is None:
             self._sequence = SequenceFile(self._top())
         sequence = self._sequence
         sequence.acquire(_LOCK_SECONDS)
+        self._answered()
         try:
             yield
         finally:
@@ -183,15 +188,14 @@ class ReportDirectory:
 
     def _last_written(self) -> int:
         """The highest number that any file holds."""
-        numbers = [
-            int(found[1])
-            for name in self._folder(_FLOWS).names()
-            if (found := _NUMBERED.match(name))
-        ]
+        flows: list[str] = []
         rows: list[str] = []
         # What is not safe to read holds no number of ours, and keeps no other format back.
         with suppress(RefusedError):
+            flows = self.names(_FLOWS)
+        with suppress(RefusedError):
             rows = [name for name in self.names("data") if _ROWS.match(name)]
+        numbers = [int(found[1]) for name in flows if (found := _NUMBERED.match(name))]
         if rows:
             numbers.append(self._greatest(f"data/{max(rows)}", _NUMBER_OF_ROW))
         numbers.append(self._greatest("flows.jsonl", _NUMBER_OF_LINE))
@@ -236,6 +240,7 @@ class ReportDirectory:
         """Writes or replaces the file of one flow; its path."""
         folder = self._folder(_FLOWS)
         folder.replace(name, (content,))
+        self._answered()
         return f"{folder.path}/{name}"
 
     def append(self, name: str, lines: Sequence[bytes]) -> bool:
@@ -253,6 +258,7 @@ class ReportDirectory:
             os.ftruncate(descriptor, size)
             raise
         growing.whole = size + len(content)
+        self._answered()
         return size == 0
 
     def _opened_to_grow(self, name: str) -> tuple["_Growing", int]:
@@ -274,7 +280,7 @@ class ReportDirectory:
             del self._growing[name]
             os.close(kept.descriptor)
         descriptor = folder.open_to_change(last, os.O_APPEND)
-        status = os.fstat(descriptor)
+        status = status_of(descriptor)
         self._growing[name] = kept = _Growing(descriptor, (status.st_dev, status.st_ino))
         if len(self._growing) > _MOST_GROWING:
             os.close(self._growing.popitem(last=False)[1].descriptor)
@@ -295,6 +301,7 @@ class ReportDirectory:
         """Writes or replaces a file; ``name`` may have a folder before it."""
         folder, last = self._split(name)
         folder.replace(last, (content,) if isinstance(content, bytes) else content)
+        self._answered()
 
     def remove(self, name: str) -> None:
         """Takes a file away; ``name`` may have a folder before it."""

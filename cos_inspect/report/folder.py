@@ -44,7 +44,7 @@ class Folder:
     def __init__(self, path: Path, descriptor: int | None, status: os.stat_result) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._identity = (status.st_dev, status.st_ino)
+        self._identity = _identity(status)
         self.owner = status.st_uid
         self._is_shared = _others_may_write(status)
 
@@ -88,7 +88,7 @@ class Folder:
         if _BY_DESCRIPTOR:
             flags = _DIRECTORY | (_NOFOLLOW if nofollow else 0)
             descriptor = os.open(place, flags, dir_fd=above)
-            status = os.fstat(descriptor)
+            status = status_of(descriptor)
         else:
             descriptor = None
             status = os.stat(place, follow_symlinks=not nofollow)  # noqa: PTH116
@@ -108,12 +108,13 @@ class Folder:
         return folder
 
     def is_still(self, above: "Folder | None", name: str = "") -> bool:
-        """Whether the directory's name still leads here; ``above`` None: the path itself."""
+        """Whether the directory's name still leads here, and the same people may write to it as
+        when it was opened; ``above`` None: the path itself."""
         try:
             status = self.path.stat() if above is None else above.status(name)
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._identity
+        return _identity(status) == self._identity
 
     def close(self) -> None:
         """Lets the folder go; a second time does nothing."""
@@ -156,7 +157,7 @@ class Folder:
             if error.errno in _NO_FILE:
                 return None
             raise
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if stat.S_ISREG(status_of(descriptor).st_mode):
             return descriptor
         os.close(descriptor)
         return None
@@ -172,7 +173,7 @@ class Folder:
             descriptor = os.open(self._place(name), flags, 0o600, dir_fd=self._descriptor)
         except OSError as error:
             raise _said(error, self.path / name, "file") from error
-        status = os.fstat(descriptor)
+        status = status_of(descriptor)
         path = self.path / name
         refused = None
         if not stat.S_ISREG(status.st_mode):
@@ -235,6 +236,20 @@ def read_below(path: Path, name: str) -> bytes | None:
             return None
 
 
+def status_of(descriptor: int) -> os.stat_result:
+    """What the file system says of an open file, which is closed where it says nothing: who
+    tries that again and again must not run out of descriptors.
+
+    :raises OSError: it says nothing, for the file is on a disk that has failed, or was
+        exchanged on another machine.
+    """
+    try:
+        return os.fstat(descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+
+
 def write_all(descriptor: int, content: bytes) -> None:
     """Writes until nothing is left: one call may take less than all.
 
@@ -281,6 +296,10 @@ def _make(path: Path) -> None:
         except FileNotFoundError:
             _make(path.parent)
             path.mkdir(0o700)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid
 
 
 def _others_may_write(status: os.stat_result) -> bool:

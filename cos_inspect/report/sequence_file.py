@@ -10,7 +10,7 @@ import re
 import sys
 import time
 
-from cos_inspect.report.folder import Folder
+from cos_inspect.report.folder import Folder, status_of, write_all
 
 NAME = ".sequence"
 
@@ -30,9 +30,9 @@ class SequenceFile:
 
     def _open(self) -> None:
         self.close()
-        self._descriptor = self._folder.open_to_change(NAME)
-        status = os.fstat(self._descriptor)
-        self._identity = (status.st_dev, status.st_ino)
+        descriptor = self._folder.open_to_change(NAME)
+        status = status_of(descriptor)
+        self._descriptor, self._identity = descriptor, (status.st_dev, status.st_ino)
 
     def close(self) -> None:
         """Lets the file go; a second time does nothing."""
@@ -84,8 +84,7 @@ class SequenceFile:
         """
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         content = b"%0*d\n" % (_WIDTH, number)
-        if os.write(self._descriptor, content) != len(content):
-            raise OSError(None, f"{self._folder.path / NAME} cannot be written")
+        write_all(self._descriptor, content)
         # What a file of another width held behind it.
         if os.fstat(self._descriptor).st_size != len(content):
             os.ftruncate(self._descriptor, len(content))

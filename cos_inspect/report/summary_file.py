@@ -11,7 +11,7 @@ from cos_inspect.model.plain_text import encoded
 from cos_inspect.model.summary import Summary
 from cos_inspect.model.summary_delta import SummaryDelta
 from cos_inspect.model.summary_merging import merged
-from cos_inspect.report.folder import Folder
+from cos_inspect.report.folder import Folder, status_of
 
 _NAME = "summary.json"
 _LARGEST_KEPT = 256 * 1024
@@ -46,10 +46,15 @@ class SummaryFile:
         content = msgspec.json.format(encoded(summary), indent=2) + b"\n"
         folder.replace(_NAME, (content,))
         if len(content) <= _LARGEST_KEPT:
-            descriptor = folder.open_to_read(_NAME)
-            if descriptor is not None:
-                self._kept = _KeptSummary(summary, descriptor, os.fstat(descriptor))
+            # It is added: whoever heard of an error now would add it again.
+            with suppress(OSError):
+                self._keep(folder, summary)
         return summary
+
+    def _keep(self, folder: Folder, summary: Summary) -> None:
+        descriptor = folder.open_to_read(_NAME)
+        if descriptor is not None:
+            self._kept = _KeptSummary(summary, descriptor, status_of(descriptor))
 
     def read(self, folder: Folder) -> Summary | None:
         """As it is now, also where somebody else wrote it; None where there is none, or what is

@@ -89,8 +89,10 @@ class WriterThread:
         self.signs = 0
         """Grows while the disk answers."""
         self._path = path
-        self._directory = ReportDirectory(path)
+        self._directory = ReportDirectory(path, self._answered)
         self._formats = FormatWriters(self._directory, formats_named(formats), settings, self._sign)
+        self._unfinished = self._formats.writers
+        """Formats that may hold reports back, in their order."""
         self._written = _new_written()
         """Flows on disk, which may be revised."""
         self._flows = 0
@@ -113,7 +115,7 @@ class WriterThread:
         """From another thread: what waits is lost, and nothing more is to be written."""
         self._is_given_up = True
         self.ended.set()
-        count = self.waiting.unsettled()
+        count = self.waiting.unsettled() + self._held_back(self._unfinished)
         self.summary.lose(reason, count)
         logger.error("%d COS reports are not written to %s: %s", count, self._path, reason)
 
@@ -254,6 +256,9 @@ class WriterThread:
             self._slices.breathe()
         return is_reached, settled
 
+    def _answered(self) -> None:
+        self.signs += 1
+
     def _sign(self) -> None:
         if self._is_given_up:
             raise _GivenUpError
@@ -315,6 +320,10 @@ class WriterThread:
             self.summary.write(self._directory, self._formats.writers, is_over=is_over)
         except OSError as error:
             self._trouble.note(error)
+            # Of lost reports there is a line already.
+            if is_over and not self.summary.lost_count():
+                text = "COS reports in %s: the summary does not say all of this run"
+                say(logging.ERROR, text, self._path)
             return False
         self._sign()
         return True
@@ -324,12 +333,13 @@ class WriterThread:
         end = self.summary.run_end(self._sign)
         if not (self._flows or end.transfers or end.lost.count or end.connections):
             return
-        writers = self._formats.writers
         try:
             with self._directory.exclusively():
-                while writers:
-                    self._finish_one(writers.pop(0), end)
+                while self._unfinished:
+                    self._finish_one(self._unfinished[0], end)
+                    del self._unfinished[:1]
         except OSError as error:
+            writers, self._unfinished = self._unfinished, []
             self._not_finished(writers, error)
 
     def _finish_one(self, writer: FormatWriter[Any], end: RunEnd) -> None:
@@ -343,7 +353,7 @@ class WriterThread:
 
     def _not_finished(self, writers: Sequence[FormatWriter[Any]], error: Exception) -> None:
         """What these have held back is lost. What was not written before is counted already."""
-        held = sum(min(writer.held, self._flows) for writer in writers)
+        held = self._held_back(writers)
         reason = FAULT
         if isinstance(error, OSError):
             self._trouble.note(error)
@@ -352,3 +362,7 @@ class WriterThread:
             self._trouble.note_fault(error)
         if held:
             self.summary.lose(reason, held)
+
+    def _held_back(self, writers: Sequence[FormatWriter[Any]]) -> int:
+        """How many reports that count as written are in one of these alone not on the disk."""
+        return sum(min(writer.held, self._flows) for writer in writers)

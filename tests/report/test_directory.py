@@ -264,6 +264,27 @@ def test_a_link_that_comes_while_we_write_is_refused(tmp_path: Path, outside: Pa
     assert _is_untouched(outside)
 
 
+@pytest.mark.parametrize("name", ["", "flows", "data", "assets"])
+def test_a_directory_that_comes_to_be_open_to_others_is_refused(tmp_path: Path, name: str) -> None:
+    directory = ReportDirectory(tmp_path / "r")
+    _write_all_of_it(directory)
+    path = tmp_path / "r" / name
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.chmod(0o777)
+    before = _contents(tmp_path / "r")
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="others may write to this directory"):
+            _write_all_of_it(directory)
+    if not name:
+        assert _contents(tmp_path / "r") == before
+    path.chmod(mode)
+    _write_all_of_it(directory)
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_the_whole_directory_may_be_swapped(tmp_path: Path, outside: Path) -> None:
     """A link in the path itself is the user's to set."""
     directory = ReportDirectory(tmp_path / "r")
@@ -275,6 +296,35 @@ def test_the_whole_directory_may_be_swapped(tmp_path: Path, outside: Path) -> No
     assert len(list((tmp_path / "old/flows").iterdir())) == 1
     assert len(list((tmp_path / "other/flows").iterdir())) == 1
     assert _is_untouched(outside)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists descriptors")
+@pytest.mark.parametrize("first", range(8))
+def test_an_open_file_of_which_nothing_is_known_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """A directory on a server that has failed is tried again until it is there again."""
+    directory = ReportDirectory(tmp_path)
+    fstat = os.fstat
+    _write_all_of_it(directory)
+    directory.close()
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    for _ in range(3):
+        calls = 0
+
+        def fail(descriptor: int) -> os.stat_result:
+            nonlocal calls
+            calls += 1
+            if calls > first:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return fstat(descriptor)
+
+        monkeypatch.setattr(os, "fstat", fail)
+        with pytest.raises(OSError, match="Stale"):
+            _write_all_of_it(directory)
+        monkeypatch.setattr(os, "fstat", fstat)
+        directory.close()
+        assert len(os.listdir("/proc/self/fd")) == len(before)  # noqa: PTH208
 
 
 def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:

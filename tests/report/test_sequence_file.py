@@ -126,3 +126,14 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
         sequence.close()
     if before:
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_number_that_the_disk_takes_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequence = SequenceFile(Folder.open(tmp_path))
+    sequence.acquire(1)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:1]))
+    sequence.write(12)
+    assert sequence.read() == 12

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +55,27 @@ def test_a_summary_that_could_not_be_written_is_counted_once(
         with pytest.raises(OSError, match="No space left"):
             _count(directory)
     assert _count(directory) == 2
+
+
+@pytest.mark.parametrize("call", ["open", "fstat"])
+def test_what_fails_once_it_is_written_adds_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """It is kept open, so that it need not be read again: that may wait."""
+    directory = ReportDirectory(tmp_path)
+    assert _count(directory) == 1
+    real, rename = getattr(os, call), os.replace
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    def rename_and_fail(*arguments: Any, **more: Any) -> None:
+        rename(*arguments, **more)
+        monkeypatch.setattr(os, call, fail)
+
+    monkeypatch.setattr(os, "replace", rename_and_fail)
+    for number in (2, 3, 4):
+        assert _count(directory) == number
+        monkeypatch.setattr(os, call, real)
+    monkeypatch.undo()
+    assert _count(ReportDirectory(tmp_path)) == 5

@@ -274,6 +274,70 @@ def test_a_pipe_in_a_files_place_holds_up_nobody(tmp_path: Path) -> None:
     assert summary(tmp_path)["lost"]["count"] == 2
 
 
+@pytest.mark.parametrize("kind", ["link", "dangling", "file", "pipe"])
+def test_what_stands_in_the_place_of_a_folder_costs_no_other_format(
+    tmp_path: Path, kind: str
+) -> None:
+    """Nor the number of what is lost by it."""
+    made = ReportWriter(tmp_path / "r", ALL)
+    submit(made, 0, 3)
+    wait_until(lambda: is_counted(tmp_path / "r", 3))
+    place, outside = tmp_path / "r/flows", tmp_path / "outside"
+    place.rename(tmp_path / "moved")
+    if kind == "file":
+        place.write_text("precious")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(outside)
+    if kind == "link":
+        outside.mkdir()
+    submit(made, 3, 8)
+    made.close()
+    reason = "symbolic link" if kind in ("link", "dangling") else "no directory"
+    assert made.lost == Lost(count=5, reasons={reason: 5})
+    told = summary(tmp_path / "r")
+    assert told["counts"]["flows"] == 3
+    assert told["lost"] == {"count": 5, "reasons": {reason: 5}}
+    lines = [json.loads(line) for line in (tmp_path / "r/flows.jsonl").read_text().splitlines()]
+    assert [line["sequence"] for line in lines] == list(range(1, 9))
+    rows = (tmp_path / "r/data/rows-0001.js").read_text()
+    assert all(f'"flow":"{number:08d}"' in rows for number in range(8))
+    root = defusedxml.ElementTree.parse(tmp_path / "r/junit.xml").getroot()
+    # One for each flow, and one that says how many reports are lost.
+    assert len(root.findall("testsuite")) == 9
+    assert not outside.exists() or list(outside.iterdir()) == []
+
+
+def test_a_summary_that_could_not_be_written_at_the_end_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "summary.json").mkdir()
+    made = ReportWriter(tmp_path, ["json"])
+    submit(made, 0, 2)
+    made.close()
+    assert len(written(tmp_path)) == 2
+    assert made.lost.count == 0
+    first, last = lines(caplog, logging.ERROR)
+    assert "summary.json: is no file; move it away" in first
+    assert last == f"COS reports in {tmp_path}: the summary does not say all of this run"
+
+
+def test_what_junit_held_back_when_the_disk_hung_is_lost(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_STALLED_SECONDS", 0.5)
+    made = ReportWriter(tmp_path / "r", ["json", "junit"])
+    submit(made, 0, 7)
+    wait_until(lambda: is_counted(tmp_path / "r", 7))
+    disk.hang()
+    submit(made, 7, 10)
+    assert disk.waiting.wait(30)
+    made.close()
+    assert made.lost == Lost(count=10, reasons={"disk does not answer": 10})
+    assert not (tmp_path / "r/junit.xml").exists()
+
+
 def test_a_fault_of_junit_leaves_the_summary_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -369,6 +433,22 @@ def test_a_slow_disk_is_waited_for(
     assert time.monotonic() - began > 2
     disk.seconds = 0
     everything_is_there(tmp_path / "r", 50, formats=("json",))
+
+
+def test_each_answer_of_a_slow_disk_is_one(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of a report, which has to be written in several places."""
+    monkeypatch.setattr(writer, "_STALLED_SECONDS", 2.5)
+    made = ReportWriter(tmp_path / "r", ["json", "markdown"])
+    submit(made, 0, 1)
+    wait_until(lambda: is_counted(tmp_path / "r", 1))
+    disk.seconds = 0.6
+    submit(made, 1, 2)
+    made.close()
+    disk.seconds = 0
+    assert made.lost.count == 0
+    everything_is_there(tmp_path / "r", 2, formats=("json", "markdown"))
 
 
 def test_but_not_for_ever(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
