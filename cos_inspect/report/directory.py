@@ -12,7 +12,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -112,18 +112,20 @@ class ReportDirectory:
         self.close()
 
     def close(self) -> None:
-        """Gives the descriptors back; the next use opens them again."""
-        self._summary.close()
-        while self._growing:
-            os.close(self._growing.popitem()[1].descriptor)
-        if self._sequence is not None:
-            self._sequence.close()
-            self._sequence = None
-        while self._folders:
-            self._folders.popitem()[1].close()
-        if self._root is not None:
-            self._root.close()
-            self._root = None
+        """Gives the descriptors back; the next use opens them again.
+
+        :raises OSError: of one or more of them, which are given back all the same, the disk says
+            now that it has not taken all that was written.
+        """
+        with ExitStack() as all_of_it:
+            for each in (self._root, *self._folders.values(), self._sequence, self._summary):
+                if each is not None:
+                    all_of_it.callback(each.close)
+            for growing in self._growing.values():
+                all_of_it.callback(os.close, growing.descriptor)
+            self._root = self._sequence = None
+            self._folders = {}
+            self._growing = OrderedDict()
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -183,6 +185,7 @@ class ReportDirectory:
         if last is None:
             last = max(self._last, self._last_written())
         self._sequence.write(last + count)
+        self._answered()
         self._last = last + count
         return range(last + 1, last + count + 1)
 
@@ -311,7 +314,9 @@ class ReportDirectory:
     def add_to_summary(self, *tallies: SummaryDelta) -> Summary:
         """Adds what a run has counted since its last call; the whole summary. To be called
         holding the lock."""
-        return self._summary.add(self._top(), tallies)
+        summary = self._summary.add(self._top(), tallies)
+        self._answered()
+        return summary
 
     def begin_run(self, name: str, started: str | None) -> RunSummary:
         """A run with a number of its own, which the summary does not know yet. To be called

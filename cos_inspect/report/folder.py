@@ -118,9 +118,10 @@ class Folder:
 
     def close(self) -> None:
         """Lets the folder go; a second time does nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        # It is gone also where closing it fails; its number is somebody else's then.
+        if descriptor is not None:
+            os.close(descriptor)
 
     def names(self) -> list[str]:
         """What lies in it, in no order.

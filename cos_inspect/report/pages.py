@@ -178,8 +178,8 @@ class PagesWriter(FormatWriter[PageLines]):
         self.directory.write("data/summary.js", call("summary", encode(summary)))
 
     def _prepare(self) -> None:
-        """Puts the static files in place: once, and again where the directory went missing."""
-        if self._prepared and self.directory.exists("index.html"):
+        """Puts the static files in place: once, and again where they went missing."""
+        if self._prepared and all(self.directory.exists(each) for each in _some_static_files()):
             return
         for name, content in _static_files():
             self.directory.write(name, content)
@@ -276,6 +276,12 @@ _RANK = {severity: severity.rank for severity in Severity}
 def _static_files() -> tuple[tuple[str, bytes], ...]:
     """Names in the report directory, and contents; ``index.html`` last."""
     return tuple(sorted(_read_static_files()))
+
+
+def _some_static_files() -> tuple[str, str]:
+    """One from each folder: what is removed is mostly removed as a whole."""
+    names = [name for name, _ in _static_files()]
+    return names[0], names[-1]
 
 
 def _read_static_files() -> Iterator[tuple[str, bytes]]:

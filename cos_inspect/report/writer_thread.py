@@ -16,7 +16,7 @@ from cos_inspect.model.summary_delta import CountedFlow
 from cos_inspect.report.directory import ReportDirectory
 from cos_inspect.report.format_writers import FormatWriters, QueuedReport
 from cos_inspect.report.formats import formats_named
-from cos_inspect.report.reasons import reason_of
+from cos_inspect.report.reasons import line_of, reason_of
 from cos_inspect.report.report_format import FormatSettings, FormatWriter, RunEnd
 from cos_inspect.report.report_queue import ReportQueue
 from cos_inspect.report.slices import Slices
@@ -137,8 +137,13 @@ class WriterThread:
                 time.sleep(_LOOK_SECONDS)
         if not self._is_given_up:
             self._lose_waiting()
-        self._formats.close()
-        self._directory.close()
+        for close in (self._formats.close, self._directory.close):
+            try:
+                close()
+            except OSError as error:
+                # Servers of files may tell so late that they have no room.
+                text = "COS reports may lack what was written last: %s"
+                say(logging.ERROR, text, line_of(error, self._path))
         self.ended.set()
 
     def _next_turn(self) -> bool:

@@ -1,5 +1,6 @@
 """What lies in a report directory."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,3 +19,12 @@ def summary(folder: Path) -> dict[str, Any]:
 def is_counted(folder: Path, flows: int) -> bool:
     """Whether the summary knows so many."""
     return (folder / "summary.json").exists() and summary(folder)["counts"]["flows"] == flows
+
+
+def open_below(folder: Path) -> list[Path]:
+    """What this process has open of a folder and of what lies in it. Linux alone tells."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(each.readlink())
+    return [path for path in found if path.is_relative_to(folder)]

@@ -16,6 +16,7 @@ from cos_inspect.report.directory import ReportDirectory, flow_file_stem, refusa
 from cos_inspect.report.folder import RefusedError
 from cos_inspect.report.pages import HTML, PagesWriter
 from tests.report.build import flow_report, put
+from tests.report.on_disk import open_below
 
 
 def test_a_file_name_holds_nothing_of_the_key() -> None:
@@ -308,7 +309,7 @@ def test_an_open_file_of_which_nothing_is_known_is_closed(
     fstat = os.fstat
     _write_all_of_it(directory)
     directory.close()
-    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    assert open_below(tmp_path) == []
     for _ in range(3):
         calls = 0
 
@@ -324,7 +325,7 @@ def test_an_open_file_of_which_nothing_is_known_is_closed(
             _write_all_of_it(directory)
         monkeypatch.setattr(os, "fstat", fstat)
         directory.close()
-        assert len(os.listdir("/proc/self/fd")) == len(before)  # noqa: PTH208
+        assert open_below(tmp_path) == []
 
 
 def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:

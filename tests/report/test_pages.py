@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,21 @@ def directory(tmp_path: Path) -> ReportDirectory:
     directory = ReportDirectory(tmp_path / "reports")
     with directory.exclusively():
         return directory
+
+
+@pytest.mark.parametrize("gone", ["assets", "index.html", ""])
+def test_what_is_removed_while_traffic_goes_on_is_put_in_place_again(
+    directory: ReportDirectory, gone: str
+) -> None:
+    pages = PagesWriter(directory)
+    add(pages, flow_report(sequence=1))
+    all_of_it = {path.relative_to(directory.path) for path in directory.path.rglob("*")}
+    path = directory.path / gone
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+    with directory.exclusively():
+        add(pages, flow_report(sequence=2))
+    found = {path.relative_to(directory.path) for path in directory.path.rglob("*")}
+    assert found == all_of_it
 
 
 def test_a_flow_has_a_row_and_its_whole_report(directory: ReportDirectory) -> None:

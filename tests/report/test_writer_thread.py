@@ -29,7 +29,7 @@ from tests.conditions import wait_until
 from tests.mounted_disk import fill, mounted_disk
 from tests.report.build import finding, flow_report
 from tests.report.faulty_disk import FULL, Disk
-from tests.report.on_disk import is_counted, reports, summary
+from tests.report.on_disk import is_counted, open_below, reports, summary
 
 ALL = ("json", "jsonl", "html", "markdown", "junit")
 
@@ -449,6 +449,36 @@ def test_each_answer_of_a_slow_disk_is_one(
     disk.seconds = 0
     assert made.lost.count == 0
     everything_is_there(tmp_path / "r", 2, formats=("json", "markdown"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists descriptors")
+def test_what_fails_as_it_is_closed_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a server of files that is full. A descriptor is gone then, and not closed again."""
+    close, closed = os.close, list[int]()
+    made = ReportWriter(tmp_path, ALL)
+    submit(made, 0, 3)
+    wait_until(lambda: is_counted(tmp_path, 3))
+
+    def fail(descriptor: int) -> None:
+        close(descriptor)
+        if threading.current_thread().name == "cos-inspect-writer":
+            closed.append(descriptor)
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "close", fail)
+    made.close()
+    thread = made._thread
+    assert thread is not None
+    thread.join(30)
+    monkeypatch.undo()
+    assert made._writing.ended.is_set()
+    assert len(written(tmp_path)) == 3
+    assert made.lost == Lost(count=3, reasons={"input/output error": 3})
+    assert "may lack what was written last" in lines(caplog, logging.ERROR)[-1]
+    assert open_below(tmp_path) == []
+    assert len(closed) > 5
 
 
 def test_but_not_for_ever(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
