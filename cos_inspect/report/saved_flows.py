@@ -1,6 +1,7 @@
 """Reads flow reports back from a report directory."""
 
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,9 @@ def read_summary(directory: Path) -> Summary:
 
 def _read[T](path: Path, kind: type[T], name: str) -> T:
     try:
+        # To open a pipe would wait until somebody writes to it.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise NotFoundError(f"{path}: is no file")
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(_LARGEST), type=kind)
     except OSError as error:

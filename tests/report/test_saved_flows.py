@@ -1,10 +1,11 @@
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from cos_inspect.report.directory import flow_file_stem
-from cos_inspect.report.saved_flows import NotFoundError, find_flow, flow_to_compare
+from cos_inspect.report.saved_flows import NotFoundError, find_flow, flow_to_compare, read_summary
 from tests.report.compared import sent
 
 FIRST = sent(status=403, code="AccessDenied", sequence=1)
@@ -55,6 +56,18 @@ def test_a_file_that_is_no_report(directory: Path) -> None:
     (directory / "flows" / "000009_PutObject_200_00000009.json").write_text("{}")
     with pytest.raises(NotFoundError, match="no flow report"):
         find_flow(directory, "9")
+    assert flow_to_compare(directory, FIRST) == SECOND
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_a_files_place_is_not_waited_for(directory: Path) -> None:
+    for name in ("flows/000009_PutObject_200_00000009.json", "summary.json"):
+        (directory / name).unlink(missing_ok=True)
+        os.mkfifo(directory / name)
+    with pytest.raises(NotFoundError, match="000009_PutObject_200_00000009.json: is no file"):
+        find_flow(directory, "9")
+    with pytest.raises(NotFoundError, match="summary.json: is no file"):
+        read_summary(directory)
     assert flow_to_compare(directory, FIRST) == SECOND
 
 
