@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,8 +14,21 @@ from cos_inspect.cli.flows import compare, show
 from cos_inspect.model.schema import schema as report_schema
 from cos_inspect.rules.registry import RULES
 
+_INTERRUPTED = 130
+"""The exit status that shells give a program which Ctrl-C has ended; click would say 1, which
+stands for a run that was done."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("cos-inspect: interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cos-inspect")
 def main() -> None:
     """Inspects Tencent COS traffic that passes through mitmproxy."""

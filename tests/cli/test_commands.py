@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 from click.testing import CliRunner
 
 from cos_inspect.cli.commands import main
@@ -33,3 +34,15 @@ def test_addon_path_is_the_script() -> None:
 
 def test_wrong_usage_ends_with_status_2() -> None:
     assert CliRunner().invoke(main, ["nonsense"]).exit_code == 2
+
+
+def test_an_interrupt_is_no_run_that_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which status 1 would tell."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cos_inspect.cli.commands.report_schema", interrupted)
+    result = CliRunner().invoke(main, ["schema"])
+    assert result.exit_code == 130
+    assert result.stderr.strip() == "cos-inspect: interrupted"

@@ -98,3 +98,21 @@ def test_a_directory_that_others_may_write_to_stops_the_start(tmp_path: Path) ->
     assert f"{reports}: others may write to this directory (mode 0777)" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert list(reports.iterdir()) == []
+
+
+def test_a_directory_that_is_opened_to_others_in_mid_run_is_not_written_to(tmp_path: Path) -> None:
+    with Origin() as origin, Lab(origin, tmp_path, *ALL, "--set=cos_fail_on=error") as lab:
+        put(lab, 0, 2)
+        lab.report_on("1.txt")
+        lab.report_dir.chmod(0o777)
+        put(lab, 2, 6)
+        lab.wait_for_output("others may write to this directory")
+        before = sorted(lab.report_dir.rglob("*"))
+        put(lab, 6, 8)
+        assert sorted(lab.report_dir.rglob("*")) == before
+        lab.report_dir.chmod(0o700)
+        put(lab, 8, 9)
+        lab.stop()
+        assert lab.status == 0
+        assert len(lab.reports) == 9
+        assert lab.summary["lost"] == {"count": 0, "reasons": {}}

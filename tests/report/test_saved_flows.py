@@ -64,9 +64,9 @@ def test_a_pipe_in_a_files_place_is_not_waited_for(directory: Path) -> None:
     for name in ("flows/000009_PutObject_200_00000009.json", "summary.json"):
         (directory / name).unlink(missing_ok=True)
         os.mkfifo(directory / name)
-    with pytest.raises(NotFoundError, match="000009_PutObject_200_00000009.json: is no file"):
+    with pytest.raises(NotFoundError, match=r"000009_PutObject_200_00000009\.json: is no file"):
         find_flow(directory, "9")
-    with pytest.raises(NotFoundError, match="summary.json: is no file"):
+    with pytest.raises(NotFoundError, match=r"summary\.json: is no file"):
         read_summary(directory)
     assert flow_to_compare(directory, FIRST) == SECOND
 
