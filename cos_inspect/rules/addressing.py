@@ -235,8 +235,10 @@ def _names_nothing(cos: CosExchange, code: str | None) -> bool:
 
 
 def _never_set(bucket: str | None) -> bool:
-    """``undefined``, ``undefined-undefined``, ``null-1250000000``."""
-    return bucket is not None and was_never_set(bucket.partition("-")[0])
+    """``undefined``, ``undefined-undefined``, ``null-1250000000``, ``name-undefined``."""
+    if bucket is None:
+        return False
+    return was_never_set(bucket.partition("-")[0]) or was_never_set(bucket.rpartition("-")[2])
 
 
 def _unresolved(cos: CosExchange) -> Iterator[Finding]:

@@ -385,7 +385,9 @@ def test_every_mistake_in_a_host_is_told() -> None:
     assert values == {row["mistake"] for row in rows("host_mistakes")}
 
 
-@pytest.mark.parametrize("bucket", ["undefined", "undefined-undefined", "null-1250000000"])
+@pytest.mark.parametrize(
+    "bucket", ["undefined", "undefined-undefined", "null-1250000000", "name-undefined"]
+)
 @pytest.mark.parametrize("marks", [(), MARKS])
 def test_a_bucket_that_was_never_filled_in_needs_no_code(bucket: str, marks: Fields) -> None:
     host = f"{bucket}.cos.ap-guangzhou.myqcloud.com"
