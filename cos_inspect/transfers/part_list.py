@@ -9,6 +9,9 @@ MAX_PARTS = 10_000
 _MAX_LISTED = 3 * MAX_PARTS
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_FIELD = 128
+_MAX_DEPTH = 32
+_MAX_ELEMENTS = 10 * MAX_PARTS
+"""Lists have three or four a part, and stand three deep."""
 _FIELDS = ("PartNumber", "ETag", "Size")
 
 StoredPart = tuple[int, str, int | None]
@@ -34,6 +37,7 @@ class _Walk:
     def __init__(self) -> None:
         self.sizes: list[int | None] = []
         self._depth = 0
+        self._elements = 0
         self._name: str | None = None
         self._fields: dict[str, str] = {}
         self.parts: list[tuple[int, str]] = []
@@ -41,6 +45,9 @@ class _Walk:
 
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
         self._depth += 1
+        self._elements += 1
+        if self._depth > _MAX_DEPTH or self._elements > _MAX_ELEMENTS:
+            raise _TooManyError
         name = tag.rpartition("}")[2]
         if self._depth == 2 and name == "Part":
             self._fields = {}

@@ -28,8 +28,10 @@ def test_namespaces_and_blanks() -> None:
         b'<!DOCTYPE C [<!ENTITY a "b">]><C><Part><PartNumber>1</PartNumber></Part></C>',
         b"not xml",
         b"<C>" + b"<Part><PartNumber>1</PartNumber></Part>" * 30_001 + b"</C>",
+        b"<C><Part><PartNumber>1</PartNumber></Part>" + b"<a/>" * 100_000 + b"</C>",
+        b"<C><Part><PartNumber>1</PartNumber></Part>" + b"<a>" * 32 + b"</a>" * 32 + b"</C>",
     ],
-    ids=["absent", "empty", "cut", "entities", "text", "too-many"],
+    ids=["absent", "empty", "cut", "entities", "text", "too-many", "too-broad", "too-deep"],
 )
 def test_unreadable(body: bytes | None) -> None:
     assert read_part_list(body) is None
@@ -40,6 +42,14 @@ def test_parts_without_a_number_are_told() -> None:
     listed = "".join(f"<Part><PartNumber>{number}</PartNumber></Part>" for number in numbers)
     body = f"<C>{listed}<Part><ETag>e</ETag></Part></C>".encode()
     assert read_part_list(body) == PartList((), (*numbers, ""))
+
+
+def test_as_many_parts_as_there_may_be_with_all_that_clients_say_of_them() -> None:
+    more = b"".join(b"<Checksum%d>x</Checksum%d>" % (n, n) for n in range(6))
+    part = b"<Part><PartNumber>1</PartNumber><ETag>e</ETag>%b</Part>" % more
+    read = read_part_list(b"<C>" + part * 10_000 + b"</C>")
+    assert read is not None
+    assert len(read.parts) == 10_000
 
 
 @given(st.binary(max_size=300))
