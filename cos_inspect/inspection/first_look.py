@@ -30,7 +30,6 @@ from cos_inspect.transfers.observation import Observation
 from cos_inspect.transfers.observe import observe
 
 _NO_KEYS: Mapping[str, str] = {}
-EchoTraces = tuple[EchoTrace, ...]
 
 
 class FirstLook(msgspec.Struct, frozen=True):
@@ -42,6 +41,15 @@ class FirstLook(msgspec.Struct, frozen=True):
     """Free of secrets when ``redact`` was asked for."""
     seen: Observation
     pending: tuple[PendingFinding, ...] = ()
+    repeated: Mapping[str, str] = {}
+    """What its report has of secrets that are named elsewhere, as it stands there, and the mask
+    of each."""
+
+    @property
+    def traces(self) -> tuple[EchoTrace, ...]:
+        """What is left on a flow of the secrets that it repeats, so that they are found again
+        when it names them no more."""
+        return traces_of(self.repeated, self.cos.exchange.flow_id)
 
 
 def first_look(
@@ -98,6 +106,7 @@ def first_look(
     redactor.learn_echoes_in(exchange.echoes, report)
     masked = None if pending or redactor.knows else masked_at_once(report)
     report = mask_report(redactor, report) if masked is None else masked
+    repeated = dict(redactor.repeated)
     if pending:
         pending = tuple([redactor.struct(each) for each in pending])
     echoes = redactor.echoes
@@ -105,17 +114,7 @@ def first_look(
         seen = msgspec.structs.replace(seen, echoes=echoes)
     elif like is not None and recognised is not None and not pending:
         SHAPES.learn(like, (cos, report, seen), recognised, ignore)
-    return FirstLook(cos, report, seen, pending)
-
-
-def echoes_of(cos: CosExchange, unmasked: FlowReport, keys: Mapping[str, str]) -> EchoTraces:
-    """What is left on a flow of the secrets that it repeats, so that they are found again when
-    it names them no more. ``unmasked``: its report as it is without masks."""
-    redactor = Redactor(_secrets_beside(cos, keys))
-    _learn_unread(redactor, cos.exchange)
-    redactor.learn_echoes_in(cos.exchange.echoes, unmasked)
-    mask_report(redactor, unmasked)
-    return traces_of(redactor.repeated, cos.exchange.flow_id)
+    return FirstLook(cos, report, seen, pending, repeated)
 
 
 def redactor_of(cos: CosExchange, keys: Mapping[str, str]) -> Redactor:

@@ -28,7 +28,7 @@ from cos_inspect.inspection.second_look import (
 )
 from cos_inspect.inspection.secret_ids import SecretIds
 from cos_inspect.inspection.transfer_summary import HistorySummary, list_history, note_of
-from cos_inspect.model.exchange import Exchange
+from cos_inspect.model.exchange import EchoTrace, Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.spill_map import SpillMap
 from cos_inspect.model.summary import SessionSummary
@@ -76,8 +76,8 @@ class InspectionResult(msgspec.Struct, frozen=True):
     report: FlowReport
     revised: list[RevisedReport]
     """Of earlier flows."""
-    repeats_secrets: bool = False
-    """A secret stands elsewhere than where it is named."""
+    traces: tuple[EchoTrace, ...] = ()
+    """Of secrets that stand elsewhere than where they are named."""
 
 
 class Session:
@@ -180,7 +180,7 @@ class Session:
         touched.discard(seen.flow_id)
         report = self._flows.add(flow, alone.history if alone is not None else None)
         revised = self._flows.revise(touched, behind, seen.ended) if touched else []
-        return InspectionResult(look.cos, report, revised, bool(seen.echoes))
+        return InspectionResult(look.cos, report, revised, look.traces)
 
     def learn(
         self,

@@ -13,12 +13,12 @@ from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
 from cos_inspect.cos.cos_exchange import CosExchange
-from cos_inspect.inspection.first_look import FirstLook, echoes_of, first_look, redactor_of
+from cos_inspect.inspection.first_look import FirstLook, first_look, redactor_of
 from cos_inspect.inspection.redaction import Redactor
 from cos_inspect.inspection.revisable_flows import RevisedReport
 from cos_inspect.inspection.session import InspectionResult
 from cos_inspect.model.devices import ConnectionFailureSummary, DeviceTally
-from cos_inspect.model.exchange import BodyEnd, EchoTrace, Exchange
+from cos_inspect.model.exchange import BodyEnd, Exchange
 from cos_inspect.model.flow_report import FlowReport
 from cos_inspect.model.summary import SessionSummary
 from cos_inspect.proxy import annotations, options
@@ -91,7 +91,7 @@ class FlowReporter:
         if inspected is None:
             return
         received = None
-        echoes = inspected.repeats_secrets and self._settings.redact
+        echoes = inspected.traces
         if answer_changes or not as_it_came or echoes:
             received = metadata_for_capture(
                 flow,
@@ -101,18 +101,13 @@ class FlowReporter:
                 self._redactor_of(inspected.cos),
                 marks=marks,
                 answer_changes=answer_changes,
-                echoes=self._echoes_of(found) if echoes else (),
+                echoes=echoes,
             )
         self._show(flow, inspected, received)
 
     def _redactor_of(self, cos: CosExchange) -> Redactor | None:
         settings = self._settings
         return redactor_of(cos, settings.keys) if settings.redact else None
-
-    def _echoes_of(self, found: FlowRead) -> tuple[EchoTrace, ...]:
-        """Whoever reads the saved flow may not know any more what is secret in it."""
-        look = self._look_alone(found, redact=False)
-        return () if look is None else echoes_of(look.cos, look.report, self._settings.keys)
 
     def learn(self, found: FlowRead) -> None:
         """What became of a flow that was reported when the script was loaded anew."""
@@ -162,7 +157,7 @@ class FlowReporter:
                 look.report,
                 look.cos.operation,
                 self._redactor_of(look.cos),
-                echoes=self._echoes_of(found) if look.seen.echoes else (),
+                echoes=look.traces,
             ),
             stopped=exchange.stopped,
             page=self.page_of(flow.id),
