@@ -6,6 +6,7 @@ And the search for it: in every decoding of an output, whole and by its pieces.
 import base64
 import html
 import json
+import quopri
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, unquote
@@ -278,11 +279,22 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 of more": lambda text: base64.urlsafe_b64encode(f'"{text}"'.encode()).decode(),
     "hex": lambda text: text.encode().hex(),
+    "base64 of percent": lambda text: _base64(f"a={quote(text, safe='')}&b"),
+    "base64 twice": lambda text: _base64(_base64(f"a: {text}")),
+    "hex of base64": lambda text: _base64(f" {text}").encode().hex(),
+    "hex of JSON in base64": lambda text: _base64(json.dumps(f"é{text}").encode().hex()),
+    "quoted-printable": lambda text: quopri.encodestring(f"a={text}".encode()).decode(),
 }
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
 
 _UNIT = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SIGN = re.compile(r'\\([\\/"\'])')
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{12,}")
+_TEXT = re.compile(r"[\t\r\n\x20-\x7e]{12,}")
 
 
 def decodings(text: str, rounds: int = 4) -> Iterator[str]:
@@ -290,7 +302,7 @@ def decodings(text: str, rounds: int = 4) -> Iterator[str]:
     yield text
     for _ in range(rounds):
         before = text
-        text = html.unescape(unquote(text))
+        text = html.unescape(unquote(text.replace("=3D", "=")))
         text = _UNIT.sub(lambda found: chr(int(found[1], 16)), text)
         text = _SIGN.sub(r"\1", text)
         if text == before:
@@ -315,7 +327,15 @@ def opened(text: str) -> str:
     """All that a text may stand for, in lower case: without its escapes, and with what stands
     in base64 and in hex."""
     shown = list(decodings(text))
-    return "\n".join([*shown, *(held for each in shown for held in _inside(each))]).lower()
+    level = shown
+    for _ in range(3):
+        inner = [held for each in level for held in _inside(each)]
+        shown += inner
+        # Of what is no text nothing can stand inside.
+        texts = [found[0] for each in inner for found in _TEXT.finditer(each)]
+        level = list(dict.fromkeys(each for held in texts for each in decodings(held)))
+        shown += level
+    return "\n".join(shown).lower()
 
 
 class Search:

@@ -19,7 +19,7 @@ import msgspec
 
 from cos_inspect.cos.cos_exchange import CosExchange, Recognised
 from cos_inspect.cos.error import ErrorDocument
-from cos_inspect.cos.request_id import read_request_id
+from cos_inspect.cos.request_id import RequestId, read_request_id
 from cos_inspect.inspection.escapes import plain
 from cos_inspect.inspection.flow_report_of import (
     body_report,
@@ -27,8 +27,9 @@ from cos_inspect.inspection.flow_report_of import (
     ids_report,
     timing_report,
 )
+from cos_inspect.inspection.inner_texts import inner_of, opened
 from cos_inspect.inspection.known_secrets import mask_of, may_stand_in
-from cos_inspect.inspection.secret_finder import secret_hint
+from cos_inspect.inspection.secret_finder import hint_of_names
 from cos_inspect.inspection.shape_names import ANSWERED, ERRORS, SENT, ErrorValues, Shaped, places
 from cos_inspect.inspection.shape_values import (
     Values,
@@ -169,7 +170,7 @@ class _Shape:
         self._finders = finders_of_values(preconditions, ignore)
         self._pending = _pending(preconditions, ignore)
         texts = "\n".join(filter(None, collect(report)))
-        self._texts = texts.encode("utf-8", "surrogatepass")
+        self._texts = opened(texts.encode("utf-8", "surrogatepass"))
 
     def judge(self, shaped: Shaped, exchange: Exchange, recognised: Recognised) -> Judged | None:
         """None where a value does not fit."""
@@ -196,8 +197,8 @@ class _Shape:
             # Then those of the body would be those of the exchange.
             return None
         url = f"{self._address}{request.target}"
-        data = _suspects(exchange, read, in_error, url)
-        if secret_hint(data):
+        data = _suspects(exchange, read, in_error, url, request_id_read)
+        if hint_of_names(data):
             return None
         signed, masked = cos.signed, None
         if shaped.signature is not None:
@@ -300,9 +301,15 @@ class _Shape:
         )  # fmt: skip
 
 
-def _suspects(exchange: Exchange, read: Values, in_error: ErrorValues | None, url: str) -> bytes:
+def _suspects(
+    exchange: Exchange,
+    read: Values,
+    in_error: ErrorValues | None,
+    url: str,
+    request_id_read: RequestId | None,
+) -> bytes:
     """What differs from the exchange that is known, and may hold a secret."""
-    texts = [url, read.request_id or "", read.content_md5 or "", read.trace_id or ""]
+    texts = [url]
     if in_error is not None:
         texts += in_error
     connection = exchange.connection
@@ -312,7 +319,13 @@ def _suspects(exchange: Exchange, read: Values, in_error: ErrorValues | None, ur
             for address in (connection.client, connection.server)
             if address is not None and _ADDRESS.fullmatch(address) is None
         ]
-    return plain("\n".join(texts).encode("utf-8", "surrogatepass"), ascii_only=True)
+    # In these stand digits of hex or a digest; so no other text stands inside of them.
+    ids = [read.content_md5 or "", read.trace_id or ""]
+    (ids if request_id_read and request_id_read.form == "hex4" else texts).append(
+        read.request_id or ""
+    )
+    named = plain("\n".join(texts).encode("utf-8", "surrogatepass"), ascii_only=True)
+    return b"\n".join((named, inner_of(named), "\n".join(ids).encode()))
 
 
 def _with_values[E: (ErrorDocument | None, ErrorReport | None)](

@@ -1,8 +1,9 @@
 """Takes the escapes off a text, so that a secret is found however it is written.
 
-Percent escapes, those of JSON and of languages like it, and the entities of XML and
-HTML, each also inside of another. ``plain`` is for a look at whether there is anything;
-``decode`` tells of each byte where it stood. Time is linear in the text.
+Percent escapes, those of JSON and of languages like it, the entities of XML and HTML, and
+what quoted-printable makes of an equals sign, each also inside of another. ``plain`` is for a
+look at whether there is anything; ``decode`` tells of each byte where it stood. Time is linear
+in the text.
 """
 
 import re
@@ -39,16 +40,20 @@ _ENTITIES = {
 _ENTITY = re.compile(
     rb"&(?:#(?=[0-9])0{0,32}+[0-9]{0,7}|#[xX](?=[0-9A-Fa-f])0{0,32}+[0-9A-Fa-f]{0,6}|amp|lt|gt|quot|apos|equals|plus|sol|num|colon);"
 )
-_ANY = re.compile(
-    b"|".join(kind.pattern for kind in (_PERCENT, _PERCENT_UNIT, _BACKSLASH, _ENTITY))
-)
+_KINDS = (_PERCENT, _PERCENT_UNIT, _BACKSLASH, _ENTITY)
+_ANY = re.compile(b"|".join(kind.pattern for kind in _KINDS))
+_EQUALS = b"=3D"
+_QUOTED = re.compile(rb"=3D|(?<=[^\r\n]{60})=\r?\n")
+"""In quoted-printable an equals sign, and a long line's end that the text has not. Other signs
+that it escapes stand in no secret."""
+_ANY_OR_QUOTED = re.compile(b"|".join(kind.pattern for kind in (_QUOTED, *_KINDS)))
 _BYTES = {b"%02x" % byte: bytes((byte,)) for byte in range(256)}
 _ANY_BYTES = {
     high + low: _BYTES[(high + low).lower()]
     for high in (b"%c" % sign for sign in b"0123456789abcdefABCDEF")
     for low in (b"%c" % sign for sign in b"0123456789abcdefABCDEF")
 }
-_ASCII_BYTES = {digits: byte for digits, byte in _ANY_BYTES.items() if b" " <= byte < b"\x80"}
+_ASCII_BYTES = {digits: byte for digits, byte in _ANY_BYTES.items() if b"\t" <= byte < b"\x80"}
 _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _OF_URLS = b"%"
 _OF_STRINGS = b"%\\"
@@ -67,19 +72,27 @@ def encoded(text: str) -> bytes:
 def plain(data: bytes, *, ascii_only: bool = False) -> bytes:
     """Without its escapes. ``ascii_only``: percent escapes beyond ASCII, of which a text in
     another script has many, may stay."""
+    return (_plain if len(data) < _LONG else _plain_long)(data, ascii_only)
+
+
+def _plain(data: bytes, ascii_only: bool) -> bytes:
     if b"%25" in data:
         data = _NESTED.sub(b"%", data)
+    quoted = False
     for _ in range(DEEPEST):
+        before = data
+        if quoted or _EQUALS in data:
+            quoted = True
+            data = _QUOTED.sub(_unescaped, data)
         percent = b"%" in data and _PERCENT.search(data) is not None
         others = (
             b"\\" in data or b"%u" in data or (b";" in data and _ENTITY.search(data) is not None)
         )
-        if not percent and not others:
+        if not percent and not others and not quoted:
             return data
-        before = data
         if others:
             data = _without_escapes(data)
-        else:
+        elif percent:
             data = _without_percent(data, _ASCII_BYTES if ascii_only else _ANY_BYTES)
         if data == before:
             return data
@@ -110,6 +123,8 @@ def _without_percent(data: bytes, held: dict[bytes, bytes]) -> bytes:
 
 def _unescaped(found: re.Match[bytes]) -> bytes:
     text = found[0]
+    if text[0] == 0x3D:
+        return b"=" if text == _EQUALS else b""
     if text[0] == 0x25:
         return _BYTES[text[1:].lower()] if len(text) == 3 else _character(text[2:])
     if text[0] == 0x26:
@@ -229,11 +244,16 @@ def _decoded(text: str) -> Decoded:
     data = encoded(text)
     chars = None if len(data) == len(text) else _Chars(text, data)
     stages: list[_Stage] = []
-    while len(stages) < DEEPEST and (b"%" in data or b"\\" in data or b"&" in data):
+    quoted = False
+    while len(stages) < DEEPEST:
+        quoted = quoted or _EQUALS in data
+        if not (quoted or b"%" in data or b"\\" in data or b"&" in data):
+            break
+        pattern = _ANY_OR_QUOTED if quoted else _ANY
         stage = _Stage([], [], [], [])
         pieces: list[bytes] = []
         done = at = 0
-        for found in _ANY.finditer(data):
+        for found in pattern.finditer(data):
             first, last = found.span()
             made = _unescaped(found)
             pieces += (data[done:first], made)
@@ -253,4 +273,5 @@ def _decoded(text: str) -> Decoded:
 
 _LONG = 4096
 # Of one exchange the same text is asked for up to nine times.
-_decoded_long = lru_cache(maxsize=4)(_decoded)
+_plain_long = lru_cache(maxsize=16)(_plain)
+_decoded_long = lru_cache(maxsize=16)(_decoded)

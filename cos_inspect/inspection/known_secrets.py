@@ -5,7 +5,6 @@ look random also a piece is found, for texts may show no more than a part of a v
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from bisect import bisect_right
@@ -14,7 +13,9 @@ from functools import cache, lru_cache
 from itertools import accumulate
 
 from cos_inspect.cos.tables import rows
+from cos_inspect.inspection.base64_text import Runs
 from cos_inspect.inspection.escapes import Decoded, plain
+from cos_inspect.inspection.inner_texts import DEEPEST, inner_texts, opened
 
 SHORTEST = 8
 """Bytes; shorter ones are masked in their own place alone: they would hit innocent words."""
@@ -32,7 +33,6 @@ _LONG = 20
 _LONGEST_IN_PIECES = 4096
 _RANDOM = re.compile(rb"[a-z0-9+/=.~%!$()*@^:#,]+")
 _WORDS = re.compile(rb"[^\x00-\x20\"'<>()\[\]{},;&=?]{8,}+")
-_OF_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
 Span = tuple[int, int, str]
 """Begin and end in a text, and the mask to put there."""
@@ -128,6 +128,7 @@ class KnownSecrets:
 
     def stands_in_plain(self, data: bytes, *, pieces: bool = False) -> bool:
         """The same for a text without escapes."""
+        data = opened(data)
         folded = data.translate(_FOLD)
         for needle in self._needles:
             if needle in folded:
@@ -144,6 +145,7 @@ class KnownSecrets:
         :param public: what is no secret, whatever it holds; folded, without escapes.
         """
         folded = fold(text.data)
+        runs = Runs(text.data)
         found: list[Span] = []
         for needle, (mask, is_base64) in self._needles.items():
             at = folded.find(needle)
@@ -151,7 +153,7 @@ class KnownSecrets:
                 start, end = at, at + len(needle)
                 at = folded.find(needle, end)
                 if is_base64:
-                    start, end = _run_around(text.data, start, end)
+                    start, end = runs.around(start, end)
                     at = folded.find(needle, end)
                 found.append((start, end, mask))
         if self._more:
@@ -166,9 +168,34 @@ class KnownSecrets:
             found += [
                 span for span in self._pieces(folded) if b" " not in text.data[span[0] : span[1]]
             ]
+        for inner in inner_texts(text.data):
+            shown = self._mask_in(plain(inner.held), pieces, DEEPEST - 1)
+            if shown is not None:
+                found.append((inner.start, inner.end, shown))
         if found and public:
             found = _not_inside(public, folded, found)
         return [(*text.span(start, end), mask) for start, end, mask in found]
+
+    def _mask_in(self, data: bytes, pieces: bool, inside: int) -> str | None:
+        """The mask of a secret that stands in a text without escapes. ``inside``: how deep texts
+        may stand inside of it."""
+        folded = fold(data)
+        for needle, (mask, _) in self._needles.items():
+            if needle in folded:
+                return mask
+        for word in _WORDS.findall(data) if self._more else ():
+            shown = self._more.get(fold(word))
+            if shown is not None:
+                return shown or mask_of(word)
+        if pieces:
+            for start, end, mask in self._pieces(folded):
+                if b" " not in data[start:end]:
+                    return mask
+        for inner in inner_texts(data) if inside else ():
+            shown = self._mask_in(plain(inner.held), pieces, inside - 1)
+            if shown is not None:
+                return shown
+        return None
 
     def _pieces(self, folded: bytes) -> Iterator[Span]:
         if self._grams is None:
@@ -254,7 +281,8 @@ def in_base64(value: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def may_stand_in(value: bytes, data: bytes) -> bool:
-    """Whether a value may stand in a text without escapes; quicker than to learn it first."""
+    """Whether a value may stand in a text without escapes, with those inside of it; quicker than
+    to learn it first."""
     needles = (value.translate(_FOLD), *in_base64(value), *_in_hex(value))
     return any(map(data.translate(_FOLD).__contains__, needles))
 
@@ -262,23 +290,3 @@ def may_stand_in(value: bytes, data: bytes) -> bool:
 def _in_hex(value: bytes) -> tuple[bytes, ...]:
     """Also with blanks or colons between the bytes, as dumps have it; a folded blank is a plus."""
     return value.hex().encode(), value.hex("+").encode(), value.hex(":").encode()
-
-
-def _run_around(data: bytes, start: int, end: int) -> tuple[int, int]:
-    while start > 0 and data[start - 1] in _OF_BASE64:
-        start -= 1
-    while end < len(data) and data[end] in _OF_BASE64:
-        end += 1
-    while end < len(data) and data[end] == 0x3D:
-        end += 1
-    return start, end
-
-
-def from_base64(value: bytes) -> bytes | None:
-    """None for what is not base64; padding may be missing."""
-    value = value.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
-    value = value[: len(value) - (len(value) % 4 == 1)]
-    try:
-        return base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
-    except (ValueError, binascii.Error):
-        return None

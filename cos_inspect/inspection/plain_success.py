@@ -9,6 +9,7 @@ import msgspec
 from cos_inspect.cos.secret_names import SECRET_KINDS, kind_of_header
 from cos_inspect.inspection import texts
 from cos_inspect.inspection.escapes import plain
+from cos_inspect.inspection.inner_texts import opened
 from cos_inspect.inspection.known_secrets import mask_of, may_stand_in
 from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES, SECRET_FREE, secret_hint_of
 from cos_inspect.model.flow_report import FlowReport
@@ -59,7 +60,7 @@ def masked_at_once(report: FlowReport) -> FlowReport | None:
     if (unknown and secret_hint_of(unknown)) or texts.collect_named(report):
         return None
     seen = plain("\n".join(held).encode("utf-8", "surrogatepass"), ascii_only=True)
-    return None if may_stand_in(signature, seen) else report
+    return None if may_stand_in(signature, opened(seen)) else report
 
 
 @lru_cache(maxsize=256)

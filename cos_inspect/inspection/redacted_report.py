@@ -7,9 +7,8 @@ import msgspec
 
 from cos_inspect.cos.secret_names import LONGEST_NAME, SECRET_KINDS, kind_of_header
 from cos_inspect.inspection import secret_free_texts
-from cos_inspect.inspection.escapes import decode
-from cos_inspect.inspection.redaction import LONGEST, Redactor
-from cos_inspect.inspection.secret_finder import find
+from cos_inspect.inspection.redaction import LONGEST, MOST_NAMED, Redactor
+from cos_inspect.inspection.secret_finder import find_in
 from cos_inspect.inspection.secret_free_texts import PLAIN_NAMES
 from cos_inspect.model.flow_report import ChangeReport, FlowReport, HeaderReport
 
@@ -113,7 +112,7 @@ def _public(report: FlowReport) -> Iterator[str | None]:
                 yield from (body.payload.md5, body.payload.crc64ecma)
     for text in (request.url, *(item.value for item in request.headers if item.redacted)):
         if len(text) <= LONGEST:
-            yield from (value.decode("latin-1") for value in find(decode(text)).ids)
+            yield from (value.decode("latin-1") for value in find_in(text, most=MOST_NAMED).ids)
 
 
 def _host(url: str) -> str:

@@ -37,7 +37,7 @@ from cos_inspect.inspection.known_secrets import (
     mask_of,
 )
 from cos_inspect.inspection.plain_success import SIGNATURE
-from cos_inspect.inspection.secret_finder import SecretHint, find, secret_hint
+from cos_inspect.inspection.secret_finder import SecretHint, find_in, secret_hint
 from cos_inspect.inspection.secret_free_texts import SECRET_FREE, secret_hint_of
 from cos_inspect.inspection.secret_shapes import (
     MASK,
@@ -52,7 +52,7 @@ from cos_inspect.model.headers import MAX_VALUE, Headers
 LONGEST = XML_SAMPLE
 """Characters of a text that is looked into closely: as long as what is kept of a document, which
 a saved flow has only where it was."""
-_MOST_NAMED = 256
+MOST_NAMED = 256
 """Secrets that texts of one exchange name; no client or server sends as many. Texts that name
 more are masked whole, and every word of them."""
 _MOST_UNREAD = 256 * 1024
@@ -214,17 +214,17 @@ class Redactor:
         """Learns the secrets that a text names."""
         if text in self._own or not secret_hint(plain(encoded(text), ascii_only=True)):
             return
-        left = _MOST_NAMED - self._named
+        left = MOST_NAMED - self._named
         if len(text) > self._longest or left <= 0:
             self._mask_whole(text)
             return
-        decoded = decode(text)
-        found = find(decoded, most=left)
+        found = find_in(text, most=MOST_NAMED)
         self._named += len(found.secrets)
         if len(found.secrets) > left:
             self._mask_whole(text)
             return
         spans: list[Span] = []
+        decoded = decode(text)
         for secret in found.secrets:
             shown = mask_of(secret.value)
             spans.append((*decoded.span(secret.start, secret.end), shown))
@@ -268,13 +268,13 @@ class Redactor:
 
     def _learn_parts(self, kind: SecretKind, held: bytes) -> None:
         """Learns a secret and what is secret by itself inside of it; of very many the words."""
-        if self._named < _MOST_NAMED:
+        if self._named < MOST_NAMED:
             parts = parts_of(kind, held)
             self._named += 1 + len(parts)
             self._known.learn(held)
-            for part in parts[:_MOST_NAMED]:
+            for part in parts[:MOST_NAMED]:
                 self._known.learn(part)
-            if len(parts) <= _MOST_NAMED:
+            if len(parts) <= MOST_NAMED:
                 return
         self._known.learn_words(held)
 
@@ -367,4 +367,4 @@ def _with_masks(text: str, spans: Iterable[Span]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-__all__ = ["LONGEST", "SHORTEST", "Echo", "KnownSecrets", "Redactor", "mask"]
+__all__ = ["LONGEST", "MOST_NAMED", "SHORTEST", "Echo", "KnownSecrets", "Redactor", "mask"]

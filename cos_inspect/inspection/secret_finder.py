@@ -9,12 +9,14 @@ with that level: of ``u=https%3A%2F%2Fh%3Ftoken%3Da%26b%3D1`` the token is ``a``
 import re
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
 
 from cos_inspect.cos.secret_names import LONGEST_NAME, SECRET_KINDS, SecretKind, kind_of, words
-from cos_inspect.inspection.escapes import Decoded, plain
+from cos_inspect.inspection.escapes import Decoded, decode, plain
+from cos_inspect.inspection.inner_texts import DEEPEST, inner_of, inner_texts
 from cos_inspect.inspection.secret_shapes import (
     BASE64,
     FIELDS_INSIDE,
@@ -31,6 +33,7 @@ from cos_inspect.inspection.secret_shapes import (
 
 MOST_FOUND = 1_000_000
 _QUOTES = b"\"'`"
+_QUOTE_SIGNS = (b'"', b"'", b"`")
 _SEPARATORS = b"=:>"
 _SEPARATOR = re.compile(rb"[=:>]|[\"'`]\$")
 _LISTED = re.compile(rb"[\"'`]\$")
@@ -82,6 +85,15 @@ class Findings(msgspec.Struct):
 def secret_hint(data: bytes) -> SecretHint:
     """Whether ``find`` may find something in a text without escapes; quick, and never wrong
     when it says no."""
+    hint = hint_of_names(data)
+    if hint is SecretHint.MARKS:
+        return hint
+    inner = inner_of(data)
+    return SecretHint.MARKS if inner and hint_of_names(inner) else hint
+
+
+def hint_of_names(data: bytes) -> SecretHint:
+    """The same of a text, but for what stands in base64 or in hex inside of it."""
     if (
         b"<" in data
         or (b"@" in data and b"://" in data)
@@ -137,15 +149,29 @@ def _is_masked(pieces: list[bytes], at: int) -> bool:
     return MASK.fullmatch(b"[masked:%b]" % rest) is not None
 
 
-def find(text: Decoded, *, inside: int = 1, most: int = MOST_FOUND) -> Findings:
-    """``inside``: how deep base64 may stand in base64; ``most``: where more secrets are found,
-    the search is given up, so that not all are there."""
+def find(text: Decoded, *, inside: int = DEEPEST, most: int = MOST_FOUND) -> Findings:
+    """``inside``: how deep texts may stand in base64 or hex inside of it; ``most``: where more
+    secrets are found, the search is given up, so that not all are there."""
     found = Findings([], [])
     _Search(text, found).run(most)
     found.secrets += islice(by_shape(text), most)
-    if inside and has_base64(text.data):
-        found.secrets += islice(_in_base64(text.data, inside), most)
+    if inside:
+        found.secrets += islice(_inside(text.data, inside, most), most)
     return found
+
+
+def find_in(text: str, *, most: int) -> Findings:
+    """The same of a text with its escapes. Of one exchange a long one is asked for again and
+    again: for its report, for what is left on the flow, and for other texts about it."""
+    return (_found if len(text) < _LONG else _found_long)(text, most)
+
+
+def _found(text: str, most: int) -> Findings:
+    return find(decode(text), most=most)
+
+
+_LONG = 4096
+_found_long = lru_cache(maxsize=16)(_found)
 
 
 class _Search:
@@ -271,7 +297,7 @@ class _Search:
         """The rest of a header's line; where it stands in quotes, up to their end."""
         data = self._data
         begin = _end_of(_BLANKS, data, start)
-        if data[begin : begin + 1] in (b'"', b"'", b"`"):
+        if data[begin : begin + 1] in _QUOTE_SIGNS:
             end = self._closing(begin)
             return begin + 1, end, end + 1
         stop = _LINE_ENDS.search(data, begin)
@@ -318,6 +344,8 @@ class _Search:
     def _listed(self, at: int) -> int:
         """``["eq", "$name", "value"]``, a condition of a policy."""
         data = self._data
+        if data[at + 2 : at + 3] in _QUOTE_SIGNS:
+            return at + 2
         end = self._closing(at)
         comma = _end_of(_BLANKS, data, end + 1)
         if not _is_secret_name(data[at + 2 : end]) or data[comma : comma + 1] != b",":
@@ -377,12 +405,26 @@ def _end_of(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
     return found.end() if found else at
 
 
-def _in_base64(data: bytes, inside: int) -> Iterator[Secret]:
-    for run in base64_runs(data):
-        if run.held is None:
-            yield Secret(run.start, run.end, run.value)
+def _inside(data: bytes, inside: int, most: int) -> Iterator[Secret]:
+    """In base64 and in hex."""
+    seen: set[int] = set()
+    if has_base64(data):
+        for run in base64_runs(data):
+            if run.held is None:
+                yield Secret(run.start, run.end, run.value)
+                continue
+            within = find(Decoded(plain(run.held)), inside=inside - 1, most=most).secrets
+            if within:
+                seen.add(run.end)
+                yield _around(within, run.start, run.end, run.value)
+    for inner in inner_texts(data):
+        if inner.end in seen:
             continue
-        within = find(Decoded(plain(run.held)), inside=inside - 1).secrets
+        within = find(Decoded(plain(inner.held)), inside=inside - 1, most=most).secrets
         if within:
-            also = tuple(secret.value for secret in within)
-            yield Secret(run.start, run.end, run.value, also)
+            yield _around(within, inner.start, inner.end, data[inner.start : inner.end])
+
+
+def _around(within: list[Secret], start: int, end: int, value: bytes) -> Secret:
+    also = tuple(dict.fromkeys(part for each in within for part in (each.value, *each.also)))
+    return Secret(start, end, value, also)

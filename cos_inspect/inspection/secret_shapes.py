@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from cos_inspect.cos.secret_names import SecretKind
+from cos_inspect.inspection.base64_text import from_base64
 from cos_inspect.inspection.escapes import Decoded, encoded, plain
-from cos_inspect.inspection.known_secrets import from_base64
 
 MASK = re.compile(rb"\[masked:(?:[0-9a-f]{8}|short)\]")
 

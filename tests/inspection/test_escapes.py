@@ -15,7 +15,8 @@ from tests.growth import assert_linear
 PIECES = st.sampled_from(
     ["%", "%2", "%41", "%25", "%2541", "\\", '\\"', "\\u0041", "\\u00", "\\ud83d\\ude00", "\\x41",
      "\\n", "%u0041", "\\u{41}", "\\U00000041", "\\101", "\\u{", "%u00", "&#0065;",
-     "&amp;", "&#65;", "&#x41;", "&", ";", "a", "B", "é", "密", "\udc80", "\ud800", "=", " "]
+     "&amp;", "&#65;", "&#x41;", "&", ";", "a", "B", "é", "密", "\udc80", "\ud800", "=", " ",
+     "=3D", "=3", "D", "=\n", "=\r\n", "a" * 60]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=60))
 
