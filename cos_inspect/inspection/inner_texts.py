@@ -21,7 +21,7 @@ _SHORTEST_LINE = 60
 """Signs of a line that another one may go on: such lines have 64 or 76."""
 _IN_LINES = re.compile(
     rb"\n(?:(?<=[A-Za-z0-9+/_-]{%d}\n)|(?<=[A-Za-z0-9+/_-]{%d}\r\n))[A-Za-z0-9+/_-]"
-    % (_SHORTEST, _SHORTEST)
+    % (_SHORTEST_LINE, _SHORTEST_LINE)
 )
 
 _QUAD = rb"(?:[CDI-Za-f][AC-HQS-Xgi-nwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-])"
@@ -30,14 +30,17 @@ _IN_BASE64 = re.compile(rb"%b{15,}+(?:\r?\n%b++)++|%b{4,}+" % (_QUAD, _QUAD, _QU
 _PAIR = rb"(?:[2-7][0-9A-Fa-f]|0[9AaDd])"
 _IN_HEX = re.compile(rb"%b{12,}+" % _PAIR)
 _IN_SPACED_HEX = re.compile(rb"%b(?:[ :]%b){11,}+" % (_PAIR, _PAIR))
-_SPACED = re.compile(rb"(?:[ :][2-7][0-9A-Fa-f]){4}[ :]")
-"""Four bytes in hex; no more of a time are, and a name has as many."""
+_SPACED = re.compile(rb" [2-7][0-9A-Fa-f](?: [2-7][0-9A-Fa-f]){3}")
+_WITH_COLONS = re.compile(rb":[2-7][0-9A-Fa-f](?::[2-7][0-9A-Fa-f]){3}")
+"""Four bytes in hex; a name has as many."""
 _BLANKS = b" :\r\n"
 _SIGNS = bytes(
     byte if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_" else 0x0A
     for byte in range(256)
 )
 _LONGEST_WORD = 256
+_MOST_WORDS = 256
+"""Of which each is looked up by itself."""
 
 
 class InnerText(NamedTuple):
@@ -63,7 +66,7 @@ def inner_texts(data: bytes) -> Iterator[InnerText]:
                 yield InnerText(first, last, held)
         for found in _IN_HEX.finditer(data):
             yield _of_hex(found)
-    if _SPACED.search(data) is not None:
+    if _is_spaced(data):
         for found in _IN_SPACED_HEX.finditer(data):
             yield _of_hex(found)
 
@@ -72,30 +75,46 @@ def _of_hex(found: re.Match[bytes]) -> InnerText:
     return InnerText(*found.span(), bytes.fromhex(found[0].translate(None, _BLANKS).decode()))
 
 
+def _is_spaced(data: bytes) -> bool:
+    """Whether hex with something between its bytes may stand in a text."""
+    return _SPACED.search(data) is not None or _WITH_COLONS.search(data) is not None
+
+
 def inner_of(data: bytes) -> bytes:
     """The texts inside of a text without escapes, and those inside of them, without theirs and
     in lines of their own; empty where there are none."""
     words = [word for word in data.translate(_SIGNS).split(b"\n") if len(word) >= _SHORTEST]
-    if _SPACED.search(data) is not None:
-        return _inner(data)
-    if words and max(map(len, words)) >= _SHORTEST_LINE and _IN_LINES.search(data) is not None:
-        return _inner(data)
+    is_spaced = _is_spaced(data)
+    if not words and not is_spaced:
+        return b""
+    if is_spaced or len(words) > _MOST_WORDS or _has_lines(data, words):
+        return _inner_of_long(data)
     # Most of them stand in one exchange after the other.
-    inner = [_inner_of_word(word) if len(word) <= _LONGEST_WORD else _inner(word) for word in words]
-    return b"\n".join(filter(None, inner)) if inner else b""
+    inner = [
+        _inner_of_word(word) if len(word) <= _LONGEST_WORD else _inner_of_long(word)
+        for word in words
+    ]
+    return b"\n".join(filter(None, inner))
+
+
+def _has_lines(data: bytes, words: list[bytes]) -> bool:
+    """Whether base64 may go on behind a line's end."""
+    return max(map(len, words)) >= _SHORTEST_LINE and _IN_LINES.search(data) is not None
 
 
 def _inner(data: bytes) -> bytes:
-    level, texts = [data], []
+    texts = []
     for _ in range(DEEPEST):
-        level = [plain(each.held) for text in level for each in inner_texts(text)]
-        if not level:
+        # All of a level at once: there may be thousands. The empty lines keep them apart.
+        data = plain(b"\n\n".join([each.held for each in inner_texts(data)]))
+        if not data:
             break
-        texts += level
+        texts.append(data)
     return b"\n".join(texts)
 
 
 _inner_of_word = lru_cache(maxsize=1024)(_inner)
+_inner_of_long = lru_cache(maxsize=16)(_inner)
 
 
 def opened(data: bytes) -> bytes:
