@@ -1,9 +1,9 @@
 """Finds secrets by the names that they stand under, and by their shape.
 
-``name=value``, ``name: value``, ``"name": "value"``, ``<name>value</name>`` and their
-like in any escapes; ``user:password@host``; values behind Bearer and Basic; JSON web
-tokens; and what stands so inside of base64. A value that begins a URL's level ends
-with that level: of ``u=https%3A%2F%2Fh%3Ftoken%3Da%26b%3D1`` the token is ``a``.
+``name=value``, ``name: value``, ``"name": "value"``, ``["name", "value"]``,
+``<name>value</name>`` and their like in any escapes; ``user:password@host``; values behind
+Bearer and Basic; JSON web tokens; and what stands so inside of base64 or hex. A value that
+begins a URL's level ends with that level: of ``u=https%3A%2F%2Fh%3Ftoken%3Da%26b%3D1`` the token is ``a``.
 """
 
 import re
@@ -17,6 +17,7 @@ import msgspec
 from cos_inspect.cos.secret_names import LONGEST_NAME, SECRET_KINDS, SecretKind, kind_of, words
 from cos_inspect.inspection.escapes import Decoded, decode, plain
 from cos_inspect.inspection.inner_texts import DEEPEST, inner_of, inner_texts
+from cos_inspect.inspection.known_secrets import SHORTEST
 from cos_inspect.inspection.secret_shapes import (
     BASE64,
     FIELDS_INSIDE,
@@ -35,7 +36,9 @@ MOST_FOUND = 1_000_000
 _QUOTES = b"\"'`"
 _QUOTE_SIGNS = (b'"', b"'", b"`")
 _SEPARATORS = b"=:>"
-_SEPARATOR = re.compile(rb"[=:>]|[\"'`]\$")
+_PAIRED = re.compile(rb"[\"'`], {0,4}b?[\"'`]")
+"""Between a name and its value, as in ``["token", "…"]`` and ``(b'token', b'…')``."""
+_SEPARATOR = re.compile(rb"[=:>]|[\"'`]\$|" + _PAIRED.pattern)
 _LISTED = re.compile(rb"[\"'`]\$")
 _LETTERS = bytes((*range(48, 58), *range(65, 91), *range(97, 123)))
 _INSIDE_NAMES = b"-_.[]$"
@@ -101,6 +104,8 @@ def hint_of_names(data: bytes) -> SecretHint:
         or has_base64(data)
     ):
         return SecretHint.MARKS
+    if b'",' in data or b"'," in data or b"`," in data:
+        data = _PAIRED.sub(b"=", data)
     names = data.translate(_NAMES_AND_SEPARATORS, _INSIDE_NAMES)
     if b"bearer\n" in names or b"basic\n" in names:
         return SecretHint.MARKS
@@ -199,7 +204,7 @@ class _Search:
         if sign == 0x3E:
             return self._element(at)
         if sign in _QUOTES:
-            return self._listed(at)
+            return self._listed(at) if data[at + 1] == 0x24 else self._paired(at)
         start = at + 1
         if sign == 0x3A and data[start : start + 2] == b"//":
             return start
@@ -351,6 +356,17 @@ class _Search:
         if not _is_secret_name(data[at + 2 : end]) or data[comma : comma + 1] != b",":
             return at + 2
         return self._secret("value", *self._value(at, comma + 1))
+
+    def _paired(self, at: int) -> int:
+        """``"name", "value"``. Where the value is short or a name, it is a list of names."""
+        kind = kind_of(self._name_before(at))
+        found = _PAIRED.match(self._data, at)
+        if kind not in SECRET_KINDS or found is None:
+            return at + 1
+        begin, end, after = self._value(at, found.end() - 1)
+        if end - begin < SHORTEST or _is_secret_name(self._data[begin:end]):
+            return at + 1
+        return self._secret(kind, begin, end, after)
 
     def _note_pair(self, at: int, start: int) -> None:
         opening = _OPENING.match(self._data, start)

@@ -16,7 +16,7 @@ MASK = re.compile(rb"\[masked:(?:[0-9a-f]{8}|short)\]")
 
 _AUTHORITY_END = re.compile(rb"[/?#\x00-\x20\"'`<>\\]")
 _USER_END = re.compile(rb"[\x00-\x20\"'`<>&]")
-_NO_PORT = re.compile(rb":[^0-9:\]]")
+_NO_PORT = re.compile(rb":[0-9]*+[^0-9:\]]")
 _SCHEME = re.compile(rb"(?i)\b(bearer|basic)[ +\t]{1,4}([A-Za-z0-9+/._~=-]{8,}+)")
 _FIELD = re.compile(rb"[a-z_]{2,40}=")
 """Of a challenge, as in ``Bearer realm=…``."""

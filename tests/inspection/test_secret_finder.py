@@ -61,6 +61,9 @@ def nested(text: str, times: int) -> str:
         "&lt;Token&gt;{}&lt;/Token&gt;",
         "<Key>x-cos-security-token</Key><Value>{}</Value>",
         '["eq","$x-cos-security-token","{}"]',
+        '[["host","h"],["x-cos-security-token", "{}"]]',
+        "Headers[(b'host', b'h'), (b'x-cos-security-token', b'{}')]",
+        "got ('Authorization', 'Bearer {}')",
         'form-data; name="token"\r\n\r\n{}\r\n--b',
         'form-data; name="token"\r\nContent-Type: text/plain\r\n\r\n{}\r\n--b--',
         "https://h/k?x%2Dcos%2Dsecurity%2Dtoken={}",
@@ -203,6 +206,8 @@ def test_the_password_of_basic_is_known_as_well() -> None:
         'form-data; name="key"\r\n\r\na.txt\r\n--b',
         '["starts-with","$key","user/"]',
         "<Key>a/b.txt</Key><Value>x</Value>",
+        '["token","password","authorization","user","content-type"]',
+        "one of 'x-cos-security-token', 'q-signature' is missing",
         "token: [masked:1a2b3c4d]; token=[masked:short]&a",
         "Thu, 02 Jan 2020 09:39:45 GMT",
         "NWUwZGJhNjBfNjRiODJhMDlfMWFkN2VfMzZhMTI=",
@@ -225,6 +230,7 @@ def test_a_secret_id_is_told_apart() -> None:
 
 WORDS = st.sampled_from(
     ["token", "q-signature", "sign", "pass", "name", "key", "value", "Token", "ak", "policy", "a",
+     '","', "', b'", "abcdefgh",
      "=", ":", "%3D", "%253d", "&", "%26", ">", "<", "</", "/>", '"', "'", "\\", "[", "]", "{", "}",
      " ", "\n", "://", "@", "$", ",", "Bearer ", "Basic ", BASIC, SIGNATURE, "eyJ", "ewo", JWT,
      "form-data; ", "\r\n\r\n", "[masked:1a2b3c4d]", "é", "Authorization", "cookie", "q-", "AWS4-"]

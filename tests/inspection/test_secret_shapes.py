@@ -31,6 +31,8 @@ def found(text: str) -> list[bytes]:
         ("https://user:pa55%40word@h/", [b"pa55@word"]),
         ("https%3A%2F%2Fuser%3Apa55word%40h%2F", [b"pa55word"]),
         ("https://user:pa/ss@h/", [b"pa/ss"]),
+        ("https://user:4pa/ss@h/", [b"4pa/ss"]),
+        ("https://h:443/4a:b@c", []),
         ("https://token-alone@h/", [b"token-alone"]),
         ("https://h:443/a@b", []),
         ("https://[::1]:443/a@b", []),
