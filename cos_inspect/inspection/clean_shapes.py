@@ -29,7 +29,7 @@ from cos_inspect.inspection.flow_report_of import (
 )
 from cos_inspect.inspection.inner_texts import inner_of, opened
 from cos_inspect.inspection.known_secrets import mask_of, may_stand_in
-from cos_inspect.inspection.secret_finder import hint_of_names
+from cos_inspect.inspection.secret_hints import hint_of_names
 from cos_inspect.inspection.shape_names import ANSWERED, ERRORS, SENT, ErrorValues, Shaped, places
 from cos_inspect.inspection.shape_values import (
     Values,

@@ -37,8 +37,9 @@ from cos_inspect.inspection.known_secrets import (
     mask_of,
 )
 from cos_inspect.inspection.plain_success import SIGNATURE
-from cos_inspect.inspection.secret_finder import SecretHint, find_in, secret_hint
+from cos_inspect.inspection.secret_finder import find_in
 from cos_inspect.inspection.secret_free_texts import SECRET_FREE, secret_hint_of
+from cos_inspect.inspection.secret_hints import SecretHint, secret_hint
 from cos_inspect.inspection.secret_shapes import (
     MASK,
     credentials_begin,

@@ -3,12 +3,12 @@
 ``name=value``, ``name: value``, ``"name": "value"``, ``["name", "value"]``,
 ``<name>value</name>`` and their like in any escapes; ``user:password@host``; values behind
 Bearer and Basic; JSON web tokens; and what stands so inside of base64 or hex. A value that
-begins a URL's level ends with that level: of ``u=https%3A%2F%2Fh%3Ftoken%3Da%26b%3D1`` the token is ``a``.
+begins a URL's level ends with that level: of ``u=https%3A%2F%2Fh%3Ftoken%3Da%26b%3D1`` the
+token is ``a``.
 """
 
 import re
 from collections.abc import Iterator
-from enum import IntEnum
 from functools import lru_cache
 from itertools import islice
 
@@ -16,8 +16,9 @@ import msgspec
 
 from cos_inspect.cos.secret_names import LONGEST_NAME, SECRET_KINDS, SecretKind, kind_of, words
 from cos_inspect.inspection.escapes import Decoded, decode, plain
-from cos_inspect.inspection.inner_texts import DEEPEST, inner_of, inner_texts
+from cos_inspect.inspection.inner_texts import DEEPEST, inner_texts
 from cos_inspect.inspection.known_secrets import SHORTEST
+from cos_inspect.inspection.secret_hints import INSIDE_NAMES, NAMES, NAMING, PAIRED, secret_hint
 from cos_inspect.inspection.secret_shapes import (
     BASE64,
     FIELDS_INSIDE,
@@ -35,18 +36,7 @@ from cos_inspect.inspection.secret_shapes import (
 MOST_FOUND = 1_000_000
 _QUOTES = b"\"'`"
 _QUOTE_SIGNS = (b'"', b"'", b"`")
-_SEPARATORS = b"=:>"
-_PAIRED = re.compile(rb"[\"'`], {0,4}b?[\"'`]")
-"""Between a name and its value, as in ``["token", "…"]`` and ``(b'token', b'…')``."""
-_SEPARATOR = re.compile(rb"[=:>]|[\"'`]\$|" + _PAIRED.pattern)
-_LISTED = re.compile(rb"[\"'`]\$")
-_LETTERS = bytes((*range(48, 58), *range(65, 91), *range(97, 123)))
-_INSIDE_NAMES = b"-_.[]$"
-_NAMES = bytes(ord(bytes((byte,)).lower()) if byte in _LETTERS else 0x0A for byte in range(256))
-"""Letters and digits in lower case, a line end for anything else."""
-_NAMES_AND_SEPARATORS = bytes(
-    0x3D if byte in _SEPARATORS else made for byte, made in enumerate(_NAMES)
-)
+_SEPARATOR = re.compile(rb"[=:>]|[\"'`]\$|" + PAIRED.pattern)
 _MOST_BETWEEN = 8
 """Quotes and blanks between a name and its separator."""
 _LONGEST_TAG = 256
@@ -56,7 +46,6 @@ _LINE_ENDS = re.compile(rb"[\x00\r\n]")
 _LITERALS = frozenset(
     (b"", b"null", b"none", b"true", b"false", b"undefined", b"nil", b"*", b"...", "…".encode())
 )
-_NAMING = frozenset((b"name", b"key", b"field", b"header", b"parameter", b"k"))
 _VALUES = frozenset((b"value", b"content", b"val", b"v"))
 _NOWHERE = -1000
 _FARTHEST_VALUE = 64
@@ -68,90 +57,12 @@ _ID = re.compile(rb"[A-Za-z0-9/_.%-]{1,256}")
 _NAME = re.compile(rb"[A-Za-z0-9._$\[\]-]{1,96}")
 
 
-class SecretHint(IntEnum):
-    """Why a text may hold a secret: a name, or other marks, which stand also in texts that
-    have neither separators nor escapes."""
-
-    NONE = 0
-    NAMES = 1
-    MARKS = 2
-
-
 class Findings(msgspec.Struct):
     """What was found in one text."""
 
     secrets: list[Secret]
     ids: list[bytes]
     """Values that are no secrets: SecretIds."""
-
-
-def secret_hint(data: bytes) -> SecretHint:
-    """Whether ``find`` may find something in a text without escapes; quick, and never wrong
-    when it says no."""
-    hint = hint_of_names(data)
-    if hint is SecretHint.MARKS:
-        return hint
-    inner = inner_of(data)
-    return SecretHint.MARKS if inner and hint_of_names(inner) else hint
-
-
-def hint_of_names(data: bytes) -> SecretHint:
-    """The same of a text, but for what stands in base64 or in hex inside of it."""
-    if (
-        b"<" in data
-        or (b"@" in data and b"://" in data)
-        or (b"$" in data and _LISTED.search(data) is not None)
-        or has_base64(data)
-    ):
-        return SecretHint.MARKS
-    if b'",' in data or b"'," in data or b"`," in data:
-        data = _PAIRED.sub(b"=", data)
-    names = data.translate(_NAMES_AND_SEPARATORS, _INSIDE_NAMES)
-    if b"bearer\n" in names or b"basic\n" in names:
-        return SecretHint.MARKS
-    pieces = names.split(b"=")
-    last = pieces.pop()
-    found = [piece.rstrip(b"\n").rpartition(b"\n")[2] for piece in pieces]
-    suspects = {name for name in set(found) - _INNOCENT if _is_worth_a_look(name)}
-    if suspects:
-        pieces.append(last)
-        for at, name in enumerate(found):
-            if name in suspects and _is_suspect_name(name[-LONGEST_NAME:], pieces, at + 1):
-                return SecretHint.NAMES
-    return SecretHint.NONE
-
-
-_INNOCENT: set[bytes] = set()
-"""Names that were looked up and are no secret's, so that this is done once."""
-_MOST_INNOCENT = 4096
-_LONGEST_INNOCENT = 32
-
-
-def _is_worth_a_look(name: bytes) -> bool:
-    """Whether a name may be a secret's, or say that its value is one."""
-    if kind_of(name[-LONGEST_NAME:]) in SECRET_KINDS or name in _NAMING:
-        return True
-    if len(name) <= _LONGEST_INNOCENT:
-        if len(_INNOCENT) >= _MOST_INNOCENT:
-            _INNOCENT.clear()
-        _INNOCENT.add(name)
-    return False
-
-
-def _is_suspect_name(name: bytes, pieces: list[bytes], at: int) -> bool:
-    """``pieces``: the names and values of a text, of which the value begins at ``at``."""
-    if kind_of(name) in SECRET_KINDS:
-        return not _is_masked(pieces, at)
-    value = pieces[at].lstrip(b"\n").partition(b"\n")[0]
-    return name in _NAMING and kind_of(value[-LONGEST_NAME:]) in SECRET_KINDS
-
-
-def _is_masked(pieces: list[bytes], at: int) -> bool:
-    """``[masked:…]`` and nothing else is the value."""
-    if pieces[at] != b"masked" or at + 1 == len(pieces):
-        return False
-    rest = pieces[at + 1].partition(b"\n")[0]
-    return MASK.fullmatch(b"[masked:%b]" % rest) is not None
 
 
 def find(text: Decoded, *, inside: int = DEEPEST, most: int = MOST_FOUND) -> Findings:
@@ -215,7 +126,7 @@ class _Search:
 
     def _name_before(self, at: int) -> bytes:
         begin = max(0, at - LONGEST_NAME - _MOST_BETWEEN)
-        name = self._data[begin:at].translate(_NAMES, _INSIDE_NAMES).rstrip(b"\n")
+        name = self._data[begin:at].translate(NAMES, INSIDE_NAMES).rstrip(b"\n")
         _, whole, last = name.rpartition(b"\n")
         # Of a longer one its end alone is known, which must not pass for the whole.
         return last if whole or begin == 0 else b"x" + last
@@ -226,7 +137,7 @@ class _Search:
         if to_line_end and name in words() and self._data[at - 1] not in _QUOTES:
             return start
         if kind in ("", "open"):
-            if name in _NAMING:
+            if name in NAMING:
                 self._note_pair(at, start)
             elif name in _VALUES and 0 <= at - self._pair <= _FARTHEST_VALUE:
                 self._pair = _NOWHERE
@@ -325,11 +236,11 @@ class _Search:
         words = tag[2].split(None, 1)
         if not words:
             return at + 1
-        name = words[0].rpartition(b":")[2].translate(_NAMES, _INSIDE_NAMES)
+        name = words[0].rpartition(b":")[2].translate(NAMES, INSIDE_NAMES)
         start = at + 1
         kind = kind_of(name)
         if kind in ("", "open"):
-            if name in _NAMING:
+            if name in NAMING:
                 value = data[start : start + LONGEST_NAME].partition(b"<")[0]
                 if _is_secret_name(value):
                     self._pair = start + len(value)
@@ -360,7 +271,7 @@ class _Search:
     def _paired(self, at: int) -> int:
         """``"name", "value"``. Where the value is short or a name, it is a list of names."""
         kind = kind_of(self._name_before(at))
-        found = _PAIRED.match(self._data, at)
+        found = PAIRED.match(self._data, at)
         if kind not in SECRET_KINDS or found is None:
             return at + 1
         begin, end, after = self._value(at, found.end() - 1)
@@ -408,7 +319,7 @@ class _Search:
 
 
 def _is_secret_name(value: bytes) -> bool:
-    name = value[-LONGEST_NAME:].translate(_NAMES, _INSIDE_NAMES).strip(b"\n")
+    name = value[-LONGEST_NAME:].translate(NAMES, INSIDE_NAMES).strip(b"\n")
     return kind_of(name) in SECRET_KINDS
 
 
@@ -429,16 +340,21 @@ def _inside(data: bytes, inside: int, most: int) -> Iterator[Secret]:
             if run.held is None:
                 yield Secret(run.start, run.end, run.value)
                 continue
-            within = find(Decoded(plain(run.held)), inside=inside - 1, most=most).secrets
+            within = _named_in(run.held, inside - 1, most)
             if within:
                 seen.add(run.end)
                 yield _around(within, run.start, run.end, run.value)
     for inner in inner_texts(data):
         if inner.end in seen:
             continue
-        within = find(Decoded(plain(inner.held)), inside=inside - 1, most=most).secrets
+        within = _named_in(inner.held, inside - 1, most)
         if within:
             yield _around(within, inner.start, inner.end, data[inner.start : inner.end])
+
+
+def _named_in(held: bytes, inside: int, most: int) -> list[Secret]:
+    data = plain(held)
+    return find(Decoded(data), inside=inside, most=most).secrets if secret_hint(data) else []
 
 
 def _around(within: list[Secret], start: int, end: int, value: bytes) -> Secret:

@@ -5,7 +5,7 @@ import msgspec
 
 from cos_inspect.inspection import texts
 from cos_inspect.inspection.escapes import encoded, plain
-from cos_inspect.inspection.secret_finder import SecretHint, secret_hint
+from cos_inspect.inspection.secret_hints import SecretHint, secret_hint
 
 SECRET_FREE: set[str] = set()
 """Texts that name no secret."""

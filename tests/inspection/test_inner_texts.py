@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cos_inspect.inspection.escapes import encoded, plain
 from cos_inspect.inspection.inner_texts import DEEPEST, inner_of, inner_texts, opened
 from cos_inspect.inspection.redaction import Redactor
-from cos_inspect.inspection.secret_finder import secret_hint
+from cos_inspect.inspection.secret_hints import secret_hint
 from tests.growth import assert_linear
 
 SECRET = "Kx4PLTbOuYhLfPpbQZhFs/a+b=0zQ9"

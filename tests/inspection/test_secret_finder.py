@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cos_inspect.inspection.escapes import decode, encoded, plain
 from cos_inspect.inspection.redaction import Redactor, mask
-from cos_inspect.inspection.secret_finder import find, secret_hint
+from cos_inspect.inspection.secret_finder import find
+from cos_inspect.inspection.secret_hints import secret_hint
 from tests.growth import assert_linear
 
 SIGNATURE = "3b8851a11a569213c17ba8fa7dcf2abec6935172"
