@@ -11,8 +11,9 @@ from tests.inspection.test_secret_finder import SENTENCES
 
 MARKUP = st.lists(
     st.sampled_from(
-        ["<", "</", ">", "/>", "Token", "a:Token", "x-token", "Key", "Value", "Name", "a", " ", "\n",
-         " kind='x'", "?", "!", "[CDATA[", "]]>", "abcdefgh", "-" * 300, "&lt;", "%3C", '","', "é"]
+        ["<", "</", ">", "/>", "Token", "a:Token", "x-token", "Key", "Value", "Name", "a", " ",
+         "\n", " kind='x'", "?", "!", "[CDATA[", "]]>", "abcdefgh", "-" * 300, "&lt;", "%3C",
+         '","', "é"]
     ),
     max_size=16,
 ).map("".join)  # fmt: skip
