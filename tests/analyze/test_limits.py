@@ -87,6 +87,8 @@ NAMES = {
     "cos_inspect.transfers.part_list._MAX_LISTED": "how much of one message is read",
     "cos_inspect.transfers.part_list._MAX_BYTES": "how much of one message is read",
     "cos_inspect.transfers.part_list._MAX_FIELD": "how much of one message is read",
+    "cos_inspect.transfers.part_list._MAX_DEPTH": "how much of one message is read",
+    "cos_inspect.transfers.part_list._MAX_ELEMENTS": "how much of one message is read",
     "cos_inspect.transfers.observation.MAX_TEXT": "how much of one header is read",
     "cos_inspect.transfers.observe._MAX_SHOWN": "how much of a text is shown",
     "cos_inspect.transfers.observe._MOST_SHOWN": "how much of a list is shown",
