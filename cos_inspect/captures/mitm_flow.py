@@ -230,7 +230,8 @@ def _optional(value: object) -> bytes | None:
 
 
 def _status(value: object) -> int | None:
-    return value if isinstance(value, int) and 100 <= value <= 999 else None
+    """Any number, as mitmproxy takes any."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _content(value: object) -> bytes | Blob | None:

@@ -17,6 +17,7 @@ _LONGEST_REASON = 1024
 """Characters; the longest that is registered has 31."""
 _LONGEST_ERROR = 4096
 """Characters."""
+_NO_STATUS = 999
 _END_OF_LONG = 256
 _SHOWN_OF_LONG = 1024
 """Characters at most that are kept of a path beyond ``MAX_PATH``, and the like."""
@@ -66,6 +67,12 @@ def target_within(target: str) -> ReadTarget:
 def reason_within(reason: str) -> str:
     """A reason phrase; in the place of one that is longer than any its length and digest."""
     return reason if len(reason) <= _LONGEST_REASON else _cut_mark(reason)
+
+
+def status_within(status: int) -> int:
+    """A status. A number without three digits is none, and is taken for an error of the server
+    (RFC 9110, 15)."""
+    return status if 100 <= status <= _NO_STATUS else _NO_STATUS
 
 
 def error_within(said: str) -> str:

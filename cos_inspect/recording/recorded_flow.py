@@ -23,7 +23,7 @@ from cos_inspect.model.exchange import (
 )
 from cos_inspect.model.headers import Headers
 from cos_inspect.model.moments import known_moment
-from cos_inspect.model.target_bounds import error_within, reason_within
+from cos_inspect.model.target_bounds import error_within, reason_within, status_within
 from cos_inspect.recording.actors import Peers, is_by_address
 from cos_inspect.recording.break_off import received_of, refusal_of
 from cos_inspect.recording.flow_heads import Heads, object_reader, plan_of_answer, read_heads
@@ -135,7 +135,7 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
                 response_body, marks = self._response_body(heads, answer, marks_wanted)
             answered_by = self._answered_by
             response = Response(
-                status=answer.status,
+                status=status_within(answer.status),
                 reason=reason_within(answer.reason.decode("iso-8859-1")),
                 http_version=word(answer.http_version),
                 headers=heads.answer,

@@ -88,3 +88,15 @@ def test_of_a_har_that_mitmproxy_has_read_only_what_has_its_digest_is_whole(
     body = _answer(_read(_head(b"GET"), etag, received=content, peers=HAR))
     assert body.end is end
     assert (body.md5 is None) == (end is not BodyEnd.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(100, 100), (999, 999), (0, 999), (99, 999), (-200, 999), (1000, 999), (10**400, 999)],
+)
+def test_a_number_that_is_no_status_is_an_error(status: int, told: int) -> None:
+    """mitmproxy takes any number, which would stand in the names of files."""
+    answer = AnswerHead((), status, b"", b"HTTP/1.1")
+    response = _read(_head(b"GET"), answer=answer, live=True).exchange.response
+    assert response is not None
+    assert response.status == told

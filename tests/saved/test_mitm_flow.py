@@ -67,6 +67,16 @@ def test_types_are_looked_at(tmp_path: Path) -> None:
     assert "a flow whose response has no status_code that can be read" in fault
 
 
+@pytest.mark.parametrize("status", [0, -200, 1000, 10**400])
+def test_a_number_that_is_no_status_is_told_as_it_was_live(tmp_path: Path, status: int) -> None:
+    flow = cos_flow()
+    assert flow.response is not None
+    flow.response.status_code = status
+    (exchange,) = Reading(saved_file(tmp_path / "a", flow)).exchanges
+    assert exchange.response is not None
+    assert exchange.response.status == 999
+
+
 def test_flows_on_one_connection_are_told(tmp_path: Path) -> None:
     flow = cos_flow()
     flow.server_conn.timestamp_start = 1.0
