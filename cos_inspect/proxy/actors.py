@@ -16,6 +16,7 @@ from cos_inspect.recording.message_heads import AnswerHead, first_value
 logger = logging.getLogger(__name__)
 
 _MULTIPLEXED = (b"h2", b"h3")
+_OF_A_STREAM = "stream "
 _MOST_LAYERS = 10_000
 
 
@@ -79,7 +80,10 @@ def broke_off(flow: http.HTTPFlow, *, announced: int | None) -> BrokeOff | None:
     )
     if by == "proxy":
         return BrokeOff(by=by, option=_killer(flow) if said == KILLED else _option(said))
-    if by is None or by == "server":
+    if said.startswith(_OF_A_STREAM):
+        # Servers cancel streams as well, in the same words.
+        by = _by_connections(flow, None) or by
+    elif by is None or by == "server":
         by = _by_connections(flow, by)
     return None if by is None else BrokeOff(by=by)
 

@@ -348,6 +348,10 @@ def http2(lab: Lab, how: str) -> None:
         getattr(client, how)()
         lab.report_on(name)
         client.close()
+    cut_over_http2(lab)
+
+
+def cut_over_http2(lab: Lab) -> None:
     for name, data in (("cut-kept", SMALL), ("cut-streamed", BIG)):
         lab.origin.put_object(BUCKET, name, data)
         lab.damage(name, truncate(100_000))
@@ -355,6 +359,20 @@ def http2(lab: Lab, how: str) -> None:
         client.ask("GET", name)
         lab.report_on(name)
         client.close()
+
+
+def test_a_server_that_cancels(tmp_path: Path, origin: Origin) -> None:
+    """mitmproxy says of it what it says of a client."""
+    with Gateway(origin) as gateway:
+        gateway.streams.cancels = True
+        names = ("cut-kept", "cut-streamed")
+        told = run(origin, tmp_path, cut_over_http2, names=names, server=gateway)
+    for name in names:
+        report = told.reports[name]
+        assert report["broke_off"]["said"] == "stream reset by client (CANCEL)"
+        assert report["broke_off"]["by"] == "server"
+        assert found(report) == {"body-truncated error"}
+    assert_same_later(list(told.reports.values()), told.capture, tmp_path)
 
 
 @pytest.mark.parametrize("how", ["cancel", "close"])

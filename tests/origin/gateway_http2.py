@@ -91,7 +91,9 @@ class _Http2(asyncio.Protocol):
                 self._flush()
             self._connection.end_stream(number)
         except BrokenOffError:
-            self._connection.reset_stream(number, h2.errors.ErrorCodes.INTERNAL_ERROR)
+            codes = h2.errors.ErrorCodes
+            code = codes.CANCEL if self._streams.cancels else codes.INTERNAL_ERROR
+            self._connection.reset_stream(number, code)
         self._flush()
 
     async def _send(self, number: int, data: bytes) -> None:

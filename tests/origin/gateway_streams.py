@@ -40,6 +40,8 @@ class Streams:
     """Of every request that came, in order: ``HTTP/2`` or ``HTTP/3``."""
     faults: list[BaseException] = field(default_factory=list)
     """Mistakes in these servers; there must be none."""
+    cancels: bool = False
+    """What is broken off is cancelled, over HTTP/2; else it is an internal error."""
 
 
 class Serving:

@@ -9,6 +9,7 @@ from mitmproxy.test import tflow
 from cos_inspect.proxy.actors import answered_by, broke_off
 
 REFUSED = "stream reset by client (REFUSED_STREAM)"
+CANCEL = "stream reset by client (CANCEL)"
 
 
 def broken(said: str, *, client: bytes | None, server: bytes | None) -> http.HTTPFlow:
@@ -50,6 +51,11 @@ def test_an_upload_that_has_not_met_the_server() -> None:
 
 def test_where_layers_cannot_be_asked() -> None:
     assert by(broken(REFUSED, client=b"h2", server=b"h2")) is None
+    assert by(broken(CANCEL, client=b"h2", server=b"h2")) == "client"
+
+
+def test_a_stream_that_the_server_alone_has() -> None:
+    assert by(broken(CANCEL, client=None, server=b"h2")) == "server"
 
 
 def test_killed() -> None:
