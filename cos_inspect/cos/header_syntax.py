@@ -81,7 +81,8 @@ _ACLS = frozenset(
     }
 )
 _DIRECTIVES = frozenset({"copy", "replaced", "replace"})
-_CONNECTIONS = frozenset({"keep-alive", "close"})
+_CONNECTIONS = frozenset({"keep-alive", "close", "upgrade"})
+"""The last with status 101, as RFC 9110 demands."""
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BOOLEANS = frozenset({"true", "false"})
