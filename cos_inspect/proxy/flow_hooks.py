@@ -41,6 +41,7 @@ from cos_inspect.proxy.flow_recorder import take_tap_off
 from cos_inspect.proxy.flow_secrets import redactor_of
 from cos_inspect.proxy.flow_snapshot import FlowSnapshot
 from cos_inspect.proxy.flows import read_request
+from cos_inspect.proxy.left_open import close_left_open
 from cos_inspect.proxy.log_guard import about_secrets
 from cos_inspect.proxy.reload_state import ReloadState
 from cos_inspect.proxy.stop_signal import SECONDS, StopSignal
@@ -215,6 +216,7 @@ class FlowHooks(ConnectionHooks):
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Ends uploads of this client that are under way, for no hook of their flows tells it."""
+        close_left_open(client)
         try:
             self._finish_cut_uploads(client.id, "client")
         finally:
