@@ -107,6 +107,7 @@ NAMES = {
     "cos_inspect.model.target_bounds._LONGEST_ERROR": "how much of a text is shown",
     "cos_inspect.model.target_bounds._END_OF_LONG": "how much of a text is shown",
     "cos_inspect.model.target_bounds._SHOWN_OF_LONG": "how much of a text is shown",
+    "cos_inspect.model.target_bounds._NO_STATUS": "stands for what is no status",
     "cos_inspect.model.headers.MAX_VALUE": "how much of one message is read",
     "cos_inspect.model.headers.MAX_FIELDS": "how much of one message is read",
     "cos_inspect.model.headers.MAX_HEAD": "how much of one message is read",
