@@ -21,6 +21,8 @@ from cos_inspect.settings.addon_options import OPTIONS, SEVERITIES, SHOWN, SIGNA
 from cos_inspect.settings.credentials import CredentialsError, read_credentials
 from cos_inspect.telemetry.environment import TelemetryError, require
 
+_SHOWN = 200
+"""Characters of a wrong value that are shown, where it may be long."""
 OPTION_NAMES = frozenset(name for name, *_ in OPTIONS)
 
 
@@ -110,8 +112,13 @@ def _directory(value: str) -> Path:
     except RuntimeError:
         raise _refused("cos_report_dir", value, "the home of a user that exists") from None
     nearest = path
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
+    try:
+        os.fsencode(path)
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+    except (OSError, ValueError):
+        # Too long, or not to be written as bytes.
+        raise _refused("cos_report_dir", value[:_SHOWN], "a path that can be there") from None
     if not nearest.is_dir():
         raise _refused("cos_report_dir", value, f"a directory ({nearest} is not one)")
     if why := refusal_of(path):

@@ -70,6 +70,8 @@ def _private_text(file: Path) -> str:
         handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise CredentialsError(f"{shown}: {error.strerror or 'cannot be read'}") from None
+    except UnicodeEncodeError:
+        raise CredentialsError(f"{shown}: a name that no file can have") from None
     state = os.fstat(handle)
     if not stat.S_ISREG(state.st_mode):
         os.close(handle)

@@ -56,6 +56,16 @@ def test_a_file_is_no_report_directory(tmp_path: Path) -> None:
         _settings(cos_report_dir=str(tmp_path / "file" / "reports"))
 
 
+@pytest.mark.parametrize("value", ["a" * 300, "/".join(["a" * 200] * 50), "a\ud800", "a\0b"])
+@pytest.mark.parametrize("name", ["cos_report_dir", "cos_credentials", "cos_stream"])
+def test_what_no_system_takes_is_refused(name: str, value: str) -> None:
+    """Another exception would leave the value in its place, and no option would be heeded."""
+    with taddons.context(CosInspect()) as context:
+        with pytest.raises(exceptions.OptionsError, match=name):
+            context.options.update(**{name: value})
+        assert settings_of(context.options) == Settings()
+
+
 def test_a_missing_file_of_keys_is_refused(tmp_path: Path) -> None:
     with pytest.raises(exceptions.OptionsError, match=r"cos_credentials.*keys\.ini"):
         _settings(cos_credentials=str(tmp_path / "keys.ini"))
