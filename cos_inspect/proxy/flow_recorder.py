@@ -69,7 +69,9 @@ class FlowRecorder:
         if tap is not None and tap.ended and request.raw_content is None:
             request.raw_content = tap.copied
         tap = self._response_tap
-        if tap is not None and response is not None and response.raw_content is None:
+        if tap is None or response is None or _was_taken_off(tap, response):
+            return
+        if response.raw_content is None:
             response.raw_content = tap.copied
 
     @property
@@ -103,15 +105,23 @@ class FlowRecorder:
 
 
 def _facts(tap: Tap | None, message: http.Message, *, is_held: bool, stopped: bool) -> Body | None:
-    """What a tap has met, unless a later addon put a callable of its own in its place."""
+    """What a tap has met, unless it was put out of its place before it had met all."""
     if tap is None or (is_held and not tap.called):
         return None
-    if not tap.called and message.stream is not tap:
+    if _was_taken_off(tap, message):
         return Body(end=BodyEnd.NOT_CAPTURED, size=None)
     body = tap.body()
     if stopped and body.end is BodyEnd.CUT:
         body = msgspec.structs.replace(body, end=BodyEnd.STOPPED)
     return body
+
+
+def _was_taken_off(tap: Tap, message: http.Message) -> bool:
+    """Whether bytes went past it: a later addon put a callable of its own in its place, or the
+    flow was reverted in the midst, for which mitmproxy makes its messages anew."""
+    if message.stream is tap or tap.ended:
+        return False
+    return not tap.called or message.timestamp_end is not None
 
 
 def take_tap_off(message: http.Message) -> None:

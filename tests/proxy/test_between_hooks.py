@@ -81,7 +81,7 @@ class Mitmdump:
         self._scripts = manager.get("scriptloader")
         self._holder = script.Script.__new__(script.Script)
         self._holder.name, self._holder.ns = "scriptmanager:other", None
-        self._ours: CosInspect | None = None
+        self.ours: CosInspect | None = None
         self.reloads = 0
 
     def load(self, number: int) -> None:
@@ -91,18 +91,18 @@ class Mitmdump:
     def reload(self) -> None:
         """Loads our addon anew, as mitmproxy does."""
         self.reloads += 1
-        if self._ours is not None:
-            self._manager.remove(self._ours)
-        self._ours = CosInspect()
-        self._manager.register(self._ours)
-        self._scripts.addons = [self._ours, self._holder]
+        if self.ours is not None:
+            self._manager.remove(self.ours)
+        self.ours = CosInspect()
+        self._manager.register(self.ours)
+        self._scripts.addons = [self.ours, self._holder]
         changed = hooks.ConfigureHook(set(self.master.options.keys()))
-        self._manager.invoke_addon_sync(self._ours, changed)
-        self._manager.invoke_addon_sync(self._ours, hooks.RunningHook())
+        self._manager.invoke_addon_sync(self.ours, changed)
+        self._manager.invoke_addon_sync(self.ours, hooks.RunningHook())
 
     async def done(self) -> list[FlowReport]:
         """All reports, of an addon that is gone and has left nothing to a next one."""
-        ours, self._ours = self._ours, None
+        ours, self.ours = self.ours, None
         assert ours is not None
         self._scripts.addons = [self._holder]
         self._manager.remove(ours)
@@ -140,9 +140,19 @@ def _load(number: int) -> Change:
     return lambda mitmdump: mitmdump.load(number)
 
 
+def _revert(mitmdump: Mitmdump) -> None:
+    """As a person does it in mitmweb who has changed something."""
+    assert mitmdump.ours is not None
+    for snapshot in list(mitmdump.ours._snapshots.values()):
+        snapshot.flow.backup()
+        snapshot.flow.comment = "seen"
+        snapshot.flow.revert()
+
+
 _stream_large_bodies = _set({"stream_large_bodies": "2k"})
 CHANGES: tuple[Change, ...] = (
     _reload,
+    _revert,
     _stream_large_bodies,
     *(_set(each) for each in OPTIONS),
     *(_load(number) for number in range(len(SCRIPTS))),
@@ -234,6 +244,18 @@ def test_mitmproxy_streams_a_body_that_has_begun(mitmdump: Mitmdump) -> None:
     assert reasons == {None, "not-captured"}
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+@pytest.mark.parametrize("way", [Way("put"), Way("put", True, True), Way("get")])
+def test_a_flow_is_reverted_in_each_gap(mitmdump: Mitmdump, way: Way, damaged: bool) -> None:
+    """What passes from then on passes past us."""
+    reasons, gap, gaps = set(), 0, 1
+    while gap < gaps:
+        report, gaps = exchange(mitmdump, way, {gap: [_revert]}, damaged=damaged)
+        reasons.add(is_judged_rightly(report, damaged=damaged))
+        gap += 1
+    assert reasons == {None, "not-captured"}
+
+
 @settings(
     max_examples=150,
     deadline=None,
@@ -262,6 +284,6 @@ def test_whatever_happens(
     allowed: set[str | None] = {None}
     if mitmdump.reloads:
         allowed.add("proxy-stopped")
-    if _stream_large_bodies in [change for _, change in what]:
+    if {_stream_large_bodies, _revert} & {change for _, change in what}:
         allowed.add("not-captured")
     assert reason in allowed
