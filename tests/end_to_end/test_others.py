@@ -468,5 +468,5 @@ def test_breakpoints_in_mitmweb(origin: Origin, tmp_path: Path) -> None:
         points.set(None)
         assert web.send("PUT", "free-again.bin", data=LARGE).status_code == 200
         assert web.flows()["free-again.bin"]["request"]["contentLength"] is None
+        web.wait_for_output(f"{LOGGED}intercept is set")
         assert web.output.count(LOGGED) == 1
-        assert f"{LOGGED}intercept is set" in web.output

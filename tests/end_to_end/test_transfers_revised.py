@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conditions import wait_until
 from tests.end_to_end.harness import BUCKET, Report, read_reports
 from tests.end_to_end.lab import WAIT_SECONDS, Lab, found
 from tests.end_to_end.stories import FIRST, LAST, Uploading
@@ -115,7 +116,12 @@ def test_the_interfaces_are_told(lab: Lab) -> None:
     last = lab.reports_on(name, 3)[2]
     lab.wait_for_output(f"shown anew: {last['flow_id']} .*retried")
     second = list(on_disk(lab, name, [{"error-response"}] * 2 + [{"retried"}]).values())[1]
-    shown = [line for line in lab.output.splitlines() if f"anew: {second['flow_id']}" in line]
+
+    def lines() -> list[str]:
+        return [line for line in lab.output.splitlines() if f"anew: {second['flow_id']}" in line]
+
+    wait_until(lambda: len(lines()) > 1 and "retried" not in lines()[-1])
+    shown = lines()
     # mitmproxy itself tells of every hook of a flow; the last time is our revision.
     assert ["retried" in line for line in shown] == [True] * (len(shown) - 1) + [False]
     assert len(shown) > 1

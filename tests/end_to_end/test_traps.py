@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.conditions import wait_until
 from tests.end_to_end.harness import BUCKET, HOST, checks
 from tests.end_to_end.lab import ADDON_ARGUMENT, Lab, found, mitmdump, put, saved_flows
 from tests.origin.damage import abort_upload
@@ -112,8 +113,9 @@ class TestFaultsOfOurs:
         assert lab.send("GET", name).content == body
         put()(lab, "after-" + name[:4])
         lab.report_on("after-" + name[:4])
+        wait_until(lambda: lab.output.count(told) >= before + 2)
+        lab.wait_for_output("RuntimeError: a fault in")
         assert lab.output.count(told) == before + 2
-        assert "RuntimeError: a fault in" in lab.output
         with pytest.raises(AssertionError, match="0 reports"):
             lab.reports_on(name, wait=0)
 

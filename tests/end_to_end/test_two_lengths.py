@@ -1,6 +1,7 @@
 """Messages with both Content-Length and Transfer-Encoding, through a real mitmdump: which side
 sent them is told, and with the option that lets them pass the header is what is wrong."""
 
+import re
 import socket
 import socketserver
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ def test_two_lengths(lab: Lab, side: str) -> None:
             f"answered by this proxy: {OPTION}: the {side} sent both Content-Length and"
             f" Transfer-Encoding; --set {OPTION}=false lets it pass"
         )
-        assert wanted in lab.output
+        lab.wait_for_output(re.escape(wanted))
     else:
         assert answer.startswith(b"HTTP/1.1 200")
         assert "connection-failed" not in rules
