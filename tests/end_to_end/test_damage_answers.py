@@ -221,7 +221,7 @@ def test_portal_is_described(lab: Lab) -> None:
         "status": 302,
         "location": "http://portal.example/login",
         "looks_like": "login",
-        "page_title": None,
+        "page_title": "Sign in",
     }
     assert report["response"]["body"]["size"] == len(PORTAL)
 
