@@ -44,14 +44,10 @@ def _left(client: connection.Client) -> list[tuple[connection.Connection, Any]]:
     proxyserver: Any = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
     if proxyserver is None:
         return []
-    handlers = proxyserver.connections.values()
-    found = [
-        item
-        for handler in handlers
-        if handler.client is client
-        for item in handler.transports.items()
-    ]
-    return [(owner, each) for owner, each in found if _is_left(each)]
+    handler = proxyserver.connections.get(client.id)
+    if handler is None:
+        return []
+    return [(owner, each) for owner, each in handler.transports.items() if _is_left(each)]
 
 
 def _is_left(transport: Any) -> bool:

@@ -35,8 +35,8 @@ def within(
     async def run() -> None:
         made, client = Made(ended=ended), tflow.tclient_conn()
         transport = await made.transport()
-        handler = SimpleNamespace(client=client, transports={client: transport})
-        proxyserver = SimpleNamespace(connections={1: handler})
+        handler = SimpleNamespace(transports={client: transport})
+        proxyserver = SimpleNamespace(connections={client.id: handler})
         addons = SimpleNamespace(get={"proxyserver": proxyserver}.get)
         monkeypatch.setattr(ctx, "master", SimpleNamespace(addons=addons), raising=False)
         with made.theirs:
