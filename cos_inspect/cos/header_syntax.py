@@ -81,8 +81,7 @@ _ACLS = frozenset(
     }
 )
 _DIRECTIVES = frozenset({"copy", "replaced", "replace"})
-_CONNECTIONS = frozenset({"keep-alive", "close", "upgrade"})
-"""The last with status 101, as RFC 9110 demands."""
+_CONNECTIONS = frozenset({"keep-alive", "close"})
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BOOLEANS = frozenset({"true", "false"})

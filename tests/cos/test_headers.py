@@ -126,7 +126,6 @@ def test_authorization_is_secret_in_part() -> None:
         ("x-cos-trace-id", TRACE_ID),
         ("connection", "Keep-Alive"),
         ("connection", "close"),
-        ("connection", "Upgrade"),
         ("content-type", "application/xml; charset=utf-8"),
         ("content-type", ""),
         ("content-length", "0"),
