@@ -41,8 +41,8 @@ def header_malformed(cos: CosExchange, _checks: Sequence[Check]) -> Iterator[Fin
         sides.append(("response", cos.response_headers))
     for side, headers in sides:
         for header in headers:
-            if cos.through_cdn and header.fact.syntax == "connection":
-                # It is about the connection to the CDN.
+            if header.fact.syntax == "connection" and (cos.through_cdn or cos.status == 101):
+                # It is about the connection to the CDN, or one that another protocol goes on with.
                 continue
             for issue in header.issues:
                 name = header.name

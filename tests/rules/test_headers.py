@@ -36,6 +36,12 @@ def test_the_malformed_header_is_named_as_it_was_sent() -> None:
     assert found["header-malformed"].severity is Severity.WARNING
 
 
+@pytest.mark.parametrize(("status", "is_wrong"), [(101, False), (200, True)])
+def test_an_answer_may_say_upgrade_where_it_does(status: int, is_wrong: bool) -> None:
+    one = exchange("GET", status=status, answer_headers=(("Connection", "Upgrade"),))
+    assert ("header-malformed" in findings(one)) is is_wrong
+
+
 def form(fields: Fields, *behind: tuple[str, str]) -> Exchange:
     """An upload by a form whose fields stand in front of the file."""
     file = ("file", ("a.txt", CONTENT.decode(), "text/plain"))
