@@ -1,7 +1,7 @@
 """The taps on a flow's bodies, of which mitmproxy keeps nothing where it streams them."""
 
 import msgspec
-from mitmproxy import http
+from mitmproxy import ctx, http
 
 from cos_inspect.cos.digest_plan import (
     XML_SAMPLE,
@@ -19,12 +19,15 @@ from cos_inspect.recording.stream_tap import BodyMeter, Tap
 class FlowRecorder:
     """Taps the bodies of one flow of COS traffic that are streamed, and knows their facts."""
 
-    __slots__ = ("_flow", "_request_tap", "_response_tap")
+    __slots__ = ("_flow", "_request", "_request_tap", "_response", "_response_tap")
 
     def __init__(self, flow: http.HTTPFlow) -> None:
         self._flow = flow
         self._request_tap: Tap | None = None
         self._response_tap: Tap | None = None
+        # The messages that they were put on.
+        self._request: http.Request | None = None
+        self._response: http.Response | None = None
 
     def tap_request(self, heads: Heads, most_copied: int = 0) -> None:
         """Streams the request's body past a tap. Where it is no object's, the tap makes a copy
@@ -37,6 +40,7 @@ class FlowRecorder:
         most_copied = max(most_copied, plan.sample) if copied else 0
         self._request_tap = self._tap(request, BodyMeter(plan, payload), most_copied)
         request.stream = self._request_tap
+        self._request = request
 
     def tap_response(
         self, heads: Heads, most_copied: int = 0, marks_wanted: list[int] | None = None
@@ -54,6 +58,7 @@ class FlowRecorder:
         meter = BodyMeter(plan, None, marks_wanted or ())
         self._response_tap = self._tap(response, meter, most_copied)
         response.stream = self._response_tap
+        self._response = response
 
     def _tap(self, message: http.Message, meter: BodyMeter, most_copied: int) -> Tap:
         inner = message.stream if callable(message.stream) else None
@@ -92,14 +97,19 @@ class FlowRecorder:
         :param is_held: the flow holds the body; a tap that was not called says nothing then.
         :param stopped: the proxy ended before the flow did.
         """
-        return _facts(self._request_tap, self._flow.request, is_held=is_held, stopped=stopped)
+        tap, request = self._request_tap, self._flow.request
+        if is_held and tap is not None and not tap.called and request is not self._request:
+            return _of_another()
+        return _facts(tap, request, is_held=is_held, stopped=stopped)
 
     def response_body(self, *, is_held: bool, stopped: bool) -> tuple[Body | None, Marks]:
         """The same of the answer's body, and the CRC-64 at the offsets that were asked for. A
         tap that was not called although the flow holds a body: another addon has answered."""
         tap, response = self._response_tap, self._flow.response
         body = None
-        if response is not None:
+        if is_held and tap is not None and not tap.called and response is not self._response:
+            body = _of_another()
+        elif response is not None:
             body = _facts(tap, response, is_held=is_held, stopped=stopped)
         return body, [] if tap is None or body is None else tap.marks
 
@@ -114,6 +124,14 @@ def _facts(tap: Tap | None, message: http.Message, *, is_held: bool, stopped: bo
     if stopped and body.end is BodyEnd.CUT:
         body = msgspec.structs.replace(body, end=BodyEnd.STOPPED)
     return body
+
+
+def _of_another() -> Body | None:
+    """Of a body in a message that came into the place of the one that was tapped. What mitmproxy
+    stores of a body that it streams may be its end alone."""
+    if ctx.options.store_streamed_bodies:
+        return Body(end=BodyEnd.NOT_CAPTURED, size=None)
+    return None
 
 
 def _was_taken_off(tap: Tap, message: http.Message) -> bool:

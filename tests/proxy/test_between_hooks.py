@@ -256,6 +256,19 @@ def test_a_flow_is_reverted_in_each_gap(mitmdump: Mitmdump, way: Way, damaged: b
     assert reasons == {None, "not-captured"}
 
 
+@pytest.mark.parametrize("kind", ["put", "chunked"])
+def test_what_is_stored_of_a_reverted_flow_is_not_taken_for_all(
+    mitmdump: Mitmdump, kind: str
+) -> None:
+    """Where it is to be stored from the middle of the body on."""
+    store = _set({"store_streamed_bodies": True})
+    for reverted in range(4, 8):
+        for stored in range(reverted + 1, GAPS):
+            changes: dict[int, list[Change]] = {reverted: [_revert], stored: [store]}
+            report, _ = exchange(mitmdump, Way(kind), changes, damaged=False)
+            assert is_judged_rightly(report, damaged=False) in (None, "not-captured")
+
+
 @settings(
     max_examples=150,
     deadline=None,
