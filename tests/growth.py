@@ -75,28 +75,30 @@ def growth(
             work = work_of(size)
             times[size] = cpu_seconds(work, runs)
         quarter = times.get(size // 4)
-        if quarter is not None and quarter >= _MEASURABLE:
-            break
-        if size * 2 > largest:
-            if quarter is None or times[size] < 4 * _MEASURABLE:
-                return size, 0.0
-            break
+        is_last = size * 2 > largest
+        if quarter is not None and (quarter >= _MEASURABLE or is_last):
+            whole, quarter = _settled(work_of, size, times[size], quarter)
+            # Else a moment's trouble alone made them seem long enough.
+            if quarter >= _MEASURABLE or whole >= 4 * _MEASURABLE:
+                return size, whole / quarter
+            times[size] = whole
+        if is_last:
+            return size, 0.0
         size *= 2
-    return size, _settled_ratio(work_of, size, times[size], times[size // 4])
 
 
-def _settled_ratio(
+def _settled(
     work_of: Callable[[int], Callable[[], object]], size: int, whole: float, quarter: float
-) -> float:
-    """The ratio of the least times of both sizes, of further rounds as well where it accuses or
-    is in doubt: a moment's trouble accuses nobody, and hides nothing."""
+) -> tuple[float, float]:
+    """The least times of both sizes, of further rounds as well where their ratio accuses or is in
+    doubt: a moment's trouble accuses nobody, and hides nothing."""
     for _ in range(_ROUNDS if whole < 1 else 2):
         if whole / quarter < _IN_DOUBT:
             break
         with at_most():
             quarter = min(quarter, cpu_seconds(work_of(size // 4), 1))
             whole = min(whole, cpu_seconds(work_of(size), 1))
-    return whole / quarter
+    return whole, quarter
 
 
 def assert_linear(
