@@ -240,9 +240,11 @@ class RecordedFlow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             return self.left.request_body
         if not _may_have_body(request):
             return EMPTY_BODY
-        # There is none when the body had not ended, or was streamed by somebody else.
-        cut = self.live and self.timing.request_end is None
-        return self._broken() if cut else _NOT_CAPTURED
+        # There is none when the body had not ended, or was streamed by somebody else: then the
+        # answer may have come before its end.
+        under_way = self.live and self.timing.request_end is None
+        is_cut = under_way and (self.answer is None or self.error is not None)
+        return self._broken() if is_cut else _NOT_CAPTURED
 
     def _response_body(
         self, heads: Heads, answer: AnswerHead, marks_wanted: Sequence[int]

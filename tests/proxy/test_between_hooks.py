@@ -233,14 +233,18 @@ def test_a_reload_in_each_gap(mitmdump: Mitmdump, way: Way) -> None:
     assert reasons == [*[None] * first, *["proxy-stopped"] * stopped, *[None] * after]
 
 
-def test_mitmproxy_streams_a_body_that_has_begun(mitmdump: Mitmdump) -> None:
+@pytest.mark.parametrize("damaged", [True, False])
+@pytest.mark.parametrize("answered_early", [True, False])
+def test_mitmproxy_streams_a_body_that_has_begun(
+    mitmdump: Mitmdump, answered_early: bool, damaged: bool
+) -> None:
     """Of what it passes on past us the report says so."""
-    way, options = Way("put"), {"cos_stream": "never"}
+    way, options = Way("put", answered_early=answered_early), {"cos_stream": "never"}
     reasons = set()
     for gap in range(GAPS):
         changes = {0: [_set(options)], gap: [_stream_large_bodies]}
-        report, _ = exchange(mitmdump, way, changes, damaged=True)
-        reasons.add(is_judged_rightly(report, damaged=True))
+        report, _ = exchange(mitmdump, way, changes, damaged=damaged)
+        reasons.add(is_judged_rightly(report, damaged=damaged))
     assert reasons == {None, "not-captured"}
 
 
