@@ -83,8 +83,10 @@ def _answers_md5(operation: Operation) -> bool:
 
 def plan_response(operation: Operation, method: str, status: int, headers: Headers) -> DigestPlan:
     """For an answer's body, once its status and headers are known."""
+    if status >= 400:
+        return DigestPlan(sample=XML_SAMPLE)
     if method == "HEAD" or status in (204, 304):
-        return DigestPlan(sample=XML_SAMPLE) if status >= 400 else DigestPlan()
+        return DigestPlan()
     if status >= 300:
         # A redirect, too, may say in an error document where the bucket is.
         return DigestPlan(sample=XML_SAMPLE)

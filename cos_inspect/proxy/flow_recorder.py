@@ -98,26 +98,32 @@ class FlowRecorder:
         :param stopped: the proxy ended before the flow did.
         """
         tap, request = self._request_tap, self._flow.request
-        if is_held and tap is not None and not tap.called and request is not self._request:
-            return _of_another()
-        return _facts(tap, request, is_held=is_held, stopped=stopped)
+        return _facts(tap, self._request, request, is_held=is_held, stopped=stopped)
 
     def response_body(self, *, is_held: bool, stopped: bool) -> tuple[Body | None, Marks]:
         """The same of the answer's body, and the CRC-64 at the offsets that were asked for. A
         tap that was not called although the flow holds a body: another addon has answered."""
         tap, response = self._response_tap, self._flow.response
         body = None
-        if is_held and tap is not None and not tap.called and response is not self._response:
-            body = _of_another()
-        elif response is not None:
-            body = _facts(tap, response, is_held=is_held, stopped=stopped)
+        if response is not None:
+            body = _facts(tap, self._response, response, is_held=is_held, stopped=stopped)
         return body, [] if tap is None or body is None else tap.marks
 
 
-def _facts(tap: Tap | None, message: http.Message, *, is_held: bool, stopped: bool) -> Body | None:
-    """What a tap has met, unless it was put out of its place before it had met all."""
-    if tap is None or (is_held and not tap.called):
+def _facts(
+    tap: Tap | None,
+    tapped: http.Message | None,
+    message: http.Message,
+    *,
+    is_held: bool,
+    stopped: bool,
+) -> Body | None:
+    """What a tap has met, unless it was put out of its place before it had met all. ``tapped``:
+    the message that it was put on."""
+    if tap is None:
         return None
+    if is_held and not tap.called:
+        return None if message is tapped else _of_another()
     if _was_taken_off(tap, message):
         return Body(end=BodyEnd.NOT_CAPTURED, size=None)
     body = tap.body()
